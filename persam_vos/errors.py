@@ -1,0 +1,47 @@
+"""The exception tree: everything that persam-vos raises on purpose.
+
+Each class is also the builtin error that people catch for such a fault. A message says what was given, what is
+allowed and what to do; the command line prints it as one line and exits with status 2.
+"""
+
+from __future__ import annotations
+
+
+class PersamVosError(Exception):
+    """Base of every error that persam-vos raises on purpose."""
+
+
+class SettingsError(PersamVosError, ValueError):
+    """A setting, flag or configuration file is not allowed."""
+
+
+class VideoError(PersamVosError, OSError):
+    """A video, image folder or image cannot be read."""
+
+
+class MaskError(PersamVosError, ValueError):
+    """A mask or label map is not usable."""
+
+
+class MaskSizeError(MaskError):
+    """A mask has another height or width than the frame it belongs to."""
+
+
+class EmptyMaskError(MaskError):
+    """A mask holds no object."""
+
+
+class CheckpointError(PersamVosError, ValueError):
+    """A checkpoint is missing, damaged, hostile or of another model."""
+
+
+class DatasetError(PersamVosError, ValueError):
+    """A folder is not the dataset, or not the set of results, that it should be."""
+
+
+class OutputError(PersamVosError, OSError):
+    """Results cannot be written."""
+
+
+class MissingDependencyError(PersamVosError, ImportError):
+    """An optional package is needed and not installed."""
