@@ -7,6 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -48,3 +51,84 @@ class Frame:
     def seconds(self) -> Fraction:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the pixels of a frame lie in the model's square input: scaled to its long side, padded right and bottom.
+
+    Coordinates are (x, y) with the origin at the top left. A pixel of the frame at x lies at x * scale_x of the input,
+    as in SAM's own ResizeLongestSide, which the prompt encoder was trained with.
+
+    Attributes:
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        input_size: Side of the model's square input in pixels.
+    """
+
+    height: int
+    width: int
+    input_size: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.input_size) < 1:
+            raise ValueError(f"frame is {self.height} x {self.width}; both must be at least 1")
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Height and width, in pixels of the input, of the scaled frame without its padding."""
+        scale = self.input_size / max(self.height, self.width)
+        return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
+
+    def resize(self, rgb: Rgb) -> Tensor:
+        """Scale a frame to the model's input, unpadded.
+
+        Args:
+            rgb: uint8, H x W x 3.
+
+        Returns:
+            uint8, 3 x h x w on the CPU; bilinear, anti-aliased when shrinking.
+        """
+        tensor = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        if tuple(rgb.shape[:2]) != self.resized:
+            tensor = functional.interpolate(tensor, size=self.resized, mode="bilinear", antialias=True)
+        return tensor[0]
+
+    def points_to_input(self, points: Tensor) -> Tensor:
+        """Map points, float ... x 2 as (x, y), from pixels of the frame to pixels of the input."""
+        height, width = self.resized
+        scale = torch.tensor([width / self.width, height / self.height], dtype=torch.float32, device=points.device)
+        return points * scale
+
+    def boxes_to_input(self, boxes: Tensor) -> Tensor:
+        """Map boxes, float ... x 4 as XYXY, from pixels of the frame to pixels of the input."""
+        return self.points_to_input(boxes.unflatten(-1, (2, 2))).flatten(-2)
+
+    def to_frame(self, grid: Tensor) -> Tensor:
+        """Resample maps over the padded square (logits, similarities) to the frame, dropping the padding.
+
+        Args:
+            grid: float, N x h x w over the whole square; any h and w.
+
+        Returns:
+            float, N x H x W, bilinear; values between the outermost samples and the border repeat those samples.
+        """
+        height, width = self.resized
+        square = functional.interpolate(grid[None], size=(self.input_size,) * 2, mode="bilinear")
+        valid = square[..., :height, :width]
+        return functional.interpolate(valid, size=(self.height, self.width), mode="bilinear")[0]
+
+    def coverage(self, masks: Tensor, cells: int) -> Tensor:
+        """Say how much of each cell of a grid over the square a mask covers.
+
+        Args:
+            masks: float or bool, N x H x W in pixels of the frame.
+            cells: Side of the grid.
+
+        Returns:
+            float, N x cells x cells, the exact share 0..1 of each cell's area; 0 in the padding.
+        """
+        height, width = self.resized
+        resized = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
+        padded = functional.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
+        return functional.avg_pool2d(padded, self.input_size // cells)[0]

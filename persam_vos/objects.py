@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 LabelMap = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectResult:
@@ -49,3 +54,34 @@ class FrameResult:
     time_base: Fraction
     label_map: LabelMap
     objects: tuple[ObjectResult, ...]
+
+
+def exclusive_label_map(logits: Tensor, object_ids: Sequence[int]) -> LabelMap:
+    """Let the objects compete for each pixel: the highest logit wins, background counts as 0.
+
+    Args:
+        logits: float, N x H x W, one map per object.
+        object_ids: N ids, 1..254.
+
+    Returns:
+        uint8, H x W.
+    """
+    best, winner = logits.max(dim=0)
+    ids = torch.tensor(object_ids, dtype=torch.uint8, device=logits.device)
+    return torch.where(best > 0, ids[winner], 0).to(torch.uint8).cpu().numpy()
+
+
+def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Return the tight box (x0, y0, x1, y1), inclusive, of a mask; None if it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def interior_point(mask: Mask) -> tuple[int, int]:
+    """Return the point (x, y) of a mask that lies deepest inside it; the mask must not be empty."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(x) - 1, int(y) - 1

@@ -1,0 +1,120 @@
+"""The annotated frame's mask file becomes a label map, and anything doubtful is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
+from persam_vos.objects import LabelMap
+
+MAX_OBJECT_ID = 254
+VOID = 255
+
+
+def read_annotation(
+    path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None
+) -> LabelMap:
+    """Read the mask, or label map, of one frame.
+
+    A palette or greyscale picture holds object n as value n; a picture of one single value besides 0 (255, say) is
+    one object; 255 beside other values is void and becomes background, as in DAVIS. A colour picture of one colour
+    on black, or with one flat shape in its alpha channel, is one object.
+
+    Args:
+        path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        resize: Scale a mask of another size (nearest neighbour) instead of refusing it.
+        threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
+
+    Returns:
+        uint8, height x width, with at least one object.
+
+    Raises:
+        MaskError: If the file is no mask: unreadable, anti-aliased, of several colours, or of ids over 254.
+        MaskSizeError: If it is of another size and ``resize`` is off.
+        EmptyMaskError: If it holds no object.
+    """
+    values = _read_values(path, threshold)
+    if values.shape != (height, width):
+        if not resize:
+            given = f"{values.shape[0]} x {values.shape[1]}"
+            raise MaskSizeError(
+                f"{path}: mask is {given}, video is {height} x {width} (height x width); pass --resize-mask to scale it"
+            )
+        scaled = Image.fromarray(values.astype(np.int32)).resize((width, height), Image.Resampling.NEAREST)
+        values = np.asarray(scaled)
+    return _to_label_map(path, values)
+
+
+def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            if threshold is not None:
+                return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
+            if picture.mode in ("RGBA", "LA", "PA", "RGB", "CMYK", "YCbCr"):
+                return _values_of_colours(path, picture.convert("RGBA"))
+            values: npt.NDArray[np.int64] = np.asarray(picture).astype(np.int64)
+            return values
+    except FileNotFoundError:
+        raise MaskError(f"{path}: no such file; give the mask of the first frame, a PNG of the video's size") from None
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the video's size") from error
+
+
+def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64]:
+    rgba = np.asarray(picture).astype(np.int64)
+    alpha = rgba[..., 3]
+    if alpha.min() < alpha.max():
+        return alpha
+    if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
+        return rgba[..., 0]
+    colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
+    found = np.unique(colours[colours > 0])
+    if found.size > 1:
+        raise MaskError(
+            f"{path}: {found.size} colours besides black; save it as a palette or greyscale PNG where object n has "
+            "value n, or pass --mask-threshold for one soft mask"
+        )
+    return (colours > 0).astype(np.int64)
+
+
+def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
+    ids = np.unique(values[values != 0])
+    if not ids.size:
+        raise EmptyMaskError(f"{path}: the mask is empty: every pixel is 0")
+    if ids.size == 1 and not 1 <= ids[0] <= MAX_OBJECT_ID:
+        one: LabelMap = (values != 0).astype(np.uint8)
+        return one
+    if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
+        raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
+    if _is_soft(values, ids):
+        raise MaskError(
+            f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
+            "map; pass --mask-threshold 127 to cut it, or save it without smoothing"
+        )
+    label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
+    return label_map
+
+
+def _is_soft(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> bool:
+    """Tell the ramp of a smoothed edge from objects: many levels, none of which has a body of its own."""
+    if ids.size < 3 or ids[-1] != VOID:
+        # Smoothing always leaves full white somewhere, unless the shape is as thin as its edge.
+        return bool(ids.size > 16 and _share_of_thin_levels(values, ids) > 0.8)
+    return _share_of_thin_levels(values, ids[:-1]) > 0.5
+
+
+def _share_of_thin_levels(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> float:
+    """Share of the levels whose region vanishes when it is eroded by one pixel."""
+    thin = 0
+    for level in ids.tolist():
+        region = values == level
+        inner = region[1:-1, 1:-1] & region[:-2, 1:-1] & region[2:, 1:-1] & region[1:-1, :-2] & region[1:-1, 2:]
+        thin += not inner.any()
+    return thin / len(ids)

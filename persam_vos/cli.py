@@ -1,0 +1,300 @@
+"""The command line: reads flags, calls the stages, prints, and decides the exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from persam_vos.errors import PersamVosError, SettingsError
+
+if TYPE_CHECKING:
+    from persam_vos.davis import DavisScores
+    from persam_vos.models.checkpoints import CheckpointStatus
+    from persam_vos.objects import FrameResult
+
+# Typer carries its own copy of click in some versions and uses the installed one in others.
+UsageError: Any = typer.BadParameter.__base__
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Mask an object in one frame of a video, get its mask in every frame.",
+)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
+Config = Annotated[Optional[Path], typer.Option("--config", help="YAML file of settings; flags win over it.")]  # noqa: UP045
+Text = Optional[str]  # noqa: UP045
+Method = Annotated[Text, typer.Option("--method", help="persam or persam-f.  [default: persam]")]
+Model = Annotated[
+    Text, typer.Option("--model", help="mobile_sam, vit_b, vit_l or vit_h.  [default: mobile_sam, which ships]")
+]
+Checkpoint = Annotated[Optional[Path], typer.Option("--checkpoint", help="File with the model's weights.")]  # noqa: UP045
+Device = Annotated[Text, typer.Option("--device", help="auto, cpu or cuda.  [default: auto]")]
+BatchSize = Annotated[Text, typer.Option("--batch-size", help="Frames encoded at once, or auto.  [default: auto]")]
+Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
+Guidance = Annotated[Text, typer.Option("--guidance", help="none, attention, prompting or both.  [default: none]")]
+UpdateTarget = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--update-target", metavar="RATE", help="How fast the target feature moves, 0..1.  [default: 0]"),
+]
+FirstPass = Annotated[
+    Text, typer.Option("--first-pass", help="largest, predicted_iou or agreement.  [default: agreement]")
+]
+Export = Annotated[
+    Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: masks,overlay]")
+]
+Background = Annotated[Text, typer.Option("--background", help="Colour behind a cut-out.  [default: #000000]")]
+Sequences = Annotated[Text, typer.Option("--sequences", help="Only these, with commas.")]
+Year = Annotated[int, typer.Option("--year", help="2016 (one object) or 2017.")]
+Split = Annotated[str, typer.Option("--split", help="Name of the list of sequences.")]
+
+
+@app.command()
+def run(
+    video: Annotated[str, typer.Argument(help="Video file, folder of images, or glob.")],
+    first_mask: Annotated[Path, typer.Option("--first-mask", help="Mask of the first frame: object n has value n.")],
+    output: Output = Path("out"),
+    resize_mask: Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")] = False,
+    mask_threshold: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
+    ] = None,
+    method: Method = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    reader: Reader = None,
+    guidance: Guidance = None,
+    first_pass: FirstPass = None,
+    update_target: UpdateTarget = None,
+    export: Export = None,
+    background: Background = None,
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
+    flags = _flags(
+        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size, reader=reader,
+        guidance=guidance, first_pass=first_pass, update_target=update_target, export=export, background=background,
+    )  # fmt: skip
+    _track_video(
+        video,
+        output,
+        config,
+        flags,
+        mask=(first_mask, resize_mask, mask_threshold),
+        overwrite=overwrite,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def demo(
+    output: Output = Path("out/demo"),
+    method: Method = None,
+    device: Device = None,
+    quiet: Quiet = False,
+) -> None:
+    """Track the clip that ships, start to finish, replacing an earlier demo."""
+    flags = _flags(method=method, device=device, export="masks,overlay,cutout")
+    with resources.as_file(resources.files("persam_vos") / "data") as data:
+        mask = (data / "bunny_mask.png", False, None)
+        _track_video(str(data / "bunny.mp4"), output, None, flags, mask=mask, overwrite=True, quiet=quiet)
+
+
+@app.command()
+def davis(
+    root: Annotated[Path, typer.Argument(help="Folder of DAVIS: JPEGImages, Annotations, ImageSets.")],
+    output: Output = Path("out/davis"),
+    year: Year = 2017,
+    split: Split = "val",
+    sequences: Sequences = None,
+    method: Method = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    guidance: Guidance = None,
+    first_pass: FirstPass = None,
+    update_target: UpdateTarget = None,
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Track every sequence of a DAVIS split, then score it."""
+    from persam_vos.config import load_settings
+    from persam_vos.jobs import run_davis
+
+    flags = _flags(
+        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        guidance=guidance, first_pass=first_pass, update_target=update_target,
+    )  # fmt: skip
+    settings = load_settings(config, flags)
+    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
+    scores = run_davis(root, output, settings, _Bar(quiet), overwrite=overwrite, **chosen)
+    _print_scores(scores)
+
+
+@app.command()
+def score(
+    results: Annotated[Path, typer.Argument(help="Folder of results: a folder of PNGs per sequence.")],
+    root: Annotated[Path, typer.Argument(help="Folder of DAVIS: Annotations, ImageSets.")],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Folder for the tables.  [default: RESULTS]"),
+    ] = None,
+    year: Year = 2017,
+    split: Split = "val",
+    sequences: Sequences = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score PNGs that exist already, as DAVIS does."""
+    from tqdm import tqdm
+
+    from persam_vos.davis import score_davis
+
+    with tqdm(unit="frame", disable=quiet or None, leave=False) as bar:
+
+        def on_score(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
+        scores = score_davis(results, root, progress=on_score, **chosen)
+    scores.write(output or results)
+    _print_scores(scores)
+
+
+@app.command()
+def models(
+    action: Annotated[str, typer.Argument(help="list, verify or path.")] = "list",
+    name: Annotated[Text, typer.Argument(help="Name of a model; for verify also a file.")] = None,
+) -> None:
+    """Say which checkpoints there are, where they lie, and whether they are intact."""
+    from persam_vos.models.checkpoints import CHECKPOINTS, checkpoint_path, list_checkpoints, verify_checkpoint
+
+    if action == "path":
+        if name is None:
+            raise SettingsError(f"models path needs a name: {', '.join(CHECKPOINTS)}")
+        print(checkpoint_path(name))
+        return
+    if action == "list":
+        for status in list_checkpoints():
+            print(_describe(status))
+        return
+    if action != "verify":
+        raise SettingsError(f"models {action}: allowed are list, verify and path")
+    found = [verify_checkpoint(each) for each in ([name] if name else CHECKPOINTS)]
+    for status in found:
+        print(_describe(status))
+    if any(status.intact is False for status in found):
+        raise typer.Exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 one line of what was wrong, 130 interrupted."""
+    # A polite kill ends a run like Ctrl-C does: the frames done so far are kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except PersamVosError as error:
+        _fail(str(error))
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "persam-vos"
+        _fail(f"{error.format_message()} See '{command} --help'.")
+    except (KeyboardInterrupt, typer.Abort):
+        print("persam-vos: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(EXIT_ERROR)
+
+
+def _flags(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _track_video(
+    video: str,
+    output: Path,
+    config: Path | None,
+    flags: dict[str, Any],
+    *,
+    mask: tuple[Path, bool, int | None],
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    from persam_vos.config import load_settings
+    from persam_vos.jobs import AnnotationFile, run_video
+
+    settings = load_settings(config, flags)
+    outcome = run_video(video, AnnotationFile(*mask), output, settings, _Bar(quiet), overwrite=overwrite)
+    for warning in outcome.warnings:
+        print(f"persam-vos: warning: {warning}", file=sys.stderr)
+    if outcome.interrupted:
+        print(f"persam-vos: interrupted after {outcome.frames} frames; they are kept", file=sys.stderr)
+    if not quiet:
+        print("\n".join(str(path) for path in outcome.written))
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+class _Bar:
+    """A progress bar per video on standard error; none if quiet or not a terminal's business."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def start(self, name: str, frames: int | None) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=frames, desc=name, unit="frame", disable=self._quiet)
+
+    def advance(self, result: FrameResult) -> None:
+        lowest = min(entry.score for entry in result.objects)
+        self._bar.set_postfix(score=f"{lowest:.2f}", refresh=False)
+        self._bar.update()
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _describe(status: CheckpointStatus) -> str:
+    size = "" if status.size_bytes is None else f"{status.size_bytes / 1e6:.0f} MB"
+    intact = {True: "intact", False: "DAMAGED", None: ""}[status.intact]
+    return f"{status.model or 'unknown':<12}{status.state:<16}{intact:<9}{size:>9}  {status.path}"
+
+
+def _print_scores(scores: DavisScores) -> None:
+    width = max(len("mean"), *(len(f"{each.sequence}_{each.object_id}") for each in scores.objects))
+    print(f"{'':<{width}}  {'J&F':>6}  {'J':>6}  {'F':>6}")
+    for each in scores.objects:
+        j, f = 100 * each.j.mean, 100 * each.f.mean
+        print(f"{f'{each.sequence}_{each.object_id}':<{width}}  {(j + f) / 2:6.1f}  {j:6.1f}  {f:6.1f}")
+    j, f = 100 * scores.j.mean, 100 * scores.f.mean
+    print(f"{'mean':<{width}}  {100 * scores.jf_mean:6.1f}  {j:6.1f}  {f:6.1f}")

@@ -1,0 +1,73 @@
+"""The annotated frame becomes a Concept: what the target looks like, and how that may move over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.encoder import ImageEmbedding
+
+Pooling = Literal["mean", "max_mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """The target as the encoder sees it (PerSAM, arXiv 2305.03048, section 3.1).
+
+    Attributes:
+        target: float, C, of unit length: what each cell of a new frame is compared with.
+        embedding: float, C: the same before normalisation, for target-semantic prompting.
+        likeness: Mean cosine similarity, -1..1, of ``target`` with the target's own cells in the annotated frame.
+    """
+
+    target: Tensor
+    embedding: Tensor
+    likeness: float
+
+
+def cells_of(mask: Tensor, embedding: ImageEmbedding) -> Tensor:
+    """Say which cells of the grid belong to a mask: those more than half covered, or the most covered one.
+
+    Args:
+        mask: bool, H x W in pixels of the frame, not empty.
+        embedding: The frame's embedding.
+
+    Returns:
+        bool, h x w with at least one cell set, so that no feature of a tiny object is the mean of nothing.
+    """
+    coverage = embedding.geometry.coverage(mask[None], embedding.cells)[0]
+    return coverage >= coverage.max().clamp(max=0.5)
+
+
+def learn_concept(embedding: ImageEmbedding, mask: Tensor, pooling: Pooling) -> Concept:
+    """Pool the features of the cells under the mask.
+
+    Args:
+        embedding: Embedding of the annotated frame.
+        mask: bool, H x W, not empty.
+        pooling: ``mean`` as PerSAM on photos; ``max_mean`` for (max + mean) / 2, as PerSAM-F and both on video.
+    """
+    features = embedding.features[:, cells_of(mask, embedding)]
+    pooled = features.mean(dim=1)
+    if pooling == "max_mean":
+        pooled = (pooled + features.amax(dim=1)) / 2
+    target = functional.normalize(pooled, dim=0)
+    likeness = float((target @ functional.normalize(features, dim=0)).mean())
+    return Concept(target, pooled, likeness)
+
+
+def update_concept(concept: Concept, newer: Concept, rate: float) -> Concept:
+    """Move the target feature towards a newer one.
+
+    Args:
+        concept: What is known so far.
+        newer: The concept learnt from a frame that was segmented well.
+        rate: Share of the newer feature, 0..1.
+    """
+    target = functional.normalize(torch.lerp(concept.target, newer.target, rate), dim=0)
+    embedding = torch.lerp(concept.embedding, newer.embedding, rate)
+    return replace(concept, target=target, embedding=embedding)

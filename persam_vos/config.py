@@ -1,0 +1,122 @@
+"""Every setting of a run: frozen, validated, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from persam_vos.errors import SettingsError
+
+
+class TrackerSettings(BaseModel):
+    """How an object is followed; the defaults are chosen by measurement (docs/design.md).
+
+    Attributes:
+        method: ``persam`` or ``persam-f``.
+        target: Pooling of the target feature: ``mean``, or ``max_mean`` for (max + mean) / 2.
+        positive_points: Points of the location prior on the most similar pixels.
+        negative_points: Points of the location prior on the least similar pixels.
+        anchor: One more positive point where the object was: the middle of its box if that lies on it, else (or
+            always, with ``interior``) the point deepest inside it; ``none`` for no such point.
+        box_margin: Pixels by which the last box is grown for the first pass.
+        first_pass: Which of the three nested candidates of PerSAM's first pass goes on: ``largest`` as published,
+            the best ``predicted_iou``, or the best ``agreement`` (IoU) with the last mask.
+        guidance: Target-guided attention and target-semantic prompting in the first pass.
+        update_target: Share by which a well segmented frame moves the target feature; 0 is off.
+        finetune_steps: Optimiser steps of PerSAM-F.
+        finetune_learning_rate: Of PerSAM-F, at its first step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["persam", "persam-f"] = "persam"
+    target: Literal["mean", "max_mean"] = "max_mean"
+    positive_points: Annotated[int, Field(ge=1, le=32)] = 2
+    negative_points: Annotated[int, Field(ge=0, le=32)] = 0
+    anchor: Literal["box_centre", "interior", "none"] = "box_centre"
+    box_margin: Annotated[int, Field(ge=0, le=1000)] = 10
+    first_pass: Literal["largest", "predicted_iou", "agreement"] = "agreement"
+    guidance: Literal["none", "attention", "prompting", "both"] = "none"
+    update_target: Annotated[float, Field(ge=0, le=1)] = 0.0
+    finetune_steps: Annotated[int, Field(ge=1, le=100_000)] = 800
+    finetune_learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
+
+
+class Settings(TrackerSettings):
+    """All settings of a tracking run: the tracker's, and those of the machine and the output.
+
+    Attributes:
+        model: The network.
+        checkpoint: File with its weights; None for the shipped or downloaded ones.
+        device: ``auto`` takes a CUDA device if there is one.
+        reader: What decodes a video file.
+        batch_size: Frames encoded at once; ``auto`` is 1 on the CPU, 8 on a GPU.
+        export: What is written besides tracks.jsonl and run.json.
+        background: Colour behind a cut-out object, #RRGGBB.
+    """
+
+    model: Literal["mobile_sam", "vit_b", "vit_l", "vit_h"] = "mobile_sam"
+    checkpoint: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    reader: Literal["pyav", "decord"] = "pyav"
+    batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+    export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")
+    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#000000"
+
+    @field_validator("export", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as red, green, blue in 0..255."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Combine defaults, a configuration file and flags, in rising order.
+
+    Args:
+        config: YAML file of settings, or None.
+        flags: Settings given on the command line; None stands for a flag that was not given.
+
+    Raises:
+        SettingsError: If the file cannot be read, or a key or value is not allowed.
+    """
+    values = dict(_read_yaml(config)) if config else {}
+    values |= {key: value for key, value in flags.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_first_fault(error, config)) from error
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); give a YAML file of settings") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise SettingsError(f"{path}: holds {type(values).__name__}; a mapping of settings to values is needed")
+    return values
+
+
+def _first_fault(error: ValidationError, config: Path | None) -> str:
+    fault = error.errors()[0]
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        where = f"{config}: " if config else ""
+        return f"{where}unknown setting '{name}'; allowed are {', '.join(sorted(Settings.model_fields))}"
+    flag = "--" + name.replace("_", "-")
+    return f"{flag} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

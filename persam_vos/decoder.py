@@ -1,0 +1,192 @@
+"""Prompts and an embedding become mask candidates: SAM's prompt encoder and mask decoder, batched over objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.models.sam import Sam
+
+PADDING, NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 0, 1, 2, 3
+
+# One object's keys and attention take about 30 MB; more objects than this go through in turns.
+_MAX_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """What the decoder is told of N objects in one frame.
+
+    Attributes:
+        points: float, N x P x 2, (x, y) in pixels of the frame.
+        labels: int, N x P: 1 positive, 0 negative, -1 no point at all, 2 and 3 the corners of a box.
+        mask_logits: float, N x 256 x 256 over the padded square: what an earlier pass gave; None for the first pass.
+    """
+
+    points: Tensor
+    labels: Tensor
+    mask_logits: Tensor | None = None
+
+    def with_boxes(self, boxes: Tensor, known: Tensor) -> Prompts:
+        """Add a box to each object.
+
+        Args:
+            boxes: float, N x 4, XYXY in pixels of the frame.
+            known: bool, N; where False the box is left out.
+        """
+        corners = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], device=self.labels.device).expand(len(boxes), -1)
+        labels = torch.where(known[:, None], corners, PADDING)
+        points = torch.cat([self.points, boxes.unflatten(1, (2, 2))], dim=1)
+        return Prompts(points, torch.cat([self.labels, labels], dim=1), self.mask_logits)
+
+    def with_mask(self, mask_logits: Tensor) -> Prompts:
+        """Add the logits of an earlier pass, float N x 256 x 256."""
+        return Prompts(self.points, self.labels, mask_logits)
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """PerSAM's two ways to guide the decoder (arXiv 2305.03048, section 3.2).
+
+    Attributes:
+        attention: float, N x h x w in 0..1, added to the token-to-image attention, which is then normalised again
+            (target-guided attention); None for none.
+        target: float, N x C, added to every token before each layer (target-semantic prompting); None for none.
+    """
+
+    attention: Tensor | None = None
+    target: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The decoder's four answers for each of N objects.
+
+    Attributes:
+        logits: float, N x 4 x 256 x 256 over the padded square; 0 is the answer for an unambiguous prompt, 1 to 3 are
+            the nested ones (whole, part, subpart in no fixed order).
+        predicted_iou: float, N x 4.
+    """
+
+    logits: Tensor
+    predicted_iou: Tensor
+
+
+class Decoder:
+    """SAM's prompt encoder and mask decoder, run once for all objects of a frame."""
+
+    def __init__(self, sam: Sam) -> None:
+        self._prompt_encoder = sam.prompt_encoder
+        self._mask_decoder = sam.mask_decoder
+        with torch.inference_mode():
+            self._position = self._prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
+
+    @torch.inference_mode()
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: Guidance | None = None) -> Candidates:
+        """Answer the prompts of all objects.
+
+        Args:
+            embedding: Of the frame.
+            prompts: Of N objects; N may be any number.
+            guidance: Of the same N objects, or None.
+        """
+        tokens = self._embed_points(embedding, prompts)
+        parts = []
+        for start in range(0, len(tokens), _MAX_BATCH):
+            part = slice(start, start + _MAX_BATCH)
+            dense = self._embed_masks(prompts.mask_logits, part)
+            parts.append(self._decode_batch(embedding, tokens[part], dense, _sliced(guidance, part)))
+        return Candidates(torch.cat([p.logits for p in parts]), torch.cat([p.predicted_iou for p in parts]))
+
+    def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
+        """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""
+        encoder = self._prompt_encoder
+        points, labels = prompts.points, prompts.labels
+        if not bool((labels == TOP_LEFT).any()):
+            points = torch.cat([points, points.new_zeros(len(points), 1, 2)], dim=1)
+            labels = torch.cat([labels, labels.new_full((len(labels), 1), PADDING)], dim=1)
+        # SAM addresses the middle of a pixel.
+        located = encoder.pe_layer.forward_with_coords(
+            embedding.geometry.points_to_input(points) + 0.5, encoder.input_image_size
+        )
+        kinds = torch.cat([encoder.not_a_point_embed.weight, *(e.weight for e in encoder.point_embeddings)])
+        embedded: Tensor = torch.where(labels[..., None] == PADDING, 0.0, located) + kinds[labels + 1]
+        return embedded
+
+    def _embed_masks(self, mask_logits: Tensor | None, part: slice) -> Tensor:
+        """Dense embeddings, N or 1 x C x h x w."""
+        if mask_logits is None:
+            none: Tensor = self._prompt_encoder.no_mask_embed.weight[..., None, None]
+            return none
+        dense: Tensor = self._prompt_encoder.mask_downscaling(mask_logits[part, None])
+        return dense
+
+    def _decode_batch(
+        self, embedding: ImageEmbedding, sparse: Tensor, dense: Tensor, guidance: Guidance | None
+    ) -> Candidates:
+        network = self._mask_decoder
+        output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
+        tokens = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
+        source = embedding.features[None] + dense
+        keys = source.flatten(2).transpose(1, 2).expand(len(sparse), -1, -1)
+        queries, keys = _two_way(network.transformer, tokens, keys, self._position, guidance)
+        upscaled = network.output_upscaling(keys.transpose(1, 2).unflatten(2, source.shape[-2:]))
+        masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
+        logits = (masks @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        return Candidates(logits, network.iou_prediction_head(queries[:, 0]))
+
+
+def _sliced(guidance: Guidance | None, part: slice) -> Guidance | None:
+    if guidance is None:
+        return None
+    attention, target = guidance.attention, guidance.target
+    return Guidance(
+        None if attention is None else attention[part].flatten(1)[:, None, None],
+        None if target is None else target[part, None],
+    )
+
+
+def _two_way(
+    transformer: Any, tokens: Tensor, keys: Tensor, position: Tensor, guidance: Guidance | None
+) -> tuple[Tensor, Tensor]:
+    """SAM's two-way transformer, with room for guidance; ``tokens`` N x T x C, ``keys`` N x hw x C."""
+    attention = guidance.attention if guidance else None
+    target = guidance.target if guidance and guidance.target is not None else None
+    if target is not None:
+        tokens = tokens + target
+    queries = tokens
+    for index, layer in enumerate(transformer.layers):
+        if index and target is not None:
+            queries = queries + target
+        if layer.skip_first_layer_pe:
+            queries = layer.norm1(layer.self_attn(q=queries, k=queries, v=queries))
+        else:
+            q = queries + tokens
+            queries = layer.norm1(queries + layer.self_attn(q=q, k=q, v=queries))
+        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, keys + position, keys, attention)
+        queries = layer.norm2(queries + attended)
+        queries = layer.norm3(queries + layer.mlp(queries))
+        keys = layer.norm4(keys + layer.cross_attn_image_to_token(q=keys + position, k=queries + tokens, v=queries))
+    q = queries + tokens if target is None else queries + tokens + target
+    attended = transformer.final_attn_token_to_image(q=q, k=keys + position, v=keys)
+    return transformer.norm_final_attn(queries + attended), keys
+
+
+def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention of the tokens to the picture; with ``bias``, PerSAM's: softmax(softmax(A) + bias)."""
+    if bias is None:
+        plain: Tensor = attention(q=q, k=k, v=v)
+        return plain
+    heads = attention.num_heads
+    q, k, v = (
+        project(x).unflatten(-1, (heads, -1)).transpose(1, 2)
+        for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
+    )
+    weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
+    weights = (weights + bias).softmax(dim=-1)
+    attended: Tensor = attention.out_proj((weights @ v).transpose(1, 2).flatten(2))
+    return attended

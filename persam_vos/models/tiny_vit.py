@@ -1,0 +1,105 @@
+"""MobileSAM's image encoder: TinyViT-5M at 64 x 64 cells and SAM's neck (Zhang et al., arXiv 2306.14289)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from segment_anything.modeling.common import LayerNorm2d
+from timm.models.tiny_vit import ConvNorm, TinyVit
+from torch import Tensor, nn
+
+_DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|num_batches_tracked$")
+
+
+class TinyVitImageEncoder(nn.Module):
+    """TinyViT-5M whose last stage keeps the stride of 16, then SAM's neck.
+
+    Every convolution carries its batch normalisation folded in, so the module is for inference only.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        trunk: Any = TinyVit(
+            embed_dims=(64, 128, 160, 320),
+            depths=(2, 2, 6, 2),
+            num_heads=(2, 4, 5, 10),
+            window_sizes=(7, 7, 14, 7),
+            num_classes=0,
+        )
+        # MobileSAM keeps 64 x 64 cells: its last merging does not halve the grid.
+        trunk.stages[3].downsample.conv2.conv.stride = (1, 1)
+        trunk.head = nn.Identity()
+        _fold_batch_norms(trunk)
+        self.trunk = trunk
+        self.neck = nn.Sequential(
+            nn.Conv2d(320, 256, kernel_size=1, bias=False),
+            LayerNorm2d(256),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1, bias=False),
+            LayerNorm2d(256),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed frames.
+
+        Args:
+            x: float, N x 3 x H x W, normalised; H and W multiples of 16.
+
+        Returns:
+            float, N x 256 x H/16 x W/16.
+        """
+        features: Tensor = self.neck(self.trunk.forward_features(x))
+        return features
+
+
+def _fold_batch_norms(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, ConvNorm):
+            setattr(module, name, child.fuse())
+        else:
+            _fold_batch_norms(child)
+
+
+def fold_official_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the tensors of MobileSAM's own checkpoint into those of this package.
+
+    Args:
+        state: Tensors named as in ``mobile_sam.pt``: ``image_encoder.layers.0.blocks.0.conv1.c.weight`` and
+            ``...bn.weight``. A convolution without ``bn`` is taken as folded already.
+
+    Returns:
+        The same network with each batch normalisation folded into its convolution, under this package's names; the
+        classifier head, which SAM does not use, is left out. Names that follow no rule are kept as they are.
+    """
+    kept = {name: tensor for name, tensor in state.items() if not _DROPPED.search(name)}
+    folded: dict[str, Tensor] = {}
+    for name, tensor in kept.items():
+        if re.search(r"\.bn\.\w+$", name):
+            continue
+        stem = name.removesuffix(".c.weight")
+        norm = [kept.get(f"{stem}.bn.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
+        if stem != name and all(part is not None for part in norm):
+            weight, bias = _fold(tensor, *(part for part in norm if part is not None))
+            folded[_rename(name)], folded[_rename(f"{stem}.c.bias")] = weight, bias
+        else:
+            folded[_rename(name)] = tensor
+    return folded
+
+
+def _fold(conv: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    scale = gamma / torch.sqrt(var + 1e-5)
+    return conv * scale[:, None, None, None], beta - mean * scale
+
+
+def _rename(name: str) -> str:
+    name = name.replace("image_encoder.patch_embed.seq.0.", "image_encoder.trunk.patch_embed.conv1.")
+    name = name.replace("image_encoder.patch_embed.seq.2.", "image_encoder.trunk.patch_embed.conv2.")
+    name = re.sub(
+        r"^image_encoder\.layers\.(\d)\.downsample\.",
+        lambda found: f"image_encoder.trunk.stages.{int(found[1]) + 1}.downsample.",
+        name,
+    )
+    name = re.sub(r"^image_encoder\.layers\.(\d)\.", r"image_encoder.trunk.stages.\1.", name)
+    return re.sub(r"\.c\.(weight|bias)$", r".\1", name)

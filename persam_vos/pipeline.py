@@ -1,0 +1,242 @@
+"""The stages wired together: decode, encode, track and write side by side, through bounded queues."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from persam_vos.config import Settings
+from persam_vos.decoder import Decoder
+from persam_vos.encoder import Encoder, TorchEncoder
+from persam_vos.errors import VideoError
+from persam_vos.frame import Frame
+from persam_vos.models.loading import choose_device, load_sam
+from persam_vos.objects import FrameResult, LabelMap
+from persam_vos.reader import FrameReader
+from persam_vos.report import Timings
+from persam_vos.tracker import Tracker
+from persam_vos.writer import ResultWriter
+
+T = TypeVar("T")
+
+# Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K.
+_QUEUE_DEPTH = 4
+_AUTO_BATCH = {"cpu": 1, "cuda": 8}
+
+
+class Engine:
+    """A model on a device, ready to track one video after another."""
+
+    def __init__(self, settings: Settings, *, progress: bool = True) -> None:
+        """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.batch_size = _AUTO_BATCH[self.device.type] if settings.batch_size == "auto" else settings.batch_size
+        sam = load_sam(settings.model, settings.checkpoint, self.device, progress=progress)
+        self.encoder: Encoder = TorchEncoder(sam)
+        self.decoder = Decoder(sam)
+
+    def new_tracker(self) -> Tracker:
+        """Return a tracker for one more video."""
+        return Tracker(self.encoder, self.decoder, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOutcome:
+    """How the tracking of one video ended.
+
+    Attributes:
+        frames: Frames tracked and written.
+        interrupted: Whether the user stopped it before the end.
+        written: What the writers left under its final name.
+        timings: Seconds per stage.
+        warnings: Of the reader and the writers.
+    """
+
+    frames: int
+    interrupted: bool
+    written: tuple[Path, ...]
+    timings: Timings
+    warnings: tuple[str, ...]
+
+
+def track(
+    engine: Engine,
+    reader: FrameReader,
+    label_map: LabelMap,
+    writers: Sequence[ResultWriter],
+    *,
+    on_frame: Callable[[FrameResult], None] = lambda _: None,
+) -> TrackOutcome:
+    """Track the objects of a video's first frame through all of it.
+
+    Decoding and writing run in threads of their own beside the network. The first error of any stage stops all of
+    them and is raised; the writers' unfinished files are removed. KeyboardInterrupt ends the run after the frames done
+    so far, whose files are finished properly.
+
+    Args:
+        engine: The model.
+        reader: The video; it is closed at the end.
+        label_map: uint8, H x W, the annotation of the first frame.
+        writers: Where the results go; they are closed or aborted at the end.
+        on_frame: Called after each frame, in order.
+
+    Raises:
+        VideoError: If the video has no frame or cannot be decoded.
+        MaskError: If the annotation does not fit the first frame.
+        OutputError: If a result cannot be written.
+    """
+    timings = Timings()
+    sink = _Sink(writers, timings)
+    frames = 0
+    interrupted = False
+    try:
+        with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
+            for result, frame in _results(engine, decoded, label_map, timings):
+                sink.put(frame, result)
+                frames += 1
+                on_frame(result)
+    except KeyboardInterrupt:
+        interrupted = True
+        if not frames:
+            sink.abort()
+            raise
+    except BaseException:
+        sink.abort()
+        raise
+    finally:
+        reader.close()
+    if not frames:
+        sink.abort()
+        raise VideoError(f"{reader.info.source}: no frame could be decoded")
+    written = sink.close()
+    warnings = (*reader.warnings, *(text for writer in writers for text in writer.warnings))
+    return TrackOutcome(frames, interrupted, written, timings, warnings)
+
+
+def _results(
+    engine: Engine, decoded: Iterator[Frame], label_map: LabelMap, timings: Timings
+) -> Iterator[tuple[FrameResult, Frame]]:
+    tracker = engine.new_tracker()
+    for batch in _batches(decoded, engine.batch_size):
+        with timings.stage("encode"):
+            embeddings = engine.encoder.encode(batch)
+        for frame, embedding in zip(batch, embeddings, strict=True):
+            with timings.stage("track"):
+                first = frame.index == 0
+                result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
+            yield result, frame
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while batch := list(itertools.islice(frames, size)):
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Run an iterator in a thread, at most ``depth`` items ahead; its error is raised here, in its place."""
+    ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def offer(item: _Item[T] | _End) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for value in items:
+                if not offer(_Item(value)):
+                    return
+        except BaseException as error:
+            offer(_End(error))
+        else:
+            offer(_End())
+
+    thread = threading.Thread(target=work, name="persam-vos decode", daemon=True)
+    thread.start()
+    try:
+        while isinstance(item := ready.get(), _Item):
+            yield item.value
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        thread.join()
+
+
+class _Sink:
+    """The writers, in a thread of their own behind a bounded queue."""
+
+    def __init__(self, writers: Sequence[ResultWriter], timings: Timings) -> None:
+        self._writers = writers
+        self._timings = timings
+        self._waiting: queue.Queue[tuple[Frame, FrameResult] | None] = queue.Queue(_QUEUE_DEPTH)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="persam-vos write", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: Frame, result: FrameResult) -> None:
+        """Hand a result over; raises the error of an earlier one."""
+        self._raise_error()
+        self._waiting.put((frame, result))
+
+    def close(self) -> tuple[Path, ...]:
+        """Write what waits, finish every file, and return their paths."""
+        self._finish()
+        try:
+            self._raise_error()
+            with self._timings.stage("write"):
+                return tuple(path for writer in self._writers for path in writer.close())
+        except BaseException:
+            self._abort_writers()
+            raise
+
+    def abort(self) -> None:
+        """Remove what was begun."""
+        self._finish()
+        self._abort_writers()
+
+    def _work(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            # After an error the queue is still drained, so that put never blocks for good.
+            if self._error is not None:
+                continue
+            try:
+                with self._timings.stage("write"):
+                    for writer in self._writers:
+                        writer.write(*item)
+            except BaseException as error:
+                self._error = error
+
+    def _finish(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _abort_writers(self) -> None:
+        for writer in self._writers:
+            writer.abort()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,67 @@
+"""A concept meets a new frame: similarity map, location prior, and guidance of the decoder's attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.concept import Concept
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Geometry
+
+
+def similarity_maps(concepts: Sequence[Concept], embedding: ImageEmbedding) -> Tensor:
+    """Compare every cell of a frame with each concept (PerSAM, equation 2).
+
+    Returns:
+        float, N x h x w: cosine similarity, -1..1, over the padded square.
+    """
+    targets = torch.stack([concept.target for concept in concepts])
+    return torch.einsum("nc,chw->nhw", targets, functional.normalize(embedding.features, dim=0))
+
+
+def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, negative: int) -> tuple[Tensor, Tensor]:
+    """Pick the pixels most and least like the target (PerSAM, section 3.1, "positive-negative location prior").
+
+    Args:
+        similarity: float, N x h x w over the padded square.
+        geometry: Of the frame; the padding is never picked.
+        positive: Number of points of highest similarity.
+        negative: Number of points of lowest similarity.
+
+    Returns:
+        Points, float N x (positive + negative) x 2, (x, y) in pixels of the frame; labels, int, 1 and 0.
+    """
+    pixels = geometry.to_frame(similarity).flatten(1)
+    count = pixels.shape[1]
+    best = pixels.topk(min(positive, count)).indices
+    worst = pixels.topk(min(negative, count), largest=False).indices
+    index = torch.cat([best, worst], dim=1)
+    points = torch.stack([index % geometry.width, index // geometry.width], dim=-1).float()
+    labels = torch.tensor([1] * best.shape[1] + [0] * worst.shape[1], device=similarity.device)
+    return points, labels.expand(len(similarity), -1)
+
+
+def attention_bias(similarity: Tensor, geometry: Geometry) -> Tensor:
+    """Turn similarity into the confidence that guides attention (PerSAM, section 3.2).
+
+    The map is standardised over the cells that hold picture and squashed by a sigmoid; the padding gets the lowest
+    value there is in the picture, so that attention is not drawn to it.
+
+    Args:
+        similarity: float, N x h x w over the padded square.
+        geometry: Of the frame.
+
+    Returns:
+        float, N x h x w in 0..1.
+    """
+    height, width = (-(-side * similarity.shape[-1] // geometry.input_size) for side in geometry.resized)
+    valid = similarity[:, :height, :width]
+    std, mean = torch.std_mean(valid, dim=(1, 2), keepdim=True)
+    confidence = ((valid - mean) / std.clamp(min=1e-6)).sigmoid()
+    bias = confidence.amin(dim=(1, 2), keepdim=True).expand_as(similarity).clone()
+    bias[:, :height, :width] = confidence
+    return bias

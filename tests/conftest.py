@@ -1,0 +1,50 @@
+"""What many tests share: the shipped network, loaded once, and data that may be absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from persam_vos.decoder import Decoder
+from persam_vos.encoder import TorchEncoder
+from persam_vos.models.loading import load_sam
+from persam_vos.models.sam import Sam
+
+# Tests never depend on time, and a failure in one run is a failure in every run.
+settings.register_profile("persam-vos", deadline=None, derandomize=True)
+settings.load_profile("persam-vos")
+
+
+@pytest.fixture(scope="session")
+def sam() -> Sam:
+    return load_sam("mobile_sam", None, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def encoder(sam: Sam) -> TorchEncoder:
+    return TorchEncoder(sam)
+
+
+@pytest.fixture(scope="session")
+def decoder(sam: Sam) -> Decoder:
+    return Decoder(sam)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Find a folder of real data beside or above the repository; the test is skipped where there is none."""
+
+    def find(name: str) -> Path:
+        above = [folder / "shared" / "data" for folder in Path(__file__).resolve().parents]
+        places = [Path(os.environ["PERSAM_VOS_DATA"])] if "PERSAM_VOS_DATA" in os.environ else above
+        for place in places:
+            if (place / name).is_dir():
+                return place / name
+        pytest.skip(f"no {name} in shared/data beside or above the repository, nor in PERSAM_VOS_DATA")
+
+    return find

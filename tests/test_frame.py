@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from persam_vos.frame import Frame, Geometry
+
+sides = st.integers(1, 3000)
+
+
+@given(sides, sides)
+def test_long_side_fills_the_square_and_the_other_keeps_the_shape(height: int, width: int) -> None:
+    resized = Geometry(height, width).resized
+
+    assert max(resized) == 1024
+    assert min(resized) >= 1
+    expected = 1024 * min(height, width) / max(height, width)
+    assert abs(min(resized) - max(expected, 1)) <= 0.5
+
+
+@given(sides, sides, st.floats(0, 1), st.floats(0, 1))
+def test_points_stay_inside_and_keep_their_place(height: int, width: int, x: float, y: float) -> None:
+    geometry = Geometry(height, width)
+    point = geometry.points_to_input(torch.tensor([[x * width, y * height]]))[0]
+
+    assert point.tolist() == pytest.approx([x * geometry.resized[1], y * geometry.resized[0]], abs=1e-2)
+
+
+def test_boxes_are_two_points() -> None:
+    geometry = Geometry(480, 854)
+    box = torch.tensor([10.0, 20.0, 300.0, 400.0])
+
+    found = geometry.boxes_to_input(box)
+
+    torch.testing.assert_close(found, geometry.points_to_input(box.view(2, 2)).flatten())
+
+
+@given(st.integers(2, 400), st.integers(2, 400))
+def test_a_map_comes_back_to_the_frame_without_the_padding(height: int, width: int) -> None:
+    geometry = Geometry(height, width)
+    resized_height, resized_width = geometry.resized
+    grid = torch.zeros(1, 256, 256)
+    # The padding, and what interpolation may draw from it, is marked; none of it may reach the middle of the picture.
+    grid[:, -(-resized_height // 4) + 1 :] = 100
+    grid[:, :, -(-resized_width // 4) + 1 :] = 100
+
+    found = geometry.to_frame(grid)
+
+    assert found.shape == (1, height, width)
+    assert float(found.max()) < 1
+
+
+@given(st.integers(8, 300), st.integers(8, 300))
+def test_coverage_counts_every_pixel_once(height: int, width: int) -> None:
+    geometry = Geometry(height, width)
+    mask = torch.zeros(1, height, width, dtype=torch.bool)
+    mask[:, : height // 2, : width // 2] = True
+
+    coverage = geometry.coverage(mask, 64)
+
+    assert float(coverage.min()) >= 0
+    assert float(coverage.max()) <= 1 + 1e-5
+    share = float(coverage.sum()) * 16 * 16 / (geometry.resized[0] * geometry.resized[1])
+    assert share == pytest.approx(float(mask.float().mean()), abs=0.02)
+
+
+@pytest.mark.parametrize("size", [(480, 854), (1080, 1920), (1200, 640), (37, 51)])
+def test_resizing_is_pillows(size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    geometry = Geometry(*size)
+
+    found = geometry.resize(rgb).permute(1, 2, 0).numpy().astype(int)
+
+    height, width = geometry.resized
+    expected = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(found - expected).max() <= 2
+
+
+@pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_frame_refuses_what_is_no_picture(rgb: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8 of shape"):
+        Frame(0, 0, Fraction(1, 25), rgb)
+
+
+def test_time_is_exact() -> None:
+    frame = Frame(3, 3003, Fraction(1, 30000), np.zeros((2, 2, 3), np.uint8))
+
+    assert frame.seconds == Fraction(1001, 10000)
+
+
+def test_geometry_refuses_nothing() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Geometry(0, 10)
