@@ -30,17 +30,23 @@ class Concept:
 
 
 def cells_of(mask: Tensor, embedding: ImageEmbedding) -> Tensor:
-    """Say which cells of the grid belong to a mask: those more than half covered, or the most covered one.
+    """Say which cells of the grid belong to a mask: those whose middle it covers.
 
     Args:
         mask: bool, H x W in pixels of the frame, not empty.
         embedding: The frame's embedding.
 
     Returns:
-        bool, h x w with at least one cell set, so that no feature of a tiny object is the mean of nothing.
+        bool, h x w with at least one cell set: where a mask is so small that it covers no middle, the cell that its
+        centre of mass lies in, so that no feature is the mean of nothing.
     """
-    coverage = embedding.geometry.coverage(mask[None], embedding.cells)[0]
-    return coverage >= coverage.max().clamp(max=0.5)
+    cells = embedding.geometry.to_grid(mask[None], embedding.cells)[0] > 0.5
+    if not cells.any():
+        y, x = (along.float().mean() for along in mask.nonzero(as_tuple=True))
+        point = embedding.geometry.points_to_input(torch.stack([x, y]))
+        column, row = (point * embedding.cells / embedding.geometry.input_size).long().tolist()
+        cells[row, column] = True
+    return cells
 
 
 def learn_concept(embedding: ImageEmbedding, mask: Tensor, pooling: Pooling) -> Concept:

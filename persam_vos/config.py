@@ -25,7 +25,10 @@ class TrackerSettings(BaseModel):
         box_margin: Pixels by which the last box is grown for the first pass.
         first_pass: Which of the three nested candidates of PerSAM's first pass goes on: ``largest`` as published,
             the best ``predicted_iou``, or the best ``agreement`` (IoU) with the last mask.
+        refinement_box: Whether the tight box of the mask so far joins ``both`` refinement passes, or only the ``last``
+            as published for PerSAM; PerSAM-F and an object that was out of sight get it in both.
         guidance: Target-guided attention and target-semantic prompting in the first pass.
+        presence: An object counts as gone where its mask is less than this share as like it as its annotation was.
         update_target: Share by which a well segmented frame moves the target feature; 0 is off.
         finetune_steps: Optimiser steps of PerSAM-F.
         finetune_learning_rate: Of PerSAM-F, at its first step.
@@ -40,7 +43,9 @@ class TrackerSettings(BaseModel):
     anchor: Literal["box_centre", "interior", "none"] = "box_centre"
     box_margin: Annotated[int, Field(ge=0, le=1000)] = 10
     first_pass: Literal["largest", "predicted_iou", "agreement"] = "agreement"
+    refinement_box: Literal["both", "last"] = "both"
     guidance: Literal["none", "attention", "prompting", "both"] = "none"
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.65
     update_target: Annotated[float, Field(ge=0, le=1)] = 0.0
     finetune_steps: Annotated[int, Field(ge=1, le=100_000)] = 800
     finetune_learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4

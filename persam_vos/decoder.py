@@ -38,6 +38,8 @@ class Prompts:
             boxes: float, N x 4, XYXY in pixels of the frame.
             known: bool, N; where False the box is left out.
         """
+        if not bool(known.any()):
+            return self
         corners = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], device=self.labels.device).expand(len(boxes), -1)
         labels = torch.where(known[:, None], corners, PADDING)
         points = torch.cat([self.points, boxes.unflatten(1, (2, 2))], dim=1)

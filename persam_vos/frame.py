@@ -118,17 +118,17 @@ class Geometry:
         valid = square[..., :height, :width]
         return functional.interpolate(valid, size=(self.height, self.width), mode="bilinear")[0]
 
-    def coverage(self, masks: Tensor, cells: int) -> Tensor:
-        """Say how much of each cell of a grid over the square a mask covers.
+    def to_grid(self, masks: Tensor, cells: int) -> Tensor:
+        """Resample masks of the frame to a grid over the padded square, at the middle of its cells.
 
         Args:
             masks: float or bool, N x H x W in pixels of the frame.
             cells: Side of the grid.
 
         Returns:
-            float, N x cells x cells, the exact share 0..1 of each cell's area; 0 in the padding.
+            float, N x cells x cells, 0..1; 0 in the padding.
         """
         height, width = self.resized
         resized = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
         padded = functional.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
-        return functional.avg_pool2d(padded, self.input_size // cells)[0]
+        return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]

@@ -12,8 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from persam_vos.concept import Concept, cells_of
+from persam_vos.encoder import ImageEmbedding
+
 LabelMap = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+
+# In cosine similarity. On the annotated objects of real two-object clips no other object ever came closer; twins may.
+_RIVAL_MARGIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,37 @@ def exclusive_label_map(logits: Tensor, object_ids: Sequence[int]) -> LabelMap:
     best, winner = logits.max(dim=0)
     ids = torch.tensor(object_ids, dtype=torch.uint8, device=logits.device)
     return torch.where(best > 0, ids[winner], 0).to(torch.uint8).cpu().numpy()
+
+
+def recognise(
+    masks: Tensor, concepts: Sequence[Concept], similarity: Tensor, embedding: ImageEmbedding, share: float
+) -> Tensor:
+    """Say which objects are in the frame: SAM finds something for every prompt, whether the object is there or not.
+
+    A mask is taken for its object if it is like enough to it, and not clearly more like another object.
+
+    Args:
+        masks: bool, N x H x W in pixels of the frame, before the objects compete.
+        concepts: N concepts.
+        similarity: float, N x h x w over the padded square: of each concept with the frame.
+        embedding: The frame's.
+        share: Of the likeness that the annotation had, 0..1, which a mask needs.
+
+    Returns:
+        bool, N; False where the mask is empty.
+    """
+    present = masks.flatten(1).any(dim=1)
+    cells = torch.zeros_like(similarity, dtype=torch.bool)
+    for i in present.nonzero()[:, 0].tolist():
+        cells[i] = cells_of(masks[i], embedding)
+    flat = cells.flatten(1).float()
+    size = flat.sum(dim=1)
+    # likeness[i, k]: how like object k the mask of object i is
+    likeness = flat @ similarity.flatten(1).T / size.clamp(min=1)[:, None]
+    own = likeness.diagonal()
+    annotated = torch.tensor([concept.likeness for concept in concepts], device=similarity.device)
+    outdone = (likeness > own[:, None] + _RIVAL_MARGIN).any(dim=1)
+    return present & (own >= share * annotated) & ~outdone
 
 
 def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:

@@ -26,6 +26,8 @@ def similarity_maps(concepts: Sequence[Concept], embedding: ImageEmbedding) -> T
 def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, negative: int) -> tuple[Tensor, Tensor]:
     """Pick the pixels most and least like the target (PerSAM, section 3.1, "positive-negative location prior").
 
+    Where there are several objects, a cell is a place for the one it is most like only.
+
     Args:
         similarity: float, N x h x w over the padded square.
         geometry: Of the frame; the padding is never picked.
@@ -35,14 +37,20 @@ def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, neg
     Returns:
         Points, float N x (positive + negative) x 2, (x, y) in pixels of the frame; labels, int, 1 and 0.
     """
-    pixels = geometry.to_frame(similarity).flatten(1)
-    count = pixels.shape[1]
-    best = pixels.topk(min(positive, count)).indices
-    worst = pixels.topk(min(negative, count), largest=False).indices
+    own = torch.where(similarity >= similarity.amax(dim=0), similarity, -1.0)
+    count = geometry.height * geometry.width
+    best = _pixels(own, geometry).topk(min(positive, count)).indices
+    worst = _pixels(similarity, geometry).topk(min(negative, count), largest=False).indices
     index = torch.cat([best, worst], dim=1)
     points = torch.stack([index % geometry.width, index // geometry.width], dim=-1).float()
     labels = torch.tensor([1] * best.shape[1] + [0] * worst.shape[1], device=similarity.device)
     return points, labels.expand(len(similarity), -1)
+
+
+def _pixels(similarity: Tensor, geometry: Geometry) -> Tensor:
+    """N x HW similarities of the frame's pixels, by way of the decoder's grid of 256 x 256 as published."""
+    fine = functional.interpolate(similarity[None], scale_factor=4, mode="bilinear")[0]
+    return geometry.to_frame(fine).flatten(1)
 
 
 def attention_bias(similarity: Tensor, geometry: Geometry) -> Tensor:

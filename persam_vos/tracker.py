@@ -10,7 +10,7 @@ from torch import Tensor
 
 from persam_vos.concept import Concept, cells_of, learn_concept, update_concept
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import Candidates, Decoder, Guidance, Prompts
+from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Guidance, Prompts
 from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.errors import EmptyMaskError, MaskSizeError
 from persam_vos.finetune import learn_mask_weights
@@ -23,6 +23,7 @@ from persam_vos.objects import (
     box_xyxy,
     exclusive_label_map,
     interior_point,
+    recognise,
 )
 from persam_vos.similarity import attention_bias, location_prior, similarity_maps
 
@@ -112,9 +113,10 @@ class Tracker:
         embedding = embedding or self._encoder.encode([frame])[0]
         similarity = similarity_maps(self._concepts, embedding)
         best = self._segment(embedding, similarity)
-        label_map = exclusive_label_map(
-            embedding.geometry.to_frame(best.logits), [track.object_id for track in self._tracks]
-        )
+        logits = embedding.geometry.to_frame(best.logits)
+        present = recognise(logits > 0, self._concepts, similarity, embedding, self._settings.presence)
+        logits[~present] = -torch.inf
+        label_map = exclusive_label_map(logits, [track.object_id for track in self._tracks])
         result = self._result(frame, label_map, best.predicted_iou, similarity, embedding)
         self._remember(result, embedding)
         return result
@@ -130,7 +132,7 @@ class Tracker:
 
     def _finetune(self, embedding: ImageEmbedding) -> list[ObjectTrack]:
         similarity = similarity_maps(self._concepts, embedding)
-        candidates = self._first_pass(embedding, similarity)
+        candidates = self._first_pass(embedding, similarity, self._prompts(embedding, similarity))
         learnt = []
         for track, logits in zip(self._tracks, candidates.logits, strict=True):
             weights = learn_mask_weights(
@@ -145,13 +147,20 @@ class Tracker:
     def _segment(self, embedding: ImageEmbedding, similarity: Tensor) -> _Best:
         """Prompt, then refine twice (PerSAM, section 3.2, "cascaded post-refinement")."""
         prompts = self._prompts(embedding, similarity)
-        first = self._first_pass(embedding, similarity)
+        first = self._first_pass(embedding, similarity, prompts)
+        seen = self._seen(similarity.device)
+        everything = torch.ones_like(seen)
         if self._settings.method == "persam-f":
-            logits = self._mix(first)
-            refined = self._refine(embedding, prompts, logits, boxed=True)
+            logits, boxed = self._mix(first), everything
         else:
-            refined = self._refine(embedding, prompts, self._choose(embedding, first), boxed=False)
-        return self._refine(embedding, prompts, refined.logits, boxed=True)
+            # An object that is being looked for had no box in the first pass, so it gets one in the second.
+            logits = self._choose(embedding, first)
+            boxed = everything if self._settings.refinement_box == "both" else ~seen
+        refined = self._refine(embedding, prompts, logits, boxed=boxed)
+        return self._refine(embedding, prompts, refined.logits, boxed=everything)
+
+    def _seen(self, device: torch.device) -> Tensor:
+        return torch.tensor([track.seen for track in self._tracks], device=device)
 
     def _prompts(self, embedding: ImageEmbedding, similarity: Tensor) -> Prompts:
         """Points of the location prior, and one on the object as it was last seen."""
@@ -164,8 +173,8 @@ class Tracker:
         if self._settings.anchor != "none":
             anchors = torch.tensor([self._anchor(track) for track in self._tracks], device=points.device)
             points = torch.cat([points, anchors[:, None].float()], dim=1)
-            seen = torch.tensor([int(track.seen) * 2 - 1 for track in self._tracks], device=points.device)
-            labels = torch.cat([labels, seen[:, None]], dim=1)
+            kinds = torch.where(self._seen(points.device), POSITIVE, PADDING)
+            labels = torch.cat([labels, kinds[:, None]], dim=1)
         return Prompts(points, labels)
 
     def _anchor(self, track: ObjectTrack) -> tuple[int, int]:
@@ -177,11 +186,9 @@ class Tracker:
                 return x, y
         return interior_point(track.last_mask)
 
-    def _first_pass(self, embedding: ImageEmbedding, similarity: Tensor) -> Candidates:
-        prompts = self._prompts(embedding, similarity)
-        boxes = [self._search_box(track) for track in self._tracks]
-        known = torch.tensor([track.seen for track in self._tracks], device=similarity.device)
-        prompts = prompts.with_boxes(torch.tensor(boxes, device=similarity.device), known)
+    def _first_pass(self, embedding: ImageEmbedding, similarity: Tensor, prompts: Prompts) -> Candidates:
+        boxes = torch.tensor([self._search_box(track) for track in self._tracks], device=similarity.device)
+        prompts = prompts.with_boxes(boxes, self._seen(similarity.device))
         return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity))
 
     def _search_box(self, track: ObjectTrack) -> tuple[float, float, float, float]:
@@ -217,10 +224,11 @@ class Tracker:
             quality = first.predicted_iou[:, 1:]
         else:
             last = torch.from_numpy(np.stack([track.last_mask for track in self._tracks])).to(logits.device)
-            prior = embedding.geometry.coverage(last, 256)[:, None] > 0.5
+            prior = embedding.geometry.to_grid(last, 256)[:, None] > 0.5
             inter = ((logits > 0) & prior).sum(dim=(2, 3)).float()
             union = ((logits > 0) | prior).sum(dim=(2, 3)).float()
-            quality = inter / union.clamp(min=1)
+            seen = self._seen(logits.device)[:, None]
+            quality = torch.where(seen, inter / union.clamp(min=1), first.predicted_iou[:, 1:])
         index = quality.argmax(dim=1)
         return logits[torch.arange(len(logits), device=logits.device), index]
 
@@ -228,15 +236,12 @@ class Tracker:
         weights = torch.stack([t.mask_weights for t in self._tracks if t.mask_weights is not None])
         return torch.einsum("nk,nkhw->nhw", weights, first.logits[:, 1:])
 
-    def _refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: bool) -> _Best:
-        prompts = prompts.with_mask(logits)
-        if boxed:
-            masks = (embedding.geometry.to_frame(logits) > 0).cpu().numpy()
-            boxes = [box_xyxy(mask) for mask in masks]
-            known = torch.tensor([box is not None for box in boxes], device=logits.device)
-            corners = torch.tensor([box or (0, 0, 0, 0) for box in boxes], device=logits.device).float()
-            prompts = prompts.with_boxes(corners, known)
-        candidates = self._decoder.decode(embedding, prompts)
+    def _refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: Tensor) -> _Best:
+        """One more pass with the logits of the last one and, for the objects ``boxed``, their tight box."""
+        boxes = [box_xyxy(mask) for mask in (embedding.geometry.to_frame(logits) > 0).cpu().numpy()]
+        known = boxed & torch.tensor([box is not None for box in boxes], device=logits.device)
+        corners = torch.tensor([box or (0, 0, 0, 0) for box in boxes], device=logits.device).float()
+        candidates = self._decoder.decode(embedding, prompts.with_mask(logits).with_boxes(corners, known))
         index = candidates.predicted_iou[:, 1:].argmax(dim=1) + 1
         rows = torch.arange(len(index), device=index.device)
         return _Best(candidates.logits[rows, index], candidates.predicted_iou[rows, index])

@@ -36,9 +36,10 @@ def test_a_single_pixel_has_a_feature(y: int, x: int) -> None:
     assert concept.likeness > 0.5
 
 
-def test_cells_are_those_more_than_half_covered() -> None:
+def test_cells_are_those_whose_middle_is_covered() -> None:
     mask = torch.zeros(1024, 1024, dtype=torch.bool)
     mask[16:48, 16:44] = True  # cells 1..2 down; across: one whole, and three quarters of the next
+    mask[100:104, :] = True  # a thin line beside the middle of row 6
 
     cells = cells_of(mask, random_embedding(height=1024, width=1024))
 

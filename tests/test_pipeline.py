@@ -1,0 +1,213 @@
+"""The plumbing: order, errors and interrupts. Networks are faked here, since none of it is about pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from persam_vos.config import Settings
+from persam_vos.decoder import Candidates, Prompts
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.errors import MaskSizeError, OutputError, VideoError
+from persam_vos.frame import Frame, Geometry
+from persam_vos.objects import FrameResult
+from persam_vos.pipeline import Engine, track
+from persam_vos.stream import StreamInfo
+from persam_vos.tracker import Tracker
+
+HEIGHT, WIDTH = 36, 64
+
+
+class FakeEncoder:
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        self.batches.append([frame.index for frame in frames])
+        return [ImageEmbedding(torch.ones(256, 64, 64), Geometry(frame.height, frame.width)) for frame in frames]
+
+
+class FakeDecoder:
+    """Answers every prompt with the left half of the picture."""
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None) -> Candidates:
+        count = len(prompts.points)
+        logits = torch.full((count, 4, 256, 256), -5.0)
+        logits[..., :128] = 5.0
+        return Candidates(logits, torch.full((count, 4), 0.9))
+
+
+class FakeEngine(Engine):
+    def __init__(self, batch_size: int = 1) -> None:
+        self.settings = Settings()
+        self.batch_size = batch_size
+        self.encoder = FakeEncoder()
+        self.decoder = FakeDecoder()  # type: ignore[assignment]
+
+    def new_tracker(self) -> Tracker:
+        return Tracker(self.encoder, self.decoder, self.settings)
+
+
+class FakeReader:
+    def __init__(self, count: int, fail_at: int | None = None) -> None:
+        self.info = StreamInfo(Path("clip.mp4"), WIDTH, HEIGHT, Fraction(25), Fraction(1, 25), count, False)
+        self.warnings: list[str] = ["reader warns"]
+        self.count, self.fail_at, self.given, self.closed = count, fail_at, 0, False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.count):
+            if index == self.fail_at:
+                raise VideoError(f"frame {index} is broken")
+            self.given += 1
+            yield Frame(index, index, Fraction(1, 25), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> FakeReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class FakeWriter:
+    def __init__(self, fail_at: int | None = None, fail_close: bool = False) -> None:
+        self.warnings: list[str] = ["writer warns"]
+        self.fail_at, self.fail_close = fail_at, fail_close
+        self.indices: list[int] = []
+        self.state = "open"
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        assert frame.index == result.index
+        if frame.index == self.fail_at:
+            raise OutputError("disk full")
+        self.indices.append(frame.index)
+
+    def close(self) -> tuple[Path, ...]:
+        if self.fail_close:
+            raise OutputError("cannot rename")
+        self.state = "closed"
+        return (Path("done"),)
+
+    def abort(self) -> None:
+        self.state = "aborted" if self.state == "open" else self.state
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+def first_mask() -> np.ndarray:
+    label_map = np.zeros((HEIGHT, WIDTH), np.uint8)
+    label_map[:, : WIDTH // 2] = 1
+    return label_map
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (7, 1), (7, 3), (6, 3), (2, 8)])
+def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
+    engine, reader, writer, seen = FakeEngine(batch_size), FakeReader(count), FakeWriter(), []
+
+    outcome = track(engine, reader, first_mask(), [writer], on_frame=lambda result: seen.append(result.index))
+
+    assert writer.indices == seen == list(range(count))
+    encoded = [index for batch in engine.encoder.batches for index in batch]
+    assert encoded == list(range(count))  # each frame once, the first included
+    assert max(map(len, engine.encoder.batches)) <= batch_size
+    assert (outcome.frames, outcome.interrupted, outcome.written) == (count, False, (Path("done"),))
+    assert outcome.warnings == ("reader warns", "writer warns")
+    assert set(outcome.timings.seconds) == {"decode", "encode", "track", "write"}
+    assert reader.closed
+    assert writer.state == "closed"
+
+
+def test_an_error_of_the_reader_stops_all() -> None:
+    reader, writer = FakeReader(50, fail_at=20), FakeWriter()
+
+    with pytest.raises(VideoError, match="frame 20 is broken"):
+        track(FakeEngine(), reader, first_mask(), [writer])
+
+    assert writer.state == "aborted"
+    assert reader.closed
+
+
+@pytest.mark.parametrize("fail_at", [0, 3, 49])
+def test_an_error_of_a_writer_stops_all(fail_at: int) -> None:
+    reader, writers = FakeReader(50), [FakeWriter(), FakeWriter(fail_at)]
+
+    with pytest.raises(OutputError, match="disk full"):
+        track(FakeEngine(), reader, first_mask(), writers)
+
+    assert [writer.state for writer in writers] == ["aborted", "aborted"]
+    assert reader.given < 30 or fail_at == 49  # it did not go on to the end
+
+
+def test_an_error_while_closing_is_not_lost() -> None:
+    writer = FakeWriter(fail_close=True)
+
+    with pytest.raises(OutputError, match="cannot rename"):
+        track(FakeEngine(), FakeReader(3), first_mask(), [writer])
+
+    assert writer.state == "aborted"
+
+
+def test_an_error_of_a_callback_stops_all() -> None:
+    writer = FakeWriter()
+
+    def on_frame(result: FrameResult) -> None:
+        raise RuntimeError("callback")
+
+    with pytest.raises(RuntimeError, match="callback"):
+        track(FakeEngine(), FakeReader(30), first_mask(), [writer], on_frame=on_frame)
+
+    assert writer.state == "aborted"
+
+
+def test_a_mask_of_another_size_is_refused() -> None:
+    writer = FakeWriter()
+
+    with pytest.raises(MaskSizeError, match="mask is 10 x 10, video is 36 x 64"):
+        track(FakeEngine(), FakeReader(3), np.ones((10, 10), np.uint8), [writer])
+
+    assert writer.state == "aborted"
+
+
+def test_no_frame_is_an_error() -> None:
+    writer = FakeWriter()
+
+    with pytest.raises(VideoError, match="no frame"):
+        track(FakeEngine(), FakeReader(0), first_mask(), [writer])
+
+    assert writer.state == "aborted"
+
+
+def test_an_interrupt_keeps_the_frames_done() -> None:
+    writer = FakeWriter()
+
+    def on_frame(result: FrameResult) -> None:
+        if result.index == 4:
+            raise KeyboardInterrupt
+
+    outcome = track(FakeEngine(), FakeReader(1000), first_mask(), [writer], on_frame=on_frame)
+
+    assert outcome.interrupted
+    assert writer.indices == [0, 1, 2, 3, 4]
+    assert outcome.frames == 5
+    assert writer.state == "closed"
+
+
+def test_decoding_runs_ahead_by_a_few_frames_only() -> None:
+    reader, given = FakeReader(200), []
+
+    track(FakeEngine(), reader, first_mask(), [], on_frame=lambda result: given.append(reader.given - result.index))
+
+    assert max(given) < 12
