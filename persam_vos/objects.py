@@ -85,7 +85,7 @@ def recognise(
     A mask is taken for its object if it is like enough to it, and not clearly more like another object.
 
     Args:
-        masks: bool, N x H x W in pixels of the frame, before the objects compete.
+        masks: bool, N x H x W in pixels of the frame, exclusive: an object must not be judged by what another won.
         concepts: N concepts.
         similarity: float, N x h x w over the padded square: of each concept with the frame.
         embedding: The frame's.

@@ -113,10 +113,7 @@ class Tracker:
         embedding = embedding or self._encoder.encode([frame])[0]
         similarity = similarity_maps(self._concepts, embedding)
         best = self._segment(embedding, similarity)
-        logits = embedding.geometry.to_frame(best.logits)
-        present = recognise(logits > 0, self._concepts, similarity, embedding, self._settings.presence)
-        logits[~present] = -torch.inf
-        label_map = exclusive_label_map(logits, [track.object_id for track in self._tracks])
+        label_map = self._compete(embedding.geometry.to_frame(best.logits), similarity, embedding)
         result = self._result(frame, label_map, best.predicted_iou, similarity, embedding)
         self._remember(result, embedding)
         return result
@@ -158,6 +155,22 @@ class Tracker:
             boxed = everything if self._settings.refinement_box == "both" else ~seen
         refined = self._refine(embedding, prompts, logits, boxed=boxed)
         return self._refine(embedding, prompts, refined.logits, boxed=everything)
+
+    def _compete(self, logits: Tensor, similarity: Tensor, embedding: ImageEmbedding) -> LabelMap:
+        """Share the pixels out among the objects that are there.
+
+        An object whose mask turns out to be something else leaves, and the others compete anew for what it had won,
+        until no one has to leave.
+        """
+        object_ids = [track.object_id for track in self._tracks]
+        while True:
+            label_map = exclusive_label_map(logits, object_ids)
+            masks = torch.from_numpy(np.stack([label_map == i for i in object_ids])).to(logits.device)
+            present = recognise(masks, self._concepts, similarity, embedding, self._settings.presence)
+            mistaken = masks.flatten(1).any(dim=1) & ~present
+            if not bool(mistaken.any()):
+                return label_map
+            logits = torch.where(mistaken[:, None, None], -torch.inf, logits)
 
     def _seen(self, device: torch.device) -> Tensor:
         return torch.tensor([track.seen for track in self._tracks], device=device)
