@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from persam_vos import __version__
 from persam_vos.errors import PersamVosError, SettingsError
+from persam_vos.progress import ProgressBar
 
 if TYPE_CHECKING:
     from persam_vos.davis import DavisScores
     from persam_vos.models.checkpoints import CheckpointStatus
-    from persam_vos.objects import FrameResult
 
 # Typer carries its own copy of click in some versions and uses the installed one in others.
 UsageError: Any = typer.BadParameter.__base__
@@ -61,6 +62,21 @@ Background = Annotated[Text, typer.Option("--background", help="Colour behind a 
 Sequences = Annotated[Text, typer.Option("--sequences", help="Only these, with commas.")]
 Year = Annotated[int, typer.Option("--year", help="2016 (one object) or 2017.")]
 Split = Annotated[str, typer.Option("--split", help="Name of the list of sequences.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"persam-vos {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -147,7 +163,7 @@ def davis(
     )  # fmt: skip
     settings = load_settings(config, flags)
     chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
-    scores = run_davis(root, output, settings, _Bar(quiet), overwrite=overwrite, **chosen)
+    scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
     _print_scores(scores)
 
 
@@ -251,7 +267,7 @@ def _track_video(
     from persam_vos.jobs import AnnotationFile, run_video
 
     settings = load_settings(config, flags)
-    outcome = run_video(video, AnnotationFile(*mask), output, settings, _Bar(quiet), overwrite=overwrite)
+    outcome = run_video(video, AnnotationFile(*mask), output, settings, ProgressBar(quiet), overwrite=overwrite)
     for warning in outcome.warnings:
         print(f"persam-vos: warning: {warning}", file=sys.stderr)
     if outcome.interrupted:
@@ -260,28 +276,6 @@ def _track_video(
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-class _Bar:
-    """A progress bar per video on standard error; none if quiet or not a terminal's business."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
-
-    def start(self, name: str, frames: int | None) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=frames, desc=name, unit="frame", disable=self._quiet)
-
-    def advance(self, result: FrameResult) -> None:
-        lowest = min(entry.score for entry in result.objects)
-        self._bar.set_postfix(score=f"{lowest:.2f}", refresh=False)
-        self._bar.update()
-
-    def stop(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _describe(status: CheckpointStatus) -> str:

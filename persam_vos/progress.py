@@ -1,0 +1,37 @@
+"""What a person sees while a job runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from persam_vos.objects import FrameResult
+
+
+class ProgressBar:
+    """A bar per video on standard error, with the lowest score of the frame just done.
+
+    Args:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def start(self, name: str, frames: int | None) -> None:
+        """Begin a video; ``frames`` is a hint."""
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=frames, desc=name, unit="frame", disable=self._quiet)
+
+    def advance(self, result: FrameResult) -> None:
+        """Count a frame."""
+        lowest = min(entry.score for entry in result.objects)
+        self._bar.set_postfix(score=f"{lowest:.2f}", refresh=False)
+        self._bar.update()
+
+    def stop(self) -> None:
+        """End the video."""
+        if self._bar is not None:
+            self._bar.close()

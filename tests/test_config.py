@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from persam_vos.config import Settings, load_settings
+from persam_vos.errors import SettingsError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_examples_are_complete_and_allowed(path: Path) -> None:
+    load_settings(path, {})
+
+    assert set(yaml.safe_load(path.read_text())) == set(Settings.model_fields)
+
+
+def test_the_default_example_is_the_default() -> None:
+    assert load_settings(next(path for path in CONFIGS if path.stem == "default"), {}) == Settings()
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
+    config = write(tmp_path / "c.yaml", "method: persam-f\nbox_margin: 3\n")
+
+    settings = load_settings(config, {"method": "persam", "model": None})
+
+    assert (settings.method, settings.box_margin, settings.model) == ("persam", 3, "mobile_sam")
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path / "c.yaml", "# nothing\n"), {}) == Settings()
+
+
+@pytest.mark.parametrize("export", ["cutout,masks", ["cutout", "masks"], "cutout, masks,cutout"])
+def test_exports(export: object) -> None:
+    assert load_settings(None, {"export": export}).export == ("cutout", "masks")
+
+
+def test_background() -> None:
+    assert load_settings(None, {"background": "#00fF7f"}).background_rgb == (0, 255, 127)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"method": "sam2"}, "--method is 'sam2': input should be 'persam' or 'persam-f'"),
+        ({"batch_size": "0"}, "--batch-size is '0'"),
+        ({"batch_size": "many"}, "--batch-size is 'many'"),
+        ({"background": "green"}, "--background is 'green'"),
+        ({"export": "masks,gif"}, "--export is 'gif': input should be 'masks', 'overlay' or 'cutout'"),
+        ({"update_target": 1.5}, "--update-target is 1.5"),
+        ({"box_margin": -1}, "--box-margin is -1"),
+    ],
+)
+def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, flags)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metod: persam\n", "c.yaml: unknown setting 'metod'; allowed are anchor, background"),
+        ("- a\n- b\n", "c.yaml: holds list; a mapping"),
+        ("a: [\n", "c.yaml: not YAML"),
+        ("1: 2\n", "a mapping of settings"),
+        ("!!python/object/apply:os.system ['true']\n", "c.yaml: not YAML"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path / "c.yaml", text), {})
+
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read"):
+        load_settings(tmp_path / "none.yaml", {})
