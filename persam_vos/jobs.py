@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,7 +118,6 @@ def run_davis(
     split: str = "val",
     sequences: Sequence[str] | None = None,
     overwrite: bool = False,
-    on_score: Callable[[int, int], None] | None = None,
 ) -> DavisScores:
     """Track every sequence of a DAVIS split into ``output/<sequence>/*.png``, then score them.
 
@@ -139,13 +138,18 @@ def run_davis(
             writer = MaskWriter(output / sequence)
             progress.start(sequence, reader.info.frame_count)
             try:
-                outcome = track(engine, reader, firsts[sequence], [writer], on_frame=progress.advance)
+                outcome = track(
+                    engine,
+                    reader,
+                    firsts[sequence],
+                    [writer],
+                    on_frame=progress.advance,
+                    keep_interrupted=False,
+                )
             finally:
                 progress.stop()
-        if outcome.interrupted:
-            raise KeyboardInterrupt
         records[sequence] = {"frames": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
-    scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences, progress=on_score)
+    scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
     seconds = time.perf_counter() - started
     write_run_json(output / "run.json", _common(engine, seconds) | {"davis": str(root), "sequences": records})

@@ -73,12 +73,12 @@ def track(
     writers: Sequence[ResultWriter],
     *,
     on_frame: Callable[[FrameResult], None] = lambda _: None,
+    keep_interrupted: bool = True,
 ) -> TrackOutcome:
     """Track the objects of a video's first frame through all of it.
 
     Decoding and writing run in threads of their own beside the network. The first error of any stage stops all of
-    them and is raised; the writers' unfinished files are removed. KeyboardInterrupt ends the run after the frames done
-    so far, whose files are finished properly.
+    them and is raised; the writers' unfinished files are removed.
 
     Args:
         engine: The model.
@@ -86,6 +86,8 @@ def track(
         label_map: uint8, H x W, the annotation of the first frame.
         writers: Where the results go; they are closed or aborted at the end.
         on_frame: Called after each frame, in order.
+        keep_interrupted: KeyboardInterrupt ends the run after the frames done so far, whose files are finished
+            properly; if False, it is an error like any other.
 
     Raises:
         VideoError: If the video has no frame or cannot be decoded.
@@ -104,7 +106,7 @@ def track(
                 on_frame(result)
     except KeyboardInterrupt:
         interrupted = True
-        if not frames:
+        if not frames or not keep_interrupted:
             sink.abort()
             raise
     except BaseException:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from persam_vos.choice import choose
 from persam_vos.concept import Concept, cells_of, learn_concept, update_concept
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Guidance, Prompts
@@ -226,24 +227,14 @@ class Tracker:
         )
 
     def _choose(self, embedding: ImageEmbedding, first: Candidates) -> Tensor:
-        """Choose one of the three nested candidates of the first pass; N x 256 x 256."""
-        logits = first.logits[:, 1:]
-        rule = self._settings.first_pass
-        height, width = (-(-side // 4) for side in embedding.geometry.resized)
-        areas = (logits[..., :height, :width] > 0).sum(dim=(2, 3)).float()
-        if rule == "largest":
-            quality = areas
-        elif rule == "predicted_iou":
-            quality = first.predicted_iou[:, 1:]
-        else:
-            last = torch.from_numpy(np.stack([track.last_mask for track in self._tracks])).to(logits.device)
-            prior = embedding.geometry.to_grid(last, 256)[:, None] > 0.5
-            inter = ((logits > 0) & prior).sum(dim=(2, 3)).float()
-            union = ((logits > 0) | prior).sum(dim=(2, 3)).float()
-            seen = self._seen(logits.device)[:, None]
-            quality = torch.where(seen, inter / union.clamp(min=1), first.predicted_iou[:, 1:])
-        index = quality.argmax(dim=1)
-        return logits[torch.arange(len(logits), device=logits.device), index]
+        last = torch.from_numpy(np.stack([track.last_mask for track in self._tracks])).to(first.logits.device)
+        return choose(
+            first,
+            embedding.geometry,
+            rule=self._settings.first_pass,
+            last=last,
+            seen=self._seen(first.logits.device),
+        )
 
     def _mix(self, first: Candidates) -> Tensor:
         weights = torch.stack([t.mask_weights for t in self._tracks if t.mask_weights is not None])

@@ -2,7 +2,7 @@
 
 It works the way the reference implementation (github.com/davisvideochallenge/davis2017-evaluation) does: one process,
 every mask of a sequence decoded into a stack of float64, objects told apart on the stack, contours of whole frames,
-void pixels (none in this task) left out of every step. The tests compare figures with it, ``scripts/bench_score.py``
+void pixels (none in this task) left out of every step. The tests compare figures with it, ``scripts/bench.py``
 compares times.
 """
 

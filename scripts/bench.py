@@ -1,0 +1,160 @@
+"""Speed and memory, measured.
+
+    python scripts/bench.py score path/to/DAVIS [--results FOLDER] [--repeats 5] [--workers N]
+    python scripts/bench.py track [VIDEO MASK] [--method persam] [--frames 20]
+
+``score``: how much faster ``score_davis`` is than the way the reference implementation works, which is
+``tests/official_davis.py``. Both score the same folders and must agree to 1e-9; then each is timed in turns, so that
+other load on the machine hits both, and the medians are compared.
+
+``track``: seconds per frame of each stage, and peak memory, on the clip that ships or another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from persam_vos.annotation import read_annotation
+from persam_vos.config import Settings
+from persam_vos.davis import DavisScores, score_davis
+from persam_vos.davis_dataset import DavisDataset
+from persam_vos.frame import Frame
+from persam_vos.label_png import read_label_map
+from persam_vos.pipeline import Engine, track
+from persam_vos.reader import FrameReader, open_reader
+from persam_vos.report import machine, peak_memory_mib
+from persam_vos.writer import open_writers
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import official_davis
+
+DATA = Path(__file__).resolve().parents[1] / "persam_vos" / "data"
+
+SHIFT = (3, 5)
+"""Rows and columns by which the default results are off."""
+
+
+def make_results(dataset: DavisDataset, folder: Path) -> None:
+    """Write the annotations of a split, shifted, as if a tracker had made them."""
+    for sequence in dataset.sequences:
+        (folder / sequence).mkdir()
+        for path in dataset.annotations(sequence):
+            image = Image.fromarray(np.roll(read_label_map(path), SHIFT, (0, 1)))
+            image.putpalette([value for n in range(256) for value in (n, 37 * n % 256, 101 * n % 256)])
+            image.save(folder / sequence / path.name)
+
+
+def assert_equal(scores: DavisScores, expected: dict[tuple[str, int], tuple[tuple[float, ...], ...]]) -> None:
+    """Stop if the two scorers do not agree."""
+    assert len(scores.objects) == len(expected)
+    for one in scores.objects:
+        for measure, other in zip((one.j, one.f), expected[one.sequence, one.object_id], strict=True):
+            np.testing.assert_allclose((measure.mean, measure.recall, measure.decay), other, rtol=0, atol=1e-9)
+
+
+def seconds(function: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of processor time."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    function()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def compare(dataset: DavisDataset, results: Path, arguments: argparse.Namespace) -> None:
+    """Time both scorers in turns and print the medians."""
+    annotations = dataset.root / "Annotations" / dataset.resolution
+    frames = sum(len(dataset.annotations(sequence)) - 2 for sequence in dataset.sequences)
+
+    def ours() -> DavisScores:
+        return score_davis(results, dataset.root, year=dataset.year, split=dataset.split, workers=arguments.workers)
+
+    def reference() -> dict[tuple[str, int], tuple[tuple[float, ...], ...]]:
+        return official_davis.score(results, annotations, dataset.sequences, dataset.year)
+
+    scores = ours()
+    assert_equal(scores, reference())  # and both are warm now
+    print(f"{len(dataset.sequences)} sequences, {frames} scored frames, {len(scores.objects)} objects; figures agree")
+    print(f"J&F-Mean {scores.jf_mean:.6f}")
+    pairs = [(seconds(reference), seconds(ours)) for _ in range(arguments.repeats)]
+    for name, i in (("reference", 0), ("score_davis", 1)):
+        wall, cpu = (statistics.median(pair[i][clock] for pair in pairs) for clock in (0, 1))
+        print(
+            f"{name:12} {wall:7.2f} s by the clock, {cpu:7.2f} s of processor, {1000 * wall / frames:6.2f} ms a frame"
+        )
+    ratios = [[pair[0][clock] / pair[1][clock] for pair in pairs] for clock in (0, 1)]
+    print(f"ratio        {statistics.median(ratios[0]):7.1f}   by the clock, {statistics.median(ratios[1]):7.1f}")
+
+
+def track_clip(arguments: argparse.Namespace) -> None:
+    """Track some frames of a clip, write every export, and print seconds per frame and memory."""
+    settings = Settings(method=arguments.method, export=("masks", "overlay", "cutout"))
+    engine = Engine(settings)
+    with tempfile.TemporaryDirectory() as folder, open_reader(arguments.video) as reader:
+        height, width = reader.info.height, reader.info.width
+        label_map = read_annotation(arguments.mask, height=height, width=width)
+        writers = open_writers(Path(folder), settings.export, info=reader.info)
+        engine.encoder.encode([Frame(0, 0, Fraction(1), np.zeros((height, width, 3), np.uint8))])  # warm-up
+        start = time.perf_counter()
+        outcome = track(engine, FirstFrames(reader, arguments.frames), label_map, writers)
+        elapsed = time.perf_counter() - start
+    print(f"{machine(engine.device.type)}")
+    print(f"{width} x {height}, {outcome.frames} frames, {settings.method}, peak memory {peak_memory_mib()} MiB")
+    for name, total in outcome.timings.seconds.items():
+        print(f"{name:8}{total / outcome.frames:8.3f} s a frame")
+    print(f"{'all':8}{elapsed / outcome.frames:8.3f} s a frame")
+
+
+class FirstFrames:
+    """A reader that ends after some frames."""
+
+    def __init__(self, reader: FrameReader, count: int) -> None:
+        self.info, self.warnings = reader.info, reader.warnings
+        self._frames = itertools.islice(iter(reader), count)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames."""
+        return self._frames
+
+    def close(self) -> None:
+        """Leave the reader to its owner."""
+
+
+def main() -> None:
+    """Read the command line and run a benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    score = commands.add_parser("score", help="score_davis against the reference implementation's way")
+    score.add_argument("root", type=Path, help="a DAVIS folder")
+    score.add_argument("--results", type=Path, help="a folder of results; by default the annotations, shifted")
+    score.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
+    score.add_argument("--split", default="val")
+    score.add_argument("--repeats", type=int, default=5)
+    score.add_argument("--workers", type=int, help="threads of score_davis; by default one per core")
+    tracking = commands.add_parser("track", help="seconds per frame of each stage, and memory")
+    tracking.add_argument("video", nargs="?", default=str(DATA / "bunny.mp4"))
+    tracking.add_argument("mask", nargs="?", type=Path, default=DATA / "bunny_mask.png")
+    tracking.add_argument("--method", default="persam")
+    tracking.add_argument("--frames", type=int, default=20)
+    arguments = parser.parse_args()
+    if arguments.command == "track":
+        track_clip(arguments)
+        return
+    dataset = DavisDataset(arguments.root, arguments.year, arguments.split)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.results is None:
+            make_results(dataset, Path(folder))
+        compare(dataset, arguments.results or Path(folder), arguments)
+
+
+if __name__ == "__main__":
+    main()

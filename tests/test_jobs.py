@@ -1,0 +1,119 @@
+"""Whole jobs: a DAVIS split tracked and scored, and what is left behind when one is stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import moving_square
+from PIL import Image
+from test_pipeline import FakeEngine
+
+from persam_vos import jobs
+from persam_vos.config import Settings
+from persam_vos.errors import OutputError
+from persam_vos.objects import FrameResult
+
+HEIGHT, WIDTH = 48, 64
+
+
+class Silence:
+    """Progress that nobody watches; interrupts at a frame if told to."""
+
+    def __init__(self, interrupt: tuple[str, int] | None = None) -> None:
+        self.interrupt, self.name, self.frames = interrupt, "", 0
+
+    def start(self, name: str, frames: int | None) -> None:
+        self.name = name
+        assert frames == 4
+
+    def advance(self, result: FrameResult) -> None:
+        self.frames += 1
+        if (self.name, result.index) == self.interrupt:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        self.name = ""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two sequences of a square that moves; in the second one it is object 2 of 2."""
+    folder = tmp_path / "DAVIS"
+    for sequence in ("alpha", "beta"):
+        frames, truths = (folder / kind / "480p" / sequence for kind in ("JPEGImages", "Annotations"))
+        frames.mkdir(parents=True)
+        truths.mkdir(parents=True)
+        for index, rgb in enumerate(moving_square(4, width=WIDTH, height=HEIGHT)):
+            labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+            labels[16:32, 4 * index : 4 * index + 16] = 1 if sequence == "alpha" else 2
+            if sequence == "beta":
+                rgb[36:44, 40:56] = (20, 220, 230)
+                labels[36:44, 40:56] = 1
+            Image.fromarray(rgb).save(frames / f"{index:05d}.jpg", quality=95)
+            Image.fromarray(labels).save(truths / f"{index:05d}.png")
+    lists = folder / "ImageSets" / "2017"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("alpha\nbeta\n")
+    return folder
+
+
+def test_a_split_is_tracked_and_scored(root: Path, tmp_path: Path) -> None:
+    output, progress = tmp_path / "out", Silence()
+
+    scores = jobs.run_davis(root, output, Settings(), progress)
+
+    assert progress.frames == 8
+    assert [(each.sequence, each.object_id) for each in scores.objects] == [("alpha", 1), ("beta", 1), ("beta", 2)]
+    assert scores.j.mean > 0.8
+    with (output / "global_results-val.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["J&F-Mean"]) == pytest.approx(scores.jf_mean, abs=1e-6)
+    with (output / "per-sequence_results-val.csv").open() as file:
+        assert [line["Sequence"] for line in csv.DictReader(file)] == ["alpha_1", "beta_1", "beta_2"]
+    record = json.loads((output / "run.json").read_text())
+    assert set(record["sequences"]) == {"alpha", "beta"}
+    assert record["settings"]["method"] == "persam"
+    for sequence in ("alpha", "beta"):
+        assert [path.name for path in sorted((output / sequence).iterdir())] == [f"{i:05d}.png" for i in range(4)]
+
+
+def test_a_sequence_that_was_stopped_half_way_is_not_there(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authors' scripts leave half a folder, and take it for a whole one the next time."""
+    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    output = tmp_path / "out"
+
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run_davis(root, output, Settings(), Silence(interrupt=("beta", 1)))
+
+    assert [path.name for path in output.iterdir()] == ["alpha"]
+    with pytest.raises(OutputError, match="--overwrite"):
+        jobs.run_davis(root, output, Settings(), Silence())
+    jobs.run_davis(root, output, Settings(), Silence(), overwrite=True)
+    assert len(list((output / "beta").iterdir())) == 4
+
+
+def test_an_earlier_record_does_not_outlive_its_results(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "run.json").write_text("{}")
+    source = str(root / "JPEGImages" / "480p" / "alpha")
+    mask = jobs.AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
+
+    def fail(name: str, frames: int | None) -> None:
+        raise OutputError("disk full")
+
+    progress = Silence()
+    progress.start = fail  # type: ignore[method-assign]
+    with pytest.raises(OutputError, match="disk full"):
+        jobs.run_video(source, mask, output, Settings(), progress, overwrite=True)
+
+    assert not (output / "run.json").exists()
