@@ -2,7 +2,8 @@
 
 SHELL := /bin/sh
 # Nothing from outside the virtual environment may leak into it.
-unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+export PIP_USER := 0
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

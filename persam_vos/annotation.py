@@ -57,7 +57,7 @@ def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
             picture.load()
             if threshold is not None:
                 return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
-            if picture.mode in ("RGBA", "LA", "PA", "RGB", "CMYK", "YCbCr"):
+            if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B"):
                 return _values_of_colours(path, picture.convert("RGBA"))
             values: npt.NDArray[np.int64] = np.asarray(picture).astype(np.int64)
             return values
@@ -71,9 +71,15 @@ def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64
     rgba = np.asarray(picture).astype(np.int64)
     alpha = rgba[..., 3]
     if alpha.min() < alpha.max():
-        return alpha
+        if np.unique(alpha).size > 2:
+            raise MaskError(
+                f"{path}: its alpha channel is soft; save it without smoothing, or as a black and white mask"
+            )
+        opaque: npt.NDArray[np.int64] = (alpha == alpha.max()).astype(np.int64)
+        return opaque
     if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
-        return rgba[..., 0]
+        grey: npt.NDArray[np.int64] = rgba[..., 0]
+        return grey
     colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
     found = np.unique(colours[colours > 0])
     if found.size > 1:
@@ -81,7 +87,8 @@ def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64
             f"{path}: {found.size} colours besides black; save it as a palette or greyscale PNG where object n has "
             "value n, or pass --mask-threshold for one soft mask"
         )
-    return (colours > 0).astype(np.int64)
+    coloured: npt.NDArray[np.int64] = (colours > 0).astype(np.int64)
+    return coloured
 
 
 def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
@@ -104,7 +111,7 @@ def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
 
 def _is_soft(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> bool:
     """Tell the ramp of a smoothed edge from objects: many levels, none of which has a body of its own."""
-    if ids.size < 3 or ids[-1] != VOID:
+    if ids.size < 2 or ids[-1] != VOID:
         # Smoothing always leaves full white somewhere, unless the shape is as thin as its edge.
         return bool(ids.size > 16 and _share_of_thin_levels(values, ids) > 0.8)
     return _share_of_thin_levels(values, ids[:-1]) > 0.5

@@ -36,12 +36,14 @@ def choose(candidates: Candidates, geometry: Geometry, *, rule: Rule, last: Tens
 
 
 def _areas(logits: Tensor, geometry: Geometry) -> Tensor:
-    height, width = (-(-side * logits.shape[-1] // geometry.input_size) for side in geometry.resized)
-    return (logits[..., :height, :width] > 0).sum(dim=(2, 3))
+    rows, columns = geometry.valid(logits.shape[-1])
+    return (logits[..., :rows, :columns] > 0).sum(dim=(2, 3))
 
 
 def _agreement(logits: Tensor, last: Tensor, geometry: Geometry) -> Tensor:
-    prior = geometry.to_grid(last, logits.shape[-1])[:, None] > 0.5
-    shared = ((logits > 0) & prior).sum(dim=(2, 3))
-    either = ((logits > 0) | prior).sum(dim=(2, 3))
+    rows, columns = geometry.valid(logits.shape[-1])
+    masks = logits[..., :rows, :columns] > 0
+    prior = (geometry.to_grid(last, logits.shape[-1])[:, None] > 0.5)[..., :rows, :columns]
+    shared = (masks & prior).sum(dim=(2, 3))
+    either = (masks | prior).sum(dim=(2, 3))
     return shared / either.clamp(min=1)

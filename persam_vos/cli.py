@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -22,12 +21,10 @@ if TYPE_CHECKING:
 # Typer carries its own copy of click in some versions and uses the installed one in others.
 UsageError: Any = typer.BadParameter.__base__
 
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -124,14 +121,21 @@ def run(
 def demo(
     output: Output = Path("out/demo"),
     method: Method = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
     device: Device = None,
+    batch_size: BatchSize = None,
+    config: Config = None,
     quiet: Quiet = False,
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
-    flags = _flags(method=method, device=device, export="masks,overlay,cutout")
+    flags = _flags(
+        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        export="masks,overlay,cutout",
+    )  # fmt: skip
     with resources.as_file(resources.files("persam_vos") / "data") as data:
         mask = (data / "bunny_mask.png", False, None)
-        _track_video(str(data / "bunny.mp4"), output, None, flags, mask=mask, overwrite=True, quiet=quiet)
+        _track_video(str(data / "bunny.mp4"), output, config, flags, mask=mask, overwrite=True, quiet=quiet)
 
 
 @app.command()
@@ -223,19 +227,21 @@ def models(
         raise typer.Exit(1)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Run the command line and exit: 0 done, 2 one line of what was wrong, 130 interrupted."""
     # A polite kill ends a run like Ctrl-C does: the frames done so far are kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        status = app(args=arguments, standalone_mode=False)
+        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except PersamVosError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'the system says'}: {error.strerror or error}")
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "persam-vos"
         _fail(f"{error.format_message()} See '{command} --help'.")
     except (KeyboardInterrupt, typer.Abort):
-        print("persam-vos: interrupted; nothing was written", file=sys.stderr)
+        print("persam-vos: interrupted; what was not complete is not kept", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -37,16 +37,17 @@ def cells_of(mask: Tensor, embedding: ImageEmbedding) -> Tensor:
         embedding: The frame's embedding.
 
     Returns:
-        bool, h x w with at least one cell set: where a mask is so small that it covers no middle, the cell that its
-        centre of mass lies in, so that no feature is the mean of nothing.
+        bool, h x w with at least one cell set: a mask that covers no middle gets the cell it covers most of, so that no
+        feature is the mean of nothing.
     """
-    cells = embedding.geometry.to_grid(mask[None], embedding.cells)[0] > 0.5
-    if not cells.any():
-        y, x = (along.float().mean() for along in mask.nonzero(as_tuple=True))
-        point = embedding.geometry.points_to_input(torch.stack([x, y]))
-        column, row = (point * embedding.cells / embedding.geometry.input_size).long().tolist()
-        cells[row, column] = True
-    return cells
+    geometry, cells = embedding.geometry, embedding.cells
+    chosen = geometry.to_grid(mask[None], cells)[0] > 0.5
+    if not chosen.any():
+        y, x = mask.nonzero(as_tuple=True)
+        points = geometry.points_to_input(torch.stack([x, y], dim=1)) * cells / geometry.input_size
+        columns, rows = points.long().clamp(max=cells - 1).T
+        chosen.view(-1)[torch.bincount(rows * cells + columns).argmax()] = True
+    return chosen
 
 
 def learn_concept(embedding: ImageEmbedding, mask: Tensor, pooling: Pooling) -> Concept:

@@ -28,7 +28,8 @@ class TrackerSettings(BaseModel):
         refinement_box: Whether the tight box of the mask so far joins ``both`` refinement passes, or only the ``last``
             as published for PerSAM; PerSAM-F and an object that was out of sight get it in both.
         guidance: Target-guided attention and target-semantic prompting in the first pass.
-        presence: An object counts as gone where its mask is less than this share as like it as its annotation was.
+        presence: An object counts as gone where its mask is less than this share as like it as its annotation was, or
+            clearly more like another object; 0 takes every mask for its object, as published.
         update_target: Share by which a well segmented frame moves the target feature; 0 is off.
         finetune_steps: Optimiser steps of PerSAM-F.
         finetune_learning_rate: Of PerSAM-F, at its first step.
@@ -59,7 +60,7 @@ class Settings(TrackerSettings):
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
         reader: What decodes a video file.
-        batch_size: Frames encoded at once; ``auto`` is 1 on the CPU, 8 on a GPU.
+        batch_size: Frames encoded at once; ``auto`` is 1 on the CPU and up to 8 on a GPU, by model.
         export: What is written besides tracks.jsonl and run.json.
         background: Colour behind a cut-out object, #RRGGBB.
     """
@@ -76,7 +77,9 @@ class Settings(TrackerSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         names = value.split(",") if isinstance(value, str) else value
-        return tuple(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            return value
+        return tuple(dict.fromkeys(name.strip() for name in names))
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -108,7 +111,7 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}); give a YAML file of settings") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if values is None:
         return {}

@@ -11,7 +11,7 @@ from torch import Tensor
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.models.sam import Sam
 
-PADDING, NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 0, 1, 2, 3
+PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
 
 # One object's keys and attention take about 30 MB; more objects than this go through in turns.
 _MAX_BATCH = 16

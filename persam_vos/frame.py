@@ -80,6 +80,11 @@ class Geometry:
         scale = self.input_size / max(self.height, self.width)
         return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
 
+    def valid(self, cells: int) -> tuple[int, int]:
+        """Rows and columns, of a grid of ``cells`` x ``cells`` over the square, that hold any picture."""
+        height, width = self.resized
+        return -(-height * cells // self.input_size), -(-width * cells // self.input_size)
+
     def resize(self, rgb: Rgb) -> Tensor:
         """Scale a frame to the model's input, unpadded.
 
@@ -89,7 +94,8 @@ class Geometry:
         Returns:
             uint8, 3 x h x w on the CPU; bilinear, anti-aliased when shrinking.
         """
-        tensor = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        # PyTorch takes neither a reversed channel order nor a read-only array, which both are common.
+        tensor = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)[None]
         if tuple(rgb.shape[:2]) != self.resized:
             tensor = functional.interpolate(tensor, size=self.resized, mode="bilinear", antialias=True)
         return tensor[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +15,15 @@ from persam_vos.annotation import read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset, Year
-from persam_vos.objects import FrameResult
+from persam_vos.errors import DatasetError
+from persam_vos.models.download import file_sha256
+from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
-from persam_vos.reader import open_reader
-from persam_vos.report import machine, peak_memory_mib, versions, write_run_json
+from persam_vos.reader import ImageReader, open_reader
+from persam_vos.record import machine, peak_memory_mib, remove_run_json, versions, write_run_json
 from persam_vos.writer import MaskWriter, open_folder, open_writers
+
+_DAVIS_RATE = Fraction(24)
 
 
 class Progress(Protocol):
@@ -83,9 +88,9 @@ def run_video(
         writers = open_writers(
             output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
         )
-        # The record of an earlier run must not stand beside half of this one.
-        (output / "run.json").unlink(missing_ok=True)
         engine = Engine(settings)
+        # The record of an earlier run must not stand beside half of this one.
+        remove_run_json(output)
         progress.start(Path(source).name, info.frame_count)
         try:
             outcome = track(engine, reader, label_map, writers, on_frame=progress.advance)
@@ -95,6 +100,8 @@ def run_video(
     record = _common(engine, seconds) | {
         "source": str(source),
         "first_mask": str(annotation.path),
+        "resize_mask": annotation.resize,
+        "mask_threshold": annotation.threshold,
         "frame_size": [info.height, info.width],
         "frame_rate": info.frame_rate,
         "objects": [int(i) for i in np.unique(label_map) if i],
@@ -104,7 +111,7 @@ def run_video(
         "seconds_per_stage": outcome.timings.rounded(),
         "warnings": outcome.warnings,
     }
-    path = write_run_json(output / "run.json", record)
+    path = write_run_json(output, record)
     return replace(outcome, written=(*outcome.written, path))
 
 
@@ -129,12 +136,13 @@ def run_davis(
     """
     started = time.perf_counter()
     dataset = DavisDataset(root, year, split, sequences=sequences)
-    firsts = {sequence: dataset.first_label_map(sequence) for sequence in dataset.sequences}
+    firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
     engine = Engine(settings)
+    remove_run_json(output)
     records = {}
     for sequence in dataset.sequences:
-        with open_reader(dataset.frames(sequence)[0].parent) as reader:
+        with ImageReader(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE) as reader:
             writer = MaskWriter(output / sequence)
             progress.start(sequence, reader.info.frame_count)
             try:
@@ -149,11 +157,30 @@ def run_davis(
             finally:
                 progress.stop()
         records[sequence] = {"frames": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
+    seconds = time.perf_counter() - started
+    write_run_json(output, _common(engine, seconds) | {"davis": str(root), "sequences": records})
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
-    seconds = time.perf_counter() - started
-    write_run_json(output / "run.json", _common(engine, seconds) | {"davis": str(root), "sequences": records})
     return scores
+
+
+def _first_annotation(dataset: DavisDataset, sequence: str) -> LabelMap:
+    """Return a sequence's first label map, once it is sure that what will be tracked can be scored."""
+    frames, truths = dataset.frames(sequence), dataset.annotations(sequence)
+    if [path.stem for path in truths] != [path.stem for path in frames]:
+        raise DatasetError(
+            f"{truths[0].parent} has {len(truths)} annotations for {len(frames)} frames of {frames[0].parent};"
+            " every frame needs its own, of the same name"
+        )
+    odd = next((path for index, path in enumerate(frames) if path.stem != f"{index:05d}"), None)
+    if odd is not None:
+        raise DatasetError(f"{odd}: frames must be named 00000.jpg and on, without a gap")
+    label_map = dataset.first_label_map(sequence)
+    with ImageReader(frames[0], frames[:1], frame_rate=_DAVIS_RATE) as reader:
+        height, width = reader.info.height, reader.info.width
+    if label_map.shape != (height, width):
+        raise DatasetError(f"{truths[0]} is {label_map.shape[0]} x {label_map.shape[1]}, its frame {height} x {width}")
+    return label_map
 
 
 def _common(engine: Engine, seconds: float) -> dict[str, Any]:
@@ -161,6 +188,7 @@ def _common(engine: Engine, seconds: float) -> dict[str, Any]:
     return {
         "settings": engine.settings.model_dump(mode="json"),
         "batch_size": engine.batch_size,
+        "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
         "versions": versions(),
         "machine": machine(engine.device.type),
         "seconds": round(seconds, 3),

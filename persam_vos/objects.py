@@ -14,6 +14,7 @@ from torch import Tensor
 
 from persam_vos.concept import Concept, cells_of
 from persam_vos.encoder import ImageEmbedding
+from persam_vos.errors import EmptyMaskError
 
 LabelMap = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -80,9 +81,9 @@ def exclusive_label_map(logits: Tensor, object_ids: Sequence[int]) -> LabelMap:
 def recognise(
     masks: Tensor, concepts: Sequence[Concept], similarity: Tensor, embedding: ImageEmbedding, share: float
 ) -> Tensor:
-    """Say which objects are in the frame: SAM finds something for every prompt, whether the object is there or not.
+    """Say how surely each mask shows its object: SAM finds something for every prompt, whether it is there or not.
 
-    A mask is taken for its object if it is like enough to it, and not clearly more like another object.
+    A mask must be like enough to its object, and not clearly more like another object.
 
     Args:
         masks: bool, N x H x W in pixels of the frame, exclusive: an object must not be judged by what another won.
@@ -92,20 +93,21 @@ def recognise(
         share: Of the likeness that the annotation had, 0..1, which a mask needs.
 
     Returns:
-        bool, N; False where the mask is empty.
+        float, N: cosine similarity beyond what is needed; negative where the mask shows something else, 0 where it is
+        empty.
     """
-    present = masks.flatten(1).any(dim=1)
+    found = masks.flatten(1).any(dim=1)
     cells = torch.zeros_like(similarity, dtype=torch.bool)
-    for i in present.nonzero()[:, 0].tolist():
+    for i in found.nonzero()[:, 0].tolist():
         cells[i] = cells_of(masks[i], embedding)
     flat = cells.flatten(1).float()
-    size = flat.sum(dim=1)
     # likeness[i, k]: how like object k the mask of object i is
-    likeness = flat @ similarity.flatten(1).T / size.clamp(min=1)[:, None]
+    likeness = flat @ similarity.flatten(1).T / flat.sum(dim=1).clamp(min=1)[:, None]
     own = likeness.diagonal()
     annotated = torch.tensor([concept.likeness for concept in concepts], device=similarity.device)
-    outdone = (likeness > own[:, None] + _RIVAL_MARGIN).any(dim=1)
-    return present & (own >= share * annotated) & ~outdone
+    # Of an object alone the best rival is the object itself, which never outdoes it.
+    needed = torch.maximum(share * annotated, likeness.amax(dim=1) - _RIVAL_MARGIN)
+    return torch.where(found, own - needed, 0.0)
 
 
 def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:
@@ -114,6 +116,32 @@ def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:
     if not rows.size:
         return None
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def grown_box(mask: Mask, margin: int) -> tuple[float, float, float, float]:
+    """Return the box (x0, y0, x1, y1) of a mask that is not empty, ``margin`` pixels larger but inside the frame."""
+    box = box_xyxy(mask)
+    if box is None:
+        raise EmptyMaskError("a box was asked for of an empty mask")
+    height, width = mask.shape
+    x0, y0, x1, y1 = box
+    return max(x0 - margin, 0), max(y0 - margin, 0), min(x1 + margin, width), min(y1 + margin, height)
+
+
+def anchor_point(mask: Mask, *, middle: bool) -> tuple[int, int]:
+    """Return a point (x, y) on a mask that is not empty.
+
+    Args:
+        mask: bool, H x W.
+        middle: Take the middle of the box where it lies on the mask: that of a ring or a crescent does not. Otherwise,
+            the point deepest inside is taken.
+    """
+    box = box_xyxy(mask)
+    if middle and box is not None:
+        x, y = (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
+        if mask[y, x]:
+            return x, y
+    return interior_point(mask)
 
 
 def interior_point(mask: Mask) -> tuple[int, int]:

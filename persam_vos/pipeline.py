@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import itertools
 import queue
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import torch
 
 from persam_vos.config import Settings
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import Encoder, TorchEncoder
-from persam_vos.errors import VideoError
+from persam_vos.errors import SettingsError, VideoError
 from persam_vos.frame import Frame
+from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import choose_device, load_sam
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.reader import FrameReader
-from persam_vos.report import Timings
+from persam_vos.record import Timings
 from persam_vos.tracker import Tracker
 from persam_vos.writer import ResultWriter
 
@@ -27,7 +32,8 @@ T = TypeVar("T")
 
 # Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K.
 _QUEUE_DEPTH = 4
-_AUTO_BATCH = {"cpu": 1, "cuda": 8}
+# Frames encoded at once on a GPU. ViT's global attention takes gigabytes a frame; on the CPU batches gain nothing.
+_GPU_BATCH = {"mobile_sam": 8, "vit_b": 2, "vit_l": 1, "vit_h": 1}
 
 
 class Engine:
@@ -37,8 +43,11 @@ class Engine:
         """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
         self.settings = settings
         self.device = choose_device(settings.device)
-        self.batch_size = _AUTO_BATCH[self.device.type] if settings.batch_size == "auto" else settings.batch_size
-        sam = load_sam(settings.model, settings.checkpoint, self.device, progress=progress)
+        on_gpu = self.device.type == "cuda"
+        auto = _GPU_BATCH[settings.model] if on_gpu else 1
+        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
+        self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
+        sam = load_sam(settings.model, self.checkpoint, self.device)
         self.encoder: Encoder = TorchEncoder(sam)
         self.decoder = Decoder(sam)
 
@@ -86,40 +95,72 @@ def track(
         label_map: uint8, H x W, the annotation of the first frame.
         writers: Where the results go; they are closed or aborted at the end.
         on_frame: Called after each frame, in order.
-        keep_interrupted: KeyboardInterrupt ends the run after the frames done so far, whose files are finished
-            properly; if False, it is an error like any other.
+        keep_interrupted: The first Ctrl-C or SIGTERM ends the run after the frame in work, and the files of the frames
+            done are finished properly; if False, they are removed.
 
     Raises:
         VideoError: If the video has no frame or cannot be decoded.
+        SettingsError: If the GPU's memory is not enough for the batch size.
         MaskError: If the annotation does not fit the first frame.
         OutputError: If a result cannot be written.
+        KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
     """
     timings = Timings()
     sink = _Sink(writers, timings)
     frames = 0
-    interrupted = False
-    try:
-        with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
-            for result, frame in _results(engine, decoded, label_map, timings):
-                sink.put(frame, result)
-                frames += 1
-                on_frame(result)
-    except KeyboardInterrupt:
-        interrupted = True
-        if not frames or not keep_interrupted:
+    with _PoliteInterrupt() as interrupt:
+        try:
+            with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
+                for result, frame in _results(engine, decoded, label_map, timings):
+                    sink.put(frame, result)
+                    frames += 1
+                    on_frame(result)
+                    if interrupt.asked:
+                        break
+            if interrupt.asked and not keep_interrupted:
+                raise KeyboardInterrupt
+            if not frames:
+                raise VideoError(f"{reader.info.source}: no frame could be decoded")
+            written = sink.close()
+        except torch.OutOfMemoryError as error:
+            sink.abort()
+            raise SettingsError(
+                f"out of GPU memory with batches of {engine.batch_size} frames of {reader.info.height} x"
+                f" {reader.info.width}; pass a smaller --batch-size, another --model or --device cpu"
+            ) from error
+        except BaseException:
             sink.abort()
             raise
-    except BaseException:
-        sink.abort()
-        raise
-    finally:
-        reader.close()
-    if not frames:
-        sink.abort()
-        raise VideoError(f"{reader.info.source}: no frame could be decoded")
-    written = sink.close()
+        finally:
+            reader.close()
     warnings = (*reader.warnings, *(text for writer in writers for text in writer.warnings))
-    return TrackOutcome(frames, interrupted, written, timings, warnings)
+    return TrackOutcome(frames, interrupt.asked, written, timings, warnings)
+
+
+class _PoliteInterrupt:
+    """Turns the first Ctrl-C or SIGTERM into a wish, heard between two frames; the second one interrupts at once.
+
+    An exception that may come at any point of the program could leave a file half-finished. Signals reach the main
+    thread only; elsewhere this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> _PoliteInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._former = {each: signal.signal(each, self._ask) for each in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._former.items():
+            signal.signal(each, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            signal.default_int_handler(number, frame)
+        self.asked = True
 
 
 def _results(
@@ -206,18 +247,15 @@ class _Sink:
     def close(self) -> tuple[Path, ...]:
         """Write what waits, finish every file, and return their paths."""
         self._finish()
-        try:
-            self._raise_error()
-            with self._timings.stage("write"):
-                return tuple(path for writer in self._writers for path in writer.close())
-        except BaseException:
-            self._abort_writers()
-            raise
+        self._raise_error()
+        with self._timings.stage("write"):
+            return tuple(path for writer in self._writers for path in writer.close())
 
     def abort(self) -> None:
-        """Remove what was begun."""
+        """Remove what was begun and is not finished."""
         self._finish()
-        self._abort_writers()
+        for writer in self._writers:
+            writer.abort()
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -232,12 +270,9 @@ class _Sink:
                 self._error = error
 
     def _finish(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-
-    def _abort_writers(self) -> None:
-        for writer in self._writers:
-            writer.abort()
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import struct
 from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +24,8 @@ __all__ = ["FrameReader", "ImageReader", "StreamInfo", "open_reader"]
 Backend = Literal["pyav", "decord"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises on bad files
+# What Pillow raises on bad files, those with bad EXIF among them.
+_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError)
 _EXIF_ORIENTATION = 0x0112
 _EXIF_SWAPS_AXES = range(5, 9)
 

@@ -37,14 +37,19 @@ def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, neg
     Returns:
         Points, float N x (positive + negative) x 2, (x, y) in pixels of the frame; labels, int, 1 and 0.
     """
-    own = torch.where(similarity >= similarity.amax(dim=0), similarity, -1.0)
+    rows, columns = geometry.valid(similarity.shape[-1])
+    owned = similarity >= similarity.amax(dim=0)
+    # An object that is outdone everywhere, by a twin perhaps, looks everywhere.
+    homeless = ~owned[:, :rows, :columns].flatten(1).any(dim=1)
+    own = torch.where(owned | homeless[:, None, None], similarity, -1.0)
     count = geometry.height * geometry.width
-    best = _pixels(own, geometry).topk(min(positive, count)).indices
-    worst = _pixels(similarity, geometry).topk(min(negative, count), largest=False).indices
-    index = torch.cat([best, worst], dim=1)
+    index = _pixels(own, geometry).topk(min(positive, count)).indices
+    labels = [1] * index.shape[1]
+    if negative:
+        worst = _pixels(similarity, geometry).topk(min(negative, count), largest=False).indices
+        index, labels = torch.cat([index, worst], dim=1), labels + [0] * worst.shape[1]
     points = torch.stack([index % geometry.width, index // geometry.width], dim=-1).float()
-    labels = torch.tensor([1] * best.shape[1] + [0] * worst.shape[1], device=similarity.device)
-    return points, labels.expand(len(similarity), -1)
+    return points, torch.tensor(labels, device=similarity.device).expand(len(similarity), -1)
 
 
 def _pixels(similarity: Tensor, geometry: Geometry) -> Tensor:
@@ -66,10 +71,10 @@ def attention_bias(similarity: Tensor, geometry: Geometry) -> Tensor:
     Returns:
         float, N x h x w in 0..1.
     """
-    height, width = (-(-side * similarity.shape[-1] // geometry.input_size) for side in geometry.resized)
-    valid = similarity[:, :height, :width]
+    rows, columns = geometry.valid(similarity.shape[-1])
+    valid = similarity[:, :rows, :columns]
     std, mean = torch.std_mean(valid, dim=(1, 2), keepdim=True)
     confidence = ((valid - mean) / std.clamp(min=1e-6)).sigmoid()
     bias = confidence.amin(dim=(1, 2), keepdim=True).expand_as(similarity).clone()
-    bias[:, :height, :width] = confidence
+    bias[:, :rows, :columns] = confidence
     return bias

@@ -13,7 +13,7 @@ from persam_vos.concept import Concept, cells_of, learn_concept, update_concept
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Guidance, Prompts
 from persam_vos.encoder import Encoder, ImageEmbedding
-from persam_vos.errors import EmptyMaskError, MaskSizeError
+from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
 from persam_vos.finetune import learn_mask_weights
 from persam_vos.frame import Frame
 from persam_vos.objects import (
@@ -21,9 +21,10 @@ from persam_vos.objects import (
     LabelMap,
     Mask,
     ObjectResult,
+    anchor_point,
     box_xyxy,
     exclusive_label_map,
-    interior_point,
+    grown_box,
     recognise,
 )
 from persam_vos.similarity import attention_bias, location_prior, similarity_maps
@@ -110,7 +111,16 @@ class Tracker:
         Args:
             frame: Of the same size as the annotated one.
             embedding: The frame's, if it exists already.
+
+        Raises:
+            EmptyMaskError: If ``start`` has not been called.
+            VideoError: If the frame is of another size.
         """
+        if not self._tracks:
+            raise EmptyMaskError("no object is tracked yet: call start with the annotated frame first")
+        if self._tracks[0].last_mask.shape != frame.rgb.shape[:2]:
+            height, width = self._tracks[0].last_mask.shape
+            raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
         similarity = similarity_maps(self._concepts, embedding)
         best = self._segment(embedding, similarity)
@@ -160,18 +170,21 @@ class Tracker:
     def _compete(self, logits: Tensor, similarity: Tensor, embedding: ImageEmbedding) -> LabelMap:
         """Share the pixels out among the objects that are there.
 
-        An object whose mask turns out to be something else leaves, and the others compete anew for what it had won,
-        until no one has to leave.
+        The object whose mask is least like it leaves, and the others compete anew for what it had won, until no mask
+        shows something else than its object.
         """
         object_ids = [track.object_id for track in self._tracks]
         while True:
             label_map = exclusive_label_map(logits, object_ids)
-            masks = torch.from_numpy(np.stack([label_map == i for i in object_ids])).to(logits.device)
-            present = recognise(masks, self._concepts, similarity, embedding, self._settings.presence)
-            mistaken = masks.flatten(1).any(dim=1) & ~present
-            if not bool(mistaken.any()):
+            if not self._settings.presence:
                 return label_map
-            logits = torch.where(mistaken[:, None, None], -torch.inf, logits)
+            masks = torch.from_numpy(np.stack([label_map == i for i in object_ids])).to(logits.device)
+            surplus = recognise(masks, self._concepts, similarity, embedding, self._settings.presence)
+            # Of two that are equally wrong, the one that took more has more to give back.
+            worst = int((surplus - 1e-4 * masks.float().mean(dim=(1, 2))).argmin())
+            if float(surplus[worst]) >= 0:
+                return label_map
+            logits[worst] = -torch.inf
 
     def _seen(self, device: torch.device) -> Tensor:
         return torch.tensor([track.seen for track in self._tracks], device=device)
@@ -185,37 +198,20 @@ class Tracker:
             negative=self._settings.negative_points,
         )
         if self._settings.anchor != "none":
-            anchors = torch.tensor([self._anchor(track) for track in self._tracks], device=points.device)
+            middle = self._settings.anchor == "box_centre"
+            anchors = torch.tensor(
+                [anchor_point(track.last_mask, middle=middle) for track in self._tracks], device=points.device
+            )
             points = torch.cat([points, anchors[:, None].float()], dim=1)
             kinds = torch.where(self._seen(points.device), POSITIVE, PADDING)
             labels = torch.cat([labels, kinds[:, None]], dim=1)
         return Prompts(points, labels)
 
-    def _anchor(self, track: ObjectTrack) -> tuple[int, int]:
-        box = box_xyxy(track.last_mask)
-        if self._settings.anchor == "box_centre" and box is not None:
-            x, y = (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
-            # The centre of the box of a ring or a crescent is background.
-            if track.last_mask[y, x]:
-                return x, y
-        return interior_point(track.last_mask)
-
     def _first_pass(self, embedding: ImageEmbedding, similarity: Tensor, prompts: Prompts) -> Candidates:
-        boxes = torch.tensor([self._search_box(track) for track in self._tracks], device=similarity.device)
-        prompts = prompts.with_boxes(boxes, self._seen(similarity.device))
-        return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity))
-
-    def _search_box(self, track: ObjectTrack) -> tuple[float, float, float, float]:
-        box = box_xyxy(track.last_mask)
-        assert box is not None, "an object is tracked only from a mask that is not empty"
-        height, width = track.last_mask.shape
         margin = self._settings.box_margin
-        return (
-            max(box[0] - margin, 0),
-            max(box[1] - margin, 0),
-            min(box[2] + margin, width),
-            min(box[3] + margin, height),
-        )
+        boxes = [grown_box(track.last_mask, margin) for track in self._tracks]
+        prompts = prompts.with_boxes(torch.tensor(boxes, device=similarity.device), self._seen(similarity.device))
+        return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity))
 
     def _guidance(self, embedding: ImageEmbedding, similarity: Tensor) -> Guidance | None:
         kind = self._settings.guidance

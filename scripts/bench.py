@@ -33,7 +33,7 @@ from persam_vos.frame import Frame
 from persam_vos.label_png import read_label_map
 from persam_vos.pipeline import Engine, track
 from persam_vos.reader import FrameReader, open_reader
-from persam_vos.report import machine, peak_memory_mib
+from persam_vos.record import machine, peak_memory_mib
 from persam_vos.writer import open_writers
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

@@ -24,6 +24,7 @@ from PIL import Image
 from persam_vos.decoder import Decoder, Prompts
 from persam_vos.encoder import TorchEncoder
 from persam_vos.frame import Frame
+from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
 
 SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
@@ -88,7 +89,7 @@ def cut(source: Path, target: Path) -> np.ndarray:
 
 def segment(rgb: np.ndarray) -> np.ndarray:
     """Return the bunny's mask, uint8 H x W of 0 and 1, by three passes of the decoder for each part."""
-    sam = load_sam("mobile_sam", None, torch.device("cpu"))
+    sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
     embedding = TorchEncoder(sam).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
     decoder = Decoder(sam)
     mask = np.zeros(rgb.shape[:2], np.uint8)

@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import TorchEncoder
+from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
 from persam_vos.models.sam import Sam
 
@@ -22,7 +23,7 @@ settings.load_profile("persam-vos")
 
 @pytest.fixture(scope="session")
 def sam() -> Sam:
-    return load_sam("mobile_sam", None, torch.device("cpu"))
+    return load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -104,6 +104,25 @@ def test_a_smoothed_mask_can_be_cut(tmp_path: Path) -> None:
     assert found.sum() == pytest.approx(np.pi * 12**2, rel=0.1)
 
 
+def test_one_soft_level_is_refused_too(tmp_path: Path) -> None:
+    array = blocks(255)
+    array[8, :8] = 128
+    with pytest.raises(MaskError, match="anti-aliased"):
+        read(save(tmp_path / "m.png", array, "L"))
+
+
+def test_the_opaque_part_of_two_levels_of_alpha_counts_and_more_levels_are_refused(tmp_path: Path) -> None:
+    rgba = np.full((*SIZE, 4), 200, np.uint8)
+    rgba[..., 3] = np.where(blocks(1) > 0, 255, 128)
+    Image.fromarray(rgba).save(tmp_path / "two.png")
+    assert np.array_equal(read(tmp_path / "two.png"), blocks(1))
+
+    rgba[0, 0, 3] = 7
+    Image.fromarray(rgba).save(tmp_path / "three.png")
+    with pytest.raises(MaskError, match="its alpha channel is soft"):
+        read(tmp_path / "three.png")
+
+
 def test_300_objects_are_refused(tmp_path: Path) -> None:
     array = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % 301
     with pytest.raises(MaskError, match="300 object ids up to 300; at most 254 objects"):

@@ -195,6 +195,21 @@ def test_a_bad_setting(clip: Path, mask: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "o" / "masks").exists()
 
 
+def test_odd_paths(clip: Path, mask: Path, tmp_path: Path) -> None:
+    endless = "x" * 300
+    one_line(persam_vos("run", endless, "--first-mask", mask, "-o", tmp_path / "o"), endless)
+    one_line(persam_vos("run", clip, "--first-mask", mask, "-o", tmp_path / endless), endless)
+    (tmp_path / "o" / "run.json").mkdir(parents=True)
+    one_line(persam_vos("run", clip, "--first-mask", mask, "-o", tmp_path / "o", "--overwrite"), "run.json")
+
+
+def test_no_arguments_is_help() -> None:
+    result = persam_vos()
+
+    assert result.returncode == 0
+    assert "Usage" in result.stdout
+
+
 def test_models() -> None:
     listed, verified, path = (persam_vos("models", *more) for more in ([], ["verify", "mobile_sam"], ["path", "vit_b"]))
 

@@ -104,6 +104,37 @@ def test_the_padding_is_never_picked() -> None:
     assert np.abs(points[0, 0].numpy() - 168 * 854 / 1024).max() < 8
 
 
+def test_each_object_is_looked_for_where_no_other_is_more_alike() -> None:
+    similarity = torch.zeros(2, 64, 64)
+    similarity[:, 10, 10] = torch.tensor([0.6, 0.5])
+    similarity[1, 20, 20] = 0.3
+
+    points, _ = location_prior(similarity, Geometry(1024, 1024), positive=1, negative=0)
+
+    assert (points[:, 0] // 16).tolist() == [[10, 10], [20, 20]]
+
+
+def test_an_object_that_is_outdone_everywhere_is_still_looked_for_at_its_peak() -> None:
+    similarity = torch.zeros(2, 64, 64)
+    similarity[0, 12, 30] = 0.5
+    similarity[1] = similarity[0] - 0.01
+
+    points, _ = location_prior(similarity, Geometry(480, 854), positive=1, negative=0)
+
+    assert torch.equal(points[0], points[1])
+    assert (points[0, 0] * 1024 / 854 // 16).tolist() == [30, 12]
+
+
+def test_a_thin_ring_is_not_taken_for_its_middle() -> None:
+    mask = torch.zeros(1024, 1024, dtype=torch.bool)
+    mask[100, 100:900] = mask[899, 100:900] = True
+    mask[100:900, 100] = mask[100:900, 899] = True
+
+    cells = cells_of(mask, random_embedding(height=1024, width=1024)).nonzero().tolist()
+
+    assert all(6 in cell or 56 in cell for cell in cells), cells
+
+
 def test_more_points_than_pixels() -> None:
     points, labels = location_prior(torch.rand(1, 64, 64), Geometry(1, 2), positive=8, negative=8)
 

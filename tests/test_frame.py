@@ -99,3 +99,15 @@ def test_time_is_exact() -> None:
 def test_geometry_refuses_nothing() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Geometry(0, 10)
+
+
+def test_reversed_and_read_only_pictures_are_taken() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    reversed_twice = np.ascontiguousarray(rgb[..., ::-1])[..., ::-1]
+    locked = rgb.copy()
+    locked.setflags(write=False)
+
+    expected = Geometry(20, 30).resize(rgb)
+
+    assert torch.equal(Geometry(20, 30).resize(reversed_twice), expected)
+    assert torch.equal(Geometry(20, 30).resize(locked), expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from test_pipeline import FakeEngine
 
 from persam_vos import jobs
 from persam_vos.config import Settings
-from persam_vos.errors import OutputError
+from persam_vos.errors import DatasetError, OutputError
 from persam_vos.objects import FrameResult
 
 HEIGHT, WIDTH = 48, 64
@@ -33,7 +34,7 @@ class Silence:
     def advance(self, result: FrameResult) -> None:
         self.frames += 1
         if (self.name, result.index) == self.interrupt:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     def stop(self) -> None:
         self.name = ""
@@ -117,3 +118,25 @@ def test_an_earlier_record_does_not_outlive_its_results(
         jobs.run_video(source, mask, output, Settings(), progress, overwrite=True)
 
     assert not (output / "run.json").exists()
+
+
+def test_what_could_not_be_scored_is_not_tracked(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_engine(settings: Settings) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(jobs, "Engine", no_engine)
+    truths, frames = (root / kind / "480p" / "beta" for kind in ("Annotations", "JPEGImages"))
+    last = truths / "00003.png"
+    kept = last.read_bytes()
+    last.unlink()
+    with pytest.raises(DatasetError, match="has 3 annotations for 4 frames"):
+        jobs.run_davis(root, tmp_path / "out", Settings(), Silence())
+
+    last.write_bytes(kept)
+    for folder, suffix in ((truths, "png"), (frames, "jpg")):
+        for index in (3, 2, 1, 0):
+            (folder / f"{index:05d}.{suffix}").rename(folder / f"{index + 1:05d}.{suffix}")
+    with pytest.raises(DatasetError, match=r"00001\.jpg: frames must be named 00000\.jpg and on"):
+        jobs.run_davis(root, tmp_path / "out", Settings(), Silence())
+
+    assert not (tmp_path / "out").exists()

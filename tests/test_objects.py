@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from persam_vos.objects import box_xyxy, exclusive_label_map, interior_point
+from persam_vos.concept import Concept
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Geometry
+from persam_vos.objects import anchor_point, box_xyxy, exclusive_label_map, grown_box, interior_point, recognise
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
@@ -65,3 +68,57 @@ def test_the_interior_point_lies_deepest() -> None:
     mask[20:31, 5:16] = True
 
     assert interior_point(mask) == (10, 25)
+
+
+def test_the_anchor_is_the_middle_of_the_box_if_that_is_on_the_mask() -> None:
+    mask = np.ones((11, 21), bool)
+    assert anchor_point(mask, middle=True) == (10, 5)
+    mask[5, 10] = False
+    for middle in (True, False):
+        x, y = anchor_point(mask, middle=middle)
+        assert mask[y, x]
+
+
+@given(masks, st.integers(0, 30))
+def test_a_grown_box_stays_in_the_frame_and_holds_the_box(mask: np.ndarray, margin: int) -> None:
+    box = box_xyxy(mask)
+    if box is None:
+        return
+    x0, y0, x1, y1 = grown_box(mask, margin)
+
+    assert 0 <= x0 <= box[0]
+    assert box[2] <= x1 <= mask.shape[1]
+    assert 0 <= y0 <= box[1]
+    assert box[3] <= y1 <= mask.shape[0]
+    assert x0 in (0, box[0] - margin)
+
+
+def halves(*similarities: tuple[float, float]) -> torch.Tensor:
+    """Similarity maps with one value in the left half of the picture and one in the right."""
+    maps = torch.zeros(len(similarities), 64, 64)
+    for i, (left, right) in enumerate(similarities):
+        maps[i, :, :32], maps[i, :, 32:] = left, right
+    return maps
+
+
+def surplus(similarity: torch.Tensor, *sides: str) -> list[float]:
+    picture = torch.zeros(len(sides), 1024, 1024, dtype=torch.bool)
+    for i, side in enumerate(sides):
+        picture[i, :, :512] = side == "left"
+        picture[i, :, 512:] = side == "right"
+    embedding = ImageEmbedding(torch.zeros(256, 64, 64), Geometry(1024, 1024))
+    concepts = [Concept(torch.zeros(256), torch.zeros(256), 0.5)] * len(sides)
+    return [round(x, 4) for x in recognise(picture, concepts, similarity, embedding, 0.6).tolist()]
+
+
+def test_a_mask_must_be_like_its_object() -> None:
+    assert surplus(halves((0.5, 0.2)), "left") == [0.02]  # its best rival is itself, less the margin
+    assert surplus(halves((0.5, 0.2)), "right") == [-0.1]
+    assert surplus(halves((0.5, 0.2)), "nowhere") == [0.0]
+
+
+def test_a_mask_must_not_be_more_like_another_object() -> None:
+    similarity = halves((0.5, 0.4), (0.35, 0.5))
+
+    assert min(surplus(similarity, "left", "right")) > 0
+    assert surplus(similarity, "right", "left") == [-0.08, -0.13]

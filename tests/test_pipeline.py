@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -47,6 +48,8 @@ class FakeEngine(Engine):
     def __init__(self, batch_size: int = 1) -> None:
         self.settings = Settings()
         self.batch_size = batch_size
+        self.device = torch.device("cpu")
+        self.checkpoint = Path(__file__)
         self.encoder = FakeEncoder()
         self.decoder = FakeDecoder()  # type: ignore[assignment]
 
@@ -190,12 +193,13 @@ def test_no_frame_is_an_error() -> None:
     assert writer.state == "aborted"
 
 
-def test_an_interrupt_keeps_the_frames_done() -> None:
-    writer = FakeWriter()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_frames_done(number: signal.Signals) -> None:
+    writer, former = FakeWriter(), signal.getsignal(number)
 
     def on_frame(result: FrameResult) -> None:
         if result.index == 4:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     outcome = track(FakeEngine(), FakeReader(1000), first_mask(), [writer], on_frame=on_frame)
 
@@ -203,6 +207,51 @@ def test_an_interrupt_keeps_the_frames_done() -> None:
     assert writer.indices == [0, 1, 2, 3, 4]
     assert outcome.frames == 5
     assert writer.state == "closed"
+    assert signal.getsignal(number) is former
+
+
+def test_an_interrupt_while_files_are_finished_lets_them_be_finished() -> None:
+    class SlowWriter(FakeWriter):
+        def close(self) -> tuple[Path, ...]:
+            signal.raise_signal(signal.SIGINT)
+            return super().close()
+
+    writer = SlowWriter()
+    outcome = track(FakeEngine(), FakeReader(3), first_mask(), [writer])
+
+    assert outcome.frames == 3
+    assert writer.state == "closed"
+
+
+def test_a_second_interrupt_stops_at_once() -> None:
+    reader, writer = FakeReader(1000), FakeWriter()
+
+    def on_frame(result: FrameResult) -> None:
+        if result.index == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        track(FakeEngine(), reader, first_mask(), [writer], on_frame=on_frame)
+
+    assert writer.state == "aborted"
+    assert reader.closed
+
+
+def test_an_interrupted_run_can_be_thrown_away() -> None:
+    writer = FakeWriter()
+
+    with pytest.raises(KeyboardInterrupt):
+        track(
+            FakeEngine(),
+            FakeReader(9),
+            first_mask(),
+            [writer],
+            on_frame=lambda _: signal.raise_signal(signal.SIGINT),
+            keep_interrupted=False,
+        )
+
+    assert writer.state == "aborted"
 
 
 def test_decoding_runs_ahead_by_a_few_frames_only() -> None:

@@ -14,7 +14,7 @@ from persam_vos.config import TrackerSettings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding, TorchEncoder
-from persam_vos.errors import EmptyMaskError, MaskSizeError
+from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult, LabelMap, Mask
 from persam_vos.reader import open_reader
@@ -288,6 +288,37 @@ def test_each_frame_is_encoded_once_for_all_objects_and_decoded_three_times(
     tracker.step(frame)
     assert encoder.frames == 2
     assert len(decoder.asked) == 4
+
+
+def test_of_two_wrong_masks_only_the_thief_leaves(picture: tuple[Frame, ImageEmbedding]) -> None:
+    """Object 2 is gone and its mask covers object 1, which is left with a scrap of background."""
+    frame, embedding = picture
+    tracker, _ = staged([None] * 3, [None] * 3, presence=0.65)
+    tracker.start(frame, squares((0, 0, 200, 200), (400, 0, 600, 200)), embedding)
+
+    class Stolen(ScriptedDecoder):
+        def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None) -> Candidates:
+            found = super().decode(embedding, prompts, guidance)
+            found.logits[0, :, :50, :50] = 3.0
+            found.logits[0, :, :50, 220:222] = 3.0
+            found.logits[1, :, :50, :50] = 6.0
+            return found
+
+    tracker._decoder = Stolen([None] * 3, [None] * 3)  # type: ignore[assignment]
+    result = tracker.step(frame, embedding)
+
+    assert [entry.present for entry in result.objects] == [True, False]
+    assert result.objects[0].area > 200 * 200 * 0.95
+
+
+def test_steps_need_a_start_and_frames_of_one_size(picture: tuple[Frame, ImageEmbedding]) -> None:
+    frame, embedding = picture
+    tracker, _ = staged([None] * 3)
+    with pytest.raises(EmptyMaskError, match="call start"):
+        tracker.step(frame, embedding)
+    tracker.start(frame, squares((0, 0, 200, 200)), embedding)
+    with pytest.raises(VideoError, match="frame 3 is 10 x 20, the first was 1024 x 1024"):
+        tracker.step(frame_of(np.zeros((10, 20, 3), np.uint8), 3))
 
 
 def test_a_mask_that_does_not_fit_is_refused(picture: tuple[Frame, ImageEmbedding]) -> None:

@@ -103,7 +103,7 @@ class CheckpointStatus:
 def cache_dir() -> Path:
     """Return the folder for downloads: ``PERSAM_VOS_CACHE``, or the platform's folder for a user's caches."""
     if chosen := os.environ.get("PERSAM_VOS_CACHE"):
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - pathlib's raises where there is no such user
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from persam_vos.errors import SettingsError
-from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.sam import ModelName, Sam
 from persam_vos.models.state_dict import check_state_dict, load_state_dict
 from persam_vos.models.tiny_vit import fold_official_state
@@ -25,24 +24,22 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
-def load_sam(model: ModelName, checkpoint: Path | None, device: torch.device, *, progress: bool = True) -> Sam:
+def load_sam(model: ModelName, checkpoint: Path, device: torch.device) -> Sam:
     """Build a network and fill it from its checkpoint.
 
     Args:
         model: Which network.
-        checkpoint: File with its weights, official or of this package; None for the shipped or downloaded ones.
+        checkpoint: File with its weights, official or of this package; see ``resolve_checkpoint``.
         device: Where it is to run.
-        progress: Show a bar while downloading.
 
     Raises:
         CheckpointError: If the file is missing, damaged, hostile or of another network.
     """
-    path = resolve_checkpoint(model, checkpoint, progress=progress)
-    found = load_state_dict(path)
+    found = load_state_dict(checkpoint)
     if model == "mobile_sam":
         found = fold_official_state(found)
     sam = Sam(model)
     expected = sam.state_dict()
-    check_state_dict(found, expected, path=path, model=model)
+    check_state_dict(found, expected, path=checkpoint, model=model)
     sam.load_state_dict({name: found[name].float() for name in expected})
     return sam.eval().requires_grad_(False).to(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
@@ -12,7 +12,6 @@ from torch import nn
 from persam_vos.models.tiny_vit import TinyVitImageEncoder
 
 ModelName = Literal["mobile_sam", "vit_b", "vit_l", "vit_h"]
-MODEL_NAMES: Final[tuple[ModelName, ...]] = get_args(ModelName)
 
 INPUT_SIZE: Final = 1024
 CELL: Final = 16

@@ -80,7 +80,7 @@ def fold_official_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         stem = name.removesuffix(".c.weight")
         norm = [kept.get(f"{stem}.bn.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
-        if stem != name and all(part is not None for part in norm):
+        if stem != name and all(part is not None and part.shape == tensor.shape[:1] for part in norm):
             weight, bias = _fold(tensor, *(part for part in norm if part is not None))
             folded[_rename(name)], folded[_rename(f"{stem}.c.bias")] = weight, bias
         else:

@@ -84,16 +84,30 @@ def peak_memory_mib() -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
-def write_run_json(path: Path, contents: Mapping[str, Any]) -> Path:
+def write_run_json(folder: Path, contents: Mapping[str, Any]) -> Path:
     """Write ``run.json`` under a temporary name and move it into place.
 
     Raises:
         OutputError: If that fails.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    path, partial = folder / "run.json", folder / ".run.json.partial"
     try:
         partial.write_text(json.dumps(contents, indent=2, default=str) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
+
+
+def remove_run_json(folder: Path) -> None:
+    """Remove the record of an earlier run.
+
+    Raises:
+        OutputError: If that fails.
+    """
+    try:
+        (folder / "run.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder / 'run.json'}: cannot be replaced ({error.strerror or error})") from error
