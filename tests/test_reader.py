@@ -465,3 +465,15 @@ def test_every_point_goes_where_the_display_matrix_sends_it(matrix, width, heigh
     left, top = (min(target[axis] for target in targets.values()) for axis in (0, 1))
     for (x, y), (shown_x, shown_y) in targets.items():
         assert np.array_equal(shown[shown_y - top, shown_x - left], rgb[y, x])
+
+
+def test_ffmpeg_does_not_log_through_python(tmp_path: Path) -> None:
+    """As torchvision before 0.26 makes it do on import: a decoding thread may then wait for ever."""
+    path = tmp_path / "clip.mp4"
+    write_clip(path, moving_square(2))
+    av.logging.set_level(av.logging.ERROR)
+
+    with open_reader(path) as reader:
+        list(reader)
+
+    assert av.logging.get_level() is None

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from persam_vos.errors import CheckpointError
 from persam_vos.models.download import Progress, download, file_sha256
 
-BUNDLED_SHA256: Final = "2946caeb207c03b085e864ab018b6b6b9edfe2d7b4e4e912124a67d6a9d6f3c2"
+BUNDLED_SHA256: Final = "a0032a437c9df86b8746cc65e24d6e1f93e2853ade541af860c74699591ebc92"
 WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 
 _META: Final = "https://dl.fbaipublicfiles.com/segment_anything/"
