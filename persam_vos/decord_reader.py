@@ -40,6 +40,7 @@ class DecordReader(GeneratorReader):
             raise MissingDependencyError(
                 "reader decord needs the package decord, which is not installed; pip install decord, or use pyav"
             ) from error
+        decord.logging.set_level(decord.logging.QUIET)  # what is wrong is said once, in an error or a warning
         with VideoReader(path) as probe:
             self.info, self.warnings = probe.info, list(probe.warnings)
             reference = next(iter(probe)).rgb

@@ -65,6 +65,7 @@ class VideoWriter(ABC):
         self.warnings: list[str] = []
         self.settings = settings
         self._path = settings.folder / self.name
+        check_file(self._path)
         self._partial = settings.folder / f".{self.name}.partial"
         self._container: av.container.OutputContainer | None = None
         self._reformatter = VideoReformatter()
@@ -195,6 +196,12 @@ def output_errors(path: Path) -> Iterator[None]:
         raise
     except (OSError, av.FFmpegError) as error:
         raise OutputError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise ``OutputError`` if a file cannot take the place of what is there."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, where a file is to be written; move it away")
 
 
 def check_size(frame: Frame, result: FrameResult) -> None:

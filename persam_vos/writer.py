@@ -19,7 +19,7 @@ from persam_vos.errors import OutputError, SettingsError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult, ObjectResult
 from persam_vos.stream import StreamInfo
-from persam_vos.video_writer import CutoutWriter, ExportSettings, OverlayWriter, check_size, output_errors
+from persam_vos.video_writer import CutoutWriter, ExportSettings, OverlayWriter, check_file, check_size, output_errors
 
 __all__ = ["EXPORTS", "ExportSettings", "MaskWriter", "ResultWriter", "TracksWriter", "open_folder", "open_writers"]
 
@@ -135,6 +135,7 @@ class TracksWriter:
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
         self._path = settings.folder / "tracks.jsonl"
+        check_file(self._path)
         self._partial = settings.folder / ".tracks.jsonl.partial"
         self._file: TextIO | None = None
 

@@ -459,3 +459,12 @@ def test_contours_grow_with_the_picture():
     cv2.rectangle(label_map, (500, 300), (1500, 900), 1, -1)
     drawn = draw_overlay(np.zeros((1080, 1920, 3), np.uint8), label_map)
     assert drawn[600, 499:505, 0].tolist() == [0, 255, 255, 255, 64, 64]
+
+
+@pytest.mark.parametrize("name", ["tracks.jsonl", "overlay.mp4", "cutout.mp4"])
+def test_a_folder_in_the_way_is_found_before_the_run(tmp_path: Path, name: str) -> None:
+    info = StreamInfo(tmp_path, 64, 48, Fraction(25), Fraction(1, 25), 1, False)
+    (tmp_path / "out" / name).mkdir(parents=True)
+
+    with pytest.raises(OutputError, match=f"{name}: is a folder"):
+        open_writers(tmp_path / "out", ["overlay", "cutout"], info=info, overwrite=True)
