@@ -20,9 +20,9 @@ def read_annotation(
 ) -> LabelMap:
     """Read the mask, or label map, of one frame.
 
-    A palette or greyscale picture holds object n as value n; a picture of one single value besides 0 (255, say) is
-    one object; 255 beside other values is void and becomes background, as in DAVIS. A colour picture of one colour
-    on black, or with one flat shape in its alpha channel, is one object.
+    A palette or greyscale picture holds object n as value n, unless all its colours are black and white; a picture of
+    one single value besides 0 (255, say) is one object; 255 beside other values is void and becomes background, as in
+    DAVIS. A colour picture of one colour on black, or with one flat shape in its alpha channel, is one object.
 
     Args:
         path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
@@ -59,12 +59,19 @@ def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
                 return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B"):
                 return _values_of_colours(path, picture.convert("RGBA"))
-            values: npt.NDArray[np.int64] = np.asarray(picture).astype(np.int64)
+            colours = picture.mode == "P" and _is_black_and_white(picture)
+            values: npt.NDArray[np.int64] = np.asarray(picture.convert("L") if colours else picture).astype(np.int64)
             return values
     except FileNotFoundError:
         raise MaskError(f"{path}: no such file; give the mask of the first frame, a PNG of the video's size") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the video's size") from error
+
+
+def _is_black_and_white(picture: Image.Image) -> bool:
+    """Tell a black and white picture, whose palette may begin with white, from a label map."""
+    colours = picture.convert("RGB").getcolors(2)
+    return {colour for _, colour in colours or ()} == {(0, 0, 0), (255, 255, 255)}
 
 
 def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64]:

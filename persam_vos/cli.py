@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from persam_vos import __version__
 from persam_vos.errors import PersamVosError, SettingsError
 from persam_vos.progress import ProgressBar
-
-if TYPE_CHECKING:
-    from persam_vos.davis import DavisScores
-    from persam_vos.models.checkpoints import CheckpointStatus
 
 # Typer carries its own copy of click in some versions and uses the installed one in others.
 UsageError: Any = typer.BadParameter.__base__
@@ -167,8 +165,9 @@ def davis(
     )  # fmt: skip
     settings = load_settings(config, flags)
     chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
-    scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
-    _print_scores(scores)
+    with _own_interrupt():
+        scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
+    print(scores.table())
 
 
 @app.command()
@@ -198,7 +197,7 @@ def score(
         chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
         scores = score_davis(results, root, progress=on_score, **chosen)
     scores.write(output or results)
-    _print_scores(scores)
+    print(scores.table())
 
 
 @app.command()
@@ -216,13 +215,13 @@ def models(
         return
     if action == "list":
         for status in list_checkpoints():
-            print(_describe(status))
+            print(status.line())
         return
     if action != "verify":
         raise SettingsError(f"models {action}: allowed are list, verify and path")
     found = [verify_checkpoint(each) for each in ([name] if name else CHECKPOINTS)]
     for status in found:
-        print(_describe(status))
+        print(status.line())
     if any(status.intact is False for status in found):
         raise typer.Exit(1)
 
@@ -240,10 +239,22 @@ def main() -> None:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "persam-vos"
         _fail(f"{error.format_message()} See '{command} --help'.")
-    except (KeyboardInterrupt, typer.Abort):
+    except (_Interrupted, KeyboardInterrupt, typer.Abort):
         print("persam-vos: interrupted; what was not complete is not kept", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+class _Interrupted(Exception):  # noqa: N818
+    """KeyboardInterrupt under a name that Typer does not swallow."""
+
+
+@contextmanager
+def _own_interrupt() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _Interrupted from None
 
 
 def _fail(message: str) -> None:
@@ -252,7 +263,7 @@ def _fail(message: str) -> None:
 
 
 def _flags(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -273,7 +284,8 @@ def _track_video(
     from persam_vos.jobs import AnnotationFile, run_video
 
     settings = load_settings(config, flags)
-    outcome = run_video(video, AnnotationFile(*mask), output, settings, ProgressBar(quiet), overwrite=overwrite)
+    with _own_interrupt():
+        outcome = run_video(video, AnnotationFile(*mask), output, settings, ProgressBar(quiet), overwrite=overwrite)
     for warning in outcome.warnings:
         print(f"persam-vos: warning: {warning}", file=sys.stderr)
     if outcome.interrupted:
@@ -282,19 +294,3 @@ def _track_video(
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _describe(status: CheckpointStatus) -> str:
-    size = "" if status.size_bytes is None else f"{status.size_bytes / 1e6:.0f} MB"
-    intact = {True: "intact", False: "DAMAGED", None: ""}[status.intact]
-    return f"{status.model or 'unknown':<12}{status.state:<16}{intact:<9}{size:>9}  {status.path}"
-
-
-def _print_scores(scores: DavisScores) -> None:
-    width = max(len("mean"), *(len(f"{each.sequence}_{each.object_id}") for each in scores.objects))
-    print(f"{'':<{width}}  {'J&F':>6}  {'J':>6}  {'F':>6}")
-    for each in scores.objects:
-        j, f = 100 * each.j.mean, 100 * each.f.mean
-        print(f"{f'{each.sequence}_{each.object_id}':<{width}}  {(j + f) / 2:6.1f}  {j:6.1f}  {f:6.1f}")
-    j, f = 100 * scores.j.mean, 100 * scores.f.mean
-    print(f"{'mean':<{width}}  {100 * scores.jf_mean:6.1f}  {j:6.1f}  {f:6.1f}")

@@ -127,4 +127,6 @@ def _first_fault(error: ValidationError, config: Path | None) -> str:
         where = f"{config}: " if config else ""
         return f"{where}unknown setting '{name}'; allowed are {', '.join(sorted(Settings.model_fields))}"
     flag = "--" + name.replace("_", "-")
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{flag} is {fault['input']!r}: must be a colour such as '#00ff00'"
     return f"{flag} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

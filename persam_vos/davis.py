@@ -83,6 +83,15 @@ class DavisScores:
         """J&F-Mean, the benchmark's one figure: halfway between the means of J and F."""
         return (self.j.mean + self.f.mean) / 2
 
+    def table(self) -> str:
+        """Return J&F, J and F in percent, a line per object and one for the mean."""
+        rows = [(f"{each.sequence}_{each.object_id}", each.j.mean, each.f.mean) for each in self.objects]
+        rows.append(("mean", self.j.mean, self.f.mean))
+        width = max(len(name) for name, _, _ in rows)
+        head = f"{'':<{width}}  {'J&F':>6}  {'J':>6}  {'F':>6}"
+        lines = [f"{name:<{width}}  {50 * (j + f):6.1f}  {100 * j:6.1f}  {100 * f:6.1f}" for name, j, f in rows]
+        return "\n".join([head, *lines])
+
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``global_results-<split>.csv`` and ``per-sequence_results-<split>.csv`` with the official columns.
 

@@ -37,6 +37,10 @@ class Progress(Protocol):
         """A frame is done."""
         ...
 
+    def interrupt(self) -> None:
+        """The user wants to stop; the frame in work is still finished."""
+        ...
+
     def stop(self) -> None:
         """The video has ended, one way or another."""
         ...
@@ -93,7 +97,9 @@ def run_video(
         remove_run_json(output)
         progress.start(Path(source).name, info.frame_count)
         try:
-            outcome = track(engine, reader, label_map, writers, on_frame=progress.advance)
+            outcome = track(
+                engine, reader, label_map, writers, on_frame=progress.advance, on_interrupt=progress.interrupt
+            )
         finally:
             progress.stop()
     seconds = time.perf_counter() - started

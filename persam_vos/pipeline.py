@@ -82,6 +82,7 @@ def track(
     writers: Sequence[ResultWriter],
     *,
     on_frame: Callable[[FrameResult], None] = lambda _: None,
+    on_interrupt: Callable[[], None] = lambda: None,
     keep_interrupted: bool = True,
 ) -> TrackOutcome:
     """Track the objects of a video's first frame through all of it.
@@ -95,6 +96,7 @@ def track(
         label_map: uint8, H x W, the annotation of the first frame.
         writers: Where the results go; they are closed or aborted at the end.
         on_frame: Called after each frame, in order.
+        on_interrupt: Called at the first Ctrl-C or SIGTERM, which takes effect after the frame in work.
         keep_interrupted: The first Ctrl-C or SIGTERM ends the run after the frame in work, and the files of the frames
             done are finished properly; if False, they are removed.
 
@@ -108,7 +110,7 @@ def track(
     timings = Timings()
     sink = _Sink(writers, timings)
     frames = 0
-    with _PoliteInterrupt() as interrupt:
+    with _PoliteInterrupt(on_interrupt) as interrupt:
         try:
             with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
                 for result, frame in _results(engine, decoded, label_map, timings):
@@ -144,8 +146,9 @@ class _PoliteInterrupt:
     thread only; elsewhere this does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_ask: Callable[[], None]) -> None:
         self.asked = False
+        self._on_ask = on_ask
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _PoliteInterrupt:
@@ -161,6 +164,7 @@ class _PoliteInterrupt:
         if self.asked:
             signal.default_int_handler(number, frame)
         self.asked = True
+        self._on_ask()
 
 
 def _results(

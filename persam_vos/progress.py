@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class ProgressBar:
         lowest = min(entry.score for entry in result.objects)
         self._bar.set_postfix(score=f"{lowest:.2f}", refresh=False)
         self._bar.update()
+
+    def interrupt(self) -> None:
+        """Say that the interrupt was heard."""
+        self._bar.write("persam-vos: finishing the frames done; press again to drop them", file=sys.stderr)
 
     def stop(self) -> None:
         """End the video."""

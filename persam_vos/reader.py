@@ -52,6 +52,8 @@ def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fr
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
     if frame_rate <= 0:
         raise SettingsError(f"frame rate is {frame_rate}; it must be above 0")
+    if not str(source) or "://" in str(source):
+        raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob; addresses are not read")
     path = Path(source)
     if path.is_dir():
         return ImageReader(path, _images_in_folder(path), frame_rate=frame_rate)

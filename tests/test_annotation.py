@@ -68,6 +68,15 @@ def test_one_bit(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "m.png"), blocks(1))
 
 
+def test_white_is_the_object_wherever_it_stands_in_the_palette(tmp_path: Path) -> None:
+    image = Image.fromarray((blocks(1) == 0).astype(np.uint8))
+    image = image.convert("P") if image.mode != "L" else image
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "m.png")
+
+    assert np.array_equal(read(tmp_path / "m.png"), blocks(1))
+
+
 def test_one_colour_is_one_object(tmp_path: Path) -> None:
     rgb = np.zeros((*SIZE, 3), np.uint8)
     rgb[5:20, 5:20] = (128, 0, 0)

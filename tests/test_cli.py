@@ -197,6 +197,8 @@ def test_a_bad_setting(clip: Path, mask: Path, tmp_path: Path) -> None:
 
 def test_odd_paths(clip: Path, mask: Path, tmp_path: Path) -> None:
     endless = "x" * 300
+    one_line(persam_vos("run", "", "--first-mask", mask, "-o", tmp_path / "o"), "is no path")
+    one_line(persam_vos("run", "http://127.0.0.1:9/x.mp4", "--first-mask", mask, "-o", tmp_path / "o"), "addresses")
     one_line(persam_vos("run", endless, "--first-mask", mask, "-o", tmp_path / "o"), endless)
     one_line(persam_vos("run", clip, "--first-mask", mask, "-o", tmp_path / endless), endless)
     (tmp_path / "o" / "run.json").mkdir(parents=True)
@@ -244,6 +246,7 @@ def test_an_interrupt_leaves_a_playable_overlay_of_the_frames_done(tmp_path: Pat
         _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 130
+    assert "press again to drop" in errors
     assert "interrupted after" in errors
     record = json.loads((tmp_path / "o" / "run.json").read_text())
     assert record["complete"] is False

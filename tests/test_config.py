@@ -54,7 +54,7 @@ def test_background() -> None:
         ({"method": "sam2"}, "--method is 'sam2': input should be 'persam' or 'persam-f'"),
         ({"batch_size": "0"}, "--batch-size is '0'"),
         ({"batch_size": "many"}, "--batch-size is 'many'"),
-        ({"background": "green"}, "--background is 'green'"),
+        ({"background": "green"}, "--background is 'green': must be a colour such as '#00ff00'"),
         ({"export": "masks,gif"}, "--export is 'gif': input should be 'masks', 'overlay' or 'cutout'"),
         ({"update_target": 1.5}, "--update-target is 1.5"),
         ({"box_margin": -1}, "--box-margin is -1"),

@@ -36,6 +36,9 @@ class Silence:
         if (self.name, result.index) == self.interrupt:
             signal.raise_signal(signal.SIGINT)
 
+    def interrupt(self) -> None:
+        pass
+
     def stop(self) -> None:
         self.name = ""
 

@@ -99,6 +99,12 @@ class CheckpointStatus:
     intact: bool | None = None
     sha256: str | None = None
 
+    def line(self) -> str:
+        """Return model, state, size and path in columns."""
+        size = "" if self.size_bytes is None else f"{self.size_bytes / 1e6:.0f} MB"
+        intact = {True: "intact", False: "DAMAGED", None: ""}[self.intact]
+        return f"{self.model or 'unknown':<12}{self.state:<16}{intact:<9}{size:>9}  {self.path}"
+
 
 def cache_dir() -> Path:
     """Return the folder for downloads: ``PERSAM_VOS_CACHE``, or the platform's folder for a user's caches."""
