@@ -29,7 +29,6 @@ class Checkpoint:
         sha256: Digest of the whole file.
         size_bytes: Size of the whole file; None where nobody needs to know before they have it.
         bundled: Whether the file comes with this package.
-        licence: SPDX identifier of the weights' licence.
     """
 
     model: str
@@ -38,7 +37,6 @@ class Checkpoint:
     sha256: str
     size_bytes: int | None
     bundled: bool = False
-    licence: str = "Apache-2.0"
 
 
 # The digits in Meta's file names are the start of the MD5, not of the SHA-256.
