@@ -34,7 +34,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results th
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
 Config = Annotated[Optional[Path], typer.Option("--config", help="YAML file of settings; flags win over it.")]  # noqa: UP045
 Text = Optional[str]  # noqa: UP045
-Method = Annotated[Text, typer.Option("--method", help="persam or persam-f.  [default: persam]")]
+Method = Annotated[Text, typer.Option("--method", help="memory, persam or persam-f.  [default: memory]")]
+Preset = Annotated[Text, typer.Option("--preset", help="Of memory: fast or best.  [default: fast]")]
 Model = Annotated[
     Text, typer.Option("--model", help="mobile_sam, vit_b, vit_l or vit_h.  [default: mobile_sam, which ships]")
 ]
@@ -42,13 +43,17 @@ Checkpoint = Annotated[Optional[Path], typer.Option("--checkpoint", help="File w
 Device = Annotated[Text, typer.Option("--device", help="auto, cpu or cuda.  [default: auto]")]
 BatchSize = Annotated[Text, typer.Option("--batch-size", help="Frames encoded at once, or auto.  [default: auto]")]
 Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
-Guidance = Annotated[Text, typer.Option("--guidance", help="none, attention, prompting or both.  [default: none]")]
+Guidance = Annotated[
+    Text, typer.Option("--guidance", help="Of persam: none, attention, prompting or both.  [default: none]")
+]
 UpdateTarget = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option("--update-target", metavar="RATE", help="How fast the target feature moves, 0..1.  [default: 0]"),
+    typer.Option(
+        "--update-target", metavar="RATE", help="Of persam: how fast the target feature moves, 0..1.  [default: 0]"
+    ),
 ]
 FirstPass = Annotated[
-    Text, typer.Option("--first-pass", help="largest, predicted_iou or agreement.  [default: agreement]")
+    Text, typer.Option("--first-pass", help="Of persam: largest, predicted_iou or agreement.  [default: agreement]")
 ]
 Export = Annotated[
     Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: masks,overlay]")
@@ -85,6 +90,7 @@ def run(
         typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
     ] = None,
     method: Method = None,
+    preset: Preset = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
@@ -101,8 +107,9 @@ def run(
 ) -> None:
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
     flags = _flags(
-        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size, reader=reader,
-        guidance=guidance, first_pass=first_pass, update_target=update_target, export=export, background=background,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
+        background=background,
     )  # fmt: skip
     _track_video(
         video,
@@ -119,6 +126,7 @@ def run(
 def demo(
     output: Output = Path("out/demo"),
     method: Method = None,
+    preset: Preset = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
@@ -128,7 +136,7 @@ def demo(
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
     flags = _flags(
-        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
         export="masks,overlay,cutout",
     )  # fmt: skip
     with resources.as_file(resources.files("persam_vos") / "data") as data:
@@ -144,6 +152,7 @@ def davis(
     split: Split = "val",
     sequences: Sequences = None,
     method: Method = None,
+    preset: Preset = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
@@ -160,7 +169,7 @@ def davis(
     from persam_vos.jobs import run_davis
 
     flags = _flags(
-        method=method, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
         guidance=guidance, first_pass=first_pass, update_target=update_target,
     )  # fmt: skip
     settings = load_settings(config, flags)

@@ -7,16 +7,37 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from persam_vos.errors import SettingsError
+
+# What a preset sets; a file and flags win over it.
+PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {}, "best": {"passes": 3}}
+
+# Flags that only some methods hear.
+_FLAGS_OF_MEMORY = ("preset",)
+_FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
 
 
 class TrackerSettings(BaseModel):
     """How an object is followed; the defaults are chosen by measurement (docs/design.md).
 
     Attributes:
-        method: ``persam`` or ``persam-f``.
+        method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
+        passes: Decoder passes per frame, with boxes of different sizes, whose masks are averaged.
+        mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
+        prior_share: Share of the prior in the final mask; the rest is the decoder's.
+        quality_share: Weight of the predicted IoU in the choice among the decoder's four candidates, beside their
+            agreement (soft IoU) with the prior.
+        matching: Share of matched cells in the prior; the rest is the ridge regression's.
+        local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
+        regularisation: Of the ridge regression.
+        memory_rate: Share of each frame in the running part of the memory; 0 is off.
+        first_share: Share of the annotated frame in the ridge regression.
+        gate: How far, in square roots of its area, an object may move in a frame before what is found there counts as
+            something else, as long as enough of it is found where it was; 0 is off.
+        memory_presence: An object counts as gone where its mask is less than this share as like its memory as it
+            usually is; 0 is off.
         target: Pooling of the target feature: ``mean``, or ``max_mean`` for (max + mean) / 2.
         positive_points: Points of the location prior on the most similar pixels.
         negative_points: Points of the location prior on the least similar pixels.
@@ -37,7 +58,18 @@ class TrackerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["persam", "persam-f"] = "persam"
+    method: Literal["memory", "persam", "persam-f"] = "memory"
+    passes: Annotated[int, Field(ge=1, le=4)] = 1
+    mask_prompt: Annotated[float, Field(ge=0, le=100)] = 2.0
+    prior_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    quality_share: Annotated[float, Field(ge=0, le=10)] = 0.5
+    matching: Annotated[float, Field(ge=0, le=1)] = 0.4
+    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.5
+    regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
+    memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    first_share: Annotated[float, Field(ge=0, le=1)] = 0.75
+    gate: Annotated[float, Field(ge=0, le=100)] = 0.2
+    memory_presence: Annotated[float, Field(ge=0, le=1)] = 0.85
     target: Literal["mean", "max_mean"] = "max_mean"
     positive_points: Annotated[int, Field(ge=1, le=32)] = 2
     negative_points: Annotated[int, Field(ge=0, le=32)] = 0
@@ -56,6 +88,8 @@ class Settings(TrackerSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
+        preset: Of ``memory``: ``fast`` is one decoder pass a frame; ``best`` spends up to three times its time. What is
+            set beside it wins over it.
         model: The network.
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
@@ -65,6 +99,7 @@ class Settings(TrackerSettings):
         background: Colour behind a cut-out object, #RRGGBB.
     """
 
+    preset: Literal["fast", "best"] = "fast"
     model: Literal["mobile_sam", "vit_b", "vit_l", "vit_h"] = "mobile_sam"
     checkpoint: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -72,6 +107,12 @@ class Settings(TrackerSettings):
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
     export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#000000"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_preset(cls, values: Any) -> Any:
+        preset = values.get("preset", "fast") if isinstance(values, dict) else None
+        return {**PRESETS.get(preset, {}), **values} if isinstance(preset, str) else values
 
     @field_validator("export", mode="before")
     @classmethod
@@ -101,9 +142,16 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     values = dict(_read_yaml(config)) if config else {}
     values |= {key: value for key, value in flags.items() if value is not None}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError(_first_fault(error, config)) from error
+    of_others = _FLAGS_OF_PERSAM if settings.method == "memory" else _FLAGS_OF_MEMORY
+    for key in of_others:
+        if flags.get(key) is not None:
+            owner = "persam and persam-f" if key in _FLAGS_OF_PERSAM else "memory"
+            flag = "--" + key.replace("_", "-")
+            raise SettingsError(f"{flag} is a setting of {owner}, but the method is {settings.method}; see --method")
+    return settings
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:

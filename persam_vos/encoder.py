@@ -21,10 +21,13 @@ class ImageEmbedding:
     Attributes:
         features: float32, 256 x 64 x 64, the neck's output over the padded square.
         geometry: Where the frame's pixels lie in that square.
+        stages: What lies before the neck, shallow to deep, each float32, C x h x w over the padded square: 128 x 128 x
+            128, 160 x 64 x 64 and 320 x 64 x 64 of MobileSAM, the last block's output of ViT.
     """
 
     features: Tensor
     geometry: Geometry
+    stages: tuple[Tensor, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -56,8 +59,12 @@ class TorchEncoder:
         squares = torch.stack(
             [self._square(frame, geometry) for frame, geometry in zip(frames, geometries, strict=True)]
         )
-        features = self._sam.image_encoder(squares.contiguous(memory_format=self._layout))
-        return [ImageEmbedding(f, geometry) for f, geometry in zip(features.contiguous(), geometries, strict=True)]
+        outputs = self._sam.image_encoder(squares.contiguous(memory_format=self._layout))
+        features, *stages = (output.contiguous() for output in outputs)
+        return [
+            ImageEmbedding(features[i], geometry, tuple(stage[i] for stage in stages))
+            for i, geometry in enumerate(geometries)
+        ]
 
     def _square(self, frame: Frame, geometry: Geometry) -> Tensor:
         height, width = geometry.resized

@@ -15,6 +15,7 @@ from torch import Tensor
 from persam_vos.concept import Concept, cells_of
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.errors import EmptyMaskError
+from persam_vos.frame import Frame
 
 LabelMap = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +32,8 @@ class ObjectResult:
         object_id: The object's value in the label map, 1..254.
         present: Whether the object has any pixel in the label map.
         score: The decoder's predicted IoU of the object's mask, clipped to 0..1; 0 where absent.
-        similarity: Mean cosine similarity, -1..1, of the concept with the cells under the mask; None where absent.
+        similarity: Mean cosine similarity, -1..1, of the concept with the cells under the mask; None where absent. Of
+            ``memory``, with the cell of the object that each is most like.
         area: Pixels of the object in the label map.
         box_xyxy: (x0, y0, x1, y1) of the object's pixels, inclusive, in pixels of the frame; None where absent.
     """
@@ -61,6 +63,61 @@ class FrameResult:
     time_base: Fraction
     label_map: LabelMap
     objects: tuple[ObjectResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a method says of N objects in one frame.
+
+    Attributes:
+        label_map: uint8, H x W.
+        predicted_iou: float, N: the decoder's own opinion of each mask.
+        likeness: float, N: mean cosine similarity, -1..1, of what is known of each object with the cells under its
+            mask; NaN where it is absent.
+    """
+
+    label_map: LabelMap
+    predicted_iou: Tensor
+    likeness: Tensor
+
+
+def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> FrameResult:
+    """Write down what was found, object by object."""
+    objects = []
+    for object_id, score, likeness in zip(
+        object_ids, found.predicted_iou.tolist(), found.likeness.tolist(), strict=True
+    ):
+        mask = found.label_map == object_id
+        box = box_xyxy(mask)
+        objects.append(
+            ObjectResult(
+                object_id=object_id,
+                present=box is not None,
+                score=min(max(score, 0.0), 1.0) if box is not None else 0.0,
+                similarity=likeness if box is not None else None,
+                area=int(mask.sum()),
+                box_xyxy=box,
+            )
+        )
+    return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
+
+
+def soft_aggregation(probability: Tensor, object_ids: Sequence[int]) -> LabelMap:
+    """Share the pixels out by soft aggregation (Oh et al., arXiv 1904.00607, section 3.4): the best odds win.
+
+    Background is as probable as that no object is there, so that two halves of a doubt are more than none.
+
+    Args:
+        probability: float, N x H x W in 0..1.
+        object_ids: N ids, 1..254.
+
+    Returns:
+        uint8, H x W.
+    """
+    best, winner = probability.max(dim=0)
+    ids = torch.tensor(object_ids, dtype=torch.uint8, device=probability.device)
+    background = (1 - probability).prod(dim=0)
+    return torch.where(best > background, ids[winner], 0).to(torch.uint8).cpu().numpy()
 
 
 def exclusive_label_map(logits: Tensor, object_ids: Sequence[int]) -> LabelMap:

@@ -172,7 +172,7 @@ def onnx_outputs(encoder: bytes, decoder: bytes) -> Tensors:
 def torch_outputs(sam: Sam) -> Tensors:
     """The same five arrays from the rebuilt networks."""
     with torch.inference_mode():
-        embedding = sam.image_encoder(photo())
+        embedding = sam.image_encoder(photo())[0]
         logits, iou = best_mask(sam, embedding, None)
         logits_refined, iou_refined = best_mask(sam, embedding, logits[None, None])
     names = ("embedding", "logits", "iou", "logits_refined", "iou_refined")

@@ -189,7 +189,7 @@ def test_a_bad_setting(clip: Path, mask: Path, tmp_path: Path) -> None:
     run = ["run", clip, "--first-mask", mask, "-o", tmp_path / "o"]
     (tmp_path / "c.yaml").write_text("colour: red\n")
     (tmp_path / "weights.pth").write_bytes(b"junk")
-    one_line(persam_vos(*run, "--method", "magic"), "--method is 'magic'", "'persam' or 'persam-f'")
+    one_line(persam_vos(*run, "--method", "magic"), "--method is 'magic'", "'memory', 'persam' or 'persam-f'")
     one_line(persam_vos(*run, "--config", tmp_path / "c.yaml"), "unknown setting 'colour'")
     one_line(persam_vos(*run, "--checkpoint", tmp_path / "weights.pth"), "weights.pth")
     assert not (tmp_path / "o" / "masks").exists()

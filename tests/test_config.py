@@ -24,7 +24,7 @@ def test_the_examples_are_complete_and_allowed(path: Path) -> None:
 
 
 def test_the_default_example_is_the_default() -> None:
-    assert load_settings(next(path for path in CONFIGS if path.stem == "default"), {}) == Settings()
+    assert load_settings(next(path for path in CONFIGS if path.stem == "memory"), {}) == Settings()
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
@@ -51,11 +51,14 @@ def test_background() -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"method": "sam2"}, "--method is 'sam2': input should be 'persam' or 'persam-f'"),
+        ({"method": "sam2"}, "--method is 'sam2': input should be 'memory', 'persam' or 'persam-f'"),
         ({"batch_size": "0"}, "--batch-size is '0'"),
         ({"batch_size": "many"}, "--batch-size is 'many'"),
         ({"background": "green"}, "--background is 'green': must be a colour such as '#00ff00'"),
         ({"export": "masks,gif"}, "--export is 'gif': input should be 'masks', 'overlay' or 'cutout'"),
+        ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
+        ({"method": "persam", "preset": "best"}, "--preset is a setting of memory, but the method is persam"),
+        ({"preset": "slow"}, "--preset is 'slow': input should be 'fast' or 'best'"),
         ({"update_target": 1.5}, "--update-target is 1.5"),
         ({"box_margin": -1}, "--box-margin is -1"),
     ],

@@ -80,7 +80,7 @@ def test_a_split_is_tracked_and_scored(root: Path, tmp_path: Path) -> None:
         assert [line["Sequence"] for line in csv.DictReader(file)] == ["alpha_1", "beta_1", "beta_2"]
     record = json.loads((output / "run.json").read_text())
     assert set(record["sequences"]) == {"alpha", "beta"}
-    assert record["settings"]["method"] == "persam"
+    assert record["settings"]["method"] == "memory"
     for sequence in ("alpha", "beta"):
         assert [path.name for path in sorted((output / sequence).iterdir())] == [f"{i:05d}.png" for i in range(4)]
 

@@ -37,7 +37,9 @@ class FakeEncoder:
 class FakeDecoder:
     """Answers every prompt with the left half of the picture."""
 
-    def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None) -> Candidates:
+    def decode(
+        self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None, *, picture_only: bool = False
+    ) -> Candidates:
         count = len(prompts.points)
         logits = torch.full((count, 4, 256, 256), -5.0)
         logits[..., :128] = 5.0

@@ -56,7 +56,9 @@ def follow(tracker: Tracker, clip: Sequence[tuple[Frame, LabelMap, ImageEmbeddin
     return results + [tracker.step(frame, embedding) for frame, _, embedding in clip[1:]]
 
 
-@pytest.mark.parametrize("settings", [{}, {"method": "persam-f"}, {"refinement_box": "last"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "persam"}, {"method": "persam-f"}, {"method": "persam", "refinement_box": "last"}]
+)
 def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
     settings: dict[str, object],
     encoder: TorchEncoder,
@@ -113,7 +115,7 @@ def test_guidance_takes_part_in_the_first_pass(
     guidance: str, encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     plain, guided = (
-        follow(Tracker(encoder, decoder, TrackerSettings(guidance=kind, presence=0)), crossing[:2])
+        follow(Tracker(encoder, decoder, TrackerSettings(method="persam", guidance=kind, presence=0)), crossing[:2])
         for kind in ("none", guidance)
     )
 
@@ -124,21 +126,23 @@ def test_guidance_takes_part_in_the_first_pass(
 def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
     encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
-    still, moving = (Tracker(encoder, decoder, TrackerSettings(update_target=rate)) for rate in (0.0, 0.3))
+    still, moving = (
+        Tracker(encoder, decoder, TrackerSettings(method="persam", update_target=rate)) for rate in (0.0, 0.3)
+    )
     for tracker in (still, moving):
         tracker.start(*crossing[0])
-    before = [track.concept.target.clone() for track in moving._tracks]
+    before = [track.concept.target.clone() for track in moving._method._tracks]
     for tracker in (still, moving):
         tracker.step(crossing[1][0], crossing[1][2])
 
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(still._tracks, before, strict=True))
-    for track, old in zip(moving._tracks, before, strict=True):
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(still._method._tracks, before, strict=True))
+    for track, old in zip(moving._method._tracks, before, strict=True):
         assert not torch.equal(track.concept.target, old)
         assert float(track.concept.target.norm()) == pytest.approx(1)
-    good = [track.concept.target.clone() for track in moving._tracks]
+    good = [track.concept.target.clone() for track in moving._method._tracks]
     grey = frame_of(np.full((270, 480, 3), 127, np.uint8), 2)
     moving.step(grey)
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(moving._tracks, good, strict=True))
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(moving._method._tracks, good, strict=True))
 
 
 class ScriptedDecoder:
@@ -160,7 +164,7 @@ class ScriptedDecoder:
 
 def staged(*answers: Sequence[tuple[slice, slice] | None], **settings: object) -> tuple[Tracker, ScriptedDecoder]:
     decoder = ScriptedDecoder(*answers)
-    settings = {"presence": 0.0, **settings}
+    settings = {"method": "persam", "presence": 0.0, **settings}
     return Tracker(None, decoder, TrackerSettings(**settings)), decoder  # type: ignore[arg-type]
 
 
@@ -306,7 +310,7 @@ def test_of_two_wrong_masks_only_the_thief_leaves(picture: tuple[Frame, ImageEmb
             found.logits[1, :, :50, :50] = 6.0
             return found
 
-    tracker._decoder = Stolen([None] * 3, [None] * 3)  # type: ignore[assignment]
+    tracker._method._decoder = Stolen([None] * 3, [None] * 3)  # type: ignore[assignment]
     result = tracker.step(frame, embedding)
 
     assert [entry.present for entry in result.objects] == [True, False]
@@ -333,7 +337,7 @@ def test_a_mask_that_does_not_fit_is_refused(picture: tuple[Frame, ImageEmbeddin
         tracker.start(frame, np.zeros((1024, 1024), np.uint8), embedding)
 
 
-@pytest.mark.parametrize("method", ["persam", "persam-f"])
+@pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
 def test_real_video(method: str, shared_data, encoder: TorchEncoder, decoder: Decoder) -> None:  # type: ignore[no-untyped-def]
     dataset = DavisDataset(shared_data("davis"), 2016)
     truths = [dataset.label_map(path) for path in dataset.annotations("car-shadow")]

@@ -30,7 +30,7 @@ class Sam(nn.Module):
     """The three networks of one SAM, with the state names of the official checkpoints.
 
     Attributes:
-        image_encoder: float N x 3 x 1024 x 1024 normalised RGB -> N x 256 x 64 x 64.
+        image_encoder: float N x 3 x 1024 x 1024 normalised RGB -> N x 256 x 64 x 64, and the stages before the neck.
         prompt_encoder: Points, boxes and masks -> sparse and dense embeddings.
         mask_decoder: The two-way transformer, its output tokens and heads.
     """
@@ -60,9 +60,20 @@ class Sam(nn.Module):
         self.register_buffer("pixel_std", torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1), persistent=False)
 
 
+class _VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]
+    """SAM's ViT, which also hands out what its neck is given."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        tokens = self.patch_embed(x) + self.pos_embed
+        for block in self.blocks:
+            tokens = block(tokens)
+        last = tokens.permute(0, 3, 1, 2)
+        return self.neck(last), last
+
+
 def _build_vit(name: ModelName) -> nn.Module:
     width, depth, heads, global_layers = _VIT[name]
-    encoder: nn.Module = ImageEncoderViT(
+    return _VitImageEncoder(
         img_size=INPUT_SIZE,
         patch_size=CELL,
         embed_dim=width,
@@ -76,4 +87,3 @@ def _build_vit(name: ModelName) -> nn.Module:
         out_chans=CHANNELS,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
     )
-    return encoder

@@ -41,17 +41,20 @@ class TinyVitImageEncoder(nn.Module):
             LayerNorm2d(256),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Embed frames.
 
         Args:
             x: float, N x 3 x H x W, normalised; H and W multiples of 16.
 
         Returns:
-            float, N x 256 x H/16 x W/16.
+            The neck's output, float N x 256 x H/16 x W/16, then those of the last three stages of the trunk: N x 128 x
+            H/8 x W/8, N x 160 x H/16 x W/16, N x 320 x H/16 x W/16.
         """
-        features: Tensor = self.neck(self.trunk.forward_features(x))
-        return features
+        outputs = [self.trunk.patch_embed(x)]
+        for stage in self.trunk.stages:
+            outputs.append(stage(outputs[-1]))
+        return self.neck(outputs[-1]), *outputs[2:]
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

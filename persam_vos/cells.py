@@ -1,0 +1,66 @@
+"""Image embeddings and masks on the grid of cells: one feature vector, and one share of the object, per cell."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Geometry
+
+
+def cell_features(embedding: ImageEmbedding) -> Tensor:
+    """Describe every cell that holds picture by the neck and all stages of the encoder.
+
+    Each of them is scaled to unit length per cell, so that none outweighs the others; finer stages are averaged over
+    the cell. The shallow stages tell things apart that the neck no longer does.
+
+    Returns:
+        float, cells x D; the cells row by row, D = 864 for MobileSAM.
+    """
+    grid = embedding.cells
+    rows, columns = embedding.geometry.valid(grid)
+    blocks = []
+    for stage in (embedding.features, *embedding.stages):
+        fine = stage.shape[-1] // grid
+        picture = stage[:, : rows * fine, : columns * fine]
+        pooled = functional.avg_pool2d(picture, fine) if fine > 1 else picture
+        blocks.append(functional.normalize(pooled.flatten(1).T.contiguous(), dim=1))
+    return torch.cat(blocks, dim=1)
+
+
+def coverage(masks: Tensor, geometry: Geometry, cells: int) -> Tensor:
+    """Say which share of each cell's area masks cover.
+
+    Args:
+        masks: bool, N x H x W in pixels of the frame.
+        geometry: Of the frame.
+        cells: Side of the grid over the padded square.
+
+    Returns:
+        float, N x rows x columns in 0..1, of the cells that hold picture.
+    """
+    (height, width), (rows, columns) = geometry.resized, geometry.valid(cells)
+    size = geometry.input_size // cells
+    scaled = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
+    padded = functional.pad(scaled, (0, columns * size - width, 0, rows * size - height))
+    return functional.avg_pool2d(padded, size)[0]
+
+
+def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:
+    """Resample maps of the cells that hold picture to a finer grid over the padded square.
+
+    Args:
+        grids: float, N x rows x columns.
+        size: Side of the finer grid, a multiple of ``cells``.
+        cells: Side of the coarse grid over the square.
+        padding: Value outside the picture.
+
+    Returns:
+        float, N x size x size, bilinear.
+    """
+    finer = functional.interpolate(grids[None], scale_factor=size // cells, mode="bilinear")[0]
+    square = finer.new_full((len(grids), size, size), padding)
+    square[:, : finer.shape[1], : finer.shape[2]] = finer
+    return square

@@ -1,0 +1,219 @@
+"""The concept of the ``memory`` method: what tells each object from everything else, learnt while it is followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Principal directions of the annotated frame's cells that are kept. 384 of 864 lose nothing of the ridge's accuracy
+# and act as a regulariser; 64 are as good as all for matching and cost a tenth.
+_RIDGE_DIMENSIONS = 384
+_KEY_DIMENSIONS = 64
+
+# Cells with at least this share of the object are taken for the object.
+_MAJORITY = 0.5
+
+# Weight of a frame in the running mean of how like its memory an object is.
+_LIKENESS_RATE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The cells of one frame as the memory sees them.
+
+    Attributes:
+        inputs: float, cells x (d + 1): what the ridge regression is given, with a constant.
+        keys: float, cells x k, of unit length: what is matched.
+    """
+
+    inputs: Tensor
+    keys: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Directions onto which cell features are projected; fixed by the annotated frame."""
+
+    inputs: Tensor
+    keys: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Basis:
+        """Take the principal directions of cell features, float cells x D."""
+        directions = torch.linalg.eigh(features.T @ features).eigenvectors.flip(1)
+        return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous(), directions[:, :_KEY_DIMENSIONS].contiguous())
+
+    def view(self, features: Tensor) -> View:
+        """Project cell features, float cells x D."""
+        inputs = torch.cat([features @ self.inputs, features.new_ones(len(features), 1)], dim=1)
+        return View(inputs, functional.normalize(features @ self.keys, dim=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Class-balanced second and first moments of the cells of N objects and of all that is not they.
+
+    Attributes:
+        second: float, N x (d + 1) x (d + 1): mean of x x^T over the object's cells, plus that over all others.
+        first: float, N x (d + 1): mean of x over the object's cells, minus that over all others.
+    """
+
+    second: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, inputs: Tensor, weights: Tensor) -> Moments:
+        """Collect the moments of one frame.
+
+        Args:
+            inputs: float, cells x (d + 1).
+            weights: float, N x cells in 0..1: share of each object; the rest of a cell speaks against the object, so
+                that objects are each other's negatives.
+        """
+        # The frame's own sum serves all objects; what is added per object comes from its own few cells.
+        whole, total = inputs.T @ inputs, inputs.sum(dim=0)
+        second, first = [], []
+        for weight in weights:
+            own = weight.nonzero()[:, 0]
+            weighted = inputs[own] * weight[own, None]
+            inner, summed, count = weighted.T @ inputs[own], weighted.sum(dim=0), weight.sum()
+            others = (len(inputs) - count).clamp(min=1e-3)
+            count = count.clamp(min=1e-3)
+            second.append(inner / count + (whole - inner) / others)
+            first.append(summed / count - (total - summed) / others)
+        return cls(torch.stack(second), torch.stack(first))
+
+    def lerp(self, newer: Moments, rate: Tensor | float) -> Moments:
+        """Move towards newer moments by a share, a number or float N."""
+        share = torch.as_tensor(rate, device=self.first.device).expand(len(self.first))
+        return Moments(
+            torch.lerp(self.second, newer.second, share[:, None, None]),
+            torch.lerp(self.first, newer.first, share[:, None]),
+        )
+
+    def solve(self, regularisation: float) -> Tensor:
+        """Return the ridge regression to +1 on the object and -1 elsewhere: float, N x (d + 1).
+
+        The closed form of a discriminative head on frozen features, as in Bertinetto et al., arXiv 1805.08136.
+        """
+        damped = self.second + regularisation * torch.eye(self.second.shape[-1], device=self.second.device)
+        return torch.cholesky_solve(self.first[..., None], torch.linalg.cholesky(damped))[..., 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of N objects.
+
+    Attributes:
+        basis: Of the annotated frame.
+        annotated: Moments of the annotated frame; they never change.
+        recent: Running moments of the frames since.
+        weights: float, N x (d + 1): the ridge regression of both.
+        first: View and shares (N x cells) of the annotated frame.
+        last: View and shares of the last frame in which any object was seen.
+        likeness: float, N: running mean of how like its memory each object is while seen, -1..1; NaN before the first.
+    """
+
+    basis: Basis
+    annotated: Moments
+    recent: Moments
+    weights: Tensor
+    first: tuple[View, Tensor]
+    last: tuple[View, Tensor]
+    likeness: Tensor
+
+    @classmethod
+    def learn(cls, features: Tensor, shares: Tensor, regularisation: float) -> Memory:
+        """Learn the objects of the annotated frame.
+
+        Args:
+            features: float, cells x D.
+            shares: float, N x cells in 0..1, of each object; each has some cell.
+            regularisation: Of the ridge regression.
+        """
+        basis = Basis.of(features)
+        view = basis.view(features)
+        moments = Moments.of(view.inputs, shares)
+        return cls(
+            basis=basis,
+            annotated=moments,
+            recent=moments,
+            weights=moments.solve(regularisation),
+            first=(view, shares),
+            last=(view, shares),
+            likeness=torch.full((len(shares),), torch.nan, device=features.device),
+        )
+
+    def score(self, view: View) -> Tensor:
+        """Return the ridge's answer, float N x cells: about +1 on the object and -1 elsewhere."""
+        return self.weights @ view.inputs.T
+
+    def nearest(self, view: View) -> Tensor:
+        """Say how like the cell of the object that it is most like each cell is.
+
+        Returns:
+            float, N x cells: the best cosine similarity, -1..1, with the object's cells in the annotated frame and in
+            the last one. It is absolute: of something that the frame before did not show, it is low even where the
+            ridge and the matching, which only compare, have nothing better to offer.
+        """
+        likeness = []
+        for known in zip(self.first[1], self.last[1], strict=True):
+            keys = [
+                memory.keys[_own_cells(shares)]
+                for memory, shares in zip((self.first[0], self.last[0]), known, strict=True)
+            ]
+            likeness.append((view.keys @ torch.cat(keys).T).amax(dim=1))
+        return torch.stack(likeness)
+
+    def update(
+        self,
+        view: View,
+        shares: Tensor,
+        seen: Tensor,
+        likeness: Tensor,
+        *,
+        rate: float,
+        first_share: float,
+        ridge: float,
+    ) -> Memory:
+        """Return the memory after one more frame.
+
+        Args:
+            view: Of the frame.
+            shares: float, N x cells: where each object was found.
+            seen: bool, N: the memory of the others stays as it is.
+            likeness: float, N: mean of ``nearest`` over the object's cells.
+            rate: Share of this frame in the running moments.
+            first_share: Share of the annotated frame in the ridge: it is the only one that is surely right.
+            ridge: Regularisation.
+        """
+        if not bool(seen.any()):
+            return self
+        recent, weights = self.recent, self.weights
+        if rate:
+            recent = self.recent.lerp(Moments.of(view.inputs, shares), rate * seen.float())
+            weights = recent.lerp(self.annotated, first_share).solve(ridge)
+        usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
+        return Memory(
+            basis=self.basis,
+            annotated=self.annotated,
+            recent=recent,
+            weights=weights,
+            first=self.first,
+            last=(view, shares),
+            likeness=torch.where(seen, usual, self.likeness),
+        )
+
+
+def _own_cells(shares: Tensor) -> Tensor:
+    """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of.
+
+    An object that is not there has none.
+    """
+    own = shares >= _MAJORITY
+    if not bool(own.any()) and float(shares.max()) > 0:
+        own[shares.argmax()] = True
+    return own

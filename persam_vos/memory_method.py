@@ -1,0 +1,175 @@
+"""The method ``memory``: propagate, ask the decoder about the prior, fuse both, remember only what was recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from persam_vos.cells import cell_features, coverage, onto_square
+from persam_vos.config import TrackerSettings
+from persam_vos.decoder import Candidates, Decoder, Prompts
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Geometry
+from persam_vos.memory import Memory
+from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
+from persam_vos.prior import foreground_prior, keep_near
+
+# Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
+_FINE = 256
+_STRONGEST = 10.0
+_OUTSIDE = -20.0
+# By which share of its size the box of each pass is grown: SAM's answer hangs on the box more than it should.
+_BOX_GROWTHS = (0.0, 0.1, 0.05, -0.05)
+# Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
+_ENOUGH = 0.6
+# A probability is kept off 0 and 1 by this, for its log-odds to be finite.
+_SHARPEST = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What goes from one frame to the next: the memory, where N objects were last seen, and whether just now."""
+
+    memory: Memory
+    last: Tensor
+    seen: Tensor
+
+
+class MemoryMethod:
+    """Follows N objects by a memory that tells them from everything else."""
+
+    def __init__(self, decoder: Decoder, settings: TrackerSettings) -> None:
+        self._decoder = decoder
+        self._settings = settings
+        self._object_ids: Sequence[int] = ()
+        self._state: _State | None = None
+
+    def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int]) -> Found:
+        """Learn the objects of the annotated frame."""
+        masks = _masks(label_map, object_ids, embedding)
+        shares = coverage(masks, embedding.geometry, embedding.cells)
+        memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
+        self._object_ids = object_ids
+        self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
+        ones = torch.ones(len(masks))
+        return Found(label_map, ones, ones)
+
+    def step(self, embedding: ImageEmbedding) -> Found:
+        """Find the objects in the next frame."""
+        state, settings, geometry = self._state, self._settings, embedding.geometry
+        assert state is not None
+        view = state.memory.basis.view(cell_features(embedding))
+        prior = foreground_prior(state.memory, view, state.seen, *geometry.valid(embedding.cells), settings)
+        if settings.gate:
+            prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
+        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, _OUTSIDE)
+        logits, predicted_iou = self._ask(embedding, odds)
+        probability = torch.lerp(logits.sigmoid(), odds.sigmoid(), settings.prior_share)
+        # Where nothing is likely, the decoder was not told anything, and its answer is void.
+        probability[~_any_likely(odds)] = 0
+        probability = geometry.to_frame(probability.logit(eps=_SHARPEST)).sigmoid()
+        label_map, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
+        masks = _masks(label_map, self._object_ids, embedding)
+        seen = masks.flatten(1).any(dim=1)
+        shares = coverage(masks, geometry, embedding.cells)
+        memory = state.memory.update(
+            view,
+            shares.flatten(1),
+            seen,
+            likeness,
+            rate=settings.memory_rate,
+            first_share=settings.first_share,
+            ridge=settings.regularisation,
+        )
+        self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
+        return Found(label_map, predicted_iou, likeness)
+
+    def _ask(self, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
+        """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
+        settings, geometry = self._settings, embedding.geometry
+        points, boxes = _located(odds, geometry)
+        known = _any_likely(odds)
+        told = (settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST)
+        prompts = Prompts(points[:, None], torch.where(known, 1, -1)[:, None], told)
+        logits, predicted_iou = [], []
+        for growth in _BOX_GROWTHS[: settings.passes]:
+            room = growth * (boxes[:, 2:] - boxes[:, :2])
+            grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
+            candidates = self._decoder.decode(embedding, prompts.with_boxes(grown, known), picture_only=True)
+            chosen = self._choose(candidates, odds, geometry)
+            logits.append(chosen[0])
+            predicted_iou.append(chosen[1])
+        return torch.stack(logits).mean(dim=0), torch.stack(predicted_iou).mean(dim=0)
+
+    def _choose(self, candidates: Candidates, odds: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        """Take, of the four candidates, the one that decoder and prior agree on best."""
+        rows, columns = geometry.valid(_FINE)
+        masks = candidates.logits[..., :rows, :columns].sigmoid()
+        prior = odds[:, None, :rows, :columns].sigmoid()
+        agreement = torch.minimum(masks, prior).sum(dim=(2, 3)) / torch.maximum(masks, prior).sum(dim=(2, 3))
+        best = (agreement + self._settings.quality_share * candidates.predicted_iou).argmax(dim=1)
+        row = torch.arange(len(best), device=best.device)
+        return candidates.logits[row, best], candidates.predicted_iou[row, best]
+
+    def _recognise(self, embedding: ImageEmbedding, probability: Tensor, nearest: Tensor) -> tuple[LabelMap, Tensor]:
+        """Share the pixels out among the objects that are there: SAM answers for those that are not as well.
+
+        The object whose mask is least like its memory leaves, and the others compete anew for what it had won.
+
+        Returns:
+            The label map; float, N: mean of ``nearest`` under each mask, NaN where there is none.
+        """
+        assert self._state is not None
+        needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(-1.0)
+        while True:
+            label_map = soft_aggregation(probability, self._object_ids)
+            masks = _masks(label_map, self._object_ids, embedding)
+            shares = coverage(masks, embedding.geometry, embedding.cells).flatten(1)
+            likeness = (nearest * shares).sum(dim=1) / shares.sum(dim=1)
+            likeness[~masks.flatten(1).any(dim=1)] = torch.nan
+            surplus = (likeness - needed).nan_to_num(0.0)
+            worst = int(surplus.argmin())
+            if float(surplus[worst]) >= 0:
+                return label_map, likeness
+            probability[worst] = 0
+
+
+def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbedding) -> Tensor:
+    """Return bool, N x H x W, one mask per object."""
+    ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
+    return torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
+
+
+def _any_likely(logits: Tensor) -> Tensor:
+    """Return bool, N: whether any pixel is more likely than not."""
+    return logits.flatten(1).amax(dim=1) > 0
+
+
+def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+    """Find the point deepest inside each likely region, weighed by how likely, and its tight box.
+
+    Args:
+        logits: float, N x 256 x 256 over the padded square.
+        geometry: Of the frame.
+
+    Returns:
+        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; 0 where nothing is likely.
+    """
+    rows, columns = geometry.valid(_FINE)
+    located = np.zeros((len(logits), 6), np.float32)
+    for i, probability in enumerate(logits[:, :rows, :columns].sigmoid().cpu().numpy()):
+        likely = probability > 0.5
+        if (box := box_xyxy(likely)) is None:
+            continue
+        depth = cv2.distanceTransform(np.pad(likely, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        y, x = np.unravel_index(int((depth[1:-1, 1:-1] * probability).argmax()), likely.shape)
+        located[i] = (x + 0.5, y + 0.5, box[0], box[1], box[2] + 1, box[3] + 1)
+    (height, width), pixel = geometry.resized, geometry.input_size / _FINE
+    scale = np.tile([pixel * geometry.width / width, pixel * geometry.height / height], 3)
+    placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
+    return placed[:, :2], placed[:, 2:]

@@ -1,0 +1,321 @@
+"""What every ingredient of a method is worth: each one switched off in turn, over sequences and variants of them.
+
+Each sequence also runs backwards in time, at every third frame (fast motion), mirrored, at half resolution, and with an
+occluder over the object for ten frames: what gains on the plain sequences alone is not general.
+
+Embeddings are kept as float16 in a cache folder, results beside them, so that a run that was stopped goes on where it
+was, and a change of a setting costs no encoding:
+
+    python scripts/ablate.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate
+    python scripts/ablate.py DAVIS --year 2016 --cache CACHE --rows memory,persam --variants plain
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+import persam_vos
+from persam_vos.config import PRESETS, Settings
+from persam_vos.davis_dataset import DavisDataset
+from persam_vos.decoder import Candidates, Decoder
+from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.frame import Frame, Geometry, Rgb
+from persam_vos.metrics import score_label_maps
+from persam_vos.models.checkpoints import resolve_checkpoint
+from persam_vos.models.loading import load_sam
+from persam_vos.objects import LabelMap
+from persam_vos.tracker import Tracker
+
+# A fork of a process that has run PyTorch may hang.
+_SPAWN = multiprocessing.get_context("spawn")
+
+Sequence_ = tuple[list[Rgb], list[LabelMap]]
+
+# What is switched, and how: from the full configuration of the default method.
+ROWS: dict[str, dict[str, Any]] = {
+    "memory": {},
+    "memory, best": dict(PRESETS["best"]),
+    "no matching": {"matching": 0.0},
+    "no matching with the last frame": {"local_matching": 0.0},
+    "no mask prompt": {"mask_prompt": 0.0},
+    "mask prompt not doubled": {"mask_prompt": 1.0},
+    "no prior in the mask": {"prior_share": 0.0},
+    "choice by agreement alone": {"quality_share": 0.0},
+    "no update": {"memory_rate": 0.0},
+    "half of the ridge from the first frame": {"first_share": 0.5},
+    "no gate": {"gate": 0.0},
+    "no presence": {"memory_presence": 0.0},
+    "persam": {"method": "persam"},
+    "persam-f": {"method": "persam-f"},
+}
+
+
+def occluded(frames: list[Rgb], label_maps: list[LabelMap], seed: int) -> Sequence_:
+    """Hide object 1 behind a patch of coloured noise for ten frames, from a third of the sequence on."""
+    frames, label_maps = list(frames), list(label_maps)
+    height, width = label_maps[0].shape
+    for i in range(len(frames) // 3, min(len(frames) // 3 + 10, len(frames))):
+        rows, columns = (label_maps[i] == 1).nonzero()
+        if not len(rows):
+            continue
+        patch = np.s_[max(rows.min() - 8, 0) : rows.max() + 8, max(columns.min() - 8, 0) : columns.max() + 8]
+        frames[i], label_maps[i] = frames[i].copy(), label_maps[i].copy()
+        frames[i][patch], label_maps[i][patch] = noise(height, width, seed)[patch], 0
+    return frames, label_maps
+
+
+def noise(height: int, width: int, seed: int) -> Rgb:
+    """Make smooth coloured noise of several scales."""
+    generator = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for size in (4, 16, 64):
+        grid = generator.random((max(2, height // size + 2), max(2, width // size + 2), 3)).astype(np.float32)
+        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(total / 3 * 255, 0, 255).astype(np.uint8)
+
+
+def halved(frames: list[Rgb], label_maps: list[LabelMap]) -> Sequence_:
+    """Shrink to half the size."""
+    small = [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames]
+    size = small[0].shape[1::-1]
+    return small, [cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in label_maps]
+
+
+VARIANTS: dict[str, Callable[[list[Rgb], list[LabelMap], int], Sequence_]] = {
+    "plain": lambda frames, label_maps, _: (frames, label_maps),
+    "backwards": lambda frames, label_maps, _: (frames[::-1], label_maps[::-1]),
+    "third": lambda frames, label_maps, _: (frames[::3], label_maps[::3]),
+    "occluded": occluded,
+    "mirrored": lambda frames, label_maps, _: ([np.fliplr(f) for f in frames], [np.fliplr(m) for m in label_maps]),
+    "half": lambda frames, label_maps, _: halved(frames, label_maps),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sequence in one variant under one configuration."""
+
+    dataset: DavisDataset
+    sequence: str
+    variant: str
+    settings: Settings
+    cache: Path
+
+    @property
+    def key(self) -> str:
+        """Identify the job, the settings and the code that the result depends on."""
+        settings = self.settings.model_dump_json()
+        text = f"{self.dataset.root.resolve()} {self.dataset.year} {self.sequence} {self.variant} {settings} {code()}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def load(self) -> Sequence_:
+        """Read the frames and the label maps of the variant."""
+        frames = [np.asarray(Image.open(path).convert("RGB")) for path in self.dataset.frames(self.sequence)]
+        truths = [self.dataset.label_map(path) for path in self.dataset.annotations(self.sequence)]
+        return VARIANTS[self.variant](frames, truths, zlib.crc32(self.sequence.encode()))
+
+
+@functools.cache
+def code() -> str:
+    """Fingerprint of the package's source."""
+    folder = Path(persam_vos.__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))).hexdigest()
+
+
+class CachedEncoder:
+    """An encoder that keeps what ``fill`` gave it as float16, a file per frame; the stages without their padding."""
+
+    def __init__(self, encoder: TorchEncoder, folder: Path) -> None:
+        self._encoder = encoder
+        self._folder = folder
+
+    def path(self, frame: Frame) -> Path:
+        """Return where the embedding of a frame is kept."""
+        content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
+        return self._folder / f"{hashlib.sha1(content).hexdigest()}.npz"
+
+    def fill(self, frame: Frame) -> None:
+        """Encode a frame if it is not there yet."""
+        path = self.path(frame)
+        if path.exists():
+            return
+        embedding = self._encoder.encode([frame])[0]
+        rows, columns = embedding.geometry.valid(embedding.cells)
+        arrays = {"f": embedding.features}
+        for i, stage in enumerate(embedding.stages):
+            fine = stage.shape[-1] // embedding.cells
+            arrays[f"s{i}"] = stage[:, : rows * fine, : columns * fine]
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, **{name: array.half().numpy() for name, array in arrays.items()})
+        part.replace(path)
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        """Read the embeddings of frames that were kept, make those of others, such as crops."""
+        embeddings = []
+        for frame in frames:
+            if not self.path(frame).exists():
+                embeddings += self._encoder.encode([frame])
+                continue
+            with np.load(self.path(frame)) as kept:
+                features, *stages = (torch.from_numpy(kept[name]).float() for name in sorted(kept.files))
+            embeddings.append(ImageEmbedding(features, Geometry(frame.height, frame.width), tuple(stages)))
+        return embeddings
+
+
+class CountingDecoder(Decoder):
+    """A decoder that counts its passes."""
+
+    passes = 0
+
+    def decode(self, *args: Any, **kwargs: Any) -> Candidates:
+        """Decode and count."""
+        self.passes += 1
+        return super().decode(*args, **kwargs)
+
+
+@functools.cache
+def networks() -> tuple[TorchEncoder, CountingDecoder]:
+    """Return this process's encoder and decoder."""
+    sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
+    return TorchEncoder(sam), CountingDecoder(sam)
+
+
+def work(job: Job) -> tuple[str, dict[str, Any]]:
+    """Track and score one sequence; as in DAVIS the first and the last frame are not scored."""
+    torch.set_num_threads(1)
+    frames, truths = job.load()
+    network, decoder = networks()
+    encoder = CachedEncoder(network, job.cache)
+    tracker = Tracker(encoder, decoder, job.settings)
+    objects, scores, seconds, before = int(truths[0].max()), [], 0.0, decoder.passes
+    for index, (rgb, truth) in enumerate(zip(frames, truths, strict=True)):
+        frame = Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb))
+        embedding = encoder.encode([frame])[0]
+        start = time.perf_counter()
+        result = tracker.step(frame, embedding) if index else tracker.start(frame, truth, embedding)
+        if index:
+            seconds += time.perf_counter() - start
+            scores.append(score_label_maps(result.label_map, truth, objects))
+    steps = len(scores)
+    means = np.mean(scores[:-1], axis=0)
+    return job.key, {
+        "objects": means.tolist(),
+        "milliseconds": 1000 * seconds / steps,
+        "passes": (decoder.passes - before) / steps,
+    }
+
+
+def encode_all(jobs: Sequence[Job]) -> None:
+    """Encode what is not in the cache yet."""
+    encoder = CachedEncoder(networks()[0], jobs[0].cache)
+    distinct = {(job.dataset.root, job.sequence, job.variant): job for job in jobs}.values()
+    for job in tqdm(distinct, desc="encode", unit="sequence"):
+        for index, rgb in enumerate(job.load()[0]):
+            encoder.fill(Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb)))
+
+
+def run(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, Any]]:
+    """Return the result of every job, those of earlier runs from ``results.jsonl`` in the cache."""
+    path = jobs[0].cache / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    done = {entry["key"]: entry for entry in map(json.loads, lines)}
+    missing = [job for job in jobs if job.key not in done]
+    if missing:
+        encode_all(missing)
+        with concurrent.futures.ProcessPoolExecutor(workers, _SPAWN) as pool, path.open("a") as file:
+            results = map(
+                concurrent.futures.Future.result,
+                concurrent.futures.as_completed([pool.submit(work, job) for job in missing]),
+            )
+            for key, result in tqdm(results, total=len(missing), desc="track"):
+                done[key] = {"key": key, **result}
+                print(json.dumps(done[key]), file=file, flush=True)
+    return done
+
+
+def table(jobs: dict[str, list[Job]], done: dict[str, dict[str, Any]], variants: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table: a row per configuration."""
+    yield "| | J | F | J&F | " + " | ".join(variants) + " | passes | ms |"
+    yield "| --- |" + " ---: |" * (len(variants) + 5)
+    for name, row in jobs.items():
+        results = [(job.variant, done[job.key]) for job in row]
+        by_variant = [np.concatenate([r["objects"] for v, r in results if v == each]).mean(axis=0) for each in variants]
+        j, f = 100 * np.mean(by_variant, axis=0)
+        cells = [f"{100 * each.mean():.1f}" for each in by_variant]
+        passes, milliseconds = (np.mean([r[of] for _, r in results]) for of in ("passes", "milliseconds"))
+        yield (
+            f"| {name} | {j:.1f} | {f:.1f} | {(j + f) / 2:.1f} | "
+            + " | ".join(cells)
+            + f" | {passes:.1f} | {milliseconds:.0f} |"
+        )
+
+
+def per_sequence(jobs: dict[str, list[Job]], done: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table of J&F per object of the plain sequences."""
+    plain = {name: [job for job in row if job.variant == "plain"] for name, row in jobs.items()}
+    yield "| object | " + " | ".join(plain) + " |"
+    yield "| --- |" + " ---: |" * len(plain)
+    for i, job in enumerate(next(iter(plain.values()))):
+        for k in range(len(done[job.key]["objects"])):
+            scores = [100 * np.mean(done[row[i].key]["objects"][k]) for row in plain.values()]
+            yield f"| {job.sequence} {k + 1} | " + " | ".join(f"{each:.1f}" for each in scores) + " |"
+
+
+def main() -> None:
+    """Read the command line, run, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="a DAVIS folder")
+    parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for embeddings (7 MB a frame) and results")
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="with commas; of " + ", ".join(VARIANTS))
+    parser.add_argument("--rows", help="with semicolons; of " + "; ".join(ROWS))
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one more row with this setting"
+    )
+    parser.add_argument("--sequences", help="only these, with commas")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    rows = {name: ROWS[name] for name in (arguments.rows.split(";") if arguments.rows else ROWS)}
+    for text in arguments.set:
+        rows[text] = {key: json.loads(value) for key, _, value in (each.partition("=") for each in text.split(","))}
+    dataset = DavisDataset(
+        arguments.root, arguments.year, "val", sequences=arguments.sequences and arguments.sequences.split(",")
+    )
+    variants = arguments.variants.split(",")
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    jobs = {
+        name: [
+            Job(dataset, sequence, variant, Settings(**row), arguments.cache)
+            for variant in variants
+            for sequence in dataset.sequences
+        ]
+        for name, row in rows.items()
+    }
+    done = run([job for row in jobs.values() for job in row], arguments.workers)
+    print("\n".join(table(jobs, done, variants)))
+    if "plain" in variants:
+        print("\n".join(["", *per_sequence(jobs, done)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""scripts/ablate.py: its variants are what they say, its cache and its results are used again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import scene
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import ablate
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Five frames of a cat that moves to the right."""
+    folder = tmp_path / "DAVIS"
+    frames, truths = (folder / kind / "480p" / "cat" for kind in ("JPEGImages", "Annotations"))
+    frames.mkdir(parents=True)
+    truths.mkdir(parents=True)
+    for index in range(5):
+        rgb, labels = scene([(40 + 10 * index, 60), None])
+        Image.fromarray(rgb).save(frames / f"{index:05d}.jpg", quality=95)
+        picture = Image.fromarray(labels)
+        picture.putpalette([0, 0, 0, 128, 0, 0] + 254 * [0, 0, 0])
+        picture.save(truths / f"{index:05d}.png")
+    lists = folder / "ImageSets" / "2017"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("cat\n")
+    return folder
+
+
+def clip(root: Path, variant: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    dataset = ablate.DavisDataset(root, 2017, "val")
+    return ablate.Job(dataset, "cat", variant, ablate.Settings(), root).load()
+
+
+def test_variants(root: Path) -> None:
+    frames, truths = clip(root, "plain")
+
+    assert all(np.array_equal(a, b) for a, b in zip(clip(root, "backwards")[1], truths[::-1], strict=True))
+    assert [len(each) for each in clip(root, "third")] == [2, 2]
+    assert np.array_equal(clip(root, "mirrored")[0][2], frames[2][:, ::-1])
+    small = clip(root, "half")
+    assert small[0][0].shape == (135, 240, 3)
+    assert small[1][0].shape == (135, 240)
+    hidden_frames, hidden = clip(root, "occluded")
+    assert [int(truth.sum()) > 0 for truth in hidden] == [True, False, False, False, False]
+    assert not np.array_equal(hidden_frames[1], frames[1])
+    assert truths[1].any()
+
+
+def test_a_second_run_uses_the_first(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    cache = root / "cache"
+    command = ["ablate", str(root), "--cache", str(cache), "--variants", "plain", "--rows", "memory", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+
+    ablate.main()
+    first, table = (cache / "results.jsonl").read_text(), capsys.readouterr().out
+    ablate.main()
+
+    assert capsys.readouterr().out == table
+    assert (cache / "results.jsonl").read_text() == first
+    assert len(list(cache.glob("*.npz"))) == 5
+    ((j, _),) = json.loads(first)["objects"]
+    assert j > 0.8
+    assert f"| memory | {100 * j:.1f} |" in table

@@ -1,0 +1,292 @@
+"""The memory: cells, ridge regression, matching, gate; then whole clips with the real weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import cut_outs, frame_of
+
+from persam_vos.cells import cell_features, coverage, onto_square
+from persam_vos.config import TrackerSettings
+from persam_vos.decoder import Decoder, Prompts
+from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.frame import Frame, Geometry, Rgb
+from persam_vos.memory import Memory, Moments
+from persam_vos.objects import FrameResult, LabelMap, soft_aggregation
+from persam_vos.prior import foreground_prior, keep_near
+from persam_vos.tracker import Tracker
+
+
+def test_every_stage_has_the_same_weight_in_a_cell() -> None:
+    generator = torch.Generator().manual_seed(0)
+    neck, fine = (torch.randn(c, s, s, generator=generator) for c, s in ((8, 64), (4, 128)))
+    embedding = ImageEmbedding(neck, Geometry(480, 854), (100 * fine,))
+
+    features = cell_features(embedding)
+
+    assert features.shape == (36 * 64, 12)
+    for block in (features[:, :8], features[:, 8:]):
+        torch.testing.assert_close(block.norm(dim=1), torch.ones(36 * 64))
+    row, column = 5, 7
+    expected = fine[:, 10:12, 14:16].mean(dim=(1, 2))
+    torch.testing.assert_close(features[row * 64 + column, 8:], expected / expected.norm())
+
+
+def test_the_real_encoder_hands_out_its_stages(encoder: TorchEncoder) -> None:
+    embedding = encoder.encode([frame_of(np.zeros((90, 160, 3), np.uint8))])[0]
+
+    assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 128, 128), (160, 64, 64), (320, 64, 64)]
+    assert cell_features(embedding).shape == (36 * 64, 864)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 33), st.integers(1, 33))
+def test_coverage_is_the_share_of_the_area(row: int, column: int, height: int, width: int) -> None:
+    mask = torch.zeros(1, 1024, 1024, dtype=torch.bool)
+    mask[0, 16 * row : 16 * (row + height), 16 * column : 16 * (column + width) - 8] = True
+
+    share = coverage(mask, Geometry(1024, 1024), 64)[0]
+
+    assert share.shape == (64, 64)
+    assert float(share.sum()) * 256 == pytest.approx(float(mask.sum()))
+    assert float(share[row, column + width - 1]) == 0.5
+
+
+def test_a_grid_is_laid_onto_the_square_with_its_padding_apart() -> None:
+    square = onto_square(torch.ones(2, 36, 64), 256, 64, -20.0)
+
+    assert square.shape == (2, 256, 256)
+    assert torch.equal(square[:, :144], torch.ones(2, 144, 256))
+    assert torch.equal(square[:, 144:], torch.full((2, 112, 256), -20.0))
+
+
+def weighted_cells(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(50, 6, generator=generator), torch.rand(3, 50, generator=generator).clamp(min=0.3) - 0.3
+
+
+def test_the_ridge_is_the_class_balanced_least_squares_solution() -> None:
+    inputs, weights = weighted_cells()
+    ridge = Moments.of(inputs, weights).solve(0.1)
+
+    for weight, found in zip(weights.double().numpy(), ridge, strict=True):
+        # Each cell is a sample of the object by its share and of the rest by what remains, each class of weight 1.
+        balance = np.concatenate([weight / weight.sum(), (1 - weight) / (1 - weight).sum()])
+        x = np.concatenate([inputs.double().numpy()] * 2) * np.sqrt(balance)[:, None]
+        y = np.repeat([1.0, -1.0], 50) * np.sqrt(balance)
+        x, y = np.concatenate([x, np.sqrt(0.1) * np.eye(6)]), np.concatenate([y, np.zeros(6)])
+        np.testing.assert_allclose(found, np.linalg.lstsq(x, y, rcond=None)[0], rtol=1e-3, atol=1e-4)
+
+
+def test_objects_do_not_disturb_each_others_moments() -> None:
+    inputs, weights = weighted_cells(1)
+    together = Moments.of(inputs, weights)
+
+    for i in range(3):
+        alone = Moments.of(inputs, weights[i : i + 1])
+        torch.testing.assert_close(together.second[i], alone.second[0])
+        torch.testing.assert_close(together.first[i], alone.first[0])
+
+
+def scene_of_colours(*columns: int) -> torch.Tensor:
+    """Features, 36 * 64 cells x 16: background everywhere, and in each of the columns a thing of its own."""
+    kinds = torch.zeros(36, 64, dtype=torch.long)
+    for kind, column in enumerate(columns, start=1):
+        kinds[10:20, column : column + 8] = kind
+    return torch.eye(16)[kinds.flatten()]
+
+
+def learnt(columns: Sequence[int]) -> tuple[Memory, torch.Tensor, torch.Tensor]:
+    features = scene_of_colours(*columns)
+    shares = torch.stack([features[:, kind] for kind in range(1, len(columns) + 1)])
+    return Memory.learn(features, shares, 5e-3), features, shares
+
+
+def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
+    memory, _, _ = learnt([10, 30])
+    moved = scene_of_colours(14, 40)
+
+    seen = torch.tensor([True, False])
+    prior = foreground_prior(memory, memory.basis.view(moved), seen, 36, 64, TrackerSettings())
+
+    assert torch.equal(prior.flatten(1) > 0.5, torch.stack([moved[:, 1], moved[:, 2]]) > 0.5)
+
+
+def test_likeness_is_absolute() -> None:
+    memory, features, shares = learnt([10])
+    strange = features.clone()
+    strange[shares[0] > 0] = torch.eye(16)[9]
+
+    view, odd = memory.basis.view(features), memory.basis.view(strange)
+
+    torch.testing.assert_close(memory.nearest(view)[0][shares[0] > 0], torch.ones(80))
+    assert float(memory.nearest(odd)[0].max()) < 0.5
+
+
+def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
+    memory, features, shares = learnt([10, 30])
+    view = memory.basis.view(features.roll(1, 0))
+    likeness = torch.tensor([0.9, torch.nan])
+    seen = torch.tensor([True, False])
+
+    newer = memory.update(view, shares * seen[:, None], seen, likeness, rate=0.2, first_share=0.5, ridge=5e-3)
+
+    assert not torch.equal(newer.recent.second[0], memory.recent.second[0])
+    assert torch.equal(newer.recent.second[1], memory.recent.second[1])
+    assert float(newer.likeness[0]) == pytest.approx(0.9)
+    assert bool(newer.likeness[1].isnan())
+
+
+def square_at(row: int, column: int) -> torch.Tensor:
+    grid = torch.zeros(36, 64)
+    grid[row : row + 6, column : column + 6] = 0.9
+    return grid
+
+
+def test_the_gate_drops_a_look_alike_elsewhere() -> None:
+    prior = (square_at(5, 5) + square_at(5, 40))[None]
+
+    kept = keep_near(prior, square_at(5, 6)[None], torch.tensor([True]), margin=0.2, enough=0.6)
+
+    assert torch.equal(kept[0, :, :20], prior[0, :, :20])
+    assert float(kept[0, :, 30:].max()) < 2e-3
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_gate_opens_for_an_object_that_is_not_found_where_it_was(seen: bool) -> None:
+    prior = square_at(5, 40)[None]
+
+    kept = keep_near(prior, square_at(5, 6)[None], torch.tensor([seen]), margin=0.2, enough=0.6)
+
+    assert torch.equal(kept, prior)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_soft_aggregation_is_exclusive_and_keeps_ids(seed: int, count: int) -> None:
+    probability = torch.from_numpy(np.random.default_rng(seed).random((count, 7, 9)))
+    ids = [3 * i + 1 for i in range(count)]
+
+    label_map = soft_aggregation(probability, ids)
+
+    assert set(np.unique(label_map)) <= {0, *ids}
+    chosen = probability.amax(dim=0).numpy()
+    # What is more likely than not is never background, and what wins is the most likely.
+    assert (label_map[chosen > 0.5] > 0).all()
+    for i, object_id in enumerate(ids):
+        assert np.array_equal(probability[i].numpy()[label_map == object_id], chosen[label_map == object_id])
+
+
+def test_two_halves_of_a_doubt_are_more_than_none() -> None:
+    assert soft_aggregation(torch.tensor([[[0.45]], [[0.4]]]), [2, 7]).tolist() == [[2]]
+    assert soft_aggregation(torch.tensor([[[0.45]]]), [2]).tolist() == [[0]]
+
+
+def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder) -> None:
+    features = 0.1 * torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
+    prompts = Prompts(torch.tensor([[[500.0, 300.0]]]), torch.tensor([[1]]), torch.zeros(1, 256, 256))
+    square, wide = (ImageEmbedding(features, Geometry(height, 1000)) for height in (1000, 562))
+
+    plain = decoder.decode(square, prompts)
+    same, cut = decoder.decode(square, prompts, picture_only=True), decoder.decode(wide, prompts, picture_only=True)
+
+    torch.testing.assert_close(same.logits, plain.logits)
+    assert cut.logits.shape == (1, 4, 256, 256)
+    assert float(cut.logits[..., 144:, :].max()) == -20.0
+    assert float(cut.logits[..., :144, :].max()) > -20.0
+
+
+class Remembering:
+    """An encoder that encodes the same picture once only."""
+
+    def __init__(self, encoder: TorchEncoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, ImageEmbedding] = {}
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        embeddings = []
+        for frame in frames:
+            key = hashlib.sha1(frame.rgb.tobytes()).hexdigest()
+            if key not in self._known:
+                self._known[key] = self._encoder.encode([frame])[0]
+            embeddings.append(self._known[key])
+        return embeddings
+
+
+def hidden_cat() -> list[tuple[Rgb, np.ndarray]]:
+    """A cat goes behind a wall, is gone for 20 frames and comes out elsewhere; a paler cat sits there all the while."""
+    from skimage import data
+
+    picture, mask = cut_outs()[0]
+    twin = cv2.convertScaleAbs(picture[:, ::-1], alpha=0.55, beta=110)
+    meadow = cv2.resize(cv2.cvtColor(data.grass(), cv2.COLOR_GRAY2RGB), (480, 270))
+    meadow[..., 0] //= 2
+    wall = cv2.applyColorMap(cv2.resize(data.brick(), (150, 270)), cv2.COLORMAP_BONE)
+    places = [(8 + 22 * i, 20) for i in range(9)] + [None] * 20 + [(350 + 4 * i, 20) for i in range(4)]
+    clip = []
+    for place in places:
+        rgb, truth = meadow.copy(), np.zeros((270, 480), bool)
+        rgb[140 : 140 + len(mask), 355:465][mask[:, ::-1]] = twin[mask[:, ::-1]]
+        if place is not None:
+            x, y = place
+            rgb[y : y + len(mask), x : x + 110][mask] = picture[mask]
+            truth[y : y + len(mask), x : x + 110] = mask
+        rgb[:, 170:320], truth[:, 170:320] = wall, False
+        clip.append((rgb, truth))
+    return clip
+
+
+def follow(tracker: Tracker, clip: Sequence[Rgb], label_map: LabelMap) -> list[FrameResult]:
+    frames = [frame_of(rgb, i) for i, rgb in enumerate(clip)]
+    return [tracker.start(frames[0], label_map), *map(tracker.step, frames[1:])]
+
+
+def iou(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: TorchEncoder, decoder: Decoder) -> None:
+    clip = hidden_cat()
+    tracker = Tracker(Remembering(encoder), decoder, TrackerSettings())
+
+    results = follow(tracker, [rgb for rgb, _ in clip], 7 * clip[0][1].astype(np.uint8))
+
+    hidden = [not truth.any() for _, truth in clip]
+    assert sum(hidden) >= 20
+    for result, (_, truth), gone in zip(results, clip, hidden, strict=True):
+        (found,) = result.objects
+        assert found.object_id == 7
+        if gone:
+            assert (found.present, found.area, found.box_xyxy, found.score) == (False, 0, None, 0.0)
+            assert not result.label_map.any()
+        elif truth.sum() > 4000:
+            assert iou(result.label_map == 7, truth) > 0.7, result.index
+
+
+def test_32_objects_keep_their_ids(decoder: Decoder) -> None:
+    """Plumbing: many objects with gaps in their ids, on features that tell them apart."""
+    kinds = torch.zeros(64, 64, dtype=torch.long)
+    ids = [3 * i + 2 for i in range(32)]
+    label_map = np.zeros((1024, 1024), np.uint8)
+    for i, object_id in enumerate(ids):
+        row, column = 2 + 15 * (i // 8), 1 + 8 * (i % 8)
+        kinds[row : row + 6, column : column + 6] = i + 1
+        label_map[16 * row : 16 * (row + 6), 16 * column : 16 * (column + 6)] = object_id
+    embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), Geometry(1024, 1024))
+    tracker = Tracker(None, decoder, TrackerSettings())  # type: ignore[arg-type]
+    frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
+
+    tracker.start(frame, label_map, embedding)
+    result = tracker.step(frame, embedding)
+
+    assert [each.object_id for each in result.objects] == ids
+    for each in result.objects:
+        mask = result.label_map == each.object_id
+        assert each.present
+        # Whatever a decoder says of such features, the prior keeps each object on its own cells.
+        assert (label_map[mask] == each.object_id).mean() > 0.5
