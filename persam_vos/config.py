@@ -64,10 +64,10 @@ class TrackerSettings(BaseModel):
     prior_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.5
     matching: Annotated[float, Field(ge=0, le=1)] = 0.4
-    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.5
+    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.4
     regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
     memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    first_share: Annotated[float, Field(ge=0, le=1)] = 0.75
+    first_share: Annotated[float, Field(ge=0, le=1)] = 0.85
     gate: Annotated[float, Field(ge=0, le=100)] = 0.2
     memory_presence: Annotated[float, Field(ge=0, le=1)] = 0.85
     target: Literal["mean", "max_mean"] = "max_mean"

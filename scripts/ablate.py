@@ -61,7 +61,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no prior in the mask": {"prior_share": 0.0},
     "choice by agreement alone": {"quality_share": 0.0},
     "no update": {"memory_rate": 0.0},
-    "half of the ridge from the first frame": {"first_share": 0.5},
+    "half of the ridge from the annotated frame": {"first_share": 0.5},
     "no gate": {"gate": 0.0},
     "no presence": {"memory_presence": 0.0},
     "persam": {"method": "persam"},
