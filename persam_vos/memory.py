@@ -114,6 +114,7 @@ class Memory:
         weights: float, N x (d + 1): the ridge regression of both.
         first: View and shares (N x cells) of the annotated frame.
         last: View and shares of the last frame in which any object was seen.
+        own_keys: Of each object, the keys of its cells in the annotated frame, and in the last one where it was seen.
         likeness: float, N: running mean of how like its memory each object is while seen, -1..1; NaN before the first.
     """
 
@@ -123,6 +124,7 @@ class Memory:
     weights: Tensor
     first: tuple[View, Tensor]
     last: tuple[View, Tensor]
+    own_keys: tuple[tuple[Tensor, Tensor], ...]
     likeness: Tensor
 
     @classmethod
@@ -144,6 +146,7 @@ class Memory:
             weights=moments.solve(regularisation),
             first=(view, shares),
             last=(view, shares),
+            own_keys=tuple((view.keys[own], view.keys[own]) for own in map(_own_cells, shares)),
             likeness=torch.full((len(shares),), torch.nan, device=features.device),
         )
 
@@ -156,17 +159,10 @@ class Memory:
 
         Returns:
             float, N x cells: the best cosine similarity, -1..1, with the object's cells in the annotated frame and in
-            the last one. It is absolute: of something that the frame before did not show, it is low even where the
-            ridge and the matching, which only compare, have nothing better to offer.
+            the last one where it was seen. It is absolute: of something that the frame before did not show, it is low
+            even where the ridge and the matching, which only compare, have nothing better to offer.
         """
-        likeness = []
-        for known in zip(self.first[1], self.last[1], strict=True):
-            keys = [
-                memory.keys[_own_cells(shares)]
-                for memory, shares in zip((self.first[0], self.last[0]), known, strict=True)
-            ]
-            likeness.append((view.keys @ torch.cat(keys).T).amax(dim=1))
-        return torch.stack(likeness)
+        return torch.stack([(view.keys @ torch.cat(keys).T).amax(dim=1) for keys in self.own_keys])
 
     def update(
         self,
@@ -204,16 +200,16 @@ class Memory:
             weights=weights,
             first=self.first,
             last=(view, shares),
+            own_keys=tuple(
+                (first, view.keys[_own_cells(share)] if now else last)
+                for (first, last), share, now in zip(self.own_keys, shares, seen.tolist(), strict=True)
+            ),
             likeness=torch.where(seen, usual, self.likeness),
         )
 
 
 def _own_cells(shares: Tensor) -> Tensor:
-    """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of.
-
-    An object that is not there has none.
-    """
+    """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of."""
     own = shares >= _MAJORITY
-    if not bool(own.any()) and float(shares.max()) > 0:
-        own[shares.argmax()] = True
+    own[shares.argmax()] = True
     return own

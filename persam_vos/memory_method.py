@@ -134,7 +134,7 @@ class MemoryMethod:
             likeness[~masks.flatten(1).any(dim=1)] = torch.nan
             surplus = (likeness - needed).nan_to_num(0.0)
             worst = int(surplus.argmin())
-            if float(surplus[worst]) >= 0:
+            if not self._settings.memory_presence or float(surplus[worst]) >= 0:
                 return label_map, likeness
             probability[worst] = 0
 

@@ -1,13 +1,16 @@
 """Speed and memory, measured.
 
     python scripts/bench.py score path/to/DAVIS [--results FOLDER] [--repeats 5] [--workers N]
-    python scripts/bench.py track [VIDEO MASK] [--method persam] [--frames 20]
+    python scripts/bench.py track [VIDEO MASK] [--method memory] [--frames 20]
+    python scripts/bench.py objects [--method memory]
 
 ``score``: how much faster ``score_davis`` is than the way the reference implementation works, which is
 ``tests/official_davis.py``. Both score the same folders and must agree to 1e-9; then each is timed in turns, so that
 other load on the machine hits both, and the medians are compared.
 
 ``track``: seconds per frame of each stage, and peak memory, on the clip that ships or another one.
+
+``objects``: what more objects cost, encoding aside.
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from persam_vos.annotation import read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset
-from persam_vos.frame import Frame
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Frame, Geometry
 from persam_vos.label_png import read_label_map
 from persam_vos.pipeline import Engine, track
 from persam_vos.reader import FrameReader, open_reader
@@ -114,6 +119,32 @@ def track_clip(arguments: argparse.Namespace) -> None:
     print(f"{'all':8}{elapsed / outcome.frames:8.3f} s a frame")
 
 
+def track_objects(arguments: argparse.Namespace) -> None:
+    """Track 1, 4, 16 and 32 squares on features that tell them apart, and print milliseconds per frame and ratios."""
+    engine = Engine(Settings(method=arguments.method))
+    frame = Frame(0, 0, Fraction(1), np.zeros((576, 1024, 3), np.uint8))
+    kinds = torch.zeros(64, 64, dtype=torch.long)
+    label_map = np.zeros((576, 1024), np.uint8)
+    for i in range(32):
+        row, column = 1 + 8 * (i // 8), 1 + 8 * (i % 8)
+        kinds[row : row + 6, column : column + 6] = i + 1
+        label_map[16 * row : 16 * (row + 6), 16 * column : 16 * (column + 6)] = i + 1
+    blocks = [torch.eye(size)[kinds].permute(2, 0, 1).contiguous() for size in (256, 128, 160, 320)]
+    embedding = ImageEmbedding(blocks[0], Geometry(576, 1024), tuple(blocks[1:]))
+    print(
+        f"{machine(engine.device.type)}\n"
+        f"{engine.settings.method}, median of {arguments.repeats} frames, without encoding"
+    )
+    alone = 0.0
+    for count in (1, 4, 16, 32):
+        tracker = engine.new_tracker()
+        tracker.start(frame, np.where(label_map <= count, label_map, 0), embedding)
+        tracker.step(frame, embedding)
+        median = statistics.median(seconds(lambda: tracker.step(frame, embedding))[0] for _ in range(arguments.repeats))  # noqa: B023
+        alone = alone or median
+        print(f"{count:3} objects {1000 * median:8.1f} ms a frame, {median / alone:5.2f} times one object")
+
+
 class FirstFrames:
     """A reader that ends after some frames."""
 
@@ -143,9 +174,15 @@ def main() -> None:
     tracking = commands.add_parser("track", help="seconds per frame of each stage, and memory")
     tracking.add_argument("video", nargs="?", default=str(DATA / "bunny.mp4"))
     tracking.add_argument("mask", nargs="?", type=Path, default=DATA / "bunny_mask.png")
-    tracking.add_argument("--method", default="persam")
+    tracking.add_argument("--method", default="memory")
     tracking.add_argument("--frames", type=int, default=20)
+    objects = commands.add_parser("objects", help="what more objects cost")
+    objects.add_argument("--method", default="memory")
+    objects.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
+    if arguments.command == "objects":
+        track_objects(arguments)
+        return
     if arguments.command == "track":
         track_clip(arguments)
         return
