@@ -88,7 +88,7 @@ class Settings(TrackerSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: Of ``memory``: ``fast`` is one decoder pass a frame; ``best`` spends up to three times its time. What is
+        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` averages three. What is
             set beside it wins over it.
         model: The network.
         checkpoint: File with its weights; None for the shipped or downloaded ones.
