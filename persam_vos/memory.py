@@ -43,7 +43,10 @@ class Basis:
     @classmethod
     def of(cls, features: Tensor) -> Basis:
         """Take the principal directions of cell features, float cells x D."""
-        directions = torch.linalg.eigh(features.T @ features).eigenvectors.flip(1)
+        moments = (features.T @ features).double()
+        # Of many equal eigenvalues, as flat pictures have, LAPACK may fail to tell the directions apart.
+        ramp = 1e-9 * moments.trace() * torch.linspace(1, 2, len(moments), dtype=moments.dtype, device=moments.device)
+        directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1).float()
         return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous(), directions[:, :_KEY_DIMENSIONS].contiguous())
 
     def view(self, features: Tensor) -> View:

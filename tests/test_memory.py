@@ -146,6 +146,20 @@ def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
     assert not torch.equal(newer.own_keys[0][1], memory.own_keys[0][1])
 
 
+def test_features_with_many_equal_directions_are_learnt() -> None:
+    """Three blocks of one-hot features: hundreds of equal eigenvalues, on which LAPACK gave up."""
+    kinds = torch.zeros(36, 64, dtype=torch.long)
+    for i in range(32):
+        row, column = 1 + 8 * (i // 8), 1 + 8 * (i % 8)
+        kinds[row : row + 6, column : column + 6] = i + 1
+    features = torch.cat([torch.eye(size)[kinds.flatten()] for size in (256, 128, 160, 320)], dim=1)
+
+    memory = Memory.learn(features, (kinds.flatten() == 1).float()[None], 5e-3)
+
+    score = memory.score(memory.basis.view(features))[0]
+    assert torch.equal(score > 0, kinds.flatten() == 1)
+
+
 def square_at(row: int, column: int) -> torch.Tensor:
     grid = torch.zeros(36, 64)
     grid[row : row + 6, column : column + 6] = 0.9
