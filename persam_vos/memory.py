@@ -44,7 +44,7 @@ class Basis:
     def of(cls, features: Tensor) -> Basis:
         """Take the principal directions of cell features, float cells x D."""
         moments = (features.T @ features).double()
-        # Of many equal eigenvalues, as flat pictures have, LAPACK may fail to tell the directions apart.
+        # Of many equal eigenvalues, as made-up features have, LAPACK may fail to tell the directions apart.
         ramp = 1e-9 * moments.trace() * torch.linspace(1, 2, len(moments), dtype=moments.dtype, device=moments.device)
         directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1).float()
         return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous(), directions[:, :_KEY_DIMENSIONS].contiguous())

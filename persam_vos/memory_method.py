@@ -12,7 +12,7 @@ from torch import Tensor
 
 from persam_vos.cells import cell_features, coverage, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import Candidates, Decoder, Prompts
+from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
 from persam_vos.memory import Memory
@@ -22,7 +22,6 @@ from persam_vos.prior import foreground_prior, keep_near
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
 _FINE = 256
 _STRONGEST = 10.0
-_OUTSIDE = -20.0
 # By which share of its size the box of each pass is grown: SAM's answer hangs on the box more than it should.
 _BOX_GROWTHS = (0.0, 0.1, 0.05, -0.05)
 # Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
@@ -67,7 +66,7 @@ class MemoryMethod:
         prior = foreground_prior(state.memory, view, state.seen, *geometry.valid(embedding.cells), settings)
         if settings.gate:
             prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
-        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, _OUTSIDE)
+        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
         logits, predicted_iou = self._ask(embedding, odds)
         probability = torch.lerp(logits.sigmoid(), odds.sigmoid(), settings.prior_share)
         # Where nothing is likely, the decoder was not told anything, and its answer is void.

@@ -21,34 +21,31 @@ import multiprocessing
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
+from variants import VARIANTS, Clip
 
 import persam_vos
 from persam_vos.config import PRESETS, Settings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import ImageEmbedding, TorchEncoder
-from persam_vos.frame import Frame, Geometry, Rgb
+from persam_vos.frame import Frame, Geometry
 from persam_vos.metrics import score_label_maps
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
-from persam_vos.objects import LabelMap
 from persam_vos.tracker import Tracker
 
 # A fork of a process that has run PyTorch may hang.
 _SPAWN = multiprocessing.get_context("spawn")
-
-Sequence_ = tuple[list[Rgb], list[LabelMap]]
 
 # What is switched, and how: from the full configuration of the default method.
 ROWS: dict[str, dict[str, Any]] = {
@@ -69,47 +66,6 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def occluded(frames: list[Rgb], label_maps: list[LabelMap], seed: int) -> Sequence_:
-    """Hide object 1 behind a patch of coloured noise for ten frames, from a third of the sequence on."""
-    frames, label_maps = list(frames), list(label_maps)
-    height, width = label_maps[0].shape
-    for i in range(len(frames) // 3, min(len(frames) // 3 + 10, len(frames))):
-        rows, columns = (label_maps[i] == 1).nonzero()
-        if not len(rows):
-            continue
-        patch = np.s_[max(rows.min() - 8, 0) : rows.max() + 8, max(columns.min() - 8, 0) : columns.max() + 8]
-        frames[i], label_maps[i] = frames[i].copy(), label_maps[i].copy()
-        frames[i][patch], label_maps[i][patch] = noise(height, width, seed)[patch], 0
-    return frames, label_maps
-
-
-def noise(height: int, width: int, seed: int) -> Rgb:
-    """Make smooth coloured noise of several scales."""
-    generator = np.random.default_rng(seed)
-    total = np.zeros((height, width, 3), np.float32)
-    for size in (4, 16, 64):
-        grid = generator.random((max(2, height // size + 2), max(2, width // size + 2), 3)).astype(np.float32)
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(total / 3 * 255, 0, 255).astype(np.uint8)
-
-
-def halved(frames: list[Rgb], label_maps: list[LabelMap]) -> Sequence_:
-    """Shrink to half the size."""
-    small = [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames]
-    size = small[0].shape[1::-1]
-    return small, [cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in label_maps]
-
-
-VARIANTS: dict[str, Callable[[list[Rgb], list[LabelMap], int], Sequence_]] = {
-    "plain": lambda frames, label_maps, _: (frames, label_maps),
-    "backwards": lambda frames, label_maps, _: (frames[::-1], label_maps[::-1]),
-    "third": lambda frames, label_maps, _: (frames[::3], label_maps[::3]),
-    "occluded": occluded,
-    "mirrored": lambda frames, label_maps, _: ([np.fliplr(f) for f in frames], [np.fliplr(m) for m in label_maps]),
-    "half": lambda frames, label_maps, _: halved(frames, label_maps),
-}
-
-
 @dataclass(frozen=True)
 class Job:
     """One sequence in one variant under one configuration."""
@@ -127,7 +83,7 @@ class Job:
         text = f"{self.dataset.root.resolve()} {self.dataset.year} {self.sequence} {self.variant} {settings} {code()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def load(self) -> Sequence_:
+    def load(self) -> Clip:
         """Read the frames and the label maps of the variant."""
         frames = [np.asarray(Image.open(path).convert("RGB")) for path in self.dataset.frames(self.sequence)]
         truths = [self.dataset.label_map(path) for path in self.dataset.annotations(self.sequence)]

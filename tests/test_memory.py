@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import cut_outs, frame_of
+from pictures import cut_outs, frame_of, scene
 
 from persam_vos.cells import cell_features, coverage, onto_square
 from persam_vos.config import TrackerSettings
@@ -283,6 +283,22 @@ def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: To
             assert not result.label_map.any()
         elif truth.sum() > 4000:
             assert iou(result.label_map == 7, truth) > 0.7, result.index
+
+
+@pytest.mark.parametrize("presence", [TrackerSettings().memory_presence, 0.0])
+def test_what_hides_an_object_is_not_taken_for_it(presence: float, encoder: TorchEncoder, decoder: Decoder) -> None:
+    """Something never seen before is most like the object where the object was; only its absolute likeness tells."""
+    generator = np.random.default_rng(0)
+    patch = cv2.resize(generator.integers(0, 256, (16, 16, 3), np.uint8), (130, 140), interpolation=cv2.INTER_CUBIC)
+    clip = [scene([(100 + 2 * i, 60), None]) for i in range(6)]
+    for rgb, _ in clip[3:5]:
+        rgb[50:190, 95:225] = patch
+    tracker = Tracker(encoder, decoder, TrackerSettings(memory_presence=presence))
+
+    results = follow(tracker, [rgb for rgb, _ in clip], clip[0][1])
+
+    found = [result.objects[0].present for result in results]
+    assert found == ([True] * 3 + [False] * 2 + [True] if presence else [True] * 6)
 
 
 def test_32_objects_keep_their_ids(decoder: Decoder) -> None:
