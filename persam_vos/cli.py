@@ -111,15 +111,8 @@ def run(
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
-    _track_video(
-        video,
-        output,
-        config,
-        flags,
-        mask=(first_mask, resize_mask, mask_threshold),
-        overwrite=overwrite,
-        quiet=quiet,
-    )
+    mask = (first_mask, resize_mask, mask_threshold)
+    _track_video(video, output, config, flags, mask=mask, overwrite=overwrite, quiet=quiet)
 
 
 @app.command()

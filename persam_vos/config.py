@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from persam_vos.errors import SettingsError
 
 # What a preset sets; a file and flags win over it.
-PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {}, "best": {"passes": 3}}
+PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {}, "best": {"passes": 4}}
 
 # Flags that only some methods hear.
 _FLAGS_OF_MEMORY = ("preset",)
@@ -24,11 +24,13 @@ class TrackerSettings(BaseModel):
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
-        passes: Decoder passes per frame, with boxes of different sizes, whose masks are averaged.
+        passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes.
         mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
-        quality_share: Weight of the predicted IoU in the choice among the decoder's four candidates, beside their
-            agreement (soft IoU) with the prior.
+        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8.
+        quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
+            agreement with the prior.
+        choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
         matching: Share of matched cells in the prior; the rest is the ridge regression's.
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
         regularisation: Of the ridge regression.
@@ -62,9 +64,11 @@ class TrackerSettings(BaseModel):
     passes: Annotated[int, Field(ge=1, le=4)] = 1
     mask_prompt: Annotated[float, Field(ge=0, le=100)] = 2.0
     prior_share: Annotated[float, Field(ge=0, le=1)] = 0.3
-    quality_share: Annotated[float, Field(ge=0, le=10)] = 0.5
+    doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
+    quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8
+    choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
     matching: Annotated[float, Field(ge=0, le=1)] = 0.4
-    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.4
+    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.3
     regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
     memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     first_share: Annotated[float, Field(ge=0, le=1)] = 0.85
@@ -88,8 +92,8 @@ class Settings(TrackerSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` averages three. What is
-            set beside it wins over it.
+        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` is four. What is set beside it
+            wins over it.
         model: The network.
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.

@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.models.sam import Sam
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
 
-# One object's keys and attention take about 30 MB; more objects than this go through in turns.
-_MAX_BATCH = 16
+# Objects that are decoded at once: one object's keys and attention take about 30 MB, more than a CPU's caches hold, so
+# that sixteen in one batch take nearly twice as long there as one by one.
+_AT_ONCE = {"cpu": 1, "cuda": 16}
 # Logit of the cells that were left out because they hold no picture.
 NO_PICTURE = -20.0
 
@@ -115,8 +117,9 @@ class Decoder:
         masks = None if prompts.mask_logits is None else prompts.mask_logits[picture[1:]]
         tokens = self._embed_points(embedding, prompts)
         parts = []
-        for start in range(0, len(tokens), _MAX_BATCH):
-            part = slice(start, start + _MAX_BATCH)
+        at_once = _AT_ONCE[features.device.type]
+        for start in range(0, len(tokens), at_once):
+            part = slice(start, start + at_once)
             dense, sliced = self._embed_masks(masks, part), _sliced(guidance, part, rows, columns)
             parts.append(self._decode_batch(features, tokens[part], dense, position, sliced))
         logits = features.new_full((len(tokens), 4, 4 * cells, 4 * cells), NO_PICTURE)
@@ -153,12 +156,40 @@ class Decoder:
         output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
         tokens = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
         source = features[None] + dense
-        keys = source.flatten(2).transpose(1, 2).expand(len(sparse), -1, -1)
+        keys = source.flatten(2).transpose(1, 2).expand(len(sparse), -1, -1).contiguous()
         queries, keys = _two_way(network.transformer, tokens, keys, position, guidance)
-        upscaled = network.output_upscaling(keys.transpose(1, 2).unflatten(2, source.shape[-2:]))
         masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
-        logits = (masks @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        logits = _upscaled_products(network.output_upscaling, keys, masks, source.shape[-1])
         return Candidates(logits, network.iou_prediction_head(queries[:, 0]))
+
+
+def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int) -> Tensor:
+    """Upscale the cells four times and multiply them with the mask tokens: the logits, N x 4 x 4h x 4w.
+
+    SAM's transposed convolutions have kernels as large as their stride, so that every cell grows on its own: products
+    of matrices, whose layout suits the normalisation as well.
+
+    Args:
+        upscaling: Convolution, normalisation, activation, convolution, activation.
+        keys: float, N x hw x C.
+        masks: float, N x 4 x C / 8.
+        columns: w.
+    """
+    first, norm, _, second, _ = upscaling
+    halves = functional.layer_norm(_grown(first, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+    quarters = functional.gelu(_grown(second, functional.gelu(halves)))
+    products = quarters.flatten(1, 3) @ masks.transpose(1, 2)
+    # row, column; row and column of the half; row and column of the quarter; mask
+    parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
+    logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
+    return logits
+
+
+def _grown(convolution: Any, cells: Tensor) -> Tensor:
+    """Apply a transposed convolution of kernel and stride 2 to ... x C: ... x 4 x C', the four row by row."""
+    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    grown: Tensor = functional.linear(cells, weight, convolution.bias.repeat(4)).unflatten(-1, (4, -1))
+    return grown
 
 
 def _sliced(guidance: Guidance | None, part: slice, rows: int, columns: int) -> Guidance | None:
@@ -188,10 +219,12 @@ def _two_way(
         else:
             q = queries + tokens
             queries = layer.norm1(queries + layer.self_attn(q=q, k=q, v=queries))
-        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, keys + position, keys, attention)
+        located = keys + position
+        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, attention)
         queries = layer.norm2(queries + attended)
         queries = layer.norm3(queries + layer.mlp(queries))
-        keys = layer.norm4(keys + layer.cross_attn_image_to_token(q=keys + position, k=queries + tokens, v=queries))
+        attended = _attend_back(layer.cross_attn_image_to_token, located, queries + tokens, queries)
+        keys = layer.norm4(keys + attended)
     q = queries + tokens if target is None else queries + tokens + target
     attended = transformer.final_attn_token_to_image(q=q, k=keys + position, v=keys)
     return transformer.norm_final_attn(queries + attended), keys
@@ -202,12 +235,26 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None
     if bias is None:
         plain: Tensor = attention(q=q, k=k, v=v)
         return plain
-    heads = attention.num_heads
-    q, k, v = (
-        project(x).unflatten(-1, (heads, -1)).transpose(1, 2)
-        for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
-    )
+    q, k, v = _by_head(attention, q, k, v)
     weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
     weights = (weights + bias).softmax(dim=-1)
     attended: Tensor = attention.out_proj((weights @ v).transpose(1, 2).flatten(2))
     return attended
+
+
+def _attend_back(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of the picture to the tokens; the few tokens are kept off the last dimension, where softmax is slow."""
+    q, k, v = _by_head(attention, q, k, v)
+    weights = (k @ q.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-2)
+    attended: Tensor = attention.out_proj((weights.transpose(-1, -2) @ v).transpose(1, 2).flatten(2))
+    return attended
+
+
+def _by_head(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Project and split: N x heads x T x C / heads each."""
+
+    def split(project: Any, x: Tensor) -> Tensor:
+        projected: Tensor = project(x).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+        return projected
+
+    return split(attention.q_proj, q), split(attention.k_proj, k), split(attention.v_proj, v)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from persam_vos.cells import cell_features, coverage, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts
+from persam_vos.decoder import NO_PICTURE, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
 from persam_vos.memory import Memory
@@ -22,8 +22,13 @@ from persam_vos.prior import foreground_prior, keep_near
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
 _FINE = 256
 _STRONGEST = 10.0
-# By which share of its size the box of each pass is grown: SAM's answer hangs on the box more than it should.
-_BOX_GROWTHS = (0.0, 0.1, 0.05, -0.05)
+# What each pass is told: whether with the mask prompt, and by which share of its size the box is grown. SAM's answer
+# hangs on the box more than it should, and without the mask prompt it is another opinion.
+_PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
+# A mask that agrees with the prior less than this is doubted.
+_AGREED = 0.8
+# However much it is doubted, this much of the mask is the decoder's.
+_MOST_OF_PRIOR = 0.9
 # Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
 _ENOUGH = 0.6
 # A probability is kept off 0 and 1 by this, for its log-odds to be finite.
@@ -68,14 +73,12 @@ class MemoryMethod:
             prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
         odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
         logits, predicted_iou = self._ask(embedding, odds)
-        probability = torch.lerp(logits.sigmoid(), odds.sigmoid(), settings.prior_share)
+        probability = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
         # Where nothing is likely, the decoder was not told anything, and its answer is void.
         probability[~_any_likely(odds)] = 0
         probability = geometry.to_frame(probability.logit(eps=_SHARPEST)).sigmoid()
-        label_map, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
-        masks = _masks(label_map, self._object_ids, embedding)
-        seen = masks.flatten(1).any(dim=1)
-        shares = coverage(masks, geometry, embedding.cells)
+        label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
+        seen = ~likeness.isnan()
         memory = state.memory.update(
             view,
             shares.flatten(1),
@@ -93,48 +96,57 @@ class MemoryMethod:
         settings, geometry = self._settings, embedding.geometry
         points, boxes = _located(odds, geometry)
         known = _any_likely(odds)
-        told = (settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST)
-        prompts = Prompts(points[:, None], torch.where(known, 1, -1)[:, None], told)
-        logits, predicted_iou = [], []
-        for growth in _BOX_GROWTHS[: settings.passes]:
+        bare = Prompts(points[:, None], torch.where(known, 1, -1)[:, None])
+        told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
+        answers = []
+        for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
-            candidates = self._decoder.decode(embedding, prompts.with_boxes(grown, known), picture_only=True)
-            chosen = self._choose(candidates, odds, geometry)
-            logits.append(chosen[0])
-            predicted_iou.append(chosen[1])
-        return torch.stack(logits).mean(dim=0), torch.stack(predicted_iou).mean(dim=0)
+            prompts = (told if with_mask else bare).with_boxes(grown, known)
+            answers.append(self._decoder.decode(embedding, prompts, picture_only=True))
+        logits = torch.cat([each.logits for each in answers], dim=1)
+        return self._choose(logits, torch.cat([each.predicted_iou for each in answers], dim=1), odds, geometry)
 
-    def _choose(self, candidates: Candidates, odds: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """Take, of the four candidates, the one that decoder and prior agree on best."""
-        rows, columns = geometry.valid(_FINE)
-        masks = candidates.logits[..., :rows, :columns].sigmoid()
-        prior = odds[:, None, :rows, :columns].sigmoid()
-        agreement = torch.minimum(masks, prior).sum(dim=(2, 3)) / torch.maximum(masks, prior).sum(dim=(2, 3))
-        best = (agreement + self._settings.quality_share * candidates.predicted_iou).argmax(dim=1)
-        row = torch.arange(len(best), device=best.device)
-        return candidates.logits[row, best], candidates.predicted_iou[row, best]
+    def _choose(self, logits: Tensor, predicted_iou: Tensor, odds: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        """Take, of the candidates of all passes, those that decoder and prior agree on best, weighed by how much."""
+        agreement = _soft_iou(logits.sigmoid(), odds[:, None].sigmoid(), geometry)
+        value = agreement + self._settings.quality_share * predicted_iou
+        weight = (value / self._settings.choice_temperature).softmax(dim=1)
+        return (logits * weight[..., None, None]).sum(dim=1), (predicted_iou * weight).sum(dim=1)
 
-    def _recognise(self, embedding: ImageEmbedding, probability: Tensor, nearest: Tensor) -> tuple[LabelMap, Tensor]:
+    def _fuse(self, mask: Tensor, prior: Tensor, geometry: Geometry) -> Tensor:
+        """Mix the decoder's mask with the prior, both N x 256 x 256 in 0..1; the less they agree, the more prior.
+
+        The decoder knows edges; the prior knows the object. Where they part, the decoder has most often taken
+        something else for it.
+        """
+        doubt = (_AGREED - _soft_iou(mask, prior, geometry)).clamp(min=0)
+        share = (self._settings.prior_share + self._settings.doubt * doubt).clamp(max=_MOST_OF_PRIOR)
+        return torch.lerp(mask, prior, share[:, None, None])
+
+    def _recognise(
+        self, embedding: ImageEmbedding, probability: Tensor, nearest: Tensor
+    ) -> tuple[LabelMap, Tensor, Tensor]:
         """Share the pixels out among the objects that are there: SAM answers for those that are not as well.
 
         The object whose mask is least like its memory leaves, and the others compete anew for what it had won.
 
         Returns:
-            The label map; float, N: mean of ``nearest`` under each mask, NaN where there is none.
+            The label map; float, N x rows x columns: share of each cell that its masks cover; float, N: mean of
+            ``nearest`` under each mask, NaN where there is none.
         """
         assert self._state is not None
         needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(-1.0)
         while True:
             label_map = soft_aggregation(probability, self._object_ids)
             masks = _masks(label_map, self._object_ids, embedding)
-            shares = coverage(masks, embedding.geometry, embedding.cells).flatten(1)
-            likeness = (nearest * shares).sum(dim=1) / shares.sum(dim=1)
+            shares = coverage(masks, embedding.geometry, embedding.cells)
+            likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
             likeness[~masks.flatten(1).any(dim=1)] = torch.nan
             surplus = (likeness - needed).nan_to_num(0.0)
             worst = int(surplus.argmin())
             if not self._settings.memory_presence or float(surplus[worst]) >= 0:
-                return label_map, likeness
+                return label_map, shares, likeness
             probability[worst] = 0
 
 
@@ -142,6 +154,13 @@ def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbed
     """Return bool, N x H x W, one mask per object."""
     ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
     return torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
+
+
+def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
+    """Return the sum of minima over the sum of maxima, of the picture's part of ... x 256 x 256 in 0..1."""
+    rows, columns = geometry.valid(_FINE)
+    a, b = a[..., :rows, :columns], b[..., :rows, :columns]
+    return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
 
 
 def _any_likely(logits: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from tqdm import tqdm
@@ -38,14 +39,18 @@ from persam_vos.config import PRESETS, Settings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import ImageEmbedding, TorchEncoder
-from persam_vos.frame import Frame, Geometry
+from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.metrics import score_label_maps
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
+from persam_vos.objects import LabelMap
 from persam_vos.tracker import Tracker
 
 # A fork of a process that has run PyTorch may hang.
-_SPAWN = multiprocessing.get_context("spawn")
+SPAWN = multiprocessing.get_context("spawn")
+
+# Objects x (J, F).
+Scores = npt.NDArray[np.float64]
 
 # What is switched, and how: from the full configuration of the default method.
 ROWS: dict[str, dict[str, Any]] = {
@@ -56,7 +61,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "no mask prompt": {"mask_prompt": 0.0},
     "mask prompt not doubled": {"mask_prompt": 1.0},
     "no prior in the mask": {"prior_share": 0.0},
+    "no more of it for a doubtful mask": {"doubt": 0.0},
     "choice by agreement alone": {"quality_share": 0.0},
+    "the best candidate alone": {"choice_temperature": 1e-4},
     "no update": {"memory_rate": 0.0},
     "half of the ridge from the annotated frame": {"first_share": 0.5},
     "no gate": {"gate": 0.0},
@@ -156,28 +163,32 @@ def networks() -> tuple[TorchEncoder, CountingDecoder]:
     return TorchEncoder(sam), CountingDecoder(sam)
 
 
-def work(job: Job) -> tuple[str, dict[str, Any]]:
-    """Track and score one sequence; as in DAVIS the first and the last frame are not scored."""
+def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Iterator[tuple[Scores, float]]:
+    """Track a clip; yield the scores and the milliseconds of every frame but the first."""
     torch.set_num_threads(1)
-    frames, truths = job.load()
     network, decoder = networks()
     encoder = CachedEncoder(network, job.cache)
     tracker = Tracker(encoder, decoder, job.settings)
-    objects, scores, seconds, before = int(truths[0].max()), [], 0.0, decoder.passes
+    objects = int(truths[0].max())
     for index, (rgb, truth) in enumerate(zip(frames, truths, strict=True)):
         frame = Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb))
         embedding = encoder.encode([frame])[0]
         start = time.perf_counter()
         result = tracker.step(frame, embedding) if index else tracker.start(frame, truth, embedding)
+        milliseconds = 1000 * (time.perf_counter() - start)
         if index:
-            seconds += time.perf_counter() - start
-            scores.append(score_label_maps(result.label_map, truth, objects))
-    steps = len(scores)
-    means = np.mean(scores[:-1], axis=0)
+            yield score_label_maps(result.label_map, truth, objects), milliseconds
+
+
+def work(job: Job) -> tuple[str, dict[str, Any]]:
+    """Track and score one sequence; as in DAVIS the first and the last frame are not scored."""
+    decoder = networks()[1]
+    before = decoder.passes
+    scores, milliseconds = zip(*follow(job, *job.load()), strict=True)
     return job.key, {
-        "objects": means.tolist(),
-        "milliseconds": 1000 * seconds / steps,
-        "passes": (decoder.passes - before) / steps,
+        "objects": np.mean(scores[:-1], axis=0).tolist(),
+        "milliseconds": float(np.mean(milliseconds)),
+        "passes": (decoder.passes - before) / len(scores),
     }
 
 
@@ -198,7 +209,7 @@ def run(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, Any]]:
     missing = [job for job in jobs if job.key not in done]
     if missing:
         encode_all(missing)
-        with concurrent.futures.ProcessPoolExecutor(workers, _SPAWN) as pool, path.open("a") as file:
+        with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool, path.open("a") as file:
             results = map(
                 concurrent.futures.Future.result,
                 concurrent.futures.as_completed([pool.submit(work, job) for job in missing]),

@@ -14,6 +14,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import ablate
+import drift
 
 
 @pytest.fixture
@@ -70,3 +71,17 @@ def test_a_second_run_uses_the_first(root: Path, monkeypatch, capsys) -> None:  
     ((j, _),) = json.loads(first)["objects"]
     assert j > 0.8
     assert f"| memory | {100 * j:.1f} |" in table
+
+
+def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    command = f"drift {root} --cache {root / 'cache'} --length 3 --frames 11 --workers 1"
+    monkeypatch.setattr(sys, "argv", command.split())
+
+    drift.main()
+
+    name, first, last, worst, change = capsys.readouterr().out.splitlines()[-1].split()
+    assert name == "cat"
+    assert float(first) > 80
+    assert float(last) > 80
+    assert float(worst) <= min(float(first), float(last))
+    assert float(change) == pytest.approx(float(last) - float(first), abs=0.11)
