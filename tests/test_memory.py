@@ -15,7 +15,7 @@ from pictures import cut_outs, frame_of, scene
 
 from persam_vos.cells import cell_features, coverage, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import Decoder, Prompts
+from persam_vos.decoder import Candidates, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding, TorchEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.memory import Memory, Moments
@@ -299,6 +299,77 @@ def test_what_hides_an_object_is_not_taken_for_it(presence: float, encoder: Torc
 
     found = [result.objects[0].present for result in results]
     assert found == ([True] * 3 + [False] * 2 + [True] if presence else [True] * 6)
+
+
+def one_square() -> tuple[ImageEmbedding, LabelMap, Frame]:
+    """A square of ten by ten cells, on features that tell it from the rest without fail."""
+    kinds = torch.zeros(64, 64, dtype=torch.long)
+    kinds[20:30, 10:20] = 1
+    label_map = np.zeros((1024, 1024), np.uint8)
+    label_map[320:480, 160:320] = 1
+    embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), Geometry(1024, 1024))
+    return embedding, label_map, frame_of(np.zeros((1024, 1024, 3), np.uint8))
+
+
+class Answering(Decoder):
+    """A decoder that writes down what it is asked, and gives the same four candidates whatever that is."""
+
+    def __init__(self, logits: torch.Tensor, predicted_iou: Sequence[float]) -> None:
+        self._answer = Candidates(logits[None], torch.tensor([predicted_iou]))
+        self.asked: list[Prompts] = []
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
+        self.asked.append(prompts)
+        return self._answer
+
+
+@pytest.mark.parametrize(("doubt", "believed"), [(0.0, True), (TrackerSettings().doubt, False)])
+def test_a_mask_that_leaves_the_prior_is_doubted(doubt: float, believed: bool) -> None:
+    embedding, label_map, frame = one_square()
+    everything = Answering(torch.full((4, 256, 256), 10.0), [1.0] * 4)
+    tracker = Tracker(None, everything, TrackerSettings(doubt=doubt, memory_presence=0))  # type: ignore[arg-type]
+
+    tracker.start(frame, label_map, embedding)
+    found = tracker.step(frame, embedding).label_map == 1
+
+    assert found.all() == believed
+    assert believed or iou(found, label_map == 1) > 0.8
+
+
+@pytest.mark.parametrize("temperature", [TrackerSettings().choice_temperature, 1e-6])
+def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None:
+    """Two that are nearly as good meet in the middle; what is worse has no say, even if it is sure of itself."""
+    embedding, label_map, frame = one_square()
+    logits = torch.full((4, 256, 256), -10.0)
+    logits[:2, 80:120, 40:80] = 10.0
+    logits[0, 80:120, 80:84] = logits[1, 80:120, 36:40] = 5.0  # a strip that each holds alone
+    logits[2:, 200:, 200:] = 10.0
+    settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature)
+    tracker = Tracker(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
+
+    tracker.start(frame, label_map, embedding)
+    result = tracker.step(frame, embedding)
+
+    both_strips_are_gone = iou(result.label_map == 1, label_map == 1) > 0.95
+    assert both_strips_are_gone == (temperature > 1e-3)
+    assert not result.label_map[600:].any()
+    assert result.objects[0].score == pytest.approx(0.9, abs=2e-3)
+
+
+def test_passes_ask_different_questions() -> None:
+    embedding, label_map, frame = one_square()
+    decoder = Answering(torch.zeros(4, 256, 256), [1.0] * 4)
+    tracker = Tracker(None, decoder, TrackerSettings(passes=4))  # type: ignore[arg-type]
+
+    tracker.start(frame, label_map, embedding)
+    tracker.step(frame, embedding)
+
+    assert [prompts.mask_logits is None for prompts in decoder.asked] == [False, True, False, False]
+    boxes = [prompts.points[0, 1:].flatten() for prompts in decoder.asked]
+    side = float(boxes[0][2] - boxes[0][0])
+    assert 150 < side < 180
+    growths = [float(box[2] - box[0]) / side - 1 for box in boxes]
+    assert growths == pytest.approx([0, 0, 0.2, 0.1], abs=1e-4)
 
 
 def test_32_objects_keep_their_ids(decoder: Decoder) -> None:
