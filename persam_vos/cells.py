@@ -31,7 +31,7 @@ def cell_features(embedding: ImageEmbedding) -> Tensor:
 
 
 def coverage(masks: Tensor, geometry: Geometry, cells: int) -> Tensor:
-    """Say which share of each cell's area masks cover.
+    """Say which share of the picture in each cell masks cover.
 
     Args:
         masks: bool, N x H x W in pixels of the frame.
@@ -44,8 +44,11 @@ def coverage(masks: Tensor, geometry: Geometry, cells: int) -> Tensor:
     (height, width), (rows, columns) = geometry.resized, geometry.valid(cells)
     size = geometry.input_size // cells
     scaled = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
-    padded = functional.pad(scaled, (0, columns * size - width, 0, rows * size - height))
-    return functional.avg_pool2d(padded, size)[0]
+    # The last row and column of cells may hold picture in part only; the rest of them is nobody's.
+    whole = torch.cat([scaled, torch.ones_like(scaled[:, :1])], dim=1)
+    padded = functional.pad(whole, (0, columns * size - width, 0, rows * size - height))
+    covered = functional.avg_pool2d(padded, size)[0]
+    return covered[:-1] / covered[-1]
 
 
 def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from persam_vos.errors import SettingsError
 
-# What a preset sets; a file and flags win over it.
-PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {}, "best": {"passes": 4}}
+# What a preset sets, unless it is set beside it.
+PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {"passes": 1}, "best": {"passes": 4}}
 
 # Flags that only some methods hear.
 _FLAGS_OF_MEMORY = ("preset",)
@@ -24,10 +24,12 @@ class TrackerSettings(BaseModel):
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
-        passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes.
+        passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
+            null leaves it to the preset.
         mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
-        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8.
+        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both
+            together stay under 0.9.
         quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
             agreement with the prior.
         choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
@@ -36,8 +38,9 @@ class TrackerSettings(BaseModel):
         regularisation: Of the ridge regression.
         memory_rate: Share of each frame in the running part of the memory; 0 is off.
         first_share: Share of the annotated frame in the ridge regression.
-        gate: How far, in square roots of its area, an object may move in a frame before what is found there counts as
-            something else, as long as enough of it is found where it was; 0 is off.
+        gate: How far, in square roots of its area but at least 2 cells (32 pixels of the network's input), an object
+            may move in a frame before what is found there counts as something else, as long as enough of it is found
+            where it was; 0 is off.
         memory_presence: An object counts as gone where its mask is less than this share as like its memory as it
             usually is; 0 is off.
         target: Pooling of the target feature: ``mean``, or ``max_mean`` for (max + mean) / 2.
@@ -63,7 +66,7 @@ class TrackerSettings(BaseModel):
     method: Literal["memory", "persam", "persam-f"] = "memory"
     passes: Annotated[int, Field(ge=1, le=4)] = 1
     mask_prompt: Annotated[float, Field(ge=0, le=100)] = 2.0
-    prior_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8
     choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
@@ -115,8 +118,10 @@ class Settings(TrackerSettings):
     @model_validator(mode="before")
     @classmethod
     def _expand_preset(cls, values: Any) -> Any:
-        preset = values.get("preset", "fast") if isinstance(values, dict) else None
-        return {**PRESETS.get(preset, {}), **values} if isinstance(preset, str) else values
+        if not isinstance(values, dict) or not isinstance(preset := values.get("preset", "fast"), str):
+            return values
+        expanded = PRESETS.get(preset, {})
+        return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
 
     @field_validator("export", mode="before")
     @classmethod
@@ -144,6 +149,7 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
         SettingsError: If the file cannot be read, or a key or value is not allowed.
     """
     values = dict(_read_yaml(config)) if config else {}
+    values |= PRESETS.get(flags.get("preset") or "", {})
     values |= {key: value for key, value in flags.items() if value is not None}
     try:
         settings = Settings(**values)

@@ -1,4 +1,4 @@
-"""Prompts and an embedding become mask candidates: SAM's prompt encoder and mask decoder, batched over objects."""
+"""Prompts and an embedding become mask candidates: SAM's prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Candidates:
 
 
 class Decoder:
-    """SAM's prompt encoder and mask decoder, run once for all objects of a frame."""
+    """SAM's prompt encoder and mask decoder."""
 
     def __init__(self, sam: Sam) -> None:
         self._prompt_encoder = sam.prompt_encoder
@@ -104,7 +104,7 @@ class Decoder:
 
         Args:
             embedding: Of the frame.
-            prompts: Of N objects; N may be any number.
+            prompts: Of N objects, at least 1.
             guidance: Of the same N objects, or None.
             picture_only: Leave out the cells that hold no picture, which is nearly half of the work for a frame of
                 16:9. SAM was trained with them; leaving them out moved J&F by less than 0.1.

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from persam_vos.cells import cell_features, coverage, onto_square
 from persam_vos.config import TrackerSettings
@@ -27,7 +28,7 @@ _STRONGEST = 10.0
 _PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
 # A mask that agrees with the prior less than this is doubted.
 _AGREED = 0.8
-# However much it is doubted, this much of the mask is the decoder's.
+# However much the mask is doubted, the share of the prior stays under this.
 _MOST_OF_PRIOR = 0.9
 # Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
 _ENOUGH = 0.6
@@ -72,11 +73,12 @@ class MemoryMethod:
         if settings.gate:
             prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
         odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
-        logits, predicted_iou = self._ask(embedding, odds)
+        points, boxes, known = _located(odds, geometry)
+        logits, predicted_iou = self._ask(embedding, odds, points, boxes, known)
         probability = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
         # Where nothing is likely, the decoder was not told anything, and its answer is void.
-        probability[~_any_likely(odds)] = 0
-        probability = geometry.to_frame(probability.logit(eps=_SHARPEST)).sigmoid()
+        probability[~known] = 0
+        probability = _picture_to_frame(probability.logit(eps=_SHARPEST), geometry).sigmoid()
         label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
         seen = ~likeness.isnan()
         memory = state.memory.update(
@@ -91,11 +93,11 @@ class MemoryMethod:
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map, predicted_iou, likeness)
 
-    def _ask(self, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
+    def _ask(
+        self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, known: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
         settings, geometry = self._settings, embedding.geometry
-        points, boxes = _located(odds, geometry)
-        known = _any_likely(odds)
         bare = Prompts(points[:, None], torch.where(known, 1, -1)[:, None])
         told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
         answers = []
@@ -136,7 +138,7 @@ class MemoryMethod:
             ``nearest`` under each mask, NaN where there is none.
         """
         assert self._state is not None
-        needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(-1.0)
+        needed = self._settings.memory_presence * self._state.memory.likeness
         while True:
             label_map = soft_aggregation(probability, self._object_ids)
             masks = _masks(label_map, self._object_ids, embedding)
@@ -163,12 +165,14 @@ def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
     return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
 
 
-def _any_likely(logits: Tensor) -> Tensor:
-    """Return bool, N: whether any pixel is more likely than not."""
-    return logits.flatten(1).amax(dim=1) > 0
+def _picture_to_frame(logits: Tensor, geometry: Geometry) -> Tensor:
+    """Resample logits, N x 256 x 256 over the padded square, to the frame, whose border the padding must not blur."""
+    rows, columns = geometry.valid(_FINE)
+    around = (0, _FINE - columns, 0, _FINE - rows)
+    return geometry.to_frame(functional.pad(logits[None, :, :rows, :columns], around, mode="replicate")[0])
 
 
-def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
     """Find the point deepest inside each likely region, weighed by how likely, and its tight box.
 
     Args:
@@ -176,7 +180,8 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
         geometry: Of the frame.
 
     Returns:
-        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; 0 where nothing is likely.
+        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; bool, N: whether there are any,
+        which are 0 where nothing is likely.
     """
     rows, columns = geometry.valid(_FINE)
     located = np.zeros((len(logits), 6), np.float32)
@@ -190,4 +195,5 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     (height, width), pixel = geometry.resized, geometry.input_size / _FINE
     scale = np.tile([pixel * geometry.width / width, pixel * geometry.height / height], 3)
     placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
-    return placed[:, :2], placed[:, 2:]
+    # A box has room for a sample at least.
+    return placed[:, :2], placed[:, 2:], placed[:, 4] > placed[:, 2]

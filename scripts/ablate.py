@@ -7,7 +7,7 @@ Embeddings are kept as float16 in a cache folder, results beside them, so that a
 was, and a change of a setting costs no encoding:
 
     python scripts/ablate.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate
-    python scripts/ablate.py DAVIS --year 2016 --cache CACHE --rows memory,persam --variants plain
+    python scripts/ablate.py DAVIS --year 2016 --cache CACHE --rows "memory;persam" --variants plain
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from embeddings import CachedEncoder
 from PIL import Image
 from tqdm import tqdm
 from variants import VARIANTS, Clip
@@ -38,8 +39,8 @@ import persam_vos
 from persam_vos.config import PRESETS, Settings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder
-from persam_vos.encoder import ImageEmbedding, TorchEncoder
-from persam_vos.frame import Frame, Geometry, Rgb
+from persam_vos.encoder import TorchEncoder
+from persam_vos.frame import Frame, Rgb
 from persam_vos.metrics import score_label_maps
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
@@ -99,50 +100,10 @@ class Job:
 
 @functools.cache
 def code() -> str:
-    """Fingerprint of the package's source."""
-    folder = Path(persam_vos.__file__).parent
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))).hexdigest()
-
-
-class CachedEncoder:
-    """An encoder that keeps what ``fill`` gave it as float16, a file per frame; the stages without their padding."""
-
-    def __init__(self, encoder: TorchEncoder, folder: Path) -> None:
-        self._encoder = encoder
-        self._folder = folder
-
-    def path(self, frame: Frame) -> Path:
-        """Return where the embedding of a frame is kept."""
-        content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
-        return self._folder / f"{hashlib.sha1(content).hexdigest()}.npz"
-
-    def fill(self, frame: Frame) -> None:
-        """Encode a frame if it is not there yet."""
-        path = self.path(frame)
-        if path.exists():
-            return
-        embedding = self._encoder.encode([frame])[0]
-        rows, columns = embedding.geometry.valid(embedding.cells)
-        arrays = {"f": embedding.features}
-        for i, stage in enumerate(embedding.stages):
-            fine = stage.shape[-1] // embedding.cells
-            arrays[f"s{i}"] = stage[:, : rows * fine, : columns * fine]
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, **{name: array.half().numpy() for name, array in arrays.items()})
-        part.replace(path)
-
-    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Read the embeddings of frames that were kept, make those of others, such as crops."""
-        embeddings = []
-        for frame in frames:
-            if not self.path(frame).exists():
-                embeddings += self._encoder.encode([frame])
-                continue
-            with np.load(self.path(frame)) as kept:
-                features, *stages = (torch.from_numpy(kept[name]).float() for name in sorted(kept.files))
-            embeddings.append(ImageEmbedding(features, Geometry(frame.height, frame.width), tuple(stages)))
-        return embeddings
+    """Fingerprint of all source that a result depends on."""
+    sources = sorted(Path(persam_vos.__file__).parent.rglob("*.py"))
+    mine = [Path(__file__), *(Path(__file__).with_name(f"{name}.py") for name in ("embeddings", "variants"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources + mine)).hexdigest()
 
 
 class CountingDecoder(Decoder):

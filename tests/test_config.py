@@ -35,6 +35,22 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> N
     assert (settings.method, settings.box_margin, settings.model) == ("persam", 3, "mobile_sam")
 
 
+def test_a_preset_by_flag_wins_over_the_file(tmp_path: Path) -> None:
+    config = write(tmp_path / "c.yaml", "passes: 3\n")
+
+    assert load_settings(config, {}).passes == 3
+    assert load_settings(config, {"preset": "best"}).passes == 4
+    assert load_settings(config, {"preset": "fast"}).passes == 1
+
+
+def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path) -> None:
+    example = next(path for path in CONFIGS if path.stem == "memory").read_text()
+    best = example.replace("preset: fast", "preset: best")
+
+    assert load_settings(write(tmp_path / "a.yaml", best), {}).passes == 4
+    assert load_settings(write(tmp_path / "b.yaml", "preset: best\npasses: 2\n"), {}).passes == 2
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path / "c.yaml", "# nothing\n"), {}) == Settings()
 

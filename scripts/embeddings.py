@@ -1,0 +1,76 @@
+"""Embeddings of frames, kept on disk as float16, for scripts/ablate.py and scripts/drift.py."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+import persam_vos
+from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.frame import Frame, Geometry
+from persam_vos.models.checkpoints import resolve_checkpoint
+
+
+@functools.cache
+def embedder() -> str:
+    """Fingerprint of what embeddings depend on: the weights, and the source of the encoder."""
+    package = Path(persam_vos.__file__).parent
+    sources = [package / name for name in ("encoder.py", "frame.py", "models/tiny_vit.py", "models/loading.py")]
+    content = [resolve_checkpoint("mobile_sam", None).read_bytes(), *(path.read_bytes() for path in sources)]
+    return hashlib.sha256(b"".join(content)).hexdigest()[:16]
+
+
+class CachedEncoder:
+    """An encoder that keeps what ``fill`` gave it as float16, a file per frame; the stages without their padding."""
+
+    def __init__(self, encoder: TorchEncoder, folder: Path) -> None:
+        self._encoder = encoder
+        self._folder = folder
+
+    def path(self, frame: Frame) -> Path:
+        """Return where the embedding of a frame is kept."""
+        content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
+        return self._folder / embedder() / f"{hashlib.sha1(content).hexdigest()}.npz"
+
+    def fill(self, frame: Frame) -> None:
+        """Encode a frame if it is not there yet."""
+        path = self.path(frame)
+        if path.exists():
+            return
+        embedding = self._encoder.encode([frame])[0]
+        rows, columns = embedding.geometry.valid(embedding.cells)
+        arrays = {"f": embedding.features}
+        for i, stage in enumerate(embedding.stages):
+            fine = stage.shape[-1] // embedding.cells
+            arrays[f"s{i}"] = stage[:, : rows * fine, : columns * fine]
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, **{name: array.half().numpy() for name, array in arrays.items()})
+        part.replace(path)
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        """Read the embeddings of frames that were kept, make those of others, such as crops."""
+        embeddings = []
+        for frame in frames:
+            if not self.path(frame).exists():
+                embeddings += self._encoder.encode([frame])
+                continue
+            with np.load(self.path(frame)) as kept:
+                features, *stages = (torch.from_numpy(kept[name]).float() for name in sorted(kept.files))
+            geometry, cells = Geometry(frame.height, frame.width), features.shape[-1]
+            rows, columns = geometry.valid(cells)
+            padded = []
+            for stage in stages:
+                fine = stage.shape[1] // rows
+                around = (0, fine * (cells - columns), 0, fine * (cells - rows))
+                padded.append(functional.pad(stage, around))
+            embeddings.append(ImageEmbedding(features, geometry, tuple(padded)))
+        return embeddings
