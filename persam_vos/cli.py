@@ -282,11 +282,11 @@ def _track_video(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    from persam_vos.config import load_settings
-    from persam_vos.jobs import AnnotationFile, run_video
-
-    settings = load_settings(config, flags)
     with _own_interrupt():
+        from persam_vos.config import load_settings
+        from persam_vos.jobs import AnnotationFile, run_video
+
+        settings = load_settings(config, flags)
         outcome = run_video(video, AnnotationFile(*mask), output, settings, ProgressBar(quiet), overwrite=overwrite)
     for warning in outcome.warnings:
         print(f"persam-vos: warning: {warning}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from persam_vos.errors import SettingsError
 
@@ -61,7 +62,7 @@ class TrackerSettings(BaseModel):
         finetune_learning_rate: Of PerSAM-F, at its first step.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
     passes: Annotated[int, Field(ge=1, le=4)] = 1
@@ -123,6 +124,14 @@ class Settings(TrackerSettings):
         expanded = PRESETS.get(preset, {})
         return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans(cls, value: Any) -> Any:
+        # No setting is one, and Pydantic would take true for the number 1.
+        if isinstance(value, bool):
+            raise PydanticCustomError("boolean", "Input should not be true or false")
+        return value
+
     @field_validator("export", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -154,7 +163,7 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_first_fault(error, config)) from error
+        raise SettingsError(_first_fault(error, config, flags)) from error
     of_others = _FLAGS_OF_PERSAM if settings.method == "memory" else _FLAGS_OF_MEMORY
     for key in of_others:
         if flags.get(key) is not None:
@@ -178,13 +187,14 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     return values
 
 
-def _first_fault(error: ValidationError, config: Path | None) -> str:
+def _first_fault(error: ValidationError, config: Path | None, flags: Mapping[str, Any]) -> str:
     fault = error.errors()[0]
     name = str(fault["loc"][0])
+    by_flag = config is None or flags.get(name) is not None
     if fault["type"] == "extra_forbidden":
         where = f"{config}: " if config else ""
         return f"{where}unknown setting '{name}'; allowed are {', '.join(sorted(Settings.model_fields))}"
-    flag = "--" + name.replace("_", "-")
+    where = "--" + name.replace("_", "-") if by_flag else f"{config}: {name}"
     if fault["type"] == "string_pattern_mismatch":
-        return f"{flag} is {fault['input']!r}: must be a colour such as '#00ff00'"
-    return f"{flag} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        return f"{where} is {fault['input']!r}: must be a colour such as '#00ff00'"
+    return f"{where} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

@@ -234,6 +234,20 @@ def test_help_and_version() -> None:
     assert persam_vos("--version").stdout.strip() == f"persam-vos {cli.__version__}"
 
 
+def test_an_interrupt_before_anything_was_done_is_said(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("persam_vos.config.load_settings", interrupted)
+    monkeypatch.setattr(sys, "argv", ["persam-vos", "run", "clip.mp4", "--first-mask", "mask.png"])
+
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "persam-vos: interrupted; what was not complete is not kept\n"
+
+
 def test_an_interrupt_leaves_a_playable_overlay_of_the_frames_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "persam_vos", "demo", "-o", str(tmp_path / "o")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

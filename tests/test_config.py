@@ -51,6 +51,24 @@ def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path)
     assert load_settings(write(tmp_path / "b.yaml", "preset: best\npasses: 2\n"), {}).passes == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prior_share: 1.5", "prior_share is 1.5: input should be less than or equal to 0.9"),
+        ("doubt: lots", "doubt is 'lots': input should be a valid number"),
+        ("doubt: .nan", "doubt is nan: input should be a finite number"),
+        ("passes: true", "passes is True: input should not be true or false"),
+    ],
+)
+def test_a_wrong_value_in_a_file_names_the_file(text: str, message: str, tmp_path: Path) -> None:
+    config = write(tmp_path / "c.yaml", text)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config, {"method": "memory", "preset": None})
+
+    assert str(caught.value).startswith(f"{config}: {message}")
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path / "c.yaml", "# nothing\n"), {}) == Settings()
 
@@ -94,9 +112,9 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),
         ("background: 2024-13-45\n", "c.yaml: not YAML"),
-        ("export: 5\n", "--export is 5"),
-        ("export: null\n", "--export is None"),
-        ("export: [[a]]\n", "--export is"),
+        ("export: 5\n", "c.yaml: export is 5"),
+        ("export: null\n", "c.yaml: export is None"),
+        ("export: [[a]]\n", "c.yaml: export is"),
         ("1: 2\n", "a mapping of settings"),
         ("!!python/object/apply:os.system ['true']\n", "c.yaml: not YAML"),
     ],
