@@ -16,9 +16,9 @@ _KEY_DIMENSIONS = 64
 # Cells with at least this share of the object are taken for the object.
 _MAJORITY = 0.5
 
-# How like its memory an object is taken to be before it was seen again: low enough for nearly any object. Then, the
+# How like its memory an object is taken to be until it is seen again: low enough for nearly any object. After that, the
 # weight of a frame in the running mean.
-_LIKENESS_BEFORE = 0.85
+LIKENESS_BEFORE = 0.85
 _LIKENESS_RATE = 0.1
 
 
@@ -120,7 +120,7 @@ class Memory:
         first: View and shares (N x cells) of the annotated frame.
         last: View and shares of the last frame in which any object was seen.
         own_keys: Of each object, the keys of its cells in the annotated frame, and in the last one where it was seen.
-        likeness: float, N: running mean of how like its memory each object is while seen, -1..1.
+        likeness: float, N: running mean of how like its memory each object is while seen, -1..1; NaN before the first.
     """
 
     basis: Basis
@@ -152,7 +152,7 @@ class Memory:
             first=(view, shares),
             last=(view, shares),
             own_keys=tuple((view.keys[own], view.keys[own]) for own in map(_own_cells, shares)),
-            likeness=torch.full((len(shares),), _LIKENESS_BEFORE, device=features.device),
+            likeness=torch.full((len(shares),), torch.nan, device=features.device),
         )
 
     def score(self, view: View) -> Tensor:
@@ -197,7 +197,7 @@ class Memory:
         if rate:
             recent = self.recent.lerp(Moments.of(view.inputs, shares), rate * seen.float())
             weights = recent.lerp(self.annotated, first_share).solve(ridge)
-        usual = torch.lerp(self.likeness, likeness, _LIKENESS_RATE)
+        usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
         return Memory(
             basis=self.basis,
             annotated=self.annotated,

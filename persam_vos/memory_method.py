@@ -16,7 +16,7 @@ from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
-from persam_vos.memory import Memory
+from persam_vos.memory import LIKENESS_BEFORE, Memory
 from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
 from persam_vos.prior import foreground_prior, keep_near
 
@@ -32,6 +32,8 @@ _AGREED = 0.8
 _MOST_OF_PRIOR = 0.9
 # Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
 _ENOUGH = 0.6
+# What is smaller than this share of the object as last seen is nothing.
+_SPECK = 0.01
 # A probability is kept off 0 and 1 by this, for its log-odds to be finite.
 _SHARPEST = 1e-4
 
@@ -138,7 +140,7 @@ class MemoryMethod:
             ``nearest`` under each mask, NaN where there is none.
         """
         assert self._state is not None
-        needed = self._settings.memory_presence * self._state.memory.likeness
+        needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
         while True:
             label_map = soft_aggregation(probability, self._object_ids)
             masks = _masks(label_map, self._object_ids, embedding)
@@ -146,6 +148,9 @@ class MemoryMethod:
             likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
             likeness[~masks.flatten(1).any(dim=1)] = torch.nan
             surplus = (likeness - needed).nan_to_num(0.0)
+            # A speck where a moment ago was an object is left over from the competition, not seen.
+            speck = shares.sum(dim=(1, 2)) < _SPECK * self._state.last.sum(dim=(1, 2))
+            surplus[speck & ~likeness.isnan()] = -1
             worst = int(surplus.argmin())
             if not self._settings.memory_presence or float(surplus[worst]) >= 0:
                 return label_map, shares, likeness
