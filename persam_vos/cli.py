@@ -158,16 +158,16 @@ def davis(
     quiet: Quiet = False,
 ) -> None:
     """Track every sequence of a DAVIS split, then score it."""
-    from persam_vos.config import load_settings
-    from persam_vos.jobs import run_davis
-
     flags = _flags(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
         guidance=guidance, first_pass=first_pass, update_target=update_target,
     )  # fmt: skip
-    settings = load_settings(config, flags)
     chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
     with _own_interrupt():
+        from persam_vos.config import load_settings
+        from persam_vos.jobs import run_davis
+
+        settings = load_settings(config, flags)
         scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
     print(scores.table())
 

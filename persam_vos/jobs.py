@@ -103,7 +103,7 @@ def run_video(
         finally:
             progress.stop()
     seconds = time.perf_counter() - started
-    record = _common(engine, seconds) | {
+    given = {
         "source": str(source),
         "first_mask": str(annotation.path),
         "resize_mask": annotation.resize,
@@ -111,14 +111,19 @@ def run_video(
         "frame_size": [info.height, info.width],
         "frame_rate": info.frame_rate,
         "objects": [int(i) for i in np.unique(label_map) if i],
+    }
+    path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
+    return replace(outcome, written=(*outcome.written, path))
+
+
+def _outcome_record(outcome: TrackOutcome, seconds: float) -> dict[str, Any]:
+    return {
         "frames": outcome.frames,
         "complete": not outcome.interrupted,
         "frames_per_second": round(outcome.frames / seconds, 3),
         "seconds_per_stage": outcome.timings.rounded(),
         "warnings": outcome.warnings,
     }
-    path = write_run_json(output, record)
-    return replace(outcome, written=(*outcome.written, path))
 
 
 def run_davis(

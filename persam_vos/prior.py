@@ -21,6 +21,9 @@ _TEMPERATURE = 0.05
 _RADIUS = 8
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
+# Cells that any object may move in a frame, and the share of a cell from which the object was there.
+_LEAST_REACH = 2
+_WAS_THERE = 0.3
 # Probability of what lies elsewhere while the object is found where it was.
 _ELSEWHERE = 1e-3
 
@@ -106,9 +109,9 @@ def keep_near(prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enoug
     for i in seen.nonzero()[:, 0].tolist():
         where, was = prior[i].cpu().numpy(), last[i].cpu().numpy()
         area = float(was.sum())
-        reach = max(2, round(margin * math.sqrt(max(area, 1.0))))
+        reach = max(_LEAST_REACH, round(margin * math.sqrt(max(area, 1.0))))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        near = cv2.dilate(was, disc) > 0.3
+        near = cv2.dilate(was, disc) > _WAS_THERE
         if where[near & (where > 0.5)].sum() >= enough * area:
             allowed = torch.from_numpy(near | _parts_mostly_in(near, where > 0.5)).to(prior.device)
             kept[i] = torch.where(allowed, prior[i], prior[i].clamp(max=_ELSEWHERE))
