@@ -197,7 +197,7 @@ def _sliced(guidance: Guidance | None, part: slice, rows: int, columns: int) -> 
         return None
     attention, target = guidance.attention, guidance.target
     return Guidance(
-        None if attention is None else attention[part, :rows, :columns].flatten(1)[:, None, None],
+        None if attention is None else attention[part, :rows, :columns].flatten(1)[:, None],
         None if target is None else target[part, None],
     )
 
@@ -223,38 +223,51 @@ def _two_way(
         attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, attention)
         queries = layer.norm2(queries + attended)
         queries = layer.norm3(queries + layer.mlp(queries))
-        attended = _attend_back(layer.cross_attn_image_to_token, located, queries + tokens, queries)
-        keys = layer.norm4(keys + attended)
+        keys = layer.norm4(_attend_back(layer.cross_attn_image_to_token, keys, located, queries + tokens, queries))
     q = queries + tokens if target is None else queries + tokens + target
-    attended = transformer.final_attn_token_to_image(q=q, k=keys + position, v=keys)
+    attended = _attend(transformer.final_attn_token_to_image, q, keys + position, keys, None)
     return transformer.norm_final_attn(queries + attended), keys
 
 
 def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """Attention of the tokens to the picture; with ``bias``, PerSAM's: softmax(softmax(A) + bias)."""
-    if bias is None:
-        plain: Tensor = attention(q=q, k=k, v=v)
-        return plain
-    q, k, v = _by_head(attention, q, k, v)
-    weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
-    weights = (weights + bias).softmax(dim=-1)
-    attended: Tensor = attention.out_proj((weights @ v).transpose(1, 2).flatten(2))
+    """Attention of few tokens to many cells; with ``bias``, PerSAM's: softmax(softmax(A) + bias).
+
+    The cells are never projected: q (W k) is (q W) k, and a mean of W v is W times the mean of v, for half the work and
+    without a copy by heads. The bias of the projection of k adds the same to all that a softmax compares: nothing.
+    """
+    queries = _by_head(attention, attention.q_proj(q)) / _head_width(attention) ** 0.5
+    asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    weights = (asked @ k.transpose(1, 2)).softmax(dim=-1)
+    if bias is not None:
+        weights = (weights + bias).softmax(dim=-1)
+    means = (weights @ v).unflatten(1, (attention.num_heads, -1))
+    heads = means @ attention.v_proj.weight.unflatten(0, (attention.num_heads, -1)).transpose(1, 2)
+    attended: Tensor = attention.out_proj(heads.transpose(1, 2).flatten(2) + attention.v_proj.bias)
     return attended
 
 
-def _attend_back(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of the picture to the tokens; the few tokens are kept off the last dimension, where softmax is slow."""
-    q, k, v = _by_head(attention, q, k, v)
-    weights = (k @ q.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-2)
-    attended: Tensor = attention.out_proj((weights.transpose(-1, -2) @ v).transpose(1, 2).flatten(2))
-    return attended
+def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Add to ``cells``, in place, their attention to the few tokens; like in ``_attend`` no cell is projected.
+
+    The tokens are kept off the last dimension, where softmax over a few numbers is slow.
+    """
+    keys = _by_head(attention, attention.k_proj(k)) / _head_width(attention) ** 0.5
+    asked = (keys @ attention.q_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    offset = (keys @ attention.q_proj.bias.unflatten(0, (attention.num_heads, -1, 1))).flatten(1, 2)
+    scores = torch.baddbmm(offset, asked, q.transpose(1, 2))
+    weights = scores.unflatten(1, (attention.num_heads, -1)).softmax(dim=2).flatten(1, 2)
+    values = _by_head(attention, attention.v_proj(v))
+    projection = attention.out_proj.weight.unflatten(1, (attention.num_heads, -1)).permute(1, 2, 0)
+    # The weights of a head add up to 1, so that every answer may carry its part of the bias.
+    answers = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
+    return cells.baddbmm_(weights.transpose(1, 2), answers)
 
 
-def _by_head(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Project and split: N x heads x T x C / heads each."""
+def _by_head(attention: Any, projected: Tensor) -> Tensor:
+    """Split N x T x C into N x heads x T x C / heads."""
+    heads: Tensor = projected.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+    return heads
 
-    def split(project: Any, x: Tensor) -> Tensor:
-        projected: Tensor = project(x).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
-        return projected
 
-    return split(attention.q_proj, q), split(attention.k_proj, k), split(attention.v_proj, v)
+def _head_width(attention: Any) -> int:
+    return int(attention.internal_dim // attention.num_heads)

@@ -8,6 +8,9 @@ was, and a change of a setting costs no encoding:
 
     python scripts/ablate.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate
     python scripts/ablate.py DAVIS --year 2016 --cache CACHE --rows "memory;persam" --variants plain
+
+With ``--write docs/accuracy.md:NAME`` the tables replace what stands in that file between ``<!-- NAME -->`` and
+``<!-- end of NAME -->``.
 """
 
 from __future__ import annotations
@@ -209,8 +212,27 @@ def per_sequence(jobs: dict[str, list[Job]], done: dict[str, dict[str, Any]]) ->
             yield f"| {job.sequence} {k + 1} | " + " | ".join(f"{each:.1f}" for each in scores) + " |"
 
 
+def around(place: str) -> tuple[Path, str, str]:
+    """Return the file of ``FILE:NAME`` and what it holds before and after the lines between the two marks."""
+    file, _, name = place.rpartition(":")
+    path, begin, end = Path(file), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if text.count(begin) != 1 or text.partition(begin)[2].count(end) != 1:
+        raise SystemExit(f"--write {place}: FILE must hold {begin.strip()} and after it {end}, once each")
+    head, _, rest = text.partition(begin)
+    return path, head + begin, end + rest.partition(end)[2]
+
+
+def write_between(place: str, lines: Sequence[str]) -> None:
+    """Put lines between the two marks of ``FILE:NAME``; the file is replaced as a whole, or not at all."""
+    path, head, tail = around(place)
+    part = path.with_suffix(".part")
+    part.write_text(head + "".join(f"{line}\n" for line in lines) + tail, encoding="utf-8")
+    part.replace(path)
+
+
 def main() -> None:
-    """Read the command line, run, and print the tables."""
+    """Read the command line, run, print the tables, and write them where they belong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a DAVIS folder")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
@@ -221,8 +243,11 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one more row with this setting"
     )
     parser.add_argument("--sequences", help="only these, with commas")
+    parser.add_argument("--write", metavar="FILE:NAME", help="put the tables between the marks NAME of a file, too")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
+    if arguments.write:
+        around(arguments.write)  # a wrong name is told before the hours of work
     rows = {name: ROWS[name] for name in (arguments.rows.split(";") if arguments.rows else ROWS)}
     for text in arguments.set:
         rows[text] = {key: json.loads(value) for key, _, value in (each.partition("=") for each in text.split(","))}
@@ -240,9 +265,12 @@ def main() -> None:
         for name, row in rows.items()
     }
     done = run([job for row in jobs.values() for job in row], arguments.workers)
-    print("\n".join(table(jobs, done, variants)))
+    lines = list(table(jobs, done, variants))
     if "plain" in variants:
-        print("\n".join(["", *per_sequence(jobs, done)]))
+        lines += ["", *per_sequence(jobs, done)]
+    print("\n".join(lines))
+    if arguments.write:
+        write_between(arguments.write, lines)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,31 @@ def test_a_second_run_uses_the_first(root: Path, monkeypatch, capsys) -> None:  
     assert f"| memory | {100 * j:.1f} |" in table
 
 
+def test_tables_are_written_between_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- nine -->\nold\n<!-- end of nine -->\nafter\n")
+
+    ablate.write_between(f"{page}:nine", ["| new |"])
+
+    assert page.read_text() == "before\n<!-- nine -->\n| new |\n<!-- end of nine -->\nafter\n"
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize("place", ["page.md:ten", "page.md", "none.md:nine", "page.md:twice", "page.md:reversed"])
+def test_a_place_without_marks_is_refused(tmp_path: Path, monkeypatch, place: str) -> None:  # type: ignore[no-untyped-def]
+    """Before anything is encoded: the dataset of this command line does not even exist."""
+    page = tmp_path / "page.md"
+    marks = "<!-- {0} -->\n<!-- end of {0} -->\n"
+    text = marks.format("nine") + 2 * marks.format("twice") + "<!-- end of reversed -->\n<!-- reversed -->\n"
+    page.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["ablate", "none", "--cache", "none", "--write", str(tmp_path / place)])
+
+    with pytest.raises(SystemExit, match="FILE must hold"):
+        ablate.main()
+
+    assert page.read_text() == text
+
+
 def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     command = f"drift {root} --cache {root / 'cache'} --length 3 --frames 11 --workers 1"
     monkeypatch.setattr(sys, "argv", command.split())

@@ -66,6 +66,13 @@ LABELS = torch.tensor([[1, 1], [1, 0], [0, 1]])
 BOXES = torch.tensor([[10.0, 20.0, 300.0, 400.0], [0.0, 0.0, 854.0, 480.0], [500.0, 100.0, 510.0, 130.0]])
 
 
+@pytest.fixture(params=[1, 16])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object after the other as on a CPU, and in batches as on a GPU."""
+    monkeypatch.setattr("persam_vos.decoder._AT_ONCE", {"cpu": request.param})
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("boxed", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_batched_decoder_equals_segment_anything_one_by_one(
@@ -94,6 +101,7 @@ def test_batched_decoder_equals_segment_anything_one_by_one(
         torch.testing.assert_close(found.predicted_iou[i], iou[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_objects_do_not_see_each_other_and_any_number_fits(decoder: Decoder, embedding: ImageEmbedding) -> None:
     many = 19  # more than one batch of the decoder
     together = decoder.decode(embedding, Prompts(POINTS[:1].expand(many, -1, -1), LABELS[:1].expand(many, -1)))
@@ -120,7 +128,7 @@ def test_guided_attention_is_softmax_of_softmax_plus_bias(sam: Sam) -> None:
     layer = sam.mask_decoder.transformer.layers[0].cross_attn_token_to_image
     generator = torch.Generator().manual_seed(1)
     q, k = (torch.randn(1, n, 256, generator=generator) for n in (3, 20))
-    bias = torch.rand(1, 1, 1, 20, generator=generator)
+    bias = torch.rand(1, 1, 20, generator=generator)
     with torch.inference_mode():
         found = _attend(layer, q, k, k, bias)
         projected_q, projected_k, projected_v = layer.q_proj(q)[0], layer.k_proj(k)[0], layer.v_proj(k)[0]
@@ -128,18 +136,22 @@ def test_guided_attention_is_softmax_of_softmax_plus_bias(sam: Sam) -> None:
         for h in range(layer.num_heads):
             part = slice(16 * h, 16 * h + 16)
             weights = (projected_q[:, part] @ projected_k[:, part].T / 4).softmax(-1)
-            heads.append((weights + bias[0, 0]).softmax(-1) @ projected_v[:, part])
+            heads.append((weights + bias[0]).softmax(-1) @ projected_v[:, part])
         expected = layer.out_proj(torch.cat(heads, dim=-1))
 
     torch.testing.assert_close(found[0], expected)
 
 
-def test_guidance_changes_only_the_guided_object(decoder: Decoder, embedding: ImageEmbedding) -> None:
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("way", ["attention", "target"])
+def test_guidance_changes_only_the_guided_object(decoder: Decoder, embedding: ImageEmbedding, way: str) -> None:
     prompts = Prompts(POINTS, LABELS)
-    target = torch.zeros(3, 256)
+    target, attention = torch.zeros(3, 256), torch.full((3, 64, 64), 0.5)
     target[0] = 0.5
-    plain = decoder.decode(embedding, prompts).logits
-    guided = decoder.decode(embedding, prompts, Guidance(target=target)).logits
+    attention[0, :, :32] = 1.0
+    plain = decoder.decode(embedding, prompts, Guidance(attention=torch.full((3, 64, 64), 0.5))).logits
+    guidance = {"target": Guidance(torch.full((3, 64, 64), 0.5), target), "attention": Guidance(attention)}[way]
+    guided = decoder.decode(embedding, prompts, guidance).logits
 
     torch.testing.assert_close(guided[1:], plain[1:])
     assert not torch.allclose(guided[0], plain[0], atol=0.1)
