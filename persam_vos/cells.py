@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.encoder import ImageEmbedding
-from persam_vos.frame import Geometry
 
 
 def cell_features(embedding: ImageEmbedding) -> Tensor:
@@ -28,27 +27,6 @@ def cell_features(embedding: ImageEmbedding) -> Tensor:
         pooled = functional.avg_pool2d(picture, fine) if fine > 1 else picture
         blocks.append(functional.normalize(pooled.flatten(1).T.contiguous(), dim=1))
     return torch.cat(blocks, dim=1)
-
-
-def coverage(masks: Tensor, geometry: Geometry, cells: int) -> Tensor:
-    """Say which share of the picture in each cell masks cover.
-
-    Args:
-        masks: bool, N x H x W in pixels of the frame.
-        geometry: Of the frame.
-        cells: Side of the grid over the padded square.
-
-    Returns:
-        float, N x rows x columns in 0..1, of the cells that hold picture.
-    """
-    (height, width), (rows, columns) = geometry.resized, geometry.valid(cells)
-    size = geometry.input_size // cells
-    scaled = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
-    # The last row and column of cells may hold picture in part only; the rest of them is nobody's.
-    whole = torch.cat([scaled, torch.ones_like(scaled[:, :1])], dim=1)
-    padded = functional.pad(whole, (0, columns * size - width, 0, rows * size - height))
-    covered = functional.avg_pool2d(padded, size)[0]
-    return covered[:-1] / covered[-1]
 
 
 def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:

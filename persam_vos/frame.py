@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -110,19 +111,39 @@ class Geometry:
         """Map boxes, float ... x 4 as XYXY, from pixels of the frame to pixels of the input."""
         return self.points_to_input(boxes.unflatten(-1, (2, 2))).flatten(-2)
 
-    def to_frame(self, grid: Tensor) -> Tensor:
+    def to_frame(self, grid: Tensor, *, picture_only: bool = False) -> Tensor:
         """Resample maps over the padded square (logits, similarities) to the frame, dropping the padding.
 
         Args:
             grid: float, N x h x w over the whole square; any h and w.
+            picture_only: Let what lies in the padding have no part in the last row and column of the frame.
 
         Returns:
             float, N x H x W, bilinear; values between the outermost samples and the border repeat those samples.
         """
-        height, width = self.resized
-        square = functional.interpolate(grid[None], size=(self.input_size,) * 2, mode="bilinear")
-        valid = square[..., :height, :width]
-        return functional.interpolate(valid, size=(self.height, self.width), mode="bilinear")[0]
+        rows, columns = (
+            _samples_to_frame(length, resized, samples, self.input_size, picture_only, grid.device)
+            for length, resized, samples in zip(
+                (self.height, self.width), self.resized, (grid.shape[-2], grid.shape[-1]), strict=True
+            )
+        )
+        return rows @ (grid[..., : rows.shape[1], : columns.shape[1]] @ columns.T)
+
+    def to_cells(self, masks: Tensor, cells: int) -> Tensor:
+        """Say which share of the picture in each cell masks cover.
+
+        Args:
+            masks: float or bool, N x H x W in pixels of the frame.
+            cells: Side of the grid over the padded square.
+
+        Returns:
+            float, N x rows x columns in 0..1, of the cells that hold picture, some of them perhaps only in part.
+        """
+        rows, columns = (
+            _frame_to_cells(length, resized, self.input_size // cells, masks.device)
+            for length, resized in zip((self.height, self.width), self.resized, strict=True)
+        )
+        return (rows @ masks.float()) @ columns.T
 
     def to_grid(self, masks: Tensor, cells: int) -> Tensor:
         """Resample masks of the frame to a grid over the padded square, at the middle of its cells.
@@ -138,3 +159,34 @@ class Geometry:
         resized = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
         padded = functional.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
         return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]
+
+
+# Resampling is linear, and in rows and columns apart: a product with a small matrix, made once, on either side.
+
+
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _samples_to_frame(
+    length: int, resized: int, samples: int, input_size: int, picture_only: bool, device: torch.device
+) -> Tensor:
+    """Float, length x n: from the first n samples over the square to pixels along one side; others have no part."""
+    every = torch.eye(samples, device=device)[None]
+    if picture_only:
+        held = -(-resized * samples // input_size)
+        every[..., held:] = every[..., held - 1 : held]
+    square = functional.interpolate(every, size=input_size, mode="linear")
+    shares = functional.interpolate(square[..., :resized], size=length, mode="linear")[0]
+    return shares[: int(shares.any(dim=1).nonzero().max()) + 1].T.contiguous()
+
+
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _frame_to_cells(length: int, resized: int, size: int, device: torch.device) -> Tensor:
+    """Float, cells x length: from pixels along one side of a frame to the means over cells of so many input pixels."""
+    cells = []
+    # In blocks: of a frame of 16,000 pixels the whole identity would take a gigabyte.
+    for block in torch.arange(length, device=device).split(512):
+        every = functional.one_hot(block, length).float()[None, :, None]
+        scaled = functional.interpolate(every, size=(1, resized), mode="bilinear", antialias=True)[0, :, 0]
+        cells.append(torch.stack([part.mean(dim=1) for part in scaled.split(size, dim=1)]))
+    return torch.cat(cells, dim=1)

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from persam_vos.cells import cell_features, coverage, onto_square
+from persam_vos.cells import cell_features, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import NO_PICTURE, Decoder, Prompts
+from persam_vos.decoder import NO_PICTURE, Decoder, Prompts, windows_around
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
 from persam_vos.memory import LIKENESS_BEFORE, Memory
@@ -59,7 +58,7 @@ class MemoryMethod:
     def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int]) -> Found:
         """Learn the objects of the annotated frame."""
         masks = _masks(label_map, object_ids, embedding)
-        shares = coverage(masks, embedding.geometry, embedding.cells)
+        shares = embedding.geometry.to_cells(masks, embedding.cells)
         memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
         self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
@@ -80,7 +79,7 @@ class MemoryMethod:
         probability = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
         # Where nothing is likely, the decoder was not told anything, and its answer is void.
         probability[~known] = 0
-        probability = _picture_to_frame(probability.logit(eps=_SHARPEST), geometry).sigmoid()
+        probability = geometry.to_frame(probability.logit(eps=_SHARPEST), picture_only=True).sigmoid()
         label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
         seen = ~likeness.isnan()
         memory = state.memory.update(
@@ -102,12 +101,13 @@ class MemoryMethod:
         settings, geometry = self._settings, embedding.geometry
         bare = Prompts(points[:, None], torch.where(known, 1, -1)[:, None])
         told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
+        windows = windows_around(boxes, known, geometry, embedding.cells)
         answers = []
         for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
             prompts = (told if with_mask else bare).with_boxes(grown, known)
-            answers.append(self._decoder.decode(embedding, prompts, picture_only=True))
+            answers.append(self._decoder.decode(embedding, prompts, windows=windows))
         logits = torch.cat([each.logits for each in answers], dim=1)
         return self._choose(logits, torch.cat([each.predicted_iou for each in answers], dim=1), odds, geometry)
 
@@ -144,7 +144,7 @@ class MemoryMethod:
         while True:
             label_map = soft_aggregation(probability, self._object_ids)
             masks = _masks(label_map, self._object_ids, embedding)
-            shares = coverage(masks, embedding.geometry, embedding.cells)
+            shares = embedding.geometry.to_cells(masks, embedding.cells)
             likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
             likeness[~masks.flatten(1).any(dim=1)] = torch.nan
             surplus = (likeness - needed).nan_to_num(0.0)
@@ -168,13 +168,6 @@ def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
     rows, columns = geometry.valid(_FINE)
     a, b = a[..., :rows, :columns], b[..., :rows, :columns]
     return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
-
-
-def _picture_to_frame(logits: Tensor, geometry: Geometry) -> Tensor:
-    """Resample logits, N x 256 x 256 over the padded square, to the frame, whose border the padding must not blur."""
-    rows, columns = geometry.valid(_FINE)
-    around = (0, _FINE - columns, 0, _FINE - rows)
-    return geometry.to_frame(functional.pad(logits[None, :, :rows, :columns], around, mode="replicate")[0])
 
 
 def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch.nn import functional
 
 from persam_vos.frame import Frame, Geometry
 
@@ -70,6 +71,57 @@ def test_a_mask_on_the_grid_keeps_its_share_of_the_picture(height: int, width: i
     assert share == pytest.approx(float(mask.float().mean()), abs=0.03)
     back = geometry.to_frame(grid)[0] > 0.5
     assert float((back ^ mask[0]).float().mean()) < 0.05
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 33), st.integers(1, 33))
+def test_the_share_of_cells_is_the_share_of_the_area(row: int, column: int, height: int, width: int) -> None:
+    mask = torch.zeros(1, 1024, 1024, dtype=torch.bool)
+    mask[0, 16 * row : 16 * (row + height), 16 * column : 16 * (column + width) - 8] = True
+
+    share = Geometry(1024, 1024).to_cells(mask, 64)[0]
+
+    assert share.shape == (64, 64)
+    assert float(share.sum()) * 256 == pytest.approx(float(mask.sum()))
+    assert float(share[row, column + width - 1]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(544, 1280), (1280, 544), (1088, 1920), (1, 5000), (480, 854)])
+def test_cells_that_hold_picture_in_part_are_covered_by_what_they_hold(height: int, width: int) -> None:
+    share = Geometry(height, width).to_cells(torch.ones(1, height, width, dtype=torch.bool), 64)
+
+    torch.testing.assert_close(share, torch.ones(1, *Geometry(height, width).valid(64)))
+
+
+@given(st.integers(2, 1500), st.integers(2, 1500), st.sampled_from([64, 256]), st.integers(0, 100))
+def test_resampling_is_two_bilinear_steps(height: int, width: int, samples: int, seed: int) -> None:
+    """First to the square and then to the frame, as SAM does; and the way back is scaling, then means over cells."""
+    geometry = Geometry(height, width)
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.randn(2, samples, samples, generator=generator)
+    rows, columns = geometry.resized
+    square = functional.interpolate(grid[None], size=(1024, 1024), mode="bilinear")[..., :rows, :columns]
+    expected = functional.interpolate(square, size=(height, width), mode="bilinear")[0]
+
+    torch.testing.assert_close(geometry.to_frame(grid), expected, atol=1e-3, rtol=0)
+
+    mask = torch.rand(1, height, width, generator=generator) > 0.5
+    scaled = functional.interpolate(mask[None].float(), size=(rows, columns), mode="bilinear", antialias=True)[0]
+    shares = geometry.to_cells(mask, 64)[0]
+    for row, column in ((0, 0), (shares.shape[0] - 1, shares.shape[1] - 1)):
+        cell = scaled[0, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+        assert float(shares[row, column]) == pytest.approx(float(cell.mean()), abs=1e-4)
+
+
+@given(st.integers(1, 1500), st.integers(1, 1500))
+def test_the_padding_has_no_part_in_the_picture(height: int, width: int) -> None:
+    geometry = Geometry(height, width)
+    rows, columns = geometry.valid(256)
+    grid = torch.full((1, 256, 256), -50.0)
+    grid[:, :rows, :columns] = 3.0
+
+    found = geometry.to_frame(grid, picture_only=True)
+
+    torch.testing.assert_close(found, torch.full((1, height, width), 3.0))
 
 
 @pytest.mark.parametrize("size", [(480, 854), (1080, 1920), (1200, 640), (37, 51)])

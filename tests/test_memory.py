@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import cut_outs, frame_of, scene
 
-from persam_vos.cells import cell_features, coverage, onto_square
+from persam_vos.cells import cell_features, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, _upscaled_products
+from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, Window, _of_one_size, windows_around
 from persam_vos.encoder import ImageEmbedding, TorchEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.memory import Memory, Moments
+from persam_vos.models.mask_decoder import _upscaled_products
 from persam_vos.objects import FrameResult, LabelMap, soft_aggregation
 from persam_vos.prior import foreground_prior, keep_near
 from persam_vos.tracker import Tracker
@@ -44,25 +45,6 @@ def test_the_real_encoder_hands_out_its_stages(encoder: TorchEncoder) -> None:
 
     assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 128, 128), (160, 64, 64), (320, 64, 64)]
     assert cell_features(embedding).shape == (36 * 64, 864)
-
-
-@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 33), st.integers(1, 33))
-def test_coverage_is_the_share_of_the_area(row: int, column: int, height: int, width: int) -> None:
-    mask = torch.zeros(1, 1024, 1024, dtype=torch.bool)
-    mask[0, 16 * row : 16 * (row + height), 16 * column : 16 * (column + width) - 8] = True
-
-    share = coverage(mask, Geometry(1024, 1024), 64)[0]
-
-    assert share.shape == (64, 64)
-    assert float(share.sum()) * 256 == pytest.approx(float(mask.sum()))
-    assert float(share[row, column + width - 1]) == 0.5
-
-
-@pytest.mark.parametrize(("height", "width"), [(544, 1280), (1280, 544), (1088, 1920), (1, 5000), (480, 854)])
-def test_cells_that_hold_picture_in_part_are_covered_by_what_they_hold(height: int, width: int) -> None:
-    share = coverage(torch.ones(1, height, width, dtype=torch.bool), Geometry(height, width), 64)
-
-    torch.testing.assert_close(share, torch.ones(1, *Geometry(height, width).valid(64)))
 
 
 def test_a_grid_is_laid_onto_the_square_with_its_padding_apart() -> None:
@@ -217,12 +199,63 @@ def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder
     square, wide = (ImageEmbedding(features, Geometry(height, 1000)) for height in (1000, 562))
 
     plain = decoder.decode(square, prompts)
-    same, cut = decoder.decode(square, prompts, picture_only=True), decoder.decode(wide, prompts, picture_only=True)
+    same = decoder.decode(square, prompts, windows=[Window(0, 0, 64, 64)])
+    cut = decoder.decode(wide, prompts, windows=[Window(0, 0, 36, 64)])
 
     torch.testing.assert_close(same.logits, plain.logits)
     assert cut.logits.shape == (1, 4, 256, 256)
     assert float(cut.logits[..., 144:, :].max()) == -20.0
     assert float(cut.logits[..., :144, :].max()) > -20.0
+
+
+@given(
+    height=st.integers(1, 2000),
+    width=st.integers(1, 2000),
+    box=st.tuples(*[st.floats(0, 1)] * 4),
+    other=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_a_window_holds_its_object_and_stays_in_the_picture(
+    height: int, width: int, box: tuple[float, ...], other: tuple[float, ...]
+) -> None:
+    geometry = Geometry(height, width)
+    rows, columns = geometry.valid(64)
+    boxes = torch.tensor(
+        [[min(x, u) * width, min(y, v) * height, max(x, u) * width, max(y, v) * height] for x, y, u, v in (box, other)]
+    )
+    windows = windows_around(boxes, torch.tensor([True, True]), geometry, 64)
+    (whole,) = windows_around(boxes[:1], torch.tensor([False]), geometry, 64)
+
+    assert whole == Window(0, 0, rows, columns)
+    for (x0, y0, x1, y1), window, common in zip(
+        (geometry.boxes_to_input(boxes) / 16).tolist(), windows, _of_one_size(windows, (rows, columns)), strict=True
+    ):
+        for each in (window, common):
+            assert min(each.top, each.left) >= 0
+            assert each.top + each.rows <= rows
+            assert each.left + each.columns <= columns
+            assert each.top <= y0 + 1e-3
+            assert each.left <= x0 + 1e-3
+            assert y1 <= each.top + each.rows + 1e-3
+            assert x1 <= each.left + each.columns + 1e-3
+        assert (common.rows, common.columns) == tuple(
+            max(getattr(w, side) for w in windows) for side in ("rows", "columns")
+        )
+        assert window.rows >= min(20, rows)
+
+
+def test_an_answer_stays_in_its_window(decoder: Decoder) -> None:
+    features = 0.1 * torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
+    embedding = ImageEmbedding(features, Geometry(562, 1000))
+    prompts = Prompts(torch.tensor([[[500.0, 300.0]], [[100.0, 80.0]]]), torch.tensor([[1], [1]]))
+    windows = [Window(10, 20, 20, 24), Window(0, 0, 20, 30)]
+
+    found = decoder.decode(embedding, prompts, windows=windows)
+
+    for logits, window in zip(found.logits, windows, strict=True):
+        outside = logits.clone()
+        outside[window.cut(4)] = NO_PICTURE
+        assert bool((outside == NO_PICTURE).all())
+        assert bool((logits[window.cut(4)] > NO_PICTURE).any())
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(36, 64), (64, 36), (64, 64)])

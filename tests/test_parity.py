@@ -123,7 +123,7 @@ def test_an_unknown_box_says_nothing(decoder: Decoder, embedding: ImageEmbedding
 
 def test_guided_attention_is_softmax_of_softmax_plus_bias(sam: Sam) -> None:
     """The definition written out with loops, on one head's worth of the real layer (PerSAM, section 3.2)."""
-    from persam_vos.decoder import _attend
+    from persam_vos.models.mask_decoder import _attend
 
     layer = sam.mask_decoder.transformer.layers[0].cross_attn_token_to_image
     generator = torch.Generator().manual_seed(1)

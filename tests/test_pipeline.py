@@ -38,7 +38,7 @@ class FakeDecoder:
     """Answers every prompt with the left half of the picture."""
 
     def decode(
-        self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None, *, picture_only: bool = False
+        self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None, *, windows: object = None
     ) -> Candidates:
         count = len(prompts.points)
         logits = torch.full((count, 4, 256, 256), -5.0)

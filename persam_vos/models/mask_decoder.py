@@ -1,0 +1,144 @@
+"""SAM's mask decoder on the cells that it is given, rearranged for speed; the same numbers up to rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from segment_anything.modeling import MaskDecoder
+from torch import Tensor
+from torch.nn import functional
+
+
+def decode_masks(
+    network: MaskDecoder,
+    source: Tensor,
+    position: Tensor,
+    sparse: Tensor,
+    *,
+    attention: Tensor | None = None,
+    target: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Answer the prompts of N objects.
+
+    Args:
+        network: With its weights.
+        source: float, N x C x h x w: embedding plus dense prompt.
+        position: float, N or 1 x hw x C: positional encoding of the cells.
+        sparse: float, N x P x C: embedded points and boxes.
+        attention: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
+        target: float, N x 1 x C: PerSAM's semantic prompt, or None.
+
+    Returns:
+        float, N x 4 x 4h x 4w: logits; float, N x 4: predicted IoU.
+    """
+    output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
+    tokens = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
+    keys = source.flatten(2).transpose(1, 2).contiguous()
+    queries, keys = _two_way(network.transformer, tokens, keys, position, attention, target)
+    masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
+    logits = _upscaled_products(network.output_upscaling, keys, masks, source.shape[-1])
+    return logits, network.iou_prediction_head(queries[:, 0])
+
+
+def _two_way(
+    transformer: Any,
+    tokens: Tensor,
+    keys: Tensor,
+    position: Tensor,
+    attention: Tensor | None,
+    target: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """SAM's two-way transformer, with room for guidance; ``tokens`` N x T x C, ``keys`` N x hw x C."""
+    if target is not None:
+        tokens = tokens + target
+    queries = tokens
+    for index, layer in enumerate(transformer.layers):
+        if index and target is not None:
+            queries = queries + target
+        if layer.skip_first_layer_pe:
+            queries = layer.norm1(layer.self_attn(q=queries, k=queries, v=queries))
+        else:
+            q = queries + tokens
+            queries = layer.norm1(queries + layer.self_attn(q=q, k=q, v=queries))
+        located = keys + position
+        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, attention)
+        queries = layer.norm2(queries + attended)
+        queries = layer.norm3(queries + layer.mlp(queries))
+        keys = layer.norm4(_attend_back(layer.cross_attn_image_to_token, keys, located, queries + tokens, queries))
+    q = queries + tokens if target is None else queries + tokens + target
+    attended = _attend(transformer.final_attn_token_to_image, q, keys + position, keys, None)
+    return transformer.norm_final_attn(queries + attended), keys
+
+
+def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention of few tokens to many cells; with ``bias``, PerSAM's: softmax(softmax(A) + bias).
+
+    The cells are never projected: q (W k) is (q W) k, and a mean of W v is W times the mean of v, for half the work and
+    without a copy by heads. The bias of the projection of k adds the same to all that a softmax compares: nothing.
+    """
+    queries = _by_head(attention, attention.q_proj(q)) / _head_width(attention) ** 0.5
+    asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    weights = (asked @ k.transpose(1, 2)).softmax(dim=-1)
+    if bias is not None:
+        weights = (weights + bias).softmax(dim=-1)
+    means = (weights @ v).unflatten(1, (attention.num_heads, -1))
+    heads = means @ attention.v_proj.weight.unflatten(0, (attention.num_heads, -1)).transpose(1, 2)
+    attended: Tensor = attention.out_proj(heads.transpose(1, 2).flatten(2) + attention.v_proj.bias)
+    return attended
+
+
+def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Add to ``cells``, in place, their attention to the few tokens; like in ``_attend`` no cell is projected.
+
+    The tokens are kept off the last dimension, where softmax over a few numbers is slow.
+    """
+    keys = _by_head(attention, attention.k_proj(k)) / _head_width(attention) ** 0.5
+    asked = (keys @ attention.q_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    offset = (keys @ attention.q_proj.bias.unflatten(0, (attention.num_heads, -1, 1))).flatten(1, 2)
+    scores = torch.baddbmm(offset, asked, q.transpose(1, 2))
+    weights = scores.unflatten(1, (attention.num_heads, -1)).softmax(dim=2).flatten(1, 2)
+    values = _by_head(attention, attention.v_proj(v))
+    projection = attention.out_proj.weight.unflatten(1, (attention.num_heads, -1)).permute(1, 2, 0)
+    # The weights of a head add up to 1, so that every answer may carry its part of the bias.
+    answers = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
+    return cells.baddbmm_(weights.transpose(1, 2), answers)
+
+
+def _by_head(attention: Any, projected: Tensor) -> Tensor:
+    """Split N x T x C into N x heads x T x C / heads."""
+    heads: Tensor = projected.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+    return heads
+
+
+def _head_width(attention: Any) -> int:
+    return int(attention.internal_dim // attention.num_heads)
+
+
+def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int) -> Tensor:
+    """Upscale the cells four times and multiply them with the mask tokens: the logits, N x 4 x 4h x 4w.
+
+    SAM's transposed convolutions have kernels as large as their stride, so that every cell grows on its own: products
+    of matrices, whose layout suits the normalisation as well.
+
+    Args:
+        upscaling: Convolution, normalisation, activation, convolution, activation.
+        keys: float, N x hw x C.
+        masks: float, N x 4 x C / 8.
+        columns: w.
+    """
+    first, norm, _, second, _ = upscaling
+    halves = functional.layer_norm(_grown(first, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+    quarters = functional.gelu(_grown(second, functional.gelu(halves)))
+    products = quarters.flatten(1, 3) @ masks.transpose(1, 2)
+    # row, column; row and column of the half; row and column of the quarter; mask
+    parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
+    logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
+    return logits
+
+
+def _grown(convolution: Any, cells: Tensor) -> Tensor:
+    """Apply a transposed convolution of kernel and stride 2 to ... x C: ... x 4 x C', the four row by row."""
+    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    grown: Tensor = functional.linear(cells, weight, convolution.bias.repeat(4)).unflatten(-1, (4, -1))
+    return grown
