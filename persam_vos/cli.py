@@ -41,6 +41,9 @@ Model = Annotated[
 ]
 Checkpoint = Annotated[Optional[Path], typer.Option("--checkpoint", help="File with the model's weights.")]  # noqa: UP045
 Device = Annotated[Text, typer.Option("--device", help="auto, cpu or cuda.  [default: auto]")]
+Backend = Annotated[
+    Text, typer.Option("--backend", help="torch, onnxruntime, openvino or auto, the fastest.  [default: auto]")
+]
 BatchSize = Annotated[Text, typer.Option("--batch-size", help="Frames encoded at once, or auto.  [default: auto]")]
 Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
 Guidance = Annotated[
@@ -94,6 +97,7 @@ def run(
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
+    backend: Backend = None,
     batch_size: BatchSize = None,
     reader: Reader = None,
     guidance: Guidance = None,
@@ -107,7 +111,8 @@ def run(
 ) -> None:
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
     flags = _flags(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        batch_size=batch_size,
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
@@ -123,13 +128,15 @@ def demo(
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
+    backend: Backend = None,
     batch_size: BatchSize = None,
     config: Config = None,
     quiet: Quiet = False,
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
     flags = _flags(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        batch_size=batch_size,
         export="masks,overlay,cutout",
     )  # fmt: skip
     with resources.as_file(resources.files("persam_vos") / "data") as data:
@@ -149,6 +156,7 @@ def davis(
     model: Model = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
+    backend: Backend = None,
     batch_size: BatchSize = None,
     guidance: Guidance = None,
     first_pass: FirstPass = None,
@@ -159,7 +167,8 @@ def davis(
 ) -> None:
     """Track every sequence of a DAVIS split, then score it."""
     flags = _flags(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, batch_size=batch_size,
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        batch_size=batch_size,
         guidance=guidance, first_pass=first_pass, update_target=update_target,
     )  # fmt: skip
     chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}

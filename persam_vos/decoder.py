@@ -136,14 +136,12 @@ class Decoder:
             prompts: Of N objects, at least 1.
             guidance: Of the same N objects, or None.
             windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
-                the whole square, with its padding, as SAM was trained.
+                all of it. The padding, with which SAM was trained, is always left out.
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
-        if windows is None:
-            windows, bounds = [Window(0, 0, cells, cells)] * len(tokens), (cells, cells)
-        else:
-            bounds = embedding.geometry.valid(cells)
+        bounds = embedding.geometry.valid(cells)
+        windows = windows or [Window(0, 0, *bounds)] * len(tokens)
         logits = tokens.new_full((len(tokens), 4, 4 * cells, 4 * cells), NO_PICTURE)
         predicted_iou = []
         at_once = _AT_ONCE[tokens.device.type]

@@ -17,9 +17,10 @@ import torch
 
 from persam_vos.config import Settings
 from persam_vos.decoder import Decoder
-from persam_vos.encoder import Encoder, TorchEncoder
+from persam_vos.encoder import Encoder, SamEncoder
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.frame import Frame
+from persam_vos.models.backends import open_backend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import choose_device, load_sam
 from persam_vos.objects import FrameResult, LabelMap
@@ -48,7 +49,9 @@ class Engine:
         self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
         self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
         sam = load_sam(settings.model, self.checkpoint, self.device)
-        self.encoder: Encoder = TorchEncoder(sam)
+        backend = open_backend(settings.backend, sam, self.device)
+        self.backend = backend.name
+        self.encoder: Encoder = SamEncoder(sam, backend, square=settings.encode == "square")
         self.decoder = Decoder(sam)
 
     def new_tracker(self) -> Tracker:

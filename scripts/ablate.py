@@ -42,9 +42,10 @@ import persam_vos
 from persam_vos.config import PRESETS, Settings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder
-from persam_vos.encoder import TorchEncoder
+from persam_vos.encoder import SamEncoder
 from persam_vos.frame import Frame, Rgb
 from persam_vos.metrics import score_label_maps
+from persam_vos.models.backends import open_backend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
 from persam_vos.objects import LabelMap
@@ -121,10 +122,10 @@ class CountingDecoder(Decoder):
 
 
 @functools.cache
-def networks() -> tuple[TorchEncoder, CountingDecoder]:
+def networks() -> tuple[SamEncoder, CountingDecoder]:
     """Return this process's encoder and decoder."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
-    return TorchEncoder(sam), CountingDecoder(sam)
+    return SamEncoder(sam, open_backend("auto", sam, torch.device("cpu"))), CountingDecoder(sam)
 
 
 def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Iterator[tuple[Scores, float]]:

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 import persam_vos
-from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry
 from persam_vos.models.checkpoints import resolve_checkpoint
 
@@ -30,7 +30,7 @@ def embedder() -> str:
 class CachedEncoder:
     """An encoder that keeps what ``fill`` gave it as float16, a file per frame; the stages without their padding."""
 
-    def __init__(self, encoder: TorchEncoder, folder: Path) -> None:
+    def __init__(self, encoder: SamEncoder, folder: Path) -> None:
         self._encoder = encoder
         self._folder = folder
 

@@ -11,7 +11,8 @@ import torch
 from hypothesis import settings
 
 from persam_vos.decoder import Decoder
-from persam_vos.encoder import TorchEncoder
+from persam_vos.encoder import SamEncoder
+from persam_vos.models.backends import TorchBackend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
 from persam_vos.models.sam import Sam
@@ -27,8 +28,8 @@ def sam() -> Sam:
 
 
 @pytest.fixture(scope="session")
-def encoder(sam: Sam) -> TorchEncoder:
-    return TorchEncoder(sam)
+def encoder(sam: Sam) -> SamEncoder:
+    return SamEncoder(sam, TorchBackend(sam))
 
 
 @pytest.fixture(scope="session")

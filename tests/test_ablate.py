@@ -13,7 +13,7 @@ from pictures import frame_of, scene
 from PIL import Image
 
 from persam_vos.cells import cell_features
-from persam_vos.encoder import TorchEncoder
+from persam_vos.encoder import SamEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
@@ -130,7 +130,7 @@ def test_a_repetition_is_once_forth_and_once_back(root: Path, monkeypatch) -> No
     assert drift.repetitions(job, length=3, frames=10).tolist() == [1.0, 11.0]
 
 
-def test_embeddings_are_kept_for_portrait_frames(tmp_path: Path, encoder: TorchEncoder) -> None:
+def test_embeddings_are_kept_for_portrait_frames(tmp_path: Path, encoder: SamEncoder) -> None:
     frame = frame_of(scene([(40, 60), None])[0][:, :150])
     cache = ablate.CachedEncoder(encoder, tmp_path)
     (fresh,) = cache.encode([frame])

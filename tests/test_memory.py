@@ -16,7 +16,7 @@ from pictures import cut_outs, frame_of, scene
 from persam_vos.cells import cell_features, onto_square
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, Window, _of_one_size, windows_around
-from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.memory import Memory, Moments
 from persam_vos.models.mask_decoder import _upscaled_products
@@ -40,7 +40,7 @@ def test_every_stage_has_the_same_weight_in_a_cell() -> None:
     torch.testing.assert_close(features[row * 64 + column, 8:], expected / expected.norm())
 
 
-def test_the_real_encoder_hands_out_its_stages(encoder: TorchEncoder) -> None:
+def test_the_real_encoder_hands_out_its_stages(encoder: SamEncoder) -> None:
     embedding = encoder.encode([frame_of(np.zeros((90, 160, 3), np.uint8))])[0]
 
     assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 128, 128), (160, 64, 64), (320, 64, 64)]
@@ -275,7 +275,7 @@ def test_masks_are_upscaled_as_by_transposed_convolutions(rows: int, columns: in
 class Remembering:
     """An encoder that encodes the same picture once only."""
 
-    def __init__(self, encoder: TorchEncoder) -> None:
+    def __init__(self, encoder: SamEncoder) -> None:
         self._encoder = encoder
         self._known: dict[str, ImageEmbedding] = {}
 
@@ -321,7 +321,7 @@ def iou(found: np.ndarray, truth: np.ndarray) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
 
-def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: TorchEncoder, decoder: Decoder) -> None:
+def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: SamEncoder, decoder: Decoder) -> None:
     clip = hidden_cat()
     tracker = Tracker(Remembering(encoder), decoder, TrackerSettings())
 
@@ -342,7 +342,7 @@ def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: To
 @pytest.mark.parametrize("first", [1, 3])
 @pytest.mark.parametrize("presence", [TrackerSettings().memory_presence, 0.0])
 def test_what_hides_an_object_is_not_taken_for_it(
-    presence: float, first: int, encoder: TorchEncoder, decoder: Decoder
+    presence: float, first: int, encoder: SamEncoder, decoder: Decoder
 ) -> None:
     """Something never seen before is most like the object where the object was; only its absolute likeness tells."""
     generator = np.random.default_rng(0)

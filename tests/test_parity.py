@@ -12,7 +12,7 @@ from pictures import frame_of
 from segment_anything.modeling import MaskDecoder
 
 from persam_vos.decoder import Decoder, Guidance, Prompts
-from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Geometry
 from persam_vos.models.sam import Sam
 
@@ -45,7 +45,7 @@ def test_shipped_weights_give_what_onnxruntime_gave(
     assert difference < 5e-3
 
 
-def test_encoder_preprocesses_as_the_networks_expect(encoder: TorchEncoder, goldens: dict[str, np.ndarray]) -> None:
+def test_encoder_preprocesses_as_the_networks_expect(encoder: SamEncoder, goldens: dict[str, np.ndarray]) -> None:
     from skimage import data
 
     embedding = encoder.encode([frame_of(data.astronaut())])[0]
@@ -58,7 +58,7 @@ def test_encoder_preprocesses_as_the_networks_expect(encoder: TorchEncoder, gold
 @pytest.fixture(scope="module")
 def embedding() -> ImageEmbedding:
     generator = torch.Generator().manual_seed(0)
-    return ImageEmbedding(0.1 * torch.randn(256, 64, 64, generator=generator), Geometry(480, 854))
+    return ImageEmbedding(0.1 * torch.randn(256, 64, 64, generator=generator), Geometry(854, 854))
 
 
 POINTS = torch.tensor([[[100.0, 50.0], [400.0, 300.0]], [[853.0, 479.0], [0.0, 0.0]], [[10.0, 470.0], [700.0, 8.0]]])

@@ -13,7 +13,7 @@ from pictures import frame_of, scene
 from persam_vos.config import TrackerSettings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder, Prompts
-from persam_vos.encoder import ImageEmbedding, TorchEncoder
+from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult, LabelMap, Mask
@@ -39,7 +39,7 @@ BEFORE, AFTER, GONE, BACK = (0, 1, 2), (6, 7), (8, 9), (10, 11)
 
 
 @pytest.fixture(scope="module")
-def crossing(encoder: TorchEncoder) -> list[tuple[Frame, LabelMap, ImageEmbedding]]:
+def crossing(encoder: SamEncoder) -> list[tuple[Frame, LabelMap, ImageEmbedding]]:
     scenes = [scene(places) for places in PLACES]
     frames = [frame_of(rgb, i) for i, (rgb, _) in enumerate(scenes)]
     embeddings = [embedding for frame in frames for embedding in encoder.encode([frame])]
@@ -61,7 +61,7 @@ def follow(tracker: Tracker, clip: Sequence[tuple[Frame, LabelMap, ImageEmbeddin
 )
 def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
     settings: dict[str, object],
-    encoder: TorchEncoder,
+    encoder: SamEncoder,
     decoder: Decoder,
     crossing: list[tuple[Frame, LabelMap, ImageEmbedding]],
 ) -> None:
@@ -84,7 +84,7 @@ def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
 
 
 def test_the_result_says_what_the_label_map_shows(
-    encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
+    encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     results = follow(Tracker(encoder, decoder, TrackerSettings()), crossing[:2])
 
@@ -103,7 +103,7 @@ def test_the_result_says_what_the_label_map_shows(
 
 
 def test_the_same_input_gives_the_same_masks(
-    encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
+    encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     runs = [follow(Tracker(encoder, decoder, TrackerSettings()), crossing[:4]) for _ in range(2)]
 
@@ -112,7 +112,7 @@ def test_the_same_input_gives_the_same_masks(
 
 @pytest.mark.parametrize("guidance", ["attention", "prompting", "both"])
 def test_guidance_takes_part_in_the_first_pass(
-    guidance: str, encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
+    guidance: str, encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     plain, guided = (
         follow(Tracker(encoder, decoder, TrackerSettings(method="persam", guidance=kind, presence=0)), crossing[:2])
@@ -124,7 +124,7 @@ def test_guidance_takes_part_in_the_first_pass(
 
 
 def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
-    encoder: TorchEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
+    encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     still, moving = (
         Tracker(encoder, decoder, TrackerSettings(method="persam", update_target=rate)) for rate in (0.0, 0.3)
@@ -236,7 +236,7 @@ def test_an_empty_mask_is_an_absence_not_a_crash(method: str, picture: tuple[Fra
     assert iou(back.label_map == 1, squares((0, 0, 200, 200)) == 1) > 0.99
 
 
-def test_a_tiny_object_is_tracked(encoder: TorchEncoder, decoder: Decoder) -> None:
+def test_a_tiny_object_is_tracked(encoder: SamEncoder, decoder: Decoder) -> None:
     """The authors' target feature is NaN here: no cell lies under the mask."""
     rgb = np.full((270, 480, 3), (40, 120, 60), np.uint8)
     rgb[100:104, 200:204] = (250, 240, 30)
@@ -338,7 +338,7 @@ def test_a_mask_that_does_not_fit_is_refused(picture: tuple[Frame, ImageEmbeddin
 
 
 @pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
-def test_real_video(method: str, shared_data, encoder: TorchEncoder, decoder: Decoder) -> None:  # type: ignore[no-untyped-def]
+def test_real_video(method: str, shared_data, encoder: SamEncoder, decoder: Decoder) -> None:  # type: ignore[no-untyped-def]
     dataset = DavisDataset(shared_data("davis"), 2016)
     truths = [dataset.label_map(path) for path in dataset.annotations("car-shadow")]
     tracker = Tracker(encoder, decoder, TrackerSettings(method=method))

@@ -9,7 +9,7 @@ import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
-from persam_vos.models.tiny_vit import TinyVitImageEncoder
+from persam_vos.models.tiny_vit import TinyVitImageEncoder, encoded_length
 
 ModelName = Literal["mobile_sam", "vit_b", "vit_l", "vit_h"]
 
@@ -58,6 +58,13 @@ class Sam(nn.Module):
         )
         self.register_buffer("pixel_mean", torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1), persistent=False)
+
+    def encoded_length(self, length: int) -> int:
+        """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
+
+        ViT has global attention, learnt with the padding, and gets the square.
+        """
+        return encoded_length(length) if self.name == "mobile_sam" else INPUT_SIZE
 
 
 class _VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]

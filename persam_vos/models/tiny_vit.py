@@ -11,6 +11,10 @@ from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import ConvNorm, TinyVit
 from torch import Tensor, nn
 
+# In pixels of the input: the largest window of attention, and what must be left of it beyond the picture.
+_WINDOW = 14 * 16
+_MARGIN = 3 * 16
+
 _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|num_batches_tracked$")
 
 
@@ -55,6 +59,16 @@ class TinyVitImageEncoder(nn.Module):
         for stage in self.trunk.stages:
             outputs.append(stage(outputs[-1]))
         return self.neck(outputs[-1]), *outputs[2:]
+
+
+def encoded_length(length: int) -> int:
+    """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
+
+    The windows of attention start at the top left: those of 224 pixels in the deepest large stage must be whole, as far
+    as they hold picture, and there must be a margin, since convolutions see across.
+    """
+    whole = -(-length // _WINDOW) * _WINDOW
+    return min(whole if whole - length >= _MARGIN else whole + _WINDOW // 2, 1024)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

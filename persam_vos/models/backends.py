@@ -1,0 +1,183 @@
+"""What runs an image encoder: PyTorch, or an inference engine that runs an export of the same weights on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from persam_vos import __version__
+from persam_vos.errors import SettingsError
+from persam_vos.models.checkpoints import cache_dir
+from persam_vos.models.sam import Sam
+
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
+Arrays = Sequence[npt.NDArray[np.float32]]
+
+_OPSET: Final = 17
+
+
+class Backend(Protocol):
+    """Anything that runs an image encoder.
+
+    Attributes:
+        name: As in the settings.
+    """
+
+    name: str
+
+    @abstractmethod
+    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Embed float N x 3 x H x W, normalised: the neck's output and the stages before it, each N x C x h x w."""
+
+
+class TorchBackend(Backend):
+    """PyTorch, on the device where the model lies."""
+
+    name = "torch"
+
+    def __init__(self, sam: Sam) -> None:
+        self._network = sam.image_encoder
+        # TinyViT is mostly convolutions, which run a quarter faster on channels-last memory; ViT has none that matter.
+        self._layout = torch.channels_last if sam.name == "mobile_sam" else torch.contiguous_format
+        self._network.to(memory_format=self._layout)
+
+    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Embed a batch."""
+        return tuple(each.contiguous() for each in self._network(pictures.contiguous(memory_format=self._layout)))
+
+
+class _ExportBackend(Backend):
+    """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
+
+    Exports are kept in the user's cache, named by what they depend on. Pictures run one by one: on a CPU a batch gains
+    nothing.
+    """
+
+    def __init__(self, sam: Sam) -> None:
+        self._network = sam.image_encoder
+        self._loaded: dict[tuple[int, int], Callable[[npt.NDArray[np.float32]], Arrays]] = {}
+
+    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Embed pictures of one size."""
+        size = int(pictures.shape[2]), int(pictures.shape[3])
+        if size not in self._loaded:
+            self._loaded[size] = self._load(_exported(self._network, size))
+        outputs = [self._loaded[size](picture[None].numpy()) for picture in pictures.contiguous()]
+        return tuple(torch.from_numpy(np.concatenate(each)) for each in zip(*outputs, strict=True))
+
+    @abstractmethod
+    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
+        """Make a function of the export."""
+
+
+class OnnxRuntimeBackend(_ExportBackend):
+    """ONNX Runtime on the CPU."""
+
+    name = "onnxruntime"
+
+    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(export, options, providers=["CPUExecutionProvider"])
+        (given,) = session.get_inputs()
+        return lambda picture: session.run(None, {given.name: picture})
+
+
+class OpenVinoBackend(_ExportBackend):
+    """OpenVINO on the CPU, in float32: where the CPU has bfloat16, OpenVINO would take that by itself."""
+
+    name = "openvino"
+
+    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
+        import openvino
+
+        core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        compiled = core.compile_model(core.read_model(export), "CPU", settings)
+        return lambda picture: compiled(picture).to_tuple()
+
+
+# Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
+_ENGINES: Final[dict[str, tuple[type[_ExportBackend], tuple[str, ...]]]] = {
+    "openvino": (OpenVinoBackend, ("openvino", "onnx")),
+    "onnxruntime": (OnnxRuntimeBackend, ("onnxruntime", "onnx")),
+}
+
+
+def open_backend(name: BackendName, sam: Sam, device: torch.device) -> Backend:
+    """Open the backend that a setting names; ``auto`` is the fastest one that is installed.
+
+    Raises:
+        SettingsError: If it is not installed, or cannot run this model on this device.
+    """
+    # The larger models are dozens of times MobileSAM, and so would their exports be.
+    fits = device.type == "cpu" and sam.name == "mobile_sam"
+    installed = [engine for engine, (_, needed) in _ENGINES.items() if all(map(importlib.util.find_spec, needed))]
+    chosen: str = name
+    if name == "auto":
+        chosen = installed[0] if fits and installed else "torch"
+    if chosen == "torch":
+        return TorchBackend(sam)
+    if not fits:
+        raise SettingsError(
+            f"--backend is '{name}', which runs mobile_sam on a CPU only; for {sam.name} on {device.type} use torch"
+        )
+    if chosen not in installed:
+        raise SettingsError(
+            f"--backend is '{name}', which is not installed: pip install 'persam-vos[{name}]', or use auto"
+        )
+    return _ENGINES[chosen][0](sam)
+
+
+def _exported(network: torch.nn.Module, size: tuple[int, int]) -> bytes:
+    """Return the ONNX export of a network for pictures of one size, from the cache if it is there."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    versions = f"{__version__}-torch{torch.__version__}-opset{_OPSET}"
+    path = cache_dir() / "exports" / f"{digest.hexdigest()[:32]}-{size[0]}x{size[1]}-{versions}.onnx"
+    with contextlib.suppress(OSError):
+        return _unsealed(path.read_bytes())
+    export = _export(network, size)
+    # A cache that cannot be written costs seconds in the next run, not this one.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(hashlib.sha256(export).digest() + export)
+        part.replace(path)
+    return export
+
+
+def _unsealed(content: bytes) -> bytes:
+    """Return what follows the digest that the file begins with; a file that is not whole is as good as none."""
+    seal, export = content[:32], content[32:]
+    if hashlib.sha256(export).digest() != seal:
+        raise OSError("damaged")
+    return export
+
+
+def _export(network: torch.nn.Module, size: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    example = torch.zeros(1, 3, *size)
+    with warnings.catch_warnings():
+        # Tracing warns of every Python number that becomes a constant, which is the point of an export for one size.
+        warnings.simplefilter("ignore")
+        # Its type hints know of no file objects, which its documentation allows.
+        target: Any = file
+        torch.onnx.export(network, (example,), target, dynamo=False, opset_version=_OPSET)
+    return file.getvalue()

@@ -1,0 +1,162 @@
+"""What runs the encoder: every backend gives PyTorch's numbers, and the cached export is used only if it is whole."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import frame_of
+
+from persam_vos.encoder import ImageEmbedding, SamEncoder
+from persam_vos.errors import SettingsError
+from persam_vos.frame import Frame, Geometry
+from persam_vos.models import backends
+from persam_vos.models.backends import TorchBackend, open_backend
+from persam_vos.models.sam import Sam
+from persam_vos.models.tiny_vit import encoded_length
+
+CPU = torch.device("cpu")
+ENGINES = [name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name)]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERSAM_VOS_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def wide() -> Frame:
+    """A wide crop of a photo: little to encode."""
+    from skimage import data
+
+    return frame_of(data.astronaut()[100:160])
+
+
+def blocks(embedding: ImageEmbedding) -> Sequence[torch.Tensor]:
+    return embedding.features, *embedding.stages
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
+    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])
+    backend = open_backend(name, sam, CPU)
+
+    first, second = SamEncoder(sam, backend).encode([wide, wide])
+
+    assert backend.name == name
+    for found, again, wanted in zip(blocks(first), blocks(second), blocks(expected), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
+        assert torch.equal(again, found)
+
+
+@pytest.mark.parametrize("name", ENGINES[:1])
+def test_an_export_is_made_once(
+    name: backends.BackendName, sam: Sam, wide: Frame, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
+    (export,) = (cache / "exports").iterdir()
+    monkeypatch.setattr(backends, "_export", None)
+
+    (second,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
+
+    assert torch.equal(first.features, second.features)
+    assert export.suffix == ".onnx"
+
+
+@pytest.mark.parametrize("name", ENGINES[:1])
+@pytest.mark.parametrize("left", [0, 20, 40, 100_000])
+def test_a_damaged_export_is_made_anew(
+    name: backends.BackendName, left: int, sam: Sam, wide: Frame, cache: Path
+) -> None:
+    encoder = SamEncoder(sam, open_backend(name, sam, CPU))
+    encoder.encode([wide])
+    (export,) = (cache / "exports").iterdir()
+    whole = export.read_bytes()
+    export.write_bytes(whole[:left])
+
+    SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
+
+    assert export.read_bytes() == whole
+    assert list((cache / "exports").iterdir()) == [export]
+
+
+@pytest.mark.parametrize("name", ENGINES[:1])
+def test_a_cache_that_cannot_be_written_is_done_without(
+    name: backends.BackendName, sam: Sam, wide: Frame, cache: Path
+) -> None:
+    (cache / "exports").write_text("a file where the folder should be")
+
+    (embedding,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
+
+    assert torch.isfinite(embedding.features).all()
+
+
+def test_auto_takes_the_fastest_that_is_installed(sam: Sam, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"onnx", "openvino", "onnxruntime"}
+    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name if name in installed else None)
+
+    assert open_backend("auto", sam, CPU).name == "openvino"
+    installed.remove("openvino")
+    assert open_backend("auto", sam, CPU).name == "onnxruntime"
+    installed.remove("onnx")
+    assert open_backend("auto", sam, CPU).name == "torch"
+    with pytest.raises(SettingsError, match=r"not installed: pip install 'persam-vos\[openvino\]'"):
+        open_backend("openvino", sam, CPU)
+
+
+def test_engines_are_for_mobile_sam_on_a_cpu(sam: Sam) -> None:
+    other = Sam.__new__(Sam)
+    torch.nn.Module.__init__(other)
+    other.name, other.image_encoder = "vit_b", torch.nn.Identity()
+
+    assert open_backend("auto", other, CPU).name == "torch"
+    with pytest.raises(SettingsError, match="for vit_b on cpu use torch"):
+        open_backend("onnxruntime", other, CPU)
+    with pytest.raises(SettingsError, match="for mobile_sam on cuda use torch"):
+        open_backend("openvino", sam, torch.device("cuda"))
+
+
+@given(st.integers(1, 1024))
+def test_whole_windows_and_a_margin_are_encoded(length: int) -> None:
+    found = encoded_length(length)
+
+    assert found == 1024 or (found % 112 == 0 and found - length >= 48)
+    assert found - length < 224 + 112
+
+
+@pytest.mark.parametrize("shape", [(270, 480), (480, 270), (300, 300)])
+def test_the_padding_that_is_left_out_changes_little(shape: tuple[int, int], sam: Sam) -> None:
+    from skimage import data
+
+    frame = frame_of(data.astronaut()[: shape[0], : shape[1]])
+    rows, columns = Geometry(*shape).valid(64)
+    backend = TorchBackend(sam)
+
+    (square,) = SamEncoder(sam, backend, square=True).encode([frame])
+    (picture,) = SamEncoder(sam, backend).encode([frame])
+
+    for whole, part in zip(blocks(square), blocks(picture), strict=True):
+        assert part.shape == whole.shape
+        fine = whole.shape[1] // 64
+        inside = np.s_[:, : rows * fine, : columns * fine]
+        assert float(torch.cosine_similarity(whole[inside], part[inside], dim=0).mean()) > 0.98
+    if rows < 42:
+        assert not picture.features[:, 42:].any()
+    assert torch.equal(square.features, picture.features) == (shape[0] == shape[1])
+
+
+def test_frames_of_any_sizes_share_a_batch(encoder: SamEncoder, wide: Frame) -> None:
+    square = frame_of(np.full((64, 64, 3), 90, np.uint8))
+    (alone,) = encoder.encode([square])
+
+    first, second = encoder.encode([square, wide])
+
+    torch.testing.assert_close(first.features, alone.features, atol=1e-3, rtol=0)
+    assert (second.geometry.height, second.geometry.width) == wide.rgb.shape[:2]
