@@ -2,6 +2,7 @@
 
     python scripts/bench.py score path/to/DAVIS [--results FOLDER] [--repeats 5] [--workers N]
     python scripts/bench.py track [VIDEO MASK] [--method memory] [--frames 20]
+    python scripts/bench.py encode [--repeats 9]
     python scripts/bench.py objects [--method memory]
 
 ``score``: how much faster ``score_davis`` is than the way the reference implementation works, which is
@@ -10,12 +11,15 @@ other load on the machine hits both, and the medians are compared.
 
 ``track``: seconds per frame of each stage, and peak memory, on the clip that ships or another one.
 
+``encode``: the encoder by every backend that is installed, and over the whole square as the authors run it.
+
 ``objects``: what more objects cost, encoding aside.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import statistics
 import sys
@@ -33,9 +37,13 @@ from persam_vos.annotation import read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset
-from persam_vos.encoder import ImageEmbedding
+from persam_vos.encoder import ImageEmbedding, SamEncoder
+from persam_vos.errors import SettingsError
 from persam_vos.frame import Frame, Geometry
 from persam_vos.label_png import read_label_map
+from persam_vos.models.backends import TorchBackend, open_backend
+from persam_vos.models.checkpoints import resolve_checkpoint
+from persam_vos.models.loading import load_sam
 from persam_vos.pipeline import Engine, track
 from persam_vos.reader import FrameReader, open_reader
 from persam_vos.record import machine, peak_memory_mib
@@ -145,6 +153,29 @@ def track_objects(arguments: argparse.Namespace) -> None:
         print(f"{count:3} objects {1000 * median:8.1f} ms a frame, {median / alone:5.2f} times one object")
 
 
+def encode_frames(arguments: argparse.Namespace) -> None:
+    """Encode a 480p frame in turns by each backend, and print milliseconds and ratios."""
+    sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
+    rgb = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
+    frame = Frame(0, 0, Fraction(1), rgb)
+    ways = {"torch, square": SamEncoder(sam, TorchBackend(sam), square=True)}
+    for name in ("torch", "onnxruntime", "openvino"):
+        with contextlib.suppress(SettingsError):
+            ways[name] = SamEncoder(sam, open_backend(name, sam, torch.device("cpu")))
+    for encoder in ways.values():
+        encoder.encode([frame])
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(arguments.repeats):
+        for name, encoder in ways.items():
+            times[name].append(seconds(lambda: encoder.encode([frame]))[0])  # noqa: B023
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    print(f"{machine('cpu')}\n854 x 480, median of {arguments.repeats} frames")
+    for name, median in medians.items():
+        print(
+            f"{name:14} {1000 * median:7.0f} ms, {medians['torch, square'] / median:5.2f} times as fast as the square"
+        )
+
+
 class FirstFrames:
     """A reader that ends after some frames."""
 
@@ -179,7 +210,12 @@ def main() -> None:
     objects = commands.add_parser("objects", help="what more objects cost")
     objects.add_argument("--method", default="memory")
     objects.add_argument("--repeats", type=int, default=9)
+    encode = commands.add_parser("encode", help="the encoder, by backend")
+    encode.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
+    if arguments.command == "encode":
+        encode_frames(arguments)
+        return
     if arguments.command == "objects":
         track_objects(arguments)
         return
