@@ -66,7 +66,7 @@ class TrackerSettings(BaseModel):
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
     passes: Annotated[int, Field(ge=1, le=4)] = 1
-    mask_prompt: Annotated[float, Field(ge=0, le=100)] = 2.0
+    mask_prompt: Annotated[float, Field(ge=0, le=100)] = 1.0
     prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8

@@ -64,7 +64,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no matching": {"matching": 0.0},
     "no matching with the last frame": {"local_matching": 0.0},
     "no mask prompt": {"mask_prompt": 0.0},
-    "mask prompt not doubled": {"mask_prompt": 1.0},
+    "mask prompt doubled": {"mask_prompt": 2.0},
     "no prior in the mask": {"prior_share": 0.0},
     "no more of it for a doubtful mask": {"doubt": 0.0},
     "choice by agreement alone": {"quality_share": 0.0},
