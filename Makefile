@@ -32,7 +32,7 @@ format: .venv/.installed-dev
 .venv/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer with venv is needed; set PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[openvino]'
 	@touch $@
 
 # vos-benchmark asks for opencv-python, which would lie over opencv-python-headless; what it needs is here already.
