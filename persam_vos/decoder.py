@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,7 @@ from persam_vos.models.sam import Sam
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
 
-# Objects that are decoded at once: one object's keys and attention take about 30 MB, more than a CPU's caches hold, so
-# that sixteen in one batch take nearly twice as long there as one by one.
+# Objects that are decoded at once: what one object needs fills a CPU's caches, and a batch runs slower there.
 _AT_ONCE = {"cpu": 1, "cuda": 16}
 # Logit of what was left out: padding, and what lies outside an object's window.
 NO_PICTURE = -20.0
@@ -26,6 +25,8 @@ NO_PICTURE = -20.0
 # nine sequences and three composites J&F is then 0.04 below that of the whole picture; with half the room, 0.1.
 _ROOM = 1.0
 _LEAST_WINDOW = 20
+# Sizes of windows go in steps, for several to fit into a batch.
+_STEP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Window:
     columns: int
 
     def cut(self, scale: int) -> tuple[Any, slice, slice]:
-        """Return the index of this part of C x h x w, or h x w, samples, so many to a cell."""
+        """Return the index of this part of ... x h x w samples, of which ``scale`` lie along the side of a cell."""
         rows = slice(scale * self.top, scale * (self.top + self.rows))
         return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
 
@@ -140,49 +141,44 @@ class Decoder:
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
-        bounds = embedding.geometry.valid(cells)
-        windows = windows or [Window(0, 0, *bounds)] * len(tokens)
+        windows = windows or [Window(0, 0, *embedding.geometry.valid(cells))] * len(tokens)
         logits = tokens.new_full((len(tokens), 4, 4 * cells, 4 * cells), NO_PICTURE)
-        predicted_iou = []
-        at_once = _AT_ONCE[tokens.device.type]
-        for start in range(0, len(tokens), at_once):
-            part = slice(start, start + at_once)
-            placed = _of_one_size(windows[part], bounds)
-            answers, quality = self._decode_batch(embedding, tokens[part], prompts, guidance, start, placed)
-            for i, window in enumerate(placed):
-                logits[start + i][window.cut(4)] = answers[i]
-            predicted_iou.append(quality)
-        return Candidates(logits, torch.cat(predicted_iou))
+        predicted_iou = tokens.new_zeros(len(tokens), 4)
+        for batch in _alike(windows, _AT_ONCE[tokens.device.type]):
+            placed = [windows[i] for i in batch]
+            answers, predicted_iou[batch] = self._decode_batch(embedding, tokens, prompts, guidance, batch, placed)
+            for i, window, answer in zip(batch, placed, answers, strict=True):
+                logits[i][window.cut(4)] = answer
+        return Candidates(logits, predicted_iou)
 
     def _decode_batch(
         self,
         embedding: ImageEmbedding,
-        sparse: Tensor,
+        tokens: Tensor,
         prompts: Prompts,
         guidance: Guidance | None,
-        start: int,
+        batch: Sequence[int],
         windows: Sequence[Window],
     ) -> tuple[Tensor, Tensor]:
-        """Answer the prompts of the objects from ``start`` on, each in its window, all of one size."""
+        """Answer the prompts of the objects in ``batch``, each in its window, all of one size."""
 
         def cut(grids: Tensor | None, scale: int = 1) -> Tensor | None:
             if grids is None:
                 return None
-            return torch.stack([grids[start + i][window.cut(scale)] for i, window in enumerate(windows)])
+            return torch.stack([grids[i][window.cut(scale)] for i, window in zip(batch, windows, strict=True)])
 
         everywhere = [window.cut(1) for window in windows]
         features = torch.stack([embedding.features[where] for where in everywhere])
         position = torch.stack([self._position[where] for where in everywhere]).flatten(2).transpose(1, 2)
-        attention = cut(guidance.attention) if guidance else None
+        bias = cut(guidance.attention) if guidance else None
+        target = guidance.target if guidance else None
         return decode_masks(
             self._mask_decoder,
             features + self._embed_masks(cut(prompts.mask_logits, 4)),
             position,
-            sparse,
-            attention=None if attention is None else attention.flatten(1)[:, None],
-            target=None
-            if guidance is None or guidance.target is None
-            else guidance.target[start : start + len(windows), None],
+            tokens[batch],
+            bias=None if bias is None else bias.flatten(1)[:, None],
+            target=None if target is None else target[batch, None],
         )
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
@@ -201,7 +197,7 @@ class Decoder:
         return embedded
 
     def _embed_masks(self, mask_logits: Tensor | None) -> Tensor:
-        """Embed logits, float N x 4h x 4w, or the lack of them: N or 1 x C x h x w."""
+        """Embed logits, float N x 4h x 4w, as N x C x h x w; the lack of them as 1 x C x 1 x 1."""
         if mask_logits is None:
             none: Tensor = self._prompt_encoder.no_mask_embed.weight[..., None, None]
             return none
@@ -209,31 +205,34 @@ class Decoder:
         return dense
 
 
-def windows_around(boxes: Tensor, known: Tensor, geometry: Geometry, cells: int) -> list[Window]:
+def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Window]:
     """Confine each object's answer to its surroundings: less work, the more so the smaller it is.
 
     Args:
         boxes: float, N x 4, XYXY in pixels of the frame.
-        known: bool, N; where False the window is the whole picture.
         geometry: Of the frame.
         cells: Side of the grid over the square.
     """
     rows, columns = geometry.valid(cells)
     scaled = geometry.boxes_to_input(boxes) * (cells / geometry.input_size)
     windows = []
-    for (x0, y0, x1, y1), there in zip(scaled.tolist(), known.tolist(), strict=True):
-        (top, height), (left, width) = (_stretch(y0, y1, rows), _stretch(x0, x1, columns))
-        windows.append(Window(top, left, height, width) if there else Window(0, 0, rows, columns))
+    for x0, y0, x1, y1 in scaled.tolist():
+        (top, height), (left, width) = _stretch(y0, y1, rows), _stretch(x0, x1, columns)
+        windows.append(Window(top, left, height, width))
     return windows
 
 
 def _stretch(low: float, high: float, end: int) -> tuple[int, int]:
     """Start and length of a stretch of 0..end that reaches well beyond low..high on both sides."""
-    length = min(max(math.ceil((1 + 2 * _ROOM) * (high - low)), _LEAST_WINDOW), end)
+    steps = math.ceil(max((1 + 2 * _ROOM) * (high - low), _LEAST_WINDOW) / _STEP)
+    length = min(_STEP * steps, end)
     return min(max(round((low + high - length) / 2), 0), end - length), length
 
 
-def _of_one_size(windows: Sequence[Window], bounds: tuple[int, int]) -> list[Window]:
-    """Grow windows to a common size, within so many rows and columns, for one batch."""
-    rows, columns = (max(getattr(window, side) for window in windows) for side in ("rows", "columns"))
-    return [Window(min(w.top, bounds[0] - rows), min(w.left, bounds[1] - columns), rows, columns) for w in windows]
+def _alike(windows: Sequence[Window], at_once: int) -> Iterator[list[int]]:
+    """Sort objects into batches whose windows have one size, so that no answer depends on what else is asked."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, window in enumerate(windows):
+        groups.setdefault((window.rows, window.columns), []).append(i)
+    for group in groups.values():
+        yield from (group[start : start + at_once] for start in range(0, len(group), at_once))

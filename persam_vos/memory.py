@@ -13,6 +13,9 @@ from torch.nn import functional
 _RIDGE_DIMENSIONS = 384
 _KEY_DIMENSIONS = 64
 
+# Cells, at least, in either class of a regression: a mask may cover the whole frame.
+_SOME = 1e-3
+
 # Cells with at least this share of the object are taken for the object.
 _MAJORITY = 0.5
 
@@ -37,10 +40,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Directions onto which cell features are projected; fixed by the annotated frame."""
+    """Directions onto which cell features are projected; fixed by the annotated frame.
 
-    inputs: Tensor
-    keys: Tensor
+    Attributes:
+        directions: float, D x d, of unit length, the principal ones first.
+    """
+
+    directions: Tensor
 
     @classmethod
     def of(cls, features: Tensor) -> Basis:
@@ -49,12 +55,13 @@ class Basis:
         # Of many equal eigenvalues, as made-up features have, LAPACK may fail to tell the directions apart.
         ramp = 1e-9 * moments.trace() * torch.linspace(1, 2, len(moments), dtype=moments.dtype, device=moments.device)
         directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1).float()
-        return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous(), directions[:, :_KEY_DIMENSIONS].contiguous())
+        return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous())
 
     def view(self, features: Tensor) -> View:
         """Project cell features, float cells x D."""
-        inputs = torch.cat([features @ self.inputs, features.new_ones(len(features), 1)], dim=1)
-        return View(inputs, functional.normalize(features @ self.keys, dim=1))
+        projected = features @ self.directions
+        inputs = torch.cat([projected, features.new_ones(len(features), 1)], dim=1)
+        return View(inputs, functional.normalize(projected[:, :_KEY_DIMENSIONS], dim=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,17 @@ class Moments:
         whole, total = inputs.T @ inputs, inputs.sum(dim=0)
         second, first = [], []
         for weight in weights:
-            own = weight.nonzero()[:, 0]
-            weighted = inputs[own] * weight[own, None]
-            inner, summed, count = weighted.T @ inputs[own], weighted.sum(dim=0), weight.sum()
-            others = (len(inputs) - count).clamp(min=1e-3)
-            count = count.clamp(min=1e-3)
+            # Summed over the smaller class: the little that is left of the frame by subtraction is rounding.
+            large = float(weight.sum()) > len(inputs) / 2
+            part = (1 - weight).clamp(min=0) if large else weight
+            own = part.nonzero()[:, 0]
+            weighted = inputs[own] * part[own, None]
+            inner, summed, count = weighted.T @ inputs[own], weighted.sum(dim=0), part.sum()
+            others = (len(inputs) - count).clamp(min=_SOME)
+            count = count.clamp(min=_SOME)
             second.append(inner / count + (whole - inner) / others)
-            first.append(summed / count - (total - summed) / others)
+            difference = summed / count - (total - summed) / others
+            first.append(-difference if large else difference)
         return cls(torch.stack(second), torch.stack(first))
 
     def lerp(self, newer: Moments, rate: Tensor | float) -> Moments:
@@ -178,7 +189,7 @@ class Memory:
         *,
         rate: float,
         first_share: float,
-        ridge: float,
+        regularisation: float,
     ) -> Memory:
         """Return the memory after one more frame.
 
@@ -189,14 +200,14 @@ class Memory:
             likeness: float, N: mean of ``nearest`` over the object's cells.
             rate: Share of this frame in the running moments.
             first_share: Share of the annotated frame in the ridge: it is the only one that is surely right.
-            ridge: Regularisation.
+            regularisation: Of the ridge regression.
         """
         if not bool(seen.any()):
             return self
         recent, weights = self.recent, self.weights
         if rate:
             recent = self.recent.lerp(Moments.of(view.inputs, shares), rate * seen.float())
-            weights = recent.lerp(self.annotated, first_share).solve(ridge)
+            weights = recent.lerp(self.annotated, first_share).solve(regularisation)
         usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
         return Memory(
             basis=self.basis,

@@ -74,12 +74,7 @@ class MemoryMethod:
         if settings.gate:
             prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
         odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
-        points, boxes, known = _located(odds, geometry)
-        logits, predicted_iou = self._ask(embedding, odds, points, boxes, known)
-        probability = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
-        # Where nothing is likely, the decoder was not told anything, and its answer is void.
-        probability[~known] = 0
-        probability = geometry.to_frame(probability.logit(eps=_SHARPEST), picture_only=True).sigmoid()
+        probability, predicted_iou = self._decode(embedding, odds)
         label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
         seen = ~likeness.isnan()
         memory = state.memory.update(
@@ -89,24 +84,39 @@ class MemoryMethod:
             likeness,
             rate=settings.memory_rate,
             first_share=settings.first_share,
-            ridge=settings.regularisation,
+            regularisation=settings.regularisation,
         )
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map, predicted_iou, likeness)
 
-    def _ask(
-        self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, known: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _decode(self, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn log-odds, N x 256 x 256, into masks: N x H x W probabilities, and N predicted IoUs.
+
+        For an object that is likely nowhere the decoder is not asked: it would answer all the same.
+        """
+        geometry = embedding.geometry
+        points, boxes, known = _located(odds, geometry)
+        probability = odds.new_zeros(len(odds), geometry.height, geometry.width)
+        predicted_iou = odds.new_zeros(len(odds))
+        if bool(known.any()):
+            odds = odds[known]
+            logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known])
+            mask = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
+            probability[known] = geometry.to_frame(mask.logit(eps=_SHARPEST), picture_only=True).sigmoid()
+        return probability, predicted_iou
+
+    def _ask(self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
         settings, geometry = self._settings, embedding.geometry
-        bare = Prompts(points[:, None], torch.where(known, 1, -1)[:, None])
+        every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+        bare = Prompts(points[:, None], every[:, None].int())
         told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
-        windows = windows_around(boxes, known, geometry, embedding.cells)
+        windows = windows_around(boxes, geometry, embedding.cells)
         answers = []
         for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
-            prompts = (told if with_mask else bare).with_boxes(grown, known)
+            prompts = (told if with_mask else bare).with_boxes(grown, every)
             answers.append(self._decoder.decode(embedding, prompts, windows=windows))
         logits = torch.cat([each.logits for each in answers], dim=1)
         return self._choose(logits, torch.cat([each.predicted_iou for each in answers], dim=1), odds, geometry)
@@ -141,10 +151,11 @@ class MemoryMethod:
         """
         assert self._state is not None
         needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
+        geometry, ids = embedding.geometry, self._object_ids
+        label_map = soft_aggregation(probability, ids)
+        masks = _masks(label_map, ids, embedding)
+        shares = geometry.to_cells(masks, embedding.cells)
         while True:
-            label_map = soft_aggregation(probability, self._object_ids)
-            masks = _masks(label_map, self._object_ids, embedding)
-            shares = embedding.geometry.to_cells(masks, embedding.cells)
             likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
             likeness[~masks.flatten(1).any(dim=1)] = torch.nan
             surplus = (likeness - needed).nan_to_num(0.0)
@@ -154,7 +165,13 @@ class MemoryMethod:
             worst = int(surplus.argmin())
             if not self._settings.memory_presence or float(surplus[worst]) >= 0:
                 return label_map, shares, likeness
+            freed = masks[worst].clone()
             probability[worst] = 0
+            won = soft_aggregation(probability[:, freed], ids)
+            label_map[freed.cpu().numpy()] = won
+            changed = [k for k, object_id in enumerate(ids) if k == worst or object_id in won]
+            masks[changed] = _masks(label_map, [ids[k] for k in changed], embedding)
+            shares[changed] = geometry.to_cells(masks[changed], embedding.cells)
 
 
 def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbedding) -> Tensor:

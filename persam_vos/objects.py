@@ -108,11 +108,11 @@ def soft_aggregation(probability: Tensor, object_ids: Sequence[int]) -> LabelMap
     Background is as probable as that no object is there, so that two halves of a doubt are more than none.
 
     Args:
-        probability: float, N x H x W in 0..1.
+        probability: float, N x ..., in 0..1: of any pixels.
         object_ids: N ids, 1..254.
 
     Returns:
-        uint8, H x W.
+        uint8, ..., of the same pixels.
     """
     best, winner = probability.max(dim=0)
     ids = torch.tensor(object_ids, dtype=torch.uint8, device=probability.device)

@@ -111,7 +111,8 @@ def keep_near(prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enoug
         area = float(was.sum())
         reach = max(_LEAST_REACH, round(margin * math.sqrt(max(area, 1.0))))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        near = cv2.dilate(was, disc) > _WAS_THERE
+        # A small object nowhere fills so much of a cell.
+        near = cv2.dilate(was, disc) > min(_WAS_THERE, 0.5 * float(was.max()))
         if where[near & (where > 0.5)].sum() >= enough * area:
             allowed = torch.from_numpy(near | _parts_mostly_in(near, where > 0.5)).to(prior.device)
             kept[i] = torch.where(allowed, prior[i], prior[i].clamp(max=_ELSEWHERE))

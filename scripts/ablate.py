@@ -33,13 +33,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from embeddings import CachedEncoder
+import yaml
+from embeddings import CachedEncoder, embedder
 from PIL import Image
 from tqdm import tqdm
 from variants import VARIANTS, Clip
 
 import persam_vos
-from persam_vos.config import PRESETS, Settings
+from persam_vos.config import PRESETS, TrackerSettings
 from persam_vos.davis_dataset import DavisDataset
 from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import SamEncoder
@@ -85,20 +86,23 @@ class Job:
     dataset: DavisDataset
     sequence: str
     variant: str
-    settings: Settings
+    settings: TrackerSettings
     cache: Path
 
     @property
     def key(self) -> str:
         """Identify the job, the settings and the code that the result depends on."""
+        paths = [*self.dataset.frames(self.sequence), *self.dataset.annotations(self.sequence)]
+        files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         settings = self.settings.model_dump_json()
-        text = f"{self.dataset.root.resolve()} {self.dataset.year} {self.sequence} {self.variant} {settings} {code()}"
+        text = f"{self.dataset.root.resolve()} {self.sequence} {self.variant} {files} {settings} {code()} {embedder()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def load(self) -> Clip:
         """Read the frames and the label maps of the variant."""
         frames = [np.asarray(Image.open(path).convert("RGB")) for path in self.dataset.frames(self.sequence)]
         truths = [self.dataset.label_map(path) for path in self.dataset.annotations(self.sequence)]
+        truths[0] = self.dataset.first_label_map(self.sequence)
         return VARIANTS[self.variant](frames, truths, zlib.crc32(self.sequence.encode()))
 
 
@@ -175,13 +179,15 @@ def run(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, Any]]:
     if missing:
         encode_all(missing)
         with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool, path.open("a") as file:
-            results = map(
-                concurrent.futures.Future.result,
-                concurrent.futures.as_completed([pool.submit(work, job) for job in missing]),
-            )
-            for key, result in tqdm(results, total=len(missing), desc="track"):
-                done[key] = {"key": key, **result}
-                print(json.dumps(done[key]), file=file, flush=True)
+            futures = [pool.submit(work, job) for job in missing]
+            try:
+                for future in tqdm(concurrent.futures.as_completed(futures), total=len(missing), desc="track"):
+                    key, result = future.result()
+                    done[key] = {"key": key, **result}
+                    print(json.dumps(done[key]), file=file, flush=True)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     return done
 
 
@@ -249,17 +255,19 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.write:
         around(arguments.write)  # a wrong name is told before the hours of work
-    rows = {name: ROWS[name] for name in (arguments.rows.split(";") if arguments.rows else ROWS)}
+    rows = {name: ROWS.get(name) for name in (arguments.rows.split(";") if arguments.rows else ROWS)}
+    variants = arguments.variants.split(",")
+    for wrong in (*(name for name, row in rows.items() if row is None), *(v for v in variants if v not in VARIANTS)):
+        parser.error(f"there is no {wrong!r}; rows are {'; '.join(ROWS)}; variants are {', '.join(VARIANTS)}")
     for text in arguments.set:
-        rows[text] = {key: json.loads(value) for key, _, value in (each.partition("=") for each in text.split(","))}
+        rows[text] = yaml.safe_load(text.replace("=", ": ").replace(",", "\n"))
     dataset = DavisDataset(
         arguments.root, arguments.year, "val", sequences=arguments.sequences and arguments.sequences.split(",")
     )
-    variants = arguments.variants.split(",")
     arguments.cache.mkdir(parents=True, exist_ok=True)
     jobs = {
         name: [
-            Job(dataset, sequence, variant, Settings(**row), arguments.cache)
+            Job(dataset, sequence, variant, TrackerSettings(**row or {}), arguments.cache)
             for variant in variants
             for sequence in dataset.sequences
         ]

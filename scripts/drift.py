@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from ablate import SPAWN, Job, encode_all, follow
 
-from persam_vos.config import Settings
+from persam_vos.config import TrackerSettings
 from persam_vos.davis_dataset import DavisDataset
 
 
@@ -47,7 +47,9 @@ def main() -> None:
         arguments.root, arguments.year, "val", sequences=arguments.sequences and arguments.sequences.split(",")
     )
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    settings = Settings(method=arguments.method)
+    settings = TrackerSettings(method=arguments.method)
+    if not 2 <= arguments.length <= arguments.frames // 2:
+        parser.error("--length is from 2 to half of --frames: the first and the last repetition are compared")
     jobs = [Job(dataset, sequence, "plain", settings, arguments.cache) for sequence in dataset.sequences]
     encode_all(jobs)
     print(f"{'':20} first   last    worst   change (mean J of a repetition)")

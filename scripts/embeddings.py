@@ -22,7 +22,14 @@ from persam_vos.models.checkpoints import resolve_checkpoint
 def embedder() -> str:
     """Fingerprint of what embeddings depend on: the weights, and the source of the encoder."""
     package = Path(persam_vos.__file__).parent
-    sources = [package / name for name in ("encoder.py", "frame.py", "models/tiny_vit.py", "models/loading.py")]
+    sources = [
+        package / name
+        for name in (
+            "encoder.py",
+            "frame.py",
+            *(f"models/{name}.py" for name in ("tiny_vit", "sam", "state_dict", "loading")),
+        )
+    ]
     content = [resolve_checkpoint("mobile_sam", None).read_bytes(), *(path.read_bytes() for path in sources)]
     return hashlib.sha256(b"".join(content)).hexdigest()[:16]
 

@@ -124,7 +124,7 @@ def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
     likeness = torch.tensor([0.9, torch.nan])
     seen = torch.tensor([True, False])
 
-    newer = memory.update(view, shares * seen[:, None], seen, likeness, rate=0.2, first_share=0.5, ridge=5e-3)
+    newer = memory.update(view, shares * seen[:, None], seen, likeness, rate=0.2, first_share=0.5, regularisation=5e-3)
 
     assert not torch.equal(newer.recent.second[0], memory.recent.second[0])
     assert torch.equal(newer.recent.second[1], memory.recent.second[1])

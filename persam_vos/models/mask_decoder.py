@@ -14,9 +14,9 @@ def decode_masks(
     network: MaskDecoder,
     source: Tensor,
     position: Tensor,
-    sparse: Tensor,
+    prompts: Tensor,
     *,
-    attention: Tensor | None = None,
+    bias: Tensor | None = None,
     target: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Answer the prompts of N objects.
@@ -25,17 +25,17 @@ def decode_masks(
         network: With its weights.
         source: float, N x C x h x w: embedding plus dense prompt.
         position: float, N or 1 x hw x C: positional encoding of the cells.
-        sparse: float, N x P x C: embedded points and boxes.
-        attention: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
+        prompts: float, N x P x C: embedded points and boxes.
+        bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
         target: float, N x 1 x C: PerSAM's semantic prompt, or None.
 
     Returns:
         float, N x 4 x 4h x 4w: logits; float, N x 4: predicted IoU.
     """
     output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
-    tokens = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
+    tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], dim=1)
     keys = source.flatten(2).transpose(1, 2).contiguous()
-    queries, keys = _two_way(network.transformer, tokens, keys, position, attention, target)
+    queries, keys = _two_way(network.transformer, tokens, keys, position, bias, target)
     masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
     logits = _upscaled_products(network.output_upscaling, keys, masks, source.shape[-1])
     return logits, network.iou_prediction_head(queries[:, 0])
@@ -46,7 +46,7 @@ def _two_way(
     tokens: Tensor,
     keys: Tensor,
     position: Tensor,
-    attention: Tensor | None,
+    bias: Tensor | None,
     target: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """SAM's two-way transformer, with room for guidance; ``tokens`` N x T x C, ``keys`` N x hw x C."""
@@ -62,7 +62,7 @@ def _two_way(
             q = queries + tokens
             queries = layer.norm1(queries + layer.self_attn(q=q, k=q, v=queries))
         located = keys + position
-        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, attention)
+        attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, bias)
         queries = layer.norm2(queries + attended)
         queries = layer.norm3(queries + layer.mlp(queries))
         keys = layer.norm4(_attend_back(layer.cross_attn_image_to_token, keys, located, queries + tokens, queries))
