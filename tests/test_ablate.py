@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def clip(root: Path, variant: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     dataset = ablate.DavisDataset(root, 2017, "val")
-    return ablate.Job(dataset, "cat", variant, ablate.Settings(), root).load()
+    return ablate.Job(dataset, "cat", variant, ablate.TrackerSettings(), root).load()
 
 
 def test_variants(root: Path) -> None:

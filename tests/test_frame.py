@@ -92,7 +92,7 @@ def test_cells_that_hold_picture_in_part_are_covered_by_what_they_hold(height: i
     torch.testing.assert_close(share, torch.ones(1, *Geometry(height, width).valid(64)))
 
 
-@given(st.integers(2, 1500), st.integers(2, 1500), st.sampled_from([64, 256]), st.integers(0, 100))
+@given(st.integers(20, 1500), st.integers(20, 1500), st.sampled_from([64, 256]), st.integers(0, 100))
 def test_resampling_is_two_bilinear_steps(height: int, width: int, samples: int, seed: int) -> None:
     """First to the square and then to the frame, as SAM does; and the way back is scaling, then means over cells."""
     geometry = Geometry(height, width)
@@ -107,9 +107,12 @@ def test_resampling_is_two_bilinear_steps(height: int, width: int, samples: int,
     mask = torch.rand(1, height, width, generator=generator) > 0.5
     scaled = functional.interpolate(mask[None].float(), size=(rows, columns), mode="bilinear", antialias=True)[0]
     shares = geometry.to_cells(mask, 64)[0]
-    for row, column in ((0, 0), (shares.shape[0] - 1, shares.shape[1] - 1)):
-        cell = scaled[0, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
-        assert float(shares[row, column]) == pytest.approx(float(cell.mean()), abs=1e-4)
+    whole = scaled[:, : rows // 16 * 16, : columns // 16 * 16]
+    if whole.numel():
+        expected = functional.avg_pool2d(whole, 16)[0]
+        torch.testing.assert_close(shares[: rows // 16, : columns // 16], expected, atol=1e-4, rtol=0)
+    last = scaled[0, 16 * (shares.shape[0] - 1) :, 16 * (shares.shape[1] - 1) :]
+    assert float(shares[-1, -1]) == pytest.approx(float(last.mean()), abs=1e-4)
 
 
 @given(st.integers(1, 1500), st.integers(1, 1500))
