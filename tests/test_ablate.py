@@ -118,7 +118,7 @@ def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  #
 def test_a_repetition_is_once_forth_and_once_back(root: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Frames 0 1 2 1, again and again; the annotated one is not scored, so 1 2 1 0 is the first repetition."""
     dataset = ablate.DavisDataset(root, 2017, "val")
-    job = ablate.Job(dataset, "cat", "plain", ablate.Settings(), root)
+    job = ablate.Job(dataset, "cat", "plain", ablate.TrackerSettings(), root)
     known = [truth.tobytes() for truth in job.load()[1]]
 
     def numbered(job, frames, truths):  # type: ignore[no-untyped-def]
