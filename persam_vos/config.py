@@ -102,7 +102,8 @@ class Settings(TrackerSettings):
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
         backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
-        encode: The part of the model's square input that holds picture, with a margin, or all of it.
+        encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
+            square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
         batch_size: Frames encoded at once; ``auto`` is 1 on the CPU and up to 8 on a GPU, by model.
         export: What is written besides tracks.jsonl and run.json.
@@ -114,7 +115,7 @@ class Settings(TrackerSettings):
     checkpoint: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
-    encode: Literal["picture", "square"] = "picture"
+    encode: Literal["auto", "picture", "square"] = "auto"
     reader: Literal["pyav", "decord"] = "pyav"
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
     export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")

@@ -137,11 +137,11 @@ class Decoder:
             prompts: Of N objects, at least 1.
             guidance: Of the same N objects, or None.
             windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
-                all of it. The padding, with which SAM was trained, is always left out.
+                the whole square, with its padding, as SAM was trained. That needs an embedding of the whole square.
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
-        windows = windows or [Window(0, 0, *embedding.geometry.valid(cells))] * len(tokens)
+        windows = windows or [Window(0, 0, cells, cells)] * len(tokens)
         logits = tokens.new_full((len(tokens), 4, 4 * cells, 4 * cells), NO_PICTURE)
         predicted_iou = tokens.new_zeros(len(tokens), 4)
         for batch in _alike(windows, _AT_ONCE[tokens.device.type]):

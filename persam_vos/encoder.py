@@ -55,7 +55,7 @@ class SamEncoder:
         """Take a network and what runs it; ``square`` encodes the whole square, as SAM was trained."""
         self.backend = backend
         self._sam = sam
-        self._square = square
+        self.square = square
 
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
@@ -71,7 +71,7 @@ class SamEncoder:
         ]
 
     def _length(self, length: int) -> int:
-        return INPUT_SIZE if self._square else self._sam.encoded_length(length)
+        return INPUT_SIZE if self.square else self._sam.encoded_length(length)
 
     def _placed(self, frame: Frame, geometry: Geometry, height: int, width: int) -> Tensor:
         """Scale, normalise and pad: float, 3 x height x width."""

@@ -37,6 +37,11 @@ _QUEUE_DEPTH = 4
 _GPU_BATCH = {"mobile_sam": 8, "vit_b": 2, "vit_l": 1, "vit_h": 1}
 
 
+def encodes_square(settings: Settings) -> bool:
+    """Say whether the padding is encoded as well: what PerSAM makes of a frame depends on it."""
+    return settings.encode == "square" or (settings.encode == "auto" and settings.method != "memory")
+
+
 class Engine:
     """A model on a device, ready to track one video after another."""
 
@@ -51,7 +56,7 @@ class Engine:
         sam = load_sam(settings.model, self.checkpoint, self.device)
         backend = open_backend(settings.backend, sam, self.device)
         self.backend = backend.name
-        self.encoder: Encoder = SamEncoder(sam, backend, square=settings.encode == "square")
+        self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
         self.decoder = Decoder(sam)
 
     def new_tracker(self) -> Tracker:

@@ -46,9 +46,10 @@ from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import SamEncoder
 from persam_vos.frame import Frame, Rgb
 from persam_vos.metrics import score_label_maps
-from persam_vos.models.backends import open_backend
+from persam_vos.models.backends import Backend, open_backend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.loading import load_sam
+from persam_vos.models.sam import Sam
 from persam_vos.objects import LabelMap
 from persam_vos.tracker import Tracker
 
@@ -126,18 +127,23 @@ class CountingDecoder(Decoder):
 
 
 @functools.cache
-def networks() -> tuple[SamEncoder, CountingDecoder]:
-    """Return this process's encoder and decoder."""
+def networks() -> tuple[Sam, Backend, CountingDecoder]:
+    """Return this process's network, what runs its encoder, and its decoder."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
-    return SamEncoder(sam, open_backend("auto", sam, torch.device("cpu"))), CountingDecoder(sam)
+    return sam, open_backend("auto", sam, torch.device("cpu")), CountingDecoder(sam)
+
+
+def cached_encoder(job: Job) -> CachedEncoder:
+    """Return an encoder with the part of the cache that the job's method needs."""
+    sam, backend, _ = networks()
+    return CachedEncoder(SamEncoder(sam, backend, square=job.settings.method != "memory"), job.cache)
 
 
 def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Iterator[tuple[Scores, float]]:
     """Track a clip; yield the scores and the milliseconds of every frame but the first."""
     torch.set_num_threads(1)
-    network, decoder = networks()
-    encoder = CachedEncoder(network, job.cache)
-    tracker = Tracker(encoder, decoder, job.settings)
+    encoder = cached_encoder(job)
+    tracker = Tracker(encoder, networks()[-1], job.settings)
     objects = int(truths[0].max())
     for index, (rgb, truth) in enumerate(zip(frames, truths, strict=True)):
         frame = Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb))
@@ -151,7 +157,7 @@ def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Itera
 
 def work(job: Job) -> tuple[str, dict[str, Any]]:
     """Track and score one sequence; as in DAVIS the first and the last frame are not scored."""
-    decoder = networks()[1]
+    decoder = networks()[-1]
     before = decoder.passes
     scores, milliseconds = zip(*follow(job, *job.load()), strict=True)
     return job.key, {
@@ -163,9 +169,9 @@ def work(job: Job) -> tuple[str, dict[str, Any]]:
 
 def encode_all(jobs: Sequence[Job]) -> None:
     """Encode what is not in the cache yet."""
-    encoder = CachedEncoder(networks()[0], jobs[0].cache)
-    distinct = {(job.dataset.root, job.sequence, job.variant): job for job in jobs}.values()
+    distinct = {(job.sequence, job.variant, job.settings.method != "memory"): job for job in jobs}.values()
     for job in tqdm(distinct, desc="encode", unit="sequence"):
+        encoder = cached_encoder(job)
         for index, rgb in enumerate(job.load()[0]):
             encoder.fill(Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb)))
 

@@ -39,12 +39,12 @@ class CachedEncoder:
 
     def __init__(self, encoder: SamEncoder, folder: Path) -> None:
         self._encoder = encoder
-        self._folder = folder
+        self._folder = folder / (f"{embedder()}-square" if encoder.square else embedder())
 
     def path(self, frame: Frame) -> Path:
         """Return where the embedding of a frame is kept."""
         content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
-        return self._folder / embedder() / f"{hashlib.sha1(content).hexdigest()}.npz"
+        return self._folder / f"{hashlib.sha1(content).hexdigest()}.npz"
 
     def fill(self, frame: Frame) -> None:
         """Encode a frame if it is not there yet."""

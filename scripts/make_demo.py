@@ -91,7 +91,7 @@ def cut(source: Path, target: Path) -> np.ndarray:
 def segment(rgb: np.ndarray) -> np.ndarray:
     """Return the bunny's mask, uint8 H x W of 0 and 1, by three passes of the decoder for each part."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
-    embedding = SamEncoder(sam, TorchBackend(sam)).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
+    embedding = SamEncoder(sam, TorchBackend(sam), square=True).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
     decoder = Decoder(sam)
     mask = np.zeros(rgb.shape[:2], np.uint8)
     for box, inside, outside in PARTS:

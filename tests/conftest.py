@@ -29,7 +29,7 @@ def sam() -> Sam:
 
 @pytest.fixture(scope="session")
 def encoder(sam: Sam) -> SamEncoder:
-    return SamEncoder(sam, TorchBackend(sam))
+    return SamEncoder(sam, TorchBackend(sam), square=True)
 
 
 @pytest.fixture(scope="session")

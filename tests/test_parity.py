@@ -58,7 +58,7 @@ def test_encoder_preprocesses_as_the_networks_expect(encoder: SamEncoder, golden
 @pytest.fixture(scope="module")
 def embedding() -> ImageEmbedding:
     generator = torch.Generator().manual_seed(0)
-    return ImageEmbedding(0.1 * torch.randn(256, 64, 64, generator=generator), Geometry(854, 854))
+    return ImageEmbedding(0.1 * torch.randn(256, 64, 64, generator=generator), Geometry(480, 854))
 
 
 POINTS = torch.tensor([[[100.0, 50.0], [400.0, 300.0]], [[853.0, 479.0], [0.0, 0.0]], [[10.0, 470.0], [700.0, 8.0]]])
