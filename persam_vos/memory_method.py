@@ -101,7 +101,9 @@ class MemoryMethod:
         if bool(known.any()):
             odds = odds[known]
             logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known])
-            mask = self._fuse(logits.sigmoid(), odds.sigmoid(), geometry)
+            prior = odds.sigmoid()
+            # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
+            mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             probability[known] = geometry.to_frame(mask.logit(eps=_SHARPEST), picture_only=True).sigmoid()
         return probability, predicted_iou
 

@@ -417,15 +417,36 @@ def one_square() -> tuple[ImageEmbedding, LabelMap, Frame]:
 
 
 class Answering(Decoder):
-    """A decoder that writes down what it is asked, and gives the same four candidates whatever that is."""
+    """A decoder that writes down what it is asked, and always gives the same four candidates, or four per object."""
 
     def __init__(self, logits: torch.Tensor, predicted_iou: Sequence[float]) -> None:
-        self._answer = Candidates(logits[None], torch.tensor([predicted_iou]))
+        every = logits if logits.ndim == 4 else logits[None]
+        self._answer = Candidates(every, torch.tensor([predicted_iou]))
         self.asked: list[Prompts] = []
 
     def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
         self.asked.append(prompts)
-        return self._answer
+        many = len(prompts.points)
+        return Candidates(self._answer.logits.expand(many, -1, -1, -1), self._answer.predicted_iou.expand(many, -1))
+
+
+def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
+    """The decoder gives the one behind the whole silhouette, and is less sure of the one in front."""
+    kinds = torch.zeros(64, 64, dtype=torch.long)
+    kinds[10:50, 20:36] = 1
+    kinds[24:30, 25:31] = 2
+    label_map = kinds.to(torch.uint8).repeat_interleave(16, 0).repeat_interleave(16, 1).numpy()
+    embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), Geometry(1024, 1024))
+    logits = torch.stack([torch.where(kinds > 0, 10.0, -10.0), torch.where(kinds == 2, -0.3, -10.0)])
+    fine = logits.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, None].expand(-1, 4, -1, -1)
+    decoder = Answering(fine, [1.0] * 4)
+    tracker = Tracker(None, decoder, TrackerSettings(doubt=0))  # type: ignore[arg-type]
+    frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
+
+    tracker.start(frame, label_map, embedding)
+    found = tracker.step(frame, embedding).label_map
+
+    assert min(iou(found == i, label_map == i) for i in (1, 2)) > 0.8
 
 
 @pytest.mark.parametrize(("doubt", "believed"), [(0.0, True), (TrackerSettings().doubt, False)])
