@@ -11,10 +11,8 @@ from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import ConvNorm, TinyVit
 from torch import Tensor, nn
 
-# In pixels of the input: the largest window of attention, and how far the encoded part goes beyond the picture. With
-# half the margin, a swan at the lower border of its frames is a point of J&F worse off.
-_WINDOW = 14 * 16
-_MARGIN = 8 * 16
+# Half of the largest window of attention, in pixels of the input.
+_HALF_WINDOW = 7 * 16
 
 _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|num_batches_tracked$")
 
@@ -65,11 +63,10 @@ class TinyVitImageEncoder(nn.Module):
 def encoded_length(length: int) -> int:
     """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
 
-    The windows of attention start at the top left: those of 224 pixels in the deepest large stage must be whole, as far
-    as they hold picture, and there must be a margin, since convolutions see across.
+    The windows of attention start at the top left; they are cut in half at most, and half of one at least lies beyond
+    the picture, since convolutions see across. With less, a swan at the lower border of its frames loses a point of J&F.
     """
-    whole = -(-length // _WINDOW) * _WINDOW
-    return min(whole if whole - length >= _MARGIN else whole + _WINDOW // 2, 1024)
+    return min((-(-length // _HALF_WINDOW) + 1) * _HALF_WINDOW, 1024)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
