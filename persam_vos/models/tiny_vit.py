@@ -64,7 +64,7 @@ def encoded_length(length: int) -> int:
     """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
 
     The windows of attention start at the top left; they are cut in half at most, and half of one at least lies beyond
-    the picture, since convolutions see across. With less, a swan at the lower border of its frames loses a point of J&F.
+    the picture, since convolutions see across: with less, a swan at the lower border loses a point of J&F.
     """
     return min((-(-length // _HALF_WINDOW) + 1) * _HALF_WINDOW, 1024)
 
