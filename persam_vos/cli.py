@@ -44,6 +44,9 @@ Device = Annotated[Text, typer.Option("--device", help="auto, cpu or cuda.  [def
 Backend = Annotated[
     Text, typer.Option("--backend", help="torch, onnxruntime, openvino or auto, the fastest.  [default: auto]")
 ]
+Precision = Annotated[
+    Text, typer.Option("--precision", help="Of the encoder: float32, bfloat16 or auto.  [default: auto]")
+]
 BatchSize = Annotated[Text, typer.Option("--batch-size", help="Frames encoded at once, or auto.  [default: auto]")]
 Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
 Guidance = Annotated[
@@ -98,6 +101,7 @@ def run(
     checkpoint: Checkpoint = None,
     device: Device = None,
     backend: Backend = None,
+    precision: Precision = None,
     batch_size: BatchSize = None,
     reader: Reader = None,
     guidance: Guidance = None,
@@ -112,7 +116,7 @@ def run(
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
     flags = _flags(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        batch_size=batch_size,
+        precision=precision, batch_size=batch_size,
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
@@ -129,6 +133,7 @@ def demo(
     checkpoint: Checkpoint = None,
     device: Device = None,
     backend: Backend = None,
+    precision: Precision = None,
     batch_size: BatchSize = None,
     config: Config = None,
     quiet: Quiet = False,
@@ -136,7 +141,7 @@ def demo(
     """Track the clip that ships, start to finish, replacing an earlier demo."""
     flags = _flags(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        batch_size=batch_size,
+        precision=precision, batch_size=batch_size,
         export="masks,overlay,cutout",
     )  # fmt: skip
     with resources.as_file(resources.files("persam_vos") / "data") as data:
@@ -157,6 +162,7 @@ def davis(
     checkpoint: Checkpoint = None,
     device: Device = None,
     backend: Backend = None,
+    precision: Precision = None,
     batch_size: BatchSize = None,
     guidance: Guidance = None,
     first_pass: FirstPass = None,
@@ -168,7 +174,7 @@ def davis(
     """Track every sequence of a DAVIS split, then score it."""
     flags = _flags(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        batch_size=batch_size,
+        precision=precision, batch_size=batch_size,
         guidance=guidance, first_pass=first_pass, update_target=update_target,
     )  # fmt: skip
     chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}

@@ -102,6 +102,7 @@ class Settings(TrackerSettings):
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
         backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
+        precision: Of the encoder's arithmetic; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
@@ -115,6 +116,7 @@ class Settings(TrackerSettings):
     checkpoint: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     encode: Literal["auto", "picture", "square"] = "auto"
     reader: Literal["pyav", "decord"] = "pyav"
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"

@@ -199,6 +199,7 @@ def _common(engine: Engine, seconds: float) -> dict[str, Any]:
     return {
         "settings": engine.settings.model_dump(mode="json"),
         "backend": engine.backend,
+        "precision": engine.precision,
         "batch_size": engine.batch_size,
         "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
         "versions": versions(),

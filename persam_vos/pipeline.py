@@ -54,8 +54,8 @@ class Engine:
         self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
         self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
         sam = load_sam(settings.model, self.checkpoint, self.device)
-        backend = open_backend(settings.backend, sam, self.device)
-        self.backend = backend.name
+        backend = open_backend(settings.backend, sam, self.device, settings.precision)
+        self.backend, self.precision = backend.name, backend.precision
         self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
         self.decoder = Decoder(sam)
 

@@ -46,7 +46,7 @@ def blocks(embedding: ImageEmbedding) -> Sequence[torch.Tensor]:
 @pytest.mark.parametrize("name", ENGINES)
 def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
     (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])
-    backend = open_backend(name, sam, CPU)
+    backend = open_backend(name, sam, CPU, "float32")
 
     first, second = SamEncoder(sam, backend).encode([wide, wide])
 
@@ -54,6 +54,35 @@ def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wid
     for found, again, wanted in zip(blocks(first), blocks(second), blocks(expected), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
         assert torch.equal(again, found)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
+    if name == "openvino":
+        openvino = pytest.importorskip("openvino")
+        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            with pytest.raises(SettingsError, match="no instructions for"):
+                open_backend(name, sam, CPU, "bfloat16")
+            assert open_backend(name, sam, CPU).precision == "float32"
+            return
+    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])
+    backend = open_backend(name, sam, CPU, "bfloat16")
+
+    (found,) = SamEncoder(sam, backend).encode([wide])
+
+    assert backend.precision == "bfloat16"
+    for half, whole in zip(blocks(found), blocks(expected), strict=True):
+        assert half.dtype == torch.float32
+        assert not torch.equal(half, whole)
+        kept = whole.flatten(1).any(dim=0)
+        likeness = torch.cosine_similarity(half.flatten(1)[:, kept], whole.flatten(1)[:, kept], dim=0)
+        assert float(likeness.mean()) > 0.999
+
+
+def test_onnxruntime_has_no_bfloat16(sam: Sam) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(SettingsError, match="which onnxruntime does not compute in"):
+        open_backend("onnxruntime", sam, CPU, "bfloat16")
 
 
 @pytest.mark.parametrize("name", ENGINES[:1])

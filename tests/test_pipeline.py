@@ -50,7 +50,7 @@ class FakeEngine(Engine):
     def __init__(self, batch_size: int = 1) -> None:
         self.settings = Settings()
         self.batch_size = batch_size
-        self.backend = "torch"
+        self.backend, self.precision = "torch", "float32"
         self.device = torch.device("cpu")
         self.checkpoint = Path(__file__)
         self.encoder = FakeEncoder()
