@@ -14,6 +14,9 @@ from persam_vos.objects import LabelMap
 MAX_OBJECT_ID = 254
 VOID = 255
 
+# Share of the frame from which on an object leaves nothing to tell it from.
+_ALMOST_ALL = 0.95
+
 
 def read_annotation(
     path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None
@@ -51,6 +54,23 @@ def read_annotation(
     return _to_label_map(path, values)
 
 
+def doubts(label_map: LabelMap) -> tuple[str, ...]:
+    """Say what in an annotation can hardly be followed: objects of a few pixels, or of nearly the whole frame.
+
+    Args:
+        label_map: uint8, H x W.
+    """
+    # A cell of the network covers 1 / 64 of the longer side; of what fills less than a quarter of one, little is seen.
+    least = max(label_map.shape) ** 2 / 64**2 / 4
+    ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
+    return tuple(
+        f"object {object_id} has {area} of the first frame's {label_map.size} pixels: too "
+        + ("few to be recognised by" if area < least else "many to be told from the rest")
+        for object_id, area in zip(ids.tolist(), areas.tolist(), strict=True)
+        if area < least or area > _ALMOST_ALL * label_map.size
+    )
+
+
 def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
     try:
         with Image.open(path) as picture:
@@ -62,6 +82,8 @@ def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
             colours = picture.mode == "P" and _is_black_and_white(picture)
             values: npt.NDArray[np.int64] = np.asarray(picture.convert("L") if colours else picture).astype(np.int64)
             return values
+    except MaskError:
+        raise
     except FileNotFoundError:
         raise MaskError(f"{path}: no such file; give the mask of the first frame, a PNG of the video's size") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
@@ -105,13 +127,13 @@ def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
     if ids.size == 1 and not 1 <= ids[0] <= MAX_OBJECT_ID:
         one: LabelMap = (values != 0).astype(np.uint8)
         return one
-    if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
-        raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
-    if _is_soft(values, ids):
+    if ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
         raise MaskError(
             f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
             "map; pass --mask-threshold 127 to cut it, or save it without smoothing"
         )
+    if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
+        raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
     label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
     return label_map
 

@@ -28,6 +28,7 @@ class TrackerSettings(BaseModel):
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
         mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
+        mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
         doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both
             together stay under 0.9.
@@ -67,6 +68,7 @@ class TrackerSettings(BaseModel):
     method: Literal["memory", "persam", "persam-f"] = "memory"
     passes: Annotated[int, Field(ge=1, le=4)] = 1
     mask_prompt: Annotated[float, Field(ge=0, le=100)] = 1.0
+    mask_token: bool = True
     prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8

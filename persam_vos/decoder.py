@@ -106,10 +106,12 @@ class Candidates:
         logits: float, N x 4 x 256 x 256 over the padded square; 0 is the answer for an unambiguous prompt, 1 to 3 are
             the nested ones (whole, part, subpart in no fixed order).
         predicted_iou: float, N x 4.
+        own_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given.
     """
 
     logits: Tensor
     predicted_iou: Tensor
+    own_logits: Tensor
 
 
 class Decoder:
@@ -121,6 +123,11 @@ class Decoder:
         with torch.inference_mode():
             self._position = self._prompt_encoder.get_dense_pe()[0]
 
+    @property
+    def token_size(self) -> int:
+        """Length of a mask token."""
+        return int(self._mask_decoder.transformer_dim) // 8
+
     @torch.inference_mode()
     def decode(
         self,
@@ -129,6 +136,7 @@ class Decoder:
         guidance: Guidance | None = None,
         *,
         windows: Sequence[Window] | None = None,
+        own_tokens: Tensor | None = None,
     ) -> Candidates:
         """Answer the prompts of all objects.
 
@@ -138,18 +146,21 @@ class Decoder:
             guidance: Of the same N objects, or None.
             windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
                 the whole square, with its padding, as SAM was trained. That needs an embedding of the whole square.
+            own_tokens: float, N x K x ``token_size``: mask tokens beside SAM's four; None for K = 0.
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
         windows = windows or [Window(0, 0, cells, cells)] * len(tokens)
-        logits = tokens.new_full((len(tokens), 4, 4 * cells, 4 * cells), NO_PICTURE)
+        count = 4 if own_tokens is None else 4 + own_tokens.shape[1]
+        logits = tokens.new_full((len(tokens), count, 4 * cells, 4 * cells), NO_PICTURE)
         predicted_iou = tokens.new_zeros(len(tokens), 4)
         for batch in _alike(windows, _AT_ONCE[tokens.device.type]):
             placed = [windows[i] for i in batch]
-            answers, predicted_iou[batch] = self._decode_batch(embedding, tokens, prompts, guidance, batch, placed)
+            own = None if own_tokens is None else own_tokens[batch]
+            answers, predicted_iou[batch] = self._decode_batch(embedding, tokens, prompts, guidance, own, batch, placed)
             for i, window, answer in zip(batch, placed, answers, strict=True):
                 logits[i][window.cut(4)] = answer
-        return Candidates(logits, predicted_iou)
+        return Candidates(logits[:, :4], predicted_iou, logits[:, 4:])
 
     def _decode_batch(
         self,
@@ -157,6 +168,7 @@ class Decoder:
         tokens: Tensor,
         prompts: Prompts,
         guidance: Guidance | None,
+        own_tokens: Tensor | None,
         batch: Sequence[int],
         windows: Sequence[Window],
     ) -> tuple[Tensor, Tensor]:
@@ -179,6 +191,7 @@ class Decoder:
             tokens[batch],
             bias=None if bias is None else bias.flatten(1)[:, None],
             target=None if target is None else target[batch, None],
+            own_tokens=own_tokens,
         )
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:

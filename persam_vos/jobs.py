@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from persam_vos.annotation import read_annotation
+from persam_vos.annotation import doubts, read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset, Year
@@ -21,7 +22,7 @@ from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
 from persam_vos.record import machine, peak_memory_mib, remove_run_json, versions, write_run_json
-from persam_vos.writer import MaskWriter, open_folder, open_writers
+from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_other_exports
 
 _DAVIS_RATE = Fraction(24)
 
@@ -92,7 +93,13 @@ def run_video(
         writers = open_writers(
             output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
         )
-        engine = Engine(settings)
+        try:
+            engine = Engine(settings)
+        except BaseException:
+            # Nothing is in it yet, so only a folder of this run's own, or an empty one, goes.
+            with contextlib.suppress(OSError):
+                output.rmdir()
+            raise
         # The record of an earlier run must not stand beside half of this one.
         remove_run_json(output)
         progress.start(Path(source).name, info.frame_count)
@@ -112,7 +119,9 @@ def run_video(
         "frame_rate": info.frame_rate,
         "objects": [int(i) for i in np.unique(label_map) if i],
     }
+    outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
     path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
+    remove_other_exports(output, settings.export)
     return replace(outcome, written=(*outcome.written, path))
 
 

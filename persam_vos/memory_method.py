@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,8 @@ from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Decoder, Prompts, windows_around
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
-from persam_vos.memory import LIKENESS_BEFORE, Memory
+from persam_vos.mask_token import learn_mask_token
+from persam_vos.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
 from persam_vos.prior import foreground_prior, keep_near
 
@@ -54,6 +55,7 @@ class MemoryMethod:
         self._settings = settings
         self._object_ids: Sequence[int] = ()
         self._state: _State | None = None
+        self._tokens: Tensor | None = None
 
     def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int]) -> Found:
         """Learn the objects of the annotated frame."""
@@ -62,18 +64,17 @@ class MemoryMethod:
         memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
         self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
+        if self._settings.mask_token:
+            self._tokens = self._learn_tokens(embedding, masks)
         ones = torch.ones(len(masks))
         return Found(label_map, ones, ones)
 
     def step(self, embedding: ImageEmbedding) -> Found:
         """Find the objects in the next frame."""
-        state, settings, geometry = self._state, self._settings, embedding.geometry
+        state, settings = self._state, self._settings
         assert state is not None
         view = state.memory.basis.view(cell_features(embedding))
-        prior = foreground_prior(state.memory, view, state.seen, *geometry.valid(embedding.cells), settings)
-        if settings.gate:
-            prior = keep_near(prior, state.last, state.seen, margin=settings.gate, enough=_ENOUGH)
-        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
+        odds = self._propagate(embedding, view)
         probability, predicted_iou = self._decode(embedding, odds)
         label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
         seen = ~likeness.isnan()
@@ -89,6 +90,42 @@ class MemoryMethod:
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map, predicted_iou, likeness)
 
+    def _propagate(self, embedding: ImageEmbedding, view: View) -> Tensor:
+        """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
+        assert self._state is not None
+        memory, seen, settings = self._state.memory, self._state.seen, self._settings
+        prior = foreground_prior(memory, view, seen, *embedding.geometry.valid(embedding.cells), settings)
+        if settings.gate:
+            prior = keep_near(prior, self._state.last, seen, margin=settings.gate, enough=_ENOUGH)
+        return onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
+
+    def _learn_tokens(self, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
+        """Answer the annotated frame as if it were another one, and learn what the answers lack.
+
+        Returns:
+            float, N x (``token_size`` + 1): of each object, the constant last; 0 for one that the prior does not show.
+        """
+        assert self._state is not None
+        geometry, size = embedding.geometry, self._decoder.token_size
+        odds = self._propagate(embedding, self._state.memory.first[0])
+        points, boxes, known = _located(odds, geometry)
+        annotated = geometry.to_grid(masks, _FINE)
+        every_number = torch.eye(size, device=odds.device)[None]
+        tokens = odds.new_zeros(len(odds), size + 1)
+        # One by one: the upscaled embedding is large.
+        for i in known.nonzero()[:, 0].tolist():
+            windows = windows_around(boxes[[i]], geometry, embedding.cells)
+            prompts = next(self._prompts(odds[[i]], points[[i]], boxes[[i]]))
+            answers = self._decoder.decode(embedding, prompts, windows=windows, own_tokens=every_number)
+            weights = self._weigh(answers.logits, answers.predicted_iou, odds[[i]], geometry)
+            here = windows[0].cut(4)
+            tokens[i] = learn_mask_token(
+                answers.own_logits[0][here].flatten(1),
+                _mix(answers.logits, weights)[0][here].flatten(),
+                annotated[i][here].flatten(),
+            )
+        return tokens
+
     def _decode(self, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
         """Turn log-odds, N x 256 x 256, into masks: N x H x W probabilities, and N predicted IoUs.
 
@@ -100,35 +137,51 @@ class MemoryMethod:
         predicted_iou = odds.new_zeros(len(odds))
         if bool(known.any()):
             odds = odds[known]
-            logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known])
+            tokens = None if self._tokens is None else self._tokens[known]
+            logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known], tokens)
             prior = odds.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             probability[known] = geometry.to_frame(mask.logit(eps=_SHARPEST), picture_only=True).sigmoid()
         return probability, predicted_iou
 
-    def _ask(self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def _ask(
+        self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
-        settings, geometry = self._settings, embedding.geometry
+        geometry = embedding.geometry
+        windows = windows_around(boxes, geometry, embedding.cells)
+        own = None if tokens is None else tokens[:, None, :-1]
+        answers = [
+            self._decoder.decode(embedding, prompts, windows=windows, own_tokens=own)
+            for prompts in self._prompts(odds, points, boxes)
+        ]
+        logits = torch.cat([each.logits for each in answers], dim=1)
+        predicted_iou = torch.cat([each.predicted_iou for each in answers], dim=1)
+        weights = self._weigh(logits, predicted_iou, odds, geometry)
+        mixed = _mix(logits, weights)
+        if tokens is not None:
+            # Added after the choice: what all candidates share would make them look more alike than they are.
+            lacking = torch.cat([each.own_logits for each in answers], dim=1)
+            mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
+        return mixed, (predicted_iou * weights).sum(dim=1)
+
+    def _prompts(self, odds: Tensor, points: Tensor, boxes: Tensor) -> Iterator[Prompts]:
+        """Yield the prompts of each pass."""
+        settings = self._settings
         every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
         bare = Prompts(points[:, None], every[:, None].int())
         told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
-        windows = windows_around(boxes, geometry, embedding.cells)
-        answers = []
         for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
-            prompts = (told if with_mask else bare).with_boxes(grown, every)
-            answers.append(self._decoder.decode(embedding, prompts, windows=windows))
-        logits = torch.cat([each.logits for each in answers], dim=1)
-        return self._choose(logits, torch.cat([each.predicted_iou for each in answers], dim=1), odds, geometry)
+            yield (told if with_mask else bare).with_boxes(grown, every)
 
-    def _choose(self, logits: Tensor, predicted_iou: Tensor, odds: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """Take, of the candidates of all passes, those that decoder and prior agree on best, weighed by how much."""
+    def _weigh(self, logits: Tensor, predicted_iou: Tensor, odds: Tensor, geometry: Geometry) -> Tensor:
+        """Weigh the candidates, N x C, of all passes by what decoder and prior agree on best: N x C, of sum 1."""
         agreement = _soft_iou(logits.sigmoid(), odds[:, None].sigmoid(), geometry)
         value = agreement + self._settings.quality_share * predicted_iou
-        weight = (value / self._settings.choice_temperature).softmax(dim=1)
-        return (logits * weight[..., None, None]).sum(dim=1), (predicted_iou * weight).sum(dim=1)
+        return (value / self._settings.choice_temperature).softmax(dim=1)
 
     def _fuse(self, mask: Tensor, prior: Tensor, geometry: Geometry) -> Tensor:
         """Mix the decoder's mask with the prior, both N x 256 x 256 in 0..1; the less they agree, the more prior.
@@ -174,6 +227,11 @@ class MemoryMethod:
             changed = [k for k, object_id in enumerate(ids) if k == worst or object_id in won]
             masks[changed] = _masks(label_map, [ids[k] for k in changed], embedding)
             shares[changed] = geometry.to_cells(masks[changed], embedding.cells)
+
+
+def _mix(grids: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sums of N x C x h x w, with weights N x C: N x h x w."""
+    return (grids * weights[..., None, None]).sum(dim=1)
 
 
 def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbedding) -> Tensor:

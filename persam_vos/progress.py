@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """A bar per video on standard error, with the lowest score of the frame just done.
+    """A bar per video on standard error: objects in the frame just done, and the lowest of their scores.
 
     Args:
         quiet: Show nothing.
@@ -28,8 +28,9 @@ class ProgressBar:
 
     def advance(self, result: FrameResult) -> None:
         """Count a frame."""
-        lowest = min(entry.score for entry in result.objects)
-        self._bar.set_postfix(score=f"{lowest:.2f}", refresh=False)
+        scores = [entry.score for entry in result.objects if entry.present]
+        lowest = f"{min(scores):.2f}" if scores else "none"
+        self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
         self._bar.update()
 
     def interrupt(self) -> None:

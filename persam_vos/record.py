@@ -17,7 +17,10 @@ from persam_vos.errors import OutputError
 
 T = TypeVar("T")
 
-_PACKAGES = ("persam-vos", "torch", "torchvision", "segment-anything", "timm", "numpy", "opencv-python-headless", "av")
+_PACKAGES = (
+    "persam-vos", "torch", "torchvision", "segment-anything", "timm", "openvino", "onnxruntime", "numpy", "scipy",
+    "opencv-python-headless", "av",
+)  # fmt: skip
 
 
 class Timings:

@@ -76,7 +76,7 @@ class MaskWriter:
         self._old = path.with_name(f".{path.name}.old.partial")
         self._palette = davis_palette().tobytes()
         self._started = False
-        self._check_replaceable()
+        _check_replaceable(self._path)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the label map of a frame; see ``ResultWriter``."""
@@ -94,7 +94,7 @@ class MaskWriter:
         """Give the folder its name; see ``ResultWriter``."""
         if not self._started:
             return ()
-        self._check_replaceable()
+        _check_replaceable(self._path)
         with output_errors(self._path):
             if self._path.exists():
                 shutil.rmtree(self._old, ignore_errors=True)
@@ -115,14 +115,20 @@ class MaskWriter:
             shutil.rmtree(self._partial, ignore_errors=True)
             self._started = False
 
-    def _check_replaceable(self) -> None:
-        if not self._path.exists():
-            return
-        if not self._path.is_dir() or self._path.is_symlink():
-            raise OutputError(f"{self._path}: is in the way, and not a folder; move it away")
-        foreign = next((path.name for path in self._path.iterdir() if not _MASK_NAME.fullmatch(path.name)), None)
-        if foreign is not None:
-            raise OutputError(f"{self._path}: holds {foreign}, which is no mask of ours, so it is not replaced")
+
+def _check_replaceable(path: Path) -> None:
+    """Make sure that a folder of masks, if it is there, holds nothing else."""
+    if not path.exists():
+        return
+    if not path.is_dir() or path.is_symlink():
+        raise OutputError(f"{path}: is in the way, and not a folder; move it away")
+    if (foreign := _foreign(path)) is not None:
+        raise OutputError(f"{path}: holds {foreign}, which is no mask of ours, so it is not replaced")
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return the name of something in a folder that is no mask of ours."""
+    return next((path.name for path in folder.iterdir() if not _MASK_NAME.fullmatch(path.name)), None)
 
 
 class TracksWriter:
@@ -205,6 +211,23 @@ def open_writers(
     open_folder(output, overwrite=overwrite)
     settings = ExportSettings(folder=output, info=info, background=background)
     return [TracksWriter(settings), *(EXPORTS[name](settings) for name in dict.fromkeys(exports))]
+
+
+def remove_other_exports(output: Path, exports: Sequence[str]) -> None:
+    """Remove what an earlier run exported and this one did not: it shows other results than what lies beside it.
+
+    A folder of masks that holds anything else is left alone.
+
+    Raises:
+        OutputError: If it cannot be removed.
+    """
+    masks = output / "masks"
+    if "masks" not in exports and masks.is_dir() and not masks.is_symlink() and not _foreign(masks):
+        with output_errors(masks):
+            shutil.rmtree(masks)
+    for path in (output / f"{name}.mp4" for name in ("overlay", "cutout") if name not in exports):
+        with output_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def open_folder(output: Path, *, overwrite: bool = False) -> None:

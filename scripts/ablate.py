@@ -67,6 +67,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no matching with the last frame": {"local_matching": 0.0},
     "no mask prompt": {"mask_prompt": 0.0},
     "mask prompt doubled": {"mask_prompt": 2.0},
+    "no mask token of its own": {"mask_token": False},
     "no prior in the mask": {"prior_share": 0.0},
     "no more of it for a doubtful mask": {"doubt": 0.0},
     "choice by agreement alone": {"quality_share": 0.0},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from persam_vos.annotation import read_annotation
+from persam_vos.annotation import doubts, read_annotation
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
 
 SIZE = (40, 60)
@@ -175,3 +175,35 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes | None) ->
         path.write_bytes(content)
     with pytest.raises(MaskError, match=r"m\.png: (not a readable picture|no such file)"):
         read(path)
+
+
+def test_a_mask_of_every_grey_level_is_soft_too(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:200, :300]
+    grey = np.clip(600 - 5 * np.hypot(rows - 100, columns - 150), 0, 255).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "ramp.png")
+
+    with pytest.raises(MaskError, match=r"anti-aliased mask \(255 grey levels.*--mask-threshold 127"):
+        read_annotation(tmp_path / "ramp.png", height=200, width=300)
+
+
+def test_a_refusal_is_not_wrapped_in_another(tmp_path: Path) -> None:
+    colours = np.zeros((*SIZE, 3), np.uint8)
+    colours[:8, :8], colours[20:30, 20:30] = (255, 0, 0), (0, 255, 0)
+    Image.fromarray(colours).save(tmp_path / "two.png")
+
+    with pytest.raises(MaskError, match="2 colours besides black") as refusal:
+        read(tmp_path / "two.png")
+
+    assert "not a readable picture" not in str(refusal.value)
+
+
+def test_objects_that_can_hardly_be_followed_are_named() -> None:
+    label_map = np.full((480, 854), 1, np.uint8)
+    label_map[5, 5] = 7
+
+    few, many = sorted(doubts(label_map), key=lambda text: "many" in text)
+
+    assert few.startswith("object 7 has 1 of the first frame's 409920 pixels: too few")
+    assert many.startswith("object 1 has 409919 of the first frame's 409920 pixels: too many")
+    label_map[:, :400], label_map[5:15, 5:15] = 0, 7
+    assert not doubts(label_map)

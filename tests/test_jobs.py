@@ -143,3 +143,50 @@ def test_what_could_not_be_scored_is_not_tracked(root: Path, tmp_path: Path, mon
         jobs.run_davis(root, tmp_path / "out", Settings(), Silence())
 
     assert not (tmp_path / "out").exists()
+
+
+def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> jobs.TrackOutcome:
+    source = str(root / "JPEGImages" / "480p" / "alpha")
+    mask = jobs.AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
+    return jobs.run_video(source, mask, output, Settings(export=export), Silence(), overwrite=overwrite)
+
+
+def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    output = tmp_path / "out"
+    tracked(root, output, "masks", "overlay", "cutout")
+    (output / "notes.txt").write_text("mine")
+
+    tracked(root, output, "overlay", overwrite=True)
+
+    assert sorted(path.name for path in output.iterdir()) == ["notes.txt", "overlay.mp4", "run.json", "tracks.jsonl"]
+    (output / "masks").mkdir()
+    (output / "masks" / "notes.txt").write_text("mine")
+    tracked(root, output, "overlay", overwrite=True)
+    assert (output / "masks" / "notes.txt").read_text() == "mine"
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(settings: Settings) -> None:
+        raise OutputError("no model")
+
+    monkeypatch.setattr(jobs, "Engine", fail)
+
+    with pytest.raises(OutputError, match="no model"):
+        tracked(root, tmp_path / "out", "masks")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_doubts_about_the_annotation_are_on_record(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    Image.fromarray(np.ones((HEIGHT, WIDTH), np.uint8)).save(root / "Annotations" / "480p" / "alpha" / "00000.png")
+
+    outcome = tracked(root, tmp_path / "out", "masks")
+
+    assert any("too many to be told from the rest" in text for text in outcome.warnings)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] == list(outcome.warnings)

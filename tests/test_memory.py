@@ -257,8 +257,12 @@ def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
     points, labels = torch.tensor([[[500.0, 300.0]], [[100.0, 80.0]], [[9.0, 9.0]]]), torch.ones(3, 1, dtype=torch.int)
     windows = [Window(10, 20, 20, 24), Window(3, 0, 20, 24), Window(0, 0, 20, 28)]
 
-    found = decoder.decode(embedding, Prompts(points, labels, masks), windows=windows)
+    own = torch.randn(3, 2, decoder.token_size, generator=generator)
+    upscaled: list[torch.Tensor] = []
 
+    found = decoder.decode(embedding, Prompts(points, labels, masks), windows=windows, own_tokens=own)
+
+    sam.mask_decoder.output_upscaling.register_forward_hook(lambda *given: upscaled.append(given[2][0]))
     with torch.inference_mode():
         position = sam.prompt_encoder.get_dense_pe()
         for i, window in enumerate(windows):
@@ -271,6 +275,8 @@ def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
             expected, iou = sam.mask_decoder.predict_masks(features[crop][None], position[crop], sparse, dense[crop])
             torch.testing.assert_close(found.logits[i][window.cut(4)], expected[0], rtol=1e-3, atol=1e-3)
             torch.testing.assert_close(found.predicted_iou[i], iou[0], rtol=1e-4, atol=1e-5)
+            products = torch.einsum("kc,chw->khw", own[i], upscaled[i])
+            torch.testing.assert_close(found.own_logits[i][window.cut(4)], products, rtol=1e-3, atol=1e-3)
             outside = found.logits[i].clone()
             outside[window.cut(4)] = NO_PICTURE
             assert bool((outside == NO_PICTURE).all())
@@ -399,7 +405,7 @@ def test_the_border_of_the_frame_is_part_of_it(height: int, width: int) -> None:
     rows, columns = Geometry(height, width).valid(256)
     picture = torch.full((4, 256, 256), NO_PICTURE)
     picture[:, :rows, :columns] = 3.0
-    tracker = Tracker(None, Answering(picture, [1.0] * 4), TrackerSettings())  # type: ignore[arg-type]
+    tracker = Tracker(None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False))  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
 
@@ -421,13 +427,14 @@ class Answering(Decoder):
 
     def __init__(self, logits: torch.Tensor, predicted_iou: Sequence[float]) -> None:
         every = logits if logits.ndim == 4 else logits[None]
-        self._answer = Candidates(every, torch.tensor([predicted_iou]))
+        self._answer = Candidates(every, torch.tensor([predicted_iou]), every[:, :0])
         self.asked: list[Prompts] = []
 
     def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
         self.asked.append(prompts)
         many = len(prompts.points)
-        return Candidates(self._answer.logits.expand(many, -1, -1, -1), self._answer.predicted_iou.expand(many, -1))
+        logits = self._answer.logits.expand(many, -1, -1, -1)
+        return Candidates(logits, self._answer.predicted_iou.expand(many, -1), logits[:, :0])
 
 
 def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
@@ -440,7 +447,7 @@ def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
     logits = torch.stack([torch.where(kinds > 0, 10.0, -10.0), torch.where(kinds == 2, -0.3, -10.0)])
     fine = logits.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, None].expand(-1, 4, -1, -1)
     decoder = Answering(fine, [1.0] * 4)
-    tracker = Tracker(None, decoder, TrackerSettings(doubt=0))  # type: ignore[arg-type]
+    tracker = Tracker(None, decoder, TrackerSettings(doubt=0, mask_token=False))  # type: ignore[arg-type]
     frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
 
     tracker.start(frame, label_map, embedding)
@@ -453,7 +460,8 @@ def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
 def test_a_mask_that_leaves_the_prior_is_doubted(doubt: float, believed: bool) -> None:
     embedding, label_map, frame = one_square()
     everything = Answering(torch.full((4, 256, 256), 10.0), [1.0] * 4)
-    tracker = Tracker(None, everything, TrackerSettings(doubt=doubt, memory_presence=0))  # type: ignore[arg-type]
+    settings = TrackerSettings(doubt=doubt, memory_presence=0, mask_token=False)
+    tracker = Tracker(None, everything, settings)  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     found = tracker.step(frame, embedding).label_map == 1
@@ -470,7 +478,7 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
     logits[:2, 80:120, 40:80] = 10.0
     logits[0, 80:120, 80:84] = logits[1, 80:120, 36:40] = 5.0  # a strip that each holds alone
     logits[2:, 200:, 200:] = 10.0
-    settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature)
+    settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature, mask_token=False)
     tracker = Tracker(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
@@ -485,7 +493,7 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
 def test_passes_ask_different_questions() -> None:
     embedding, label_map, frame = one_square()
     decoder = Answering(torch.zeros(4, 256, 256), [1.0] * 4)
-    tracker = Tracker(None, decoder, TrackerSettings(passes=4))  # type: ignore[arg-type]
+    tracker = Tracker(None, decoder, TrackerSettings(passes=4, mask_token=False))  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     tracker.step(frame, embedding)

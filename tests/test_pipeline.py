@@ -35,15 +35,24 @@ class FakeEncoder:
 
 
 class FakeDecoder:
-    """Answers every prompt with the left half of the picture."""
+    """Answers every prompt with the left half of the picture, and own tokens with nothing."""
+
+    token_size = 32
 
     def decode(
-        self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None, *, windows: object = None
+        self,
+        embedding: ImageEmbedding,
+        prompts: Prompts,
+        guidance: object = None,
+        *,
+        windows: object = None,
+        own_tokens: torch.Tensor | None = None,
     ) -> Candidates:
         count = len(prompts.points)
         logits = torch.full((count, 4, 256, 256), -5.0)
         logits[..., :128] = 5.0
-        return Candidates(logits, torch.full((count, 4), 0.9))
+        own = torch.zeros(count, 0 if own_tokens is None else own_tokens.shape[1], 256, 256)
+        return Candidates(logits, torch.full((count, 4), 0.9), own)
 
 
 class FakeEngine(Engine):

@@ -159,7 +159,7 @@ class ScriptedDecoder:
             for k, where in enumerate(answers, start=1):
                 if where is not None:
                     logits[i, k][where] = 5.0
-        return Candidates(logits, torch.tensor([0.0, 0.7, 0.8, 0.9]).expand(len(logits), -1))
+        return Candidates(logits, torch.tensor([0.0, 0.7, 0.8, 0.9]).expand(len(logits), -1), logits[:, :0])
 
 
 def staged(*answers: Sequence[tuple[slice, slice] | None], **settings: object) -> tuple[Tracker, ScriptedDecoder]:

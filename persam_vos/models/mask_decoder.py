@@ -18,6 +18,7 @@ def decode_masks(
     *,
     bias: Tensor | None = None,
     target: Tensor | None = None,
+    own_tokens: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Answer the prompts of N objects.
 
@@ -28,15 +29,18 @@ def decode_masks(
         prompts: float, N x P x C: embedded points and boxes.
         bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
         target: float, N x 1 x C: PerSAM's semantic prompt, or None.
+        own_tokens: float, N x K x C / 8: to be multiplied with the upscaled cells as well, or None for K = 0.
 
     Returns:
-        float, N x 4 x 4h x 4w: logits; float, N x 4: predicted IoU.
+        float, N x (4 + K) x 4h x 4w: logits, then the products with ``own_tokens``; float, N x 4: predicted IoU.
     """
     output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], dim=1)
     keys = source.flatten(2).transpose(1, 2).contiguous()
     queries, keys = _two_way(network.transformer, tokens, keys, position, bias, target)
     masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
+    if own_tokens is not None:
+        masks = torch.cat([masks, own_tokens], dim=1)
     logits = _upscaled_products(network.output_upscaling, keys, masks, source.shape[-1])
     return logits, network.iou_prediction_head(queries[:, 0])
 
@@ -116,7 +120,7 @@ def _head_width(attention: Any) -> int:
 
 
 def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int) -> Tensor:
-    """Upscale the cells four times and multiply them with the mask tokens: the logits, N x 4 x 4h x 4w.
+    """Upscale the cells four times and multiply them with the mask tokens: the logits, N x M x 4h x 4w.
 
     SAM's transposed convolutions have kernels as large as their stride, so that every cell grows on its own: products
     of matrices, whose layout suits the normalisation as well.
@@ -124,7 +128,7 @@ def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int
     Args:
         upscaling: Convolution, normalisation, activation, convolution, activation.
         keys: float, N x hw x C.
-        masks: float, N x 4 x C / 8.
+        masks: float, N x M x C / 8.
         columns: w.
     """
     first, norm, _, second, _ = upscaling
