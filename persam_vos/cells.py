@@ -1,4 +1,4 @@
-"""Image embeddings and masks on the grid of cells: one feature vector, and one share of the object, per cell."""
+"""Image embeddings on the grid of cells: one feature vector per cell; what is known per cell, on a finer grid."""
 
 from __future__ import annotations
 
