@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from persam_vos.errors import SettingsError
@@ -135,10 +135,12 @@ class Settings(TrackerSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_booleans(cls, value: Any) -> Any:
-        # No setting is one, and Pydantic would take true for the number 1.
-        if isinstance(value, bool):
-            raise PydanticCustomError("boolean", "Input should not be true or false")
+    def _refuse_booleans(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic would take true for the number 1, and 1 or "on" for true.
+        switch = cls.model_fields[info.field_name or ""].annotation is bool
+        if isinstance(value, bool) != switch:
+            should = "should be true or false" if switch else "should not be true or false"
+            raise PydanticCustomError("boolean", "Input " + should)
         return value
 
     @field_validator("export", mode="before")

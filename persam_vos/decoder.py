@@ -106,7 +106,8 @@ class Candidates:
         logits: float, N x 4 x 256 x 256 over the padded square; 0 is the answer for an unambiguous prompt, 1 to 3 are
             the nested ones (whole, part, subpart in no fixed order).
         predicted_iou: float, N x 4.
-        own_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given.
+        own_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given;
+            outside a window as the logits are.
     """
 
     logits: Tensor

@@ -21,8 +21,8 @@ from persam_vos.models.download import file_sha256
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
-from persam_vos.record import machine, peak_memory_mib, remove_run_json, versions, write_run_json
-from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_other_exports
+from persam_vos.record import machine, peak_memory_mib, recorded_exports, remove_run_json, versions, write_run_json
+from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_exports
 
 _DAVIS_RATE = Fraction(24)
 
@@ -93,13 +93,8 @@ def run_video(
         writers = open_writers(
             output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
         )
-        try:
-            engine = Engine(settings)
-        except BaseException:
-            # Nothing is in it yet, so only a folder of this run's own, or an empty one, goes.
-            with contextlib.suppress(OSError):
-                output.rmdir()
-            raise
+        engine = _load(settings, output)
+        stale = [name for name in recorded_exports(output) if name not in settings.export]
         # The record of an earlier run must not stand beside half of this one.
         remove_run_json(output)
         progress.start(Path(source).name, info.frame_count)
@@ -120,8 +115,8 @@ def run_video(
         "objects": [int(i) for i in np.unique(label_map) if i],
     }
     outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
+    remove_exports(output, stale, keep=(Path(source), annotation.path))
     path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
-    remove_other_exports(output, settings.export)
     return replace(outcome, written=(*outcome.written, path))
 
 
@@ -158,7 +153,7 @@ def run_davis(
     dataset = DavisDataset(root, year, split, sequences=sequences)
     firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
-    engine = Engine(settings)
+    engine = _load(settings, output)
     remove_run_json(output)
     records = {}
     for sequence in dataset.sequences:
@@ -182,6 +177,16 @@ def run_davis(
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
     return scores
+
+
+def _load(settings: Settings, output: Path) -> Engine:
+    """Load the model; if that fails, no empty folder is left."""
+    try:
+        return Engine(settings)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            output.rmdir()
+        raise
 
 
 def _first_annotation(dataset: DavisDataset, sequence: str) -> LabelMap:

@@ -12,6 +12,8 @@ from torch import Tensor
 # Keeps the token small, for features of mean square 1 beside the mean loss of a sample. Twice and half as much gain
 # about as much; with a fifth, an object is lost.
 _REGULARISATION = 0.05
+# Of the loudest number, what the quietest is taken for.
+_QUIETEST = 0.01
 
 Vector = npt.NDArray[np.float64]
 
@@ -21,8 +23,8 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
 
     SAM's masks are products of a token with the upscaled embedding, 32 numbers for each of its samples. One more token
     and a constant are fitted to what separates the answer from the annotation: a logistic regression, regularised
-    towards adding nothing. PerSAM-F (arXiv 2305.03048, section 3.3) learns two numbers in as many seconds from the
-    answer alone; these 33 take milliseconds, and see what SAM saw.
+    towards adding nothing. PerSAM-F (arXiv 2305.03048, section 3.3) learns two numbers from the answer
+    alone; these 33 see what SAM saw, and take a fraction of a second.
 
     Args:
         features: float, C x n: the upscaled embedding at n samples.
@@ -33,7 +35,9 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
         float, C + 1: the token, and the constant last.
     """
     inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu().numpy()
-    scale = np.sqrt((inputs**2).mean(axis=0)).clip(min=1e-12)
+    size = np.sqrt((inputs**2).mean(axis=0))
+    # A number that is silent here must not be given a weight that shouts when it speaks up in a later frame.
+    scale = size.clip(min=_QUIETEST * size.max())
     inputs /= scale
     offset, target = (each.double().cpu().numpy() for each in (logits, mask))
 

@@ -17,7 +17,7 @@ import torch
 
 from persam_vos.config import Settings
 from persam_vos.decoder import Decoder
-from persam_vos.encoder import Encoder, ImageEmbedding, SamEncoder
+from persam_vos.encoder import Encoder, SamEncoder
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.frame import Frame
 from persam_vos.models.backends import open_backend
@@ -30,12 +30,9 @@ from persam_vos.tracker import Tracker
 from persam_vos.writer import ResultWriter
 
 T = TypeVar("T")
-_Encoded = tuple[Frame, ImageEmbedding]
 
 # Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K.
 _QUEUE_DEPTH = 4
-# Batches encoded ahead of tracking, besides the one in work: embeddings are large.
-_ENCODED_AHEAD = 1
 # Frames encoded at once on a GPU. ViT's global attention takes gigabytes a frame; on the CPU batches gain nothing.
 _GPU_BATCH = {"mobile_sam": 8, "vit_b": 2, "vit_l": 1, "vit_h": 1}
 
@@ -98,8 +95,8 @@ def track(
 ) -> TrackOutcome:
     """Track the objects of a video's first frame through all of it.
 
-    Decoding, encoding and writing run in threads of their own beside the tracking. The first error of any stage stops
-    all of them and is raised; the writers' unfinished files are removed.
+    Decoding and writing run in threads of their own beside the network. The first error of any stage stops all of
+    them and is raised; the writers' unfinished files are removed.
 
     Args:
         engine: The model.
@@ -123,11 +120,8 @@ def track(
     frames = 0
     with _PoliteInterrupt(on_interrupt) as interrupt:
         try:
-            with (
-                closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded,
-                closing(_prefetch(_encoded(engine, decoded, timings), _ENCODED_AHEAD)) as encoded,
-            ):
-                for result, frame in _results(engine.new_tracker(), encoded, label_map, timings):
+            with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
+                for result, frame in _results(engine, decoded, label_map, timings):
                     sink.put(frame, result)
                     frames += 1
                     on_frame(result)
@@ -181,21 +175,18 @@ class _PoliteInterrupt:
         self._on_ask()
 
 
-def _encoded(engine: Engine, decoded: Iterator[Frame], timings: Timings) -> Iterator[list[_Encoded]]:
+def _results(
+    engine: Engine, decoded: Iterator[Frame], label_map: LabelMap, timings: Timings
+) -> Iterator[tuple[FrameResult, Frame]]:
+    tracker = engine.new_tracker()
     for batch in _batches(decoded, engine.batch_size):
         with timings.stage("encode"):
             embeddings = engine.encoder.encode(batch)
-        yield list(zip(batch, embeddings, strict=True))
-
-
-def _results(
-    tracker: Tracker, encoded: Iterator[list[_Encoded]], label_map: LabelMap, timings: Timings
-) -> Iterator[tuple[FrameResult, Frame]]:
-    for frame, embedding in itertools.chain.from_iterable(encoded):
-        with timings.stage("track"):
-            first = frame.index == 0
-            result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
-        yield result, frame
+        for frame, embedding in zip(batch, embeddings, strict=True):
+            with timings.stage("track"):
+                first = frame.index == 0
+                result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
+            yield result, frame
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
@@ -237,7 +228,7 @@ def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         else:
             offer(_End())
 
-    thread = threading.Thread(target=work, name="persam-vos ahead", daemon=True)
+    thread = threading.Thread(target=work, name="persam-vos decode", daemon=True)
     thread.start()
     try:
         while isinstance(item := ready.get(), _Item):

@@ -104,6 +104,14 @@ def write_run_json(folder: Path, contents: Mapping[str, Any]) -> Path:
     return path
 
 
+def recorded_exports(folder: Path) -> tuple[str, ...]:
+    """Return what an earlier run into a folder exported, by its record; nothing if there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        exports = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]["export"]
+        return tuple(name for name in exports if isinstance(name, str))
+    return ()
+
+
 def remove_run_json(folder: Path) -> None:
     """Remove the record of an earlier run.
 

@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -213,21 +213,27 @@ def open_writers(
     return [TracksWriter(settings), *(EXPORTS[name](settings) for name in dict.fromkeys(exports))]
 
 
-def remove_other_exports(output: Path, exports: Sequence[str]) -> None:
+def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:
     """Remove what an earlier run exported and this one did not: it shows other results than what lies beside it.
 
-    A folder of masks that holds anything else is left alone.
+    Args:
+        output: The folder of both runs.
+        exports: Names of what the earlier one wrote.
+        keep: Files that this run has read; what holds one of them stays, and so does a folder with anything but masks.
 
     Raises:
         OutputError: If it cannot be removed.
     """
-    masks = output / "masks"
-    if "masks" not in exports and masks.is_dir() and not masks.is_symlink() and not _foreign(masks):
-        with output_errors(masks):
-            shutil.rmtree(masks)
-    for path in (output / f"{name}.mp4" for name in ("overlay", "cutout") if name not in exports):
+    kept = [path.resolve() for path in keep]
+    for name in exports:
+        path = output / ("masks" if name == "masks" else f"{name}.mp4")
+        if name not in EXPORTS or any(each.is_relative_to(path.resolve()) for each in kept):
+            continue
         with output_errors(path):
-            path.unlink(missing_ok=True)
+            if path.is_file():
+                path.unlink()
+            elif name == "masks" and path.is_dir() and not path.is_symlink() and not _foreign(path):
+                shutil.rmtree(path)
 
 
 def open_folder(output: Path, *, overwrite: bool = False) -> None:

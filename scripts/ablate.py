@@ -131,7 +131,8 @@ class CountingDecoder(Decoder):
 def networks() -> tuple[Sam, Backend, CountingDecoder]:
     """Return this process's network, what runs its encoder, and its decoder."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
-    return sam, open_backend("auto", sam, torch.device("cpu")), CountingDecoder(sam)
+    # In float32, for the cache to be the same on every machine.
+    return sam, open_backend("auto", sam, torch.device("cpu"), "float32"), CountingDecoder(sam)
 
 
 def cached_encoder(job: Job) -> CachedEncoder:

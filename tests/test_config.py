@@ -57,6 +57,7 @@ def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path)
         ("prior_share: 1.5", "prior_share is 1.5: input should be less than or equal to 0.9"),
         ("doubt: lots", "doubt is 'lots': input should be a valid number"),
         ("doubt: .nan", "doubt is nan: input should be a finite number"),
+        ("mask_token: 1", "mask_token is 1: input should be true or false"),
         ("passes: true", "passes is True: input should not be true or false"),
     ],
 )

@@ -145,6 +145,12 @@ def test_what_could_not_be_scored_is_not_tracked(root: Path, tmp_path: Path, mon
     assert not (tmp_path / "out").exists()
 
 
+def engine_of(settings: Settings) -> FakeEngine:
+    engine = FakeEngine()
+    engine.settings = settings
+    return engine
+
+
 def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> jobs.TrackOutcome:
     source = str(root / "JPEGImages" / "480p" / "alpha")
     mask = jobs.AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
@@ -154,7 +160,7 @@ def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> 
 def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    monkeypatch.setattr(jobs, "Engine", engine_of)
     output = tmp_path / "out"
     tracked(root, output, "masks", "overlay", "cutout")
     (output / "notes.txt").write_text("mine")
@@ -162,7 +168,24 @@ def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
     tracked(root, output, "overlay", overwrite=True)
 
     assert sorted(path.name for path in output.iterdir()) == ["notes.txt", "overlay.mp4", "run.json", "tracks.jsonl"]
-    (output / "masks").mkdir()
+
+
+def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "Engine", engine_of)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "cutout.mp4").write_text("mine")
+
+    tracked(root, output, "masks", "overlay", overwrite=True)
+    assert (output / "cutout.mp4").read_text() == "mine"
+    source = str(root / "JPEGImages" / "480p" / "alpha")
+    first = jobs.AnnotationFile(output / "masks" / "00000.png")
+    jobs.run_video(source, first, output, Settings(export=("overlay",)), Silence(), overwrite=True)
+    assert first.path.exists()
+
+    tracked(root, output, "masks", overwrite=True)
     (output / "masks" / "notes.txt").write_text("mine")
     tracked(root, output, "overlay", overwrite=True)
     assert (output / "masks" / "notes.txt").read_text() == "mine"
@@ -183,7 +206,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(
 
 
 def test_doubts_about_the_annotation_are_on_record(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    monkeypatch.setattr(jobs, "Engine", engine_of)
     Image.fromarray(np.ones((HEIGHT, WIDTH), np.uint8)).save(root / "Annotations" / "480p" / "alpha" / "00000.png")
 
     outcome = tracked(root, tmp_path / "out", "masks")

@@ -128,7 +128,8 @@ class OpenVinoBackend(_ExportBackend):
         able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not able:
             raise SettingsError(
-                "--precision is 'bfloat16', which this CPU has no instructions for; use float32 or auto"
+                "--precision is 'bfloat16', which OpenVINO cannot compute in on this CPU; use float32, auto or"
+                " --backend torch"
             )
         return "bfloat16" if able and precision != "float32" else "float32"
 
