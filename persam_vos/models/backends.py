@@ -51,7 +51,7 @@ class TorchBackend(Backend):
     name = "torch"
 
     def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
-        """Take a network; ``auto`` is float32, since PyTorch is slower in bfloat16 on CPUs without instructions for it."""
+        """Take a network; ``auto`` is float32: on a CPU without instructions for it, bfloat16 is slower."""
         self.precision = "bfloat16" if precision == "bfloat16" else "float32"
         self._network = sam.image_encoder
         # TinyViT is mostly convolutions, which run a quarter faster on channels-last memory; ViT has none that matter.
