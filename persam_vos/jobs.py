@@ -22,6 +22,7 @@ from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
 from persam_vos.record import machine, peak_memory_mib, recorded_exports, remove_run_json, versions, write_run_json
+from persam_vos.stream import StreamInfo
 from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_exports
 
 _DAVIS_RATE = Fraction(24)
@@ -105,7 +106,15 @@ def run_video(
         finally:
             progress.stop()
     seconds = time.perf_counter() - started
-    given = {
+    outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
+    given = _input_record(source, annotation, info, label_map)
+    remove_exports(output, stale, keep=(Path(source), annotation.path))
+    path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
+    return replace(outcome, written=(*outcome.written, path))
+
+
+def _input_record(source: str, annotation: AnnotationFile, info: StreamInfo, label_map: LabelMap) -> dict[str, Any]:
+    return {
         "source": str(source),
         "first_mask": str(annotation.path),
         "resize_mask": annotation.resize,
@@ -114,10 +123,6 @@ def run_video(
         "frame_rate": info.frame_rate,
         "objects": [int(i) for i in np.unique(label_map) if i],
     }
-    outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
-    remove_exports(output, stale, keep=(Path(source), annotation.path))
-    path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
-    return replace(outcome, written=(*outcome.written, path))
 
 
 def _outcome_record(outcome: TrackOutcome, seconds: float) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from scipy import optimize
 from scipy.special import expit
 from torch import Tensor
 
-# Keeps the token small, for features of mean square 1 beside the mean loss of a sample. Twice and half as much gain
-# about as much; with a fifth, an object is lost.
+# Keeps the token small, for features of mean square 1 beside the mean loss of a sample. On nine sequences twice as much
+# gains about as much; with a fifth, one of them falls by twelve points.
 _REGULARISATION = 0.05
 # Of the loudest number, what the quietest is taken for.
 _QUIETEST = 0.01

@@ -196,7 +196,8 @@ def open_writers(
         output: The folder of the results.
         exports: Names from ``EXPORTS``; a name given twice counts once.
         info: The source of the frames.
-        overwrite: Whether ``output`` may hold anything; files of the same names are replaced, others stay.
+        overwrite: Whether ``output`` may hold anything; files of the same names are replaced, others stay here; see
+            ``remove_exports``.
         background: RGB, 0..255, behind objects that are cut out.
 
     Raises:
