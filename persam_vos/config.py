@@ -32,11 +32,14 @@ class TrackerSettings(BaseModel):
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
         doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both
             together stay under 0.9.
+        colours: Of the log-likelihood ratio of the colours around a mask, the share that corrects it; 0 is off.
         quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
             agreement with the prior.
         choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
         matching: Share of matched cells in the prior; the rest is the ridge regression's.
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
+        background_matching: How much of its prior a cell loses that is more like the last frame's background nearby
+            than like the object; 0 is off.
         regularisation: Of the ridge regression.
         memory_rate: Share of each frame in the running part of the memory; 0 is off.
         first_share: Share of the annotated frame in the ridge regression.
@@ -71,10 +74,12 @@ class TrackerSettings(BaseModel):
     mask_token: bool = True
     prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
+    colours: Annotated[float, Field(ge=0, le=10)] = 0.4
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8
     choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
     matching: Annotated[float, Field(ge=0, le=1)] = 0.4
     local_matching: Annotated[float, Field(ge=0, le=1)] = 0.3
+    background_matching: Annotated[float, Field(ge=0, le=1)] = 0.7
     regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
     memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     first_share: Annotated[float, Field(ge=0, le=1)] = 0.85

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from persam_vos.cells import cell_features, onto_square
+from persam_vos.colours import follow_colours
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Decoder, Prompts, windows_around
 from persam_vos.encoder import ImageEmbedding
-from persam_vos.frame import Geometry
+from persam_vos.frame import Frame, Geometry
 from persam_vos.mask_token import learn_mask_token
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
@@ -69,14 +70,15 @@ class MemoryMethod:
         ones = torch.ones(len(masks))
         return Found(label_map, ones, ones)
 
-    def step(self, embedding: ImageEmbedding) -> Found:
+    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Found:
         """Find the objects in the next frame."""
         state, settings = self._state, self._settings
         assert state is not None
         view = state.memory.basis.view(cell_features(embedding))
-        odds = self._propagate(embedding, view)
-        probability, predicted_iou = self._decode(embedding, odds)
-        label_map, shares, likeness = self._recognise(embedding, probability, state.memory.nearest(view))
+        nearest = state.memory.nearest(view)
+        odds = self._propagate(embedding, view, nearest)
+        probability, predicted_iou = self._decode(frame, embedding, odds)
+        label_map, shares, likeness = self._recognise(embedding, probability, nearest)
         seen = ~likeness.isnan()
         memory = state.memory.update(
             view,
@@ -90,11 +92,12 @@ class MemoryMethod:
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map, predicted_iou, likeness)
 
-    def _propagate(self, embedding: ImageEmbedding, view: View) -> Tensor:
+    def _propagate(self, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
         assert self._state is not None
         memory, seen, settings = self._state.memory, self._state.seen, self._settings
-        prior = foreground_prior(memory, view, seen, *embedding.geometry.valid(embedding.cells), settings)
+        rows, columns = embedding.geometry.valid(embedding.cells)
+        prior = foreground_prior(memory, view, nearest, seen, rows, columns, settings)
         if settings.gate:
             prior = keep_near(prior, self._state.last, seen, margin=settings.gate, enough=_ENOUGH)
         return onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
@@ -107,7 +110,8 @@ class MemoryMethod:
         """
         assert self._state is not None
         geometry, size = embedding.geometry, self._decoder.token_size
-        odds = self._propagate(embedding, self._state.memory.first[0])
+        memory = self._state.memory
+        odds = self._propagate(embedding, memory.first[0], memory.nearest(memory.first[0]))
         points, boxes, known = _located(odds, geometry)
         annotated = geometry.to_grid(masks, _FINE)
         every_number = torch.eye(size, device=odds.device)[None]
@@ -126,7 +130,7 @@ class MemoryMethod:
             )
         return tokens
 
-    def _decode(self, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(self, frame: Frame, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
         """Turn log-odds, N x 256 x 256, into masks: N x H x W probabilities, and N predicted IoUs.
 
         For an object that is likely nowhere the decoder is not asked: it would answer all the same.
@@ -142,8 +146,14 @@ class MemoryMethod:
             prior = odds.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
-            probability[known] = geometry.to_frame(mask.logit(eps=_SHARPEST), picture_only=True).sigmoid()
+            probability[known] = self._onto_frame(frame, geometry, mask.logit(eps=_SHARPEST)).sigmoid()
         return probability, predicted_iou
+
+    def _onto_frame(self, frame: Frame, geometry: Geometry, log_odds: Tensor) -> Tensor:
+        """Bring masks, N x 256 x 256, to the pixels of the frame: N x H x W."""
+        if not self._settings.colours:
+            return geometry.to_frame(log_odds, picture_only=True)
+        return follow_colours(log_odds, frame.rgb, geometry, self._settings.colours)
 
     def _ask(
         self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None

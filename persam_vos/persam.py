@@ -15,6 +15,7 @@ from persam_vos.config import TrackerSettings
 from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Guidance, Prompts
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.finetune import learn_mask_weights
+from persam_vos.frame import Frame
 from persam_vos.objects import (
     Found,
     LabelMap,
@@ -77,7 +78,7 @@ class PersamMethod:
             label_map, torch.ones(len(self._tracks)), similarity_maps(self._concepts, embedding), embedding
         )
 
-    def step(self, embedding: ImageEmbedding) -> Found:
+    def step(self, _: Frame, embedding: ImageEmbedding, /) -> Found:
         """Find the objects in the next frame."""
         similarity = similarity_maps(self._concepts, embedding)
         best = self._segment(embedding, similarity)

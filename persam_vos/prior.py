@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from persam_vos.config import TrackerSettings
 from persam_vos.memory import Memory, View
@@ -19,6 +21,11 @@ _RIDGE_SLOPE = 4.0
 _NEIGHBOURS = 15
 _TEMPERATURE = 0.05
 _RADIUS = 8
+# By how much, in cosine similarity, a cell must be more like the last frame's background nearby than like the object to
+# count as background, and how gradually; the share of an object up to which a cell was background.
+_CLEARLY = 0.1
+_DOUBT = 0.03
+_NEARLY_NONE = 0.1
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
 # Cells that any object may move in a frame, and the share of a cell from which the object was there.
@@ -29,13 +36,14 @@ _ELSEWHERE = 1e-3
 
 
 def foreground_prior(
-    memory: Memory, view: View, seen: Tensor, rows: int, columns: int, settings: TrackerSettings
+    memory: Memory, view: View, nearest: Tensor, seen: Tensor, rows: int, columns: int, settings: TrackerSettings
 ) -> Tensor:
     """Combine the ridge regression with the matching of cells.
 
     Args:
         memory: Of N objects.
         view: Of the frame, rows x columns cells.
+        nearest: float, N x cells: how like each object the frame's cells are, by ``memory.nearest``.
         seen: bool, N: whether each object was in the last frame; if not, it may be anywhere.
         rows: Of cells that hold picture.
         columns: Of cells that hold picture.
@@ -45,14 +53,17 @@ def foreground_prior(
         float, N x rows x columns in 0..1.
     """
     prior = torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
+    nearby = _Nearby.match(memory, view, rows, columns)
     if settings.matching:
         first, shares = memory.first
         matched = _vote(view.keys @ first.keys.T, shares)
         if settings.local_matching:
-            local = _match_nearby(memory, view, rows, columns)
-            blended = torch.lerp(matched, local, settings.local_matching)
+            blended = torch.lerp(matched, nearby.vote(), settings.local_matching)
             matched = torch.where(seen[:, None], blended, matched)
         prior = torch.lerp(prior, matched, settings.matching)
+    if settings.background_matching:
+        was_background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
+        prior = torch.where(seen[:, None], prior * (1 - settings.background_matching * was_background), prior)
     best = prior.amax(dim=0)
     prior = torch.where(prior >= best, prior, _OUTDONE * prior)
     result: Tensor = prior.unflatten(1, (rows, columns))
@@ -67,30 +78,65 @@ def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
     return won
 
 
-def _match_nearby(memory: Memory, view: View, rows: int, columns: int) -> Tensor:
-    """Match with the last frame, only cells within ``_RADIUS`` of each other: N x cells, 0 far from every object."""
-    last, shares = memory.last
-    result = torch.zeros_like(shares)
-    known = shares.amax(dim=0).unflatten(0, (rows, columns)) > 0
-    if not bool(known.any()):
+@dataclass(frozen=True, slots=True)
+class _Nearby:
+    """Cells around where any object was, matched with those of the last frame within ``_RADIUS`` of them.
+
+    Attributes:
+        shares: float, N x rows x columns: of each object in the cells of the last frame.
+        queries: int, q: the cells of this frame that are matched.
+        keys: int, k: the cells of the last frame with which they are.
+        similarity: float, q x k in -1..1; -1 for cells too far from each other.
+    """
+
+    shares: Tensor
+    queries: Tensor
+    keys: Tensor
+    similarity: Tensor
+
+    @classmethod
+    def match(cls, memory: Memory, view: View, rows: int, columns: int) -> _Nearby:
+        last, flat = memory.last
+        shares = flat.unflatten(1, (rows, columns))
+        grid = torch.arange(rows * columns, device=flat.device).unflatten(0, (rows, columns))
+        known = (shares > 0).any(dim=0)
+
+        def around(margin: int) -> Tensor:
+            lines = (known.any(dim=dimension).nonzero()[:, 0].tolist() for dimension in (1, 0))
+            y, x = (slice(max(held[0] - margin, 0), held[-1] + margin + 1) if held else slice(0) for held in lines)
+            cells: Tensor = grid[y, x].flatten()
+            return cells
+
+        queries, keys = around(_RADIUS), around(2 * _RADIUS)
+        far = ((queries[:, None] // columns - keys // columns).abs() > _RADIUS) | (
+            (queries[:, None] % columns - keys % columns).abs() > _RADIUS
+        )
+        return cls(shares, queries, keys, (view.keys[queries] @ last.keys[keys].T).masked_fill(far, -1.0))
+
+    def vote(self) -> Tensor:
+        """Return the share of each object among the most similar cells: float, N x cells, 0 far from every object."""
+        shares = self.shares.flatten(1)
+        result = torch.zeros_like(shares)
+        result[:, self.queries] = _vote(self.similarity, shares[:, self.keys])
         return result
-    grid = torch.arange(rows * columns, device=shares.device).unflatten(0, (rows, columns))
-    (top, bottom), (left, right) = (
-        (int(line[0]), int(line[-1])) for line in (known.any(dim=d).nonzero()[:, 0] for d in (1, 0))
-    )
 
-    def around(margin: int) -> Tensor:
-        reach = slice(max(top - margin, 0), bottom + margin + 1), slice(max(left - margin, 0), right + margin + 1)
-        cells: Tensor = grid[reach].flatten()
-        return cells
+    def background(self) -> Tensor:
+        """Return how like what was not the object each cell is: float, N x cells; -1 far from every object.
 
-    queries, keys = around(_RADIUS), around(2 * _RADIUS)
-    far = ((queries[:, None] // columns - keys // columns).abs() > _RADIUS) | (
-        (queries[:, None] % columns - keys % columns).abs() > _RADIUS
-    )
-    similarity = (view.keys[queries] @ last.keys[keys].T).masked_fill(far, -1.0)
-    result[:, queries] = _vote(similarity, shares[:, keys])
-    return result
+        Cells beside an object see some of it, and may be hidden by it in this frame: they are left out.
+        """
+        near = functional.max_pool2d(self.shares[None], 3, stride=1, padding=1)[0].flatten(1)[:, self.keys]
+        others = near < _NEARLY_NONE
+        result = torch.full_like(self.shares.flatten(1), -1.0)
+        # Most cells are nobody's: they are looked through once for all objects.
+        free = others.all(dim=0)
+        if bool(free.any()):
+            result[:, self.queries] = self.similarity[:, free].amax(dim=1)
+        for i, theirs in enumerate(others & ~free):
+            if bool(theirs.any()):
+                best = self.similarity[:, theirs].amax(dim=1)
+                result[i, self.queries] = torch.maximum(result[i, self.queries], best)
+        return result
 
 
 def keep_near(prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enough: float) -> Tensor:

@@ -24,7 +24,7 @@ class Method(Protocol):
         """Learn the objects of the annotated frame."""
         ...
 
-    def step(self, embedding: ImageEmbedding) -> Found:
+    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Found:
         """Find them in the next frame."""
         ...
 
@@ -89,4 +89,4 @@ class Tracker:
             height, width = self._size
             raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
-        return frame_result(frame, self._method.step(embedding), self._object_ids)
+        return frame_result(frame, self._method.step(frame, embedding), self._object_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, Window, _alike, windows_around
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
-from persam_vos.memory import Memory, Moments
+from persam_vos.memory import Basis, Memory, Moments, View
 from persam_vos.models.mask_decoder import _upscaled_products
 from persam_vos.models.sam import Sam
 from persam_vos.objects import FrameResult, LabelMap, soft_aggregation
@@ -104,9 +105,44 @@ def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
     moved = scene_of_colours(14, 40)
 
     seen = torch.tensor([True, False])
-    prior = foreground_prior(memory, memory.basis.view(moved), seen, 36, 64, TrackerSettings())
+    view = memory.basis.view(moved)
+    prior = foreground_prior(memory, view, memory.nearest(view), seen, 36, 64, TrackerSettings())
 
     assert torch.equal(prior.flatten(1) > 0.5, torch.stack([moved[:, 1], moved[:, 2]]) > 0.5)
+
+
+@pytest.mark.parametrize(("share", "joins"), [(0.0, True), (TrackerSettings().background_matching, False)])
+def test_a_look_alike_that_was_background_a_moment_ago_does_not_join(share: float, joins: bool) -> None:
+    """Something new comes along that is more like the object than like anything of the annotated frame."""
+    memory, features, shares = learnt([10])
+    half_alike = functional.normalize(torch.eye(16)[1] + 0.6 * torch.eye(16)[2], dim=0)
+    before, after = features.clone(), features.clone()
+    for cells, column in ((before, 22), (after, 20)):
+        cells.unflatten(0, (36, 64))[10:20, column : column + 5] = half_alike
+    # Principal directions of the first frame alone would not tell the newcomer from the object.
+    memory = dataclasses.replace(memory, basis=Basis(torch.eye(16)), first=(view_of(features), shares))
+    memory = dataclasses.replace(memory, own_keys=((memory.first[0].keys[shares[0] > 0],) * 2,))
+    memory = dataclasses.replace(memory, last=(view_of(before), shares))
+    memory = dataclasses.replace(memory, weights=Moments.of(memory.first[0].inputs, shares).solve(5e-3))
+    view = view_of(after)
+
+    prior = foreground_prior(
+        memory,
+        view,
+        memory.nearest(view),
+        torch.tensor([True]),
+        36,
+        64,
+        TrackerSettings(background_matching=share),
+    )[0]
+
+    assert bool((prior[10:20, 10:18] > 0.5).all())
+    assert bool((prior[10:20, 20:25] > 0.5).all()) == joins
+    assert bool((prior[10:20, 20:25] > 0.5).any()) == joins
+
+
+def view_of(features: torch.Tensor) -> View:
+    return Basis(torch.eye(16)).view(features)
 
 
 def test_likeness_is_absolute() -> None:
@@ -245,11 +281,11 @@ def test_a_window_holds_its_object_and_stays_in_the_picture(height: int, width: 
         assert length % 4 == 0 or length == end
 
 
-@pytest.mark.parametrize("at_once", [1, 16])
+@pytest.mark.parametrize("cells_at_once", [1, 65536])
 def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
-    at_once: int, sam: Sam, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+    cells_at_once: int, sam: Sam, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persam_vos.decoder._AT_ONCE", {"cpu": at_once})
+    monkeypatch.setattr("persam_vos.decoder._CELLS_AT_ONCE", {"cpu": cells_at_once})
     generator = torch.Generator().manual_seed(0)
     features = 0.1 * torch.randn(256, 64, 64, generator=generator)
     masks = torch.randn(3, 256, 256, generator=generator)
@@ -282,16 +318,17 @@ def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
             assert bool((outside == NO_PICTURE).all())
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40), st.integers(1, 16))
-def test_batches_hold_every_object_once_and_windows_of_one_size(sizes: list[tuple[int, int]], at_once: int) -> None:
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40), st.integers(1, 30))
+def test_batches_hold_every_object_once_and_windows_of_one_size(sizes: list[tuple[int, int]], cells: int) -> None:
     windows = [Window(0, 0, rows, columns) for rows, columns in sizes]
 
-    batches = list(_alike(windows, at_once))
+    batches = list(_alike(windows, cells))
 
     assert sorted(i for batch in batches for i in batch) == list(range(len(windows)))
     for batch in batches:
-        assert len(batch) <= at_once
-        assert len({sizes[i] for i in batch}) == 1
+        rows, columns = sizes[batch[0]]
+        assert len(batch) == 1 or len(batch) * rows * columns <= cells
+        assert {sizes[i] for i in batch} == {(rows, columns)}
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(36, 64), (64, 36), (64, 64)])

@@ -66,10 +66,10 @@ LABELS = torch.tensor([[1, 1], [1, 0], [0, 1]])
 BOXES = torch.tensor([[10.0, 20.0, 300.0, 400.0], [0.0, 0.0, 854.0, 480.0], [500.0, 100.0, 510.0, 130.0]])
 
 
-@pytest.fixture(params=[1, 16])
+@pytest.fixture(params=[1, 65536])
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One object after the other as on a CPU, and in batches as on a GPU."""
-    monkeypatch.setattr("persam_vos.decoder._AT_ONCE", {"cpu": request.param})
+    monkeypatch.setattr("persam_vos.decoder._CELLS_AT_ONCE", {"cpu": request.param})
 
 
 @pytest.mark.usefixtures("at_once")

@@ -1,0 +1,125 @@
+"""Edges follow colours: a Gaussian of each side, a mask that is off, and what has no edge to follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from persam_vos.colours import _log_likelihood, _terms, follow_colours
+from persam_vos.frame import Geometry, Rgb
+
+
+def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) -> torch.Tensor:
+    """Log-odds of a mask on the grid of samples, softened over five of them."""
+    grid = geometry.to_grid(torch.from_numpy(mask)[None], 256)
+    soft = functional.avg_pool2d(grid[None], 5, stride=1, padding=2, count_include_pad=False)[0]
+    return certainty * (2 * soft - 1)
+
+
+def iou(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:
+    rows, columns = np.ogrid[:height, :width]
+    return np.asarray((rows - y) ** 2 + (columns - x) ** 2 < radius**2)
+
+
+def painted(mask: np.ndarray, noise: float = 12.0) -> Rgb:
+    """A disc of one colour before another one, both noisy."""
+    generator = np.random.default_rng(0)
+    rgb = np.where(mask[..., None], [180.0, 90.0, 60.0], [80.0, 110.0, 140.0])
+    return np.clip(rgb + generator.normal(0, noise, rgb.shape), 0, 255).astype(np.uint8)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_form_is_the_log_likelihood_of_a_gaussian(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    colours = (torch.rand(3, 1, 50, generator=generator) - 0.5) * torch.rand(3, 1, 1, generator=generator)
+    weights = torch.rand(50, generator=generator) + 0.01
+    moments = (_terms(colours)[:, 0] * weights).sum(dim=1)[:, None, None]
+
+    form = _log_likelihood(moments)
+
+    samples = colours[:, 0].double()
+    share = (weights / weights.sum()).double()
+    mean = samples @ share
+    covariance = ((samples - mean[:, None]) * share) @ (samples - mean[:, None]).T + 0.02**2 * torch.eye(3)
+    expected = torch.distributions.MultivariateNormal(mean, covariance).log_prob(samples.T)
+    found = (form * _terms(colours)).sum(dim=0)[0]
+    # Without the constant that is the same for both sides of a ratio.
+    torch.testing.assert_close(found.double(), expected + 1.5 * np.log(2 * np.pi), rtol=5e-3, atol=5e-2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 854), (854, 480), (200, 200), (1080, 1920)])
+def test_a_mask_that_is_off_moves_to_the_edge(height: int, width: int) -> None:
+    radius = 0.2 * min(height, width)
+    truth = disc(height, width, width / 2, height / 2, radius)
+    geometry = Geometry(height, width)
+    off = on_the_grid(disc(height, width, width / 2 + 0.06 * radius, height / 2, radius), geometry, 2.0)
+
+    found = follow_colours(off, painted(truth), geometry, 0.4)[0].numpy() > 0
+
+    before = geometry.to_frame(off, picture_only=True)[0].numpy() > 0
+    assert found.shape == truth.shape
+    assert iou(before, truth) < 0.94
+    assert iou(found, truth) > 0.97
+
+
+def test_where_both_sides_have_one_colour_the_mask_stays() -> None:
+    geometry = Geometry(480, 854)
+    mask = on_the_grid(disc(480, 854, 400, 240, 90), geometry)
+    plain = np.full((480, 854, 3), 127, np.uint8)
+
+    torch.testing.assert_close(
+        follow_colours(mask, plain, geometry, 0.4), geometry.to_frame(mask, picture_only=True), rtol=0, atol=0.02
+    )
+
+
+def test_what_is_sure_stays_whatever_its_colour() -> None:
+    """A hole of the background's colour, deep inside, where the mask is certain."""
+    geometry = Geometry(480, 854)
+    truth = disc(480, 854, 400, 240, 90)
+    rgb = painted(truth & ~disc(480, 854, 400, 240, 15))
+
+    found = follow_colours(on_the_grid(truth, geometry), rgb, geometry, 0.4)[0].numpy() > 0
+
+    assert found[disc(480, 854, 400, 240, 15)].all()
+
+
+def test_objects_are_corrected_each_on_its_own_and_nothing_stays_nothing() -> None:
+    geometry = Geometry(480, 854)
+    one, two = (disc(480, 854, x, 240, 60) for x in (200, 600))
+    rgb = painted(one | two)
+    masks = [on_the_grid(mask, geometry) for mask in (one, two)]
+    nothing = torch.full((1, 256, 256), -9.0)
+
+    together = follow_colours(torch.cat([masks[0], nothing, masks[1]]), rgb, geometry, 0.4)
+
+    assert torch.equal(together[[0]], follow_colours(masks[0], rgb, geometry, 0.4))
+    assert torch.equal(together[[2]], follow_colours(masks[1], rgb, geometry, 0.4))
+    assert float(together[1].max()) == pytest.approx(-9.0)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.tuples(*[st.integers(0, 255)] * 2),
+    st.integers(1, 30),
+    st.sampled_from([0.1, 0.4, 10.0]),
+)
+def test_any_size_and_any_mask_give_finite_log_odds(
+    height: int, width: int, corner: tuple[int, int], size: int, share: float
+) -> None:
+    log_odds = torch.full((1, 256, 256), -9.0)
+    log_odds[0, corner[0] : corner[0] + size, corner[1] : corner[1] + size] = 9.0
+    rgb = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)[:, ::-1]
+
+    found = follow_colours(log_odds, rgb, Geometry(height, width), share)
+
+    assert found.shape == (1, height, width)
+    assert bool(found.isfinite().all())
