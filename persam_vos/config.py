@@ -13,7 +13,10 @@ from pydantic_core import PydanticCustomError
 from persam_vos.errors import SettingsError
 
 # What a preset sets, unless it is set beside it.
-PRESETS: Mapping[str, Mapping[str, Any]] = {"fast": {"passes": 1}, "best": {"passes": 4}}
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"passes": 1, "closer_look": 0.0},
+    "best": {"passes": 4, "closer_look": 0.5},
+}
 
 # Flags that only some methods hear.
 _FLAGS_OF_MEMORY = ("preset",)
@@ -27,6 +30,8 @@ class TrackerSettings(BaseModel):
         method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
+        closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
+            the scale; 0 is off, any other saves no time. In a file, null leaves it to the preset.
         mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
@@ -70,6 +75,7 @@ class TrackerSettings(BaseModel):
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
     passes: Annotated[int, Field(ge=1, le=4)] = 1
+    closer_look: Annotated[float, Field(ge=0, le=1)] = 0.0
     mask_prompt: Annotated[float, Field(ge=0, le=100)] = 1.0
     mask_token: bool = True
     prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
@@ -103,8 +109,8 @@ class Settings(TrackerSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` is four. What is set beside it
-            wins over it.
+        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` is four, and a closer look at the
+            objects. What is set beside it wins over it.
         model: The network.
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.

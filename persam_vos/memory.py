@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from persam_vos.config import TrackerSettings
+
 # Principal directions of the annotated frame's cells that are kept. 384 of 864 lose nothing of the ridge's accuracy
 # and act as a regulariser; 64 are as good as all for matching and cost a tenth.
 _RIDGE_DIMENSIONS = 384
@@ -180,17 +182,7 @@ class Memory:
         """
         return torch.stack([(view.keys @ torch.cat(keys).T).amax(dim=1) for keys in self.own_keys])
 
-    def update(
-        self,
-        view: View,
-        shares: Tensor,
-        seen: Tensor,
-        likeness: Tensor,
-        *,
-        rate: float,
-        first_share: float,
-        regularisation: float,
-    ) -> Memory:
+    def update(self, view: View, shares: Tensor, seen: Tensor, likeness: Tensor, settings: TrackerSettings) -> Memory:
         """Return the memory after one more frame.
 
         Args:
@@ -198,16 +190,14 @@ class Memory:
             shares: float, N x cells: where each object was found.
             seen: bool, N: the memory of the others stays as it is.
             likeness: float, N: mean of ``nearest`` over the object's cells.
-            rate: Share of this frame in the running moments.
-            first_share: Share of the annotated frame in the ridge: it is the only one that is surely right.
-            regularisation: Of the ridge regression.
+            settings: Of the tracker: the rates at which it learns.
         """
         if not bool(seen.any()):
             return self
         recent, weights = self.recent, self.weights
-        if rate:
-            recent = self.recent.lerp(Moments.of(view.inputs, shares), rate * seen.float())
-            weights = recent.lerp(self.annotated, first_share).solve(regularisation)
+        if settings.memory_rate:
+            recent = self.recent.lerp(Moments.of(view.inputs, shares), settings.memory_rate * seen.float())
+            weights = recent.lerp(self.annotated, settings.first_share).solve(settings.regularisation)
         usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
         return Memory(
             basis=self.basis,

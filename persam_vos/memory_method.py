@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 
 from persam_vos.cells import cell_features, onto_square
+from persam_vos.closer_look import CloserLook
 from persam_vos.colours import follow_colours
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Decoder, Prompts, windows_around
-from persam_vos.encoder import ImageEmbedding
+from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame, Geometry
 from persam_vos.mask_token import learn_mask_token
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
-from persam_vos.prior import foreground_prior, keep_near
+from persam_vos.prior import foreground_prior
 
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
 _FINE = 256
@@ -31,8 +32,6 @@ _PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
 _AGREED = 0.8
 # However much the mask is doubted, the share of the prior stays under this.
 _MOST_OF_PRIOR = 0.9
-# Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
-_ENOUGH = 0.6
 # What is smaller than this share of the object as last seen is nothing.
 _SPECK = 0.01
 # A probability is kept off 0 and 1 by this, for its log-odds to be finite.
@@ -51,58 +50,57 @@ class _State:
 class MemoryMethod:
     """Follows N objects by a memory that tells them from everything else."""
 
-    def __init__(self, decoder: Decoder, settings: TrackerSettings) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._decoder = decoder
         self._settings = settings
         self._object_ids: Sequence[int] = ()
         self._state: _State | None = None
         self._tokens: Tensor | None = None
+        self._closer = CloserLook(encoder, settings) if settings.closer_look else None
 
-    def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int]) -> Found:
+    def start(
+        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
+    ) -> Found:
         """Learn the objects of the annotated frame."""
         masks = _masks(label_map, object_ids, embedding)
         shares = embedding.geometry.to_cells(masks, embedding.cells)
         memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
         self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
+        if self._closer is not None:
+            self._closer.start(frame, embedding, masks)
         if self._settings.mask_token:
-            self._tokens = self._learn_tokens(embedding, masks)
+            self._tokens = self._learn_tokens(frame, embedding, masks)
         ones = torch.ones(len(masks))
         return Found(label_map, ones, ones)
 
     def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Found:
         """Find the objects in the next frame."""
-        state, settings = self._state, self._settings
+        state = self._state
         assert state is not None
         view = state.memory.basis.view(cell_features(embedding))
         nearest = state.memory.nearest(view)
-        odds = self._propagate(embedding, view, nearest)
+        odds = self._propagate(frame, embedding, view, nearest)
         probability, predicted_iou = self._decode(frame, embedding, odds)
         label_map, shares, likeness = self._recognise(embedding, probability, nearest)
         seen = ~likeness.isnan()
-        memory = state.memory.update(
-            view,
-            shares.flatten(1),
-            seen,
-            likeness,
-            rate=settings.memory_rate,
-            first_share=settings.first_share,
-            regularisation=settings.regularisation,
-        )
+        memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
+        if self._closer is not None:
+            self._closer.update(embedding, _masks(label_map, self._object_ids, embedding), seen)
         return Found(label_map, predicted_iou, likeness)
 
-    def _propagate(self, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
+    def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
-        assert self._state is not None
-        memory, seen, settings = self._state.memory, self._state.seen, self._settings
-        rows, columns = embedding.geometry.valid(embedding.cells)
-        prior = foreground_prior(memory, view, nearest, seen, rows, columns, settings)
-        if settings.gate:
-            prior = keep_near(prior, self._state.last, seen, margin=settings.gate, enough=_ENOUGH)
-        return onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
+        state = self._state
+        assert state is not None
+        prior = foreground_prior(state.memory, view, nearest, state.last, state.seen, self._settings)
+        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
+        if self._closer is not None:
+            odds = self._closer.sharpen(odds, frame, embedding, state.last, state.seen)
+        return odds
 
-    def _learn_tokens(self, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
+    def _learn_tokens(self, frame: Frame, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
         """Answer the annotated frame as if it were another one, and learn what the answers lack.
 
         Returns:
@@ -111,7 +109,7 @@ class MemoryMethod:
         assert self._state is not None
         geometry, size = embedding.geometry, self._decoder.token_size
         memory = self._state.memory
-        odds = self._propagate(embedding, memory.first[0], memory.nearest(memory.first[0]))
+        odds = self._propagate(frame, embedding, memory.first[0], memory.nearest(memory.first[0]))
         points, boxes, known = _located(odds, geometry)
         annotated = geometry.to_grid(masks, _FINE)
         every_number = torch.eye(size, device=odds.device)[None]

@@ -69,7 +69,7 @@ class PersamMethod:
         self._settings = settings
         self._tracks: list[ObjectTrack] = []
 
-    def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int]) -> Found:
+    def start(self, _: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /) -> Found:
         """Learn the objects of the annotated frame."""
         self._tracks = [self._learn(embedding, object_id, label_map == object_id) for object_id in object_ids]
         if self._settings.method == "persam-f":

@@ -28,6 +28,8 @@ _DOUBT = 0.03
 _NEARLY_NONE = 0.1
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
+# Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
+_ENOUGH = 0.6
 # Cells that any object may move in a frame, and the share of a cell from which the object was there.
 _LEAST_REACH = 2
 _WAS_THERE = 0.3
@@ -36,24 +38,32 @@ _ELSEWHERE = 1e-3
 
 
 def foreground_prior(
-    memory: Memory, view: View, nearest: Tensor, seen: Tensor, rows: int, columns: int, settings: TrackerSettings
+    memory: Memory,
+    view: View,
+    nearest: Tensor,
+    last: Tensor,
+    seen: Tensor,
+    settings: TrackerSettings,
+    *,
+    scale: int = 1,
 ) -> Tensor:
-    """Combine the ridge regression with the matching of cells.
+    """Combine the ridge regression with the matching of cells, near where the objects were.
 
     Args:
         memory: Of N objects.
         view: Of the frame, rows x columns cells.
         nearest: float, N x cells: how like each object the frame's cells are, by ``memory.nearest``.
-        seen: bool, N: whether each object was in the last frame; if not, it may be anywhere.
-        rows: Of cells that hold picture.
-        columns: Of cells that hold picture.
+        last: float, N x rows x columns in 0..1: share of the cells that each object covered when last seen.
+        seen: bool, N: whether that was in the last frame; if not, it may be anywhere.
         settings: Of the tracker.
+        scale: How many of the cells lie along the side of one of the whole frame's.
 
     Returns:
         float, N x rows x columns in 0..1.
     """
     prior = torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
-    nearby = _Nearby.match(memory, view, rows, columns)
+    rows, columns = last.shape[1:]
+    nearby = _Nearby.match(memory, view, rows, columns, radius=scale * _RADIUS)
     if settings.matching:
         first, shares = memory.first
         matched = _vote(view.keys @ first.keys.T, shares)
@@ -65,9 +75,8 @@ def foreground_prior(
         was_background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
         prior = torch.where(seen[:, None], prior * (1 - settings.background_matching * was_background), prior)
     best = prior.amax(dim=0)
-    prior = torch.where(prior >= best, prior, _OUTDONE * prior)
-    result: Tensor = prior.unflatten(1, (rows, columns))
-    return result
+    prior = torch.where(prior >= best, prior, _OUTDONE * prior).unflatten(1, (rows, columns))
+    return keep_near(prior, last, seen, margin=settings.gate, enough=_ENOUGH) if settings.gate else prior
 
 
 def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
@@ -80,7 +89,7 @@ def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Nearby:
-    """Cells around where any object was, matched with those of the last frame within ``_RADIUS`` of them.
+    """Cells around where any object was, matched with those of the last frame within a radius.
 
     Attributes:
         shares: float, N x rows x columns: of each object in the cells of the last frame.
@@ -95,7 +104,7 @@ class _Nearby:
     similarity: Tensor
 
     @classmethod
-    def match(cls, memory: Memory, view: View, rows: int, columns: int) -> _Nearby:
+    def match(cls, memory: Memory, view: View, rows: int, columns: int, *, radius: int) -> _Nearby:
         last, flat = memory.last
         shares = flat.unflatten(1, (rows, columns))
         grid = torch.arange(rows * columns, device=flat.device).unflatten(0, (rows, columns))
@@ -107,9 +116,9 @@ class _Nearby:
             cells: Tensor = grid[y, x].flatten()
             return cells
 
-        queries, keys = around(_RADIUS), around(2 * _RADIUS)
-        far = ((queries[:, None] // columns - keys // columns).abs() > _RADIUS) | (
-            (queries[:, None] % columns - keys % columns).abs() > _RADIUS
+        queries, keys = around(radius), around(2 * radius)
+        far = ((queries[:, None] // columns - keys // columns).abs() > radius) | (
+            (queries[:, None] % columns - keys % columns).abs() > radius
         )
         return cls(shares, queries, keys, (view.keys[queries] @ last.keys[keys].T).masked_fill(far, -1.0))
 

@@ -20,7 +20,7 @@ from persam_vos.persam import PersamMethod
 class Method(Protocol):
     """A way to follow the objects of one video."""
 
-    def start(self, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int]) -> Found:
+    def start(self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int], /) -> Found:
         """Learn the objects of the annotated frame."""
         ...
 
@@ -39,7 +39,7 @@ class Tracker:
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._encoder = encoder
         self._method: Method = (
-            MemoryMethod(decoder, settings) if settings.method == "memory" else PersamMethod(decoder, settings)
+            MemoryMethod(encoder, decoder, settings) if settings.method == "memory" else PersamMethod(decoder, settings)
         )
         self._object_ids: list[int] = []
         self._size = (0, 0)
@@ -67,7 +67,7 @@ class Tracker:
         if not object_ids:
             raise EmptyMaskError("the mask holds no object: every pixel is 0")
         embedding = embedding or self._encoder.encode([frame])[0]
-        found = self._method.start(embedding, label_map.copy(), object_ids)
+        found = self._method.start(frame, embedding, label_map.copy(), object_ids)
         self._object_ids, self._size = object_ids, (frame.height, frame.width)
         return frame_result(frame, found, object_ids)
 

@@ -88,9 +88,9 @@ def test_an_object_is_cut_out_as_it_was_annotated(
     (embedding,) = encoder.encode([frame])
     scores = []
     for mask_token in (False, True):
-        method = MemoryMethod(decoder, TrackerSettings(mask_token=mask_token, passes=passes))
-        method.start(embedding, label_map, range(1, count + 1))
-        found = method.step(embedding).label_map
+        method = MemoryMethod(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes))
+        method.start(frame, embedding, label_map, range(1, count + 1))
+        found = method.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
         scores.append([(a & b).sum() / (a | b).sum() for a, b in pairs])
 

@@ -94,6 +94,10 @@ def scene_of_colours(*columns: int) -> torch.Tensor:
     return torch.eye(16)[kinds.flatten()]
 
 
+def as_grid(cells: torch.Tensor) -> torch.Tensor:
+    return cells.unflatten(1, (36, 64))
+
+
 def learnt(columns: Sequence[int]) -> tuple[Memory, torch.Tensor, torch.Tensor]:
     features = scene_of_colours(*columns)
     shares = torch.stack([features[:, kind] for kind in range(1, len(columns) + 1)])
@@ -101,12 +105,12 @@ def learnt(columns: Sequence[int]) -> tuple[Memory, torch.Tensor, torch.Tensor]:
 
 
 def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
-    memory, _, _ = learnt([10, 30])
+    memory, _, shares = learnt([10, 30])
     moved = scene_of_colours(14, 40)
 
     seen = torch.tensor([True, False])
     view = memory.basis.view(moved)
-    prior = foreground_prior(memory, view, memory.nearest(view), seen, 36, 64, TrackerSettings())
+    prior = foreground_prior(memory, view, memory.nearest(view), as_grid(shares), seen, TrackerSettings())
 
     assert torch.equal(prior.flatten(1) > 0.5, torch.stack([moved[:, 1], moved[:, 2]]) > 0.5)
 
@@ -126,15 +130,8 @@ def test_a_look_alike_that_was_background_a_moment_ago_does_not_join(share: floa
     memory = dataclasses.replace(memory, weights=Moments.of(memory.first[0].inputs, shares).solve(5e-3))
     view = view_of(after)
 
-    prior = foreground_prior(
-        memory,
-        view,
-        memory.nearest(view),
-        torch.tensor([True]),
-        36,
-        64,
-        TrackerSettings(background_matching=share),
-    )[0]
+    settings = TrackerSettings(background_matching=share, gate=0)
+    prior = foreground_prior(memory, view, memory.nearest(view), as_grid(shares), torch.tensor([True]), settings)[0]
 
     assert bool((prior[10:20, 10:18] > 0.5).all())
     assert bool((prior[10:20, 20:25] > 0.5).all()) == joins
@@ -162,7 +159,7 @@ def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
     likeness = torch.tensor([0.9, torch.nan])
     seen = torch.tensor([True, False])
 
-    newer = memory.update(view, shares * seen[:, None], seen, likeness, rate=0.2, first_share=0.5, regularisation=5e-3)
+    newer = memory.update(view, shares * seen[:, None], seen, likeness, TrackerSettings())
 
     assert not torch.equal(newer.recent.second[0], memory.recent.second[0])
     assert torch.equal(newer.recent.second[1], memory.recent.second[1])
