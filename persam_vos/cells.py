@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.encoder import ImageEmbedding
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the grid of cells.
+
+    Attributes:
+        top: First row.
+        left: First column.
+        rows: Their number.
+        columns: Their number.
+    """
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    def cut(self, scale: int) -> tuple[Any, slice, slice]:
+        """Return the index of this part of ... x h x w samples, of which ``scale`` lie along the side of a cell."""
+        rows = slice(scale * self.top, scale * (self.top + self.rows))
+        return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
 
 
 def cell_features(embedding: ImageEmbedding) -> Tensor:

@@ -6,82 +6,79 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.cells import cell_features
+from persam_vos.cells import Window, cell_features
 from persam_vos.config import TrackerSettings
 from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame
 from persam_vos.memory import Memory, View
-from persam_vos.prior import foreground_prior
+from persam_vos.prior import SHARPEST, foreground_prior
 
-# Share of a cell from which an object is in it, when the part is placed.
+# Share of a cell from which an object is in it, when the part is placed; of one that fills no cell, half of its most.
 _IN_IT = 0.1
-# A probability is kept off 0 and 1 by this, for its log-odds to be finite.
-_SHARPEST = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a frame, in cells of its grid: half of its rows and columns, rounded up.
+def part_around(shares: Tensor) -> Window | None:
+    """Place half of the rows and columns, rounded up, in the middle of what objects cover.
 
-    Attributes:
-        top: First row.
-        left: First column.
-        rows: Their number.
-        columns: Their number.
+    Args:
+        shares: float, N x rows x columns in 0..1: of each object in the cells of the frame.
+
+    Returns:
+        None if they cover nothing.
     """
-
-    top: int
-    left: int
-    rows: int
-    columns: int
-
-    @classmethod
-    def around(cls, shares: Tensor) -> Part | None:
-        """Place it in the middle of what objects cover, float N x rows x columns; None if that is nothing."""
-        held = (shares > _IN_IT).any(dim=0)
-        if not bool(held.any()):
-            return None
-        (top, rows), (left, columns) = (
-            _stretch(held.any(dim=dimension).nonzero()[:, 0], length)
-            for length, dimension in zip(held.shape, (1, 0), strict=True)
-        )
-        return cls(top, left, rows, columns)
-
-    def cut(self, grids: Tensor) -> Tensor:
-        """Return this part of ... x h x w cells of half the side; 0 beyond the last of them."""
-        here = grids[..., 2 * self.top :, 2 * self.left :][..., : 2 * self.rows, : 2 * self.columns]
-        return functional.pad(here, (0, 2 * self.columns - here.shape[-1], 0, 2 * self.rows - here.shape[-2]))
-
-    def moved(self, grids: Tensor, to: Part) -> Tensor:
-        """Lay ... x 2 rows x 2 columns cells of this part onto another one; 0 where they do not meet."""
-        down, right = 2 * (to.top - self.top), 2 * (to.left - self.left)
-        return functional.pad(grids, (-right, right, -down, down))
-
-    def enlarged(self, frame: Frame, embedding: ImageEmbedding) -> Frame:
-        """Return this part of a frame, at twice the scale at which the model sees the whole."""
-        geometry = embedding.geometry
-        side = 2 * geometry.input_size // embedding.cells
-        pixel = [n / (2 * m) for n, m in zip((frame.width, frame.height), geometry.resized[::-1], strict=True)]
-        # The middle of the first pixel, in pixels of the frame.
-        x, y = ((side * cell + 0.5) * n - 0.5 for cell, n in zip((self.left, self.top), pixel, strict=True))
-        rgb = cv2.warpAffine(
-            np.ascontiguousarray(frame.rgb),
-            np.array([[pixel[0], 0, x], [0, pixel[1], y]]),
-            (side * self.columns, side * self.rows),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return replace(frame, rgb=rgb.astype(np.uint8, copy=False))
+    held = (shares > (0.5 * shares.amax(dim=(1, 2), keepdim=True)).clamp(max=_IN_IT)).any(dim=0)
+    if not bool(held.any()):
+        return None
+    (top, rows), (left, columns) = (
+        _half_around(held.any(dim=dimension).nonzero()[:, 0], length)
+        for length, dimension in zip(held.shape, (1, 0), strict=True)
+    )
+    return Window(top, left, rows, columns)
 
 
-def _stretch(held: Tensor, length: int) -> tuple[int, int]:
+def _half_around(held: Tensor, length: int) -> tuple[int, int]:
     """Return the start and length of half of ``length`` cells, around those that are held."""
     half = -(-length // 2)
     middle = (int(held[0]) + int(held[-1]) + 1 - half) // 2
     return min(max(middle, 0), length - half), half
+
+
+def cut(part: Window, grids: Tensor) -> Tensor:
+    """Return a part of N x h x w cells of half the side; what lies beyond the picture repeats its border."""
+    here = grids[part.cut(2)]
+    beyond = (0, 2 * part.columns - here.shape[-1], 0, 2 * part.rows - here.shape[-2])
+    return functional.pad(here, beyond, mode="replicate")
+
+
+def moved(grids: Tensor, part: Window, to: Window) -> Tensor:
+    """Lay ... x 2 rows x 2 columns cells of half the side onto another part; 0 where the two do not meet."""
+    down, right = 2 * (to.top - part.top), 2 * (to.left - part.left)
+    return functional.pad(grids, (-right, right, -down, down))
+
+
+def enlarged(part: Window, frame: Frame, embedding: ImageEmbedding) -> Frame:
+    """Return a part of a frame at twice the scale at which the model sees the whole."""
+    height, width = (2 * length for length in embedding.geometry.resized)
+    rgb = np.ascontiguousarray(frame.rgb)
+    if width < frame.width:
+        # Still smaller than the frame: averaged first, since what follows only looks up neighbours.
+        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    side = 2 * embedding.geometry.input_size // embedding.cells
+    x_step, y_step = rgb.shape[1] / width, rgb.shape[0] / height
+    # From the middle of a pixel to the middle of one.
+    x, y = (side * part.left + 0.5) * x_step - 0.5, (side * part.top + 0.5) * y_step - 0.5
+    part_rgb = cv2.warpAffine(
+        rgb,
+        np.array([[x_step, 0, x], [0, y_step, y]]),
+        (side * part.columns, side * part.rows),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return replace(frame, rgb=part_rgb.astype(np.uint8, copy=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +86,25 @@ class _Look:
     """What is known at this scale.
 
     Attributes:
-        memory: Of N objects, with the cells of a part of the annotated frame and of the last one.
-        part: Of the last one.
+        memory: Of N objects, with the cells of a part of the annotated frame and of the last one looked at.
+        part: Of the latter.
         learnt: bool, N: whether any of the object lay in the part of the annotated frame.
-        now: What the memory sees in the frame in work, and float, N x cells, how like each object that is; None if
-            nothing was looked at.
+        fresh: bool, N: whether any of it was found in the part of the frame before this one.
+        now: What the memory sees in the frame in work; None if that was not looked at.
     """
 
     memory: Memory
-    part: Part
+    part: Window
     learnt: Tensor
-    now: tuple[View, Tensor] | None = None
+    fresh: Tensor
+    now: View | None = None
 
-    def over(self, part: Part) -> Memory:
+    def over(self, part: Window) -> Memory:
         """Return the memory with the cells of its last frame laid onto another part."""
         view, shares = self.memory.last
         size = 2 * part.rows, 2 * part.columns
-        keys = self.part.moved(view.keys.T.unflatten(1, size), part).flatten(1).T.contiguous()
-        last = replace(view, keys=keys), self.part.moved(shares.unflatten(1, size), part).flatten(1)
+        keys = moved(view.keys.T.unflatten(1, size), self.part, part).flatten(1).T.contiguous()
+        last = replace(view, keys=keys), moved(shares.unflatten(1, size), self.part, part).flatten(1)
         return replace(self.memory, last=last)
 
 
@@ -129,14 +127,18 @@ class CloserLook:
             embedding: Of the whole of it.
             masks: bool, N x H x W.
         """
-        if (part := Part.around(embedding.geometry.to_cells(masks, embedding.cells))) is None:
+        self._look = None
+        if (part := part_around(embedding.geometry.to_cells(masks, embedding.cells))) is None:
             return
-        shares = self._shares(part, embedding, masks)
+        shares = _shares(part, embedding, masks)
         memory = Memory.learn(self._features(part, frame, embedding), shares, self._settings.regularisation)
-        self._look = _Look(memory, part, shares.any(dim=1))
+        learnt = shares.any(dim=1)
+        self._look = _Look(memory, part, learnt, learnt)
 
     def sharpen(self, odds: Tensor, frame: Frame, embedding: ImageEmbedding, last: Tensor, seen: Tensor) -> Tensor:
         """Mix the prior of this memory into that of the first one.
+
+        An object that was out of sight, or out of the part, is first only learnt from again.
 
         Args:
             odds: float, N x n x n over the padded square: log-odds of the first memory's prior.
@@ -148,25 +150,25 @@ class CloserLook:
         Returns:
             float, N x n x n.
         """
-        look = self._look
-        if look is None:
+        if (look := self._look) is None:
             return odds
-        if (part := Part.around(last[seen])) is None:
-            self._look = replace(look, now=None)
+        part = part_around(last[seen & look.learnt])
+        if part is None:
+            self._look = replace(look, now=None, fresh=torch.zeros_like(seen))
             return odds
         memory = look.over(part)
         view = memory.basis.view(self._features(part, frame, embedding))
-        nearest = memory.nearest(view)
-        before = memory.last[1].unflatten(1, (2 * part.rows, 2 * part.columns))
-        prior = foreground_prior(memory, view, nearest, before, seen, self._settings, scale=2)
-        self._look = replace(look, memory=memory, part=part, now=(view, nearest))
+        self._look = replace(look, memory=memory, part=part, now=view)
+        known = seen & look.fresh
+        if not bool(known.any()):
+            return odds
+        # Where the objects were is known from the whole frame, of which this memory may have seen a sliver only.
+        was = cut(part, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
+        prior = foreground_prior(memory, view, memory.nearest(view), was, known, self._settings, scale=2)
         samples = odds.shape[-1] // embedding.cells
-        finer = functional.interpolate(prior.logit(eps=_SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
-        top, left = samples * part.top, samples * part.left
+        finer = functional.interpolate(prior.logit(eps=SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
         mixed = odds.clone()
-        here = mixed[:, top : top + finer.shape[1], left : left + finer.shape[2]]
-        share = self._settings.closer_look * (seen & look.learnt).float()
-        here.lerp_(finer, share[:, None, None])
+        mixed[part.cut(samples)].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
         return mixed
 
     def update(self, embedding: ImageEmbedding, masks: Tensor, seen: Tensor) -> None:
@@ -180,16 +182,14 @@ class CloserLook:
         look = self._look
         if look is None or look.now is None:
             return
-        view, nearest = look.now
-        shares = self._shares(look.part, embedding, masks)
-        area = shares.sum(dim=1)
-        likeness = (nearest * shares).sum(dim=1) / area
-        memory = look.memory.update(view, shares, seen & look.learnt & (area > 0), likeness, self._settings)
-        self._look = replace(look, memory=memory, now=None)
+        shares = _shares(look.part, embedding, masks)
+        fresh = seen & look.learnt & shares.any(dim=1)
+        memory = look.memory.update(look.now, shares, fresh, look.memory.likeness, self._settings)
+        self._look = replace(look, memory=memory, fresh=fresh, now=None)
 
-    def _features(self, part: Part, frame: Frame, embedding: ImageEmbedding) -> Tensor:
-        return cell_features(self._encoder.encode([part.enlarged(frame, embedding)])[0])
+    def _features(self, part: Window, frame: Frame, embedding: ImageEmbedding) -> Tensor:
+        return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0])
 
-    @staticmethod
-    def _shares(part: Part, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
-        return part.cut(embedding.geometry.to_cells(masks, 2 * embedding.cells)).flatten(1)
+
+def _shares(part: Window, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
+    return cut(part, embedding.geometry.to_cells(masks, 2 * embedding.cells)).flatten(1)

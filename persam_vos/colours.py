@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +27,8 @@ _ENOUGH = 0.02
 _STRONGEST = 3.0
 # Of red, green and blue, the two factors of every product.
 _FIRST, _SECOND = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
+# Pixels that are corrected at once: each takes ten numbers, several times.
+_AT_ONCE = 500_000
 # What is divided by is at least this.
 _SOME = 1e-6
 
@@ -50,8 +51,7 @@ def follow_colours(log_odds: Tensor, rgb: Rgb, geometry: Geometry, share: float)
     """
     size, limit = log_odds.shape[-1], share * _STRONGEST
     rows, columns = geometry.valid(size)
-    resized: Any = cv2.resize(rgb, (columns, rows), interpolation=cv2.INTER_AREA)
-    small = _colours(resized, log_odds.device)
+    small = _colours(_sampled(rgb, geometry, size), log_odds.device)
     samples = [torch.arange(length, dtype=torch.float32, device=log_odds.device) for length in (rows, columns)]
     corrected, found = log_odds.clone(), []
     for odds in corrected[:, :rows, :columns]:
@@ -66,8 +66,9 @@ def follow_colours(log_odds: Tensor, rgb: Rgb, geometry: Geometry, share: float)
     ]
     for odds, ratio in zip(result, found, strict=True):
         if ratio is not None:
-            y, x = (_between(places, side) for places, side in zip(pixels, ratio.window, strict=True))
-            odds[y, x] += share * ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], log_odds.device))
+            rows_within, x = (_between(places, side) for places, side in zip(pixels, ratio.window, strict=True))
+            for y in _blocks(rows_within, max(_AT_ONCE // rgb.shape[1], 1)):
+                odds[y, x] += share * ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], log_odds.device))
     return result
 
 
@@ -191,6 +192,24 @@ def _between(places: Tensor, side: slice) -> slice:
     bounds = places.new_tensor([side.start - 0.5, side.stop - 0.5])
     first, end = torch.searchsorted(places, bounds).tolist()
     return slice(first, end)
+
+
+def _blocks(rows: slice, height: int) -> Iterator[slice]:
+    for first in range(rows.start, rows.stop, height):
+        yield slice(first, min(first + height, rows.stop))
+
+
+def _sampled(rgb: Rgb, geometry: Geometry, size: int) -> Rgb:
+    """Average a frame over the samples that hold picture, of ``size`` along the square's side."""
+    height, width = geometry.resized
+    pixels = geometry.input_size // size
+    # Enlarged by area, a frame gets steps.
+    way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_LINEAR
+    scaled = cv2.resize(np.ascontiguousarray(rgb), (width, height), interpolation=way)
+    # The last sample may hold picture only in part.
+    whole = cv2.copyMakeBorder(scaled, 0, -height % pixels, 0, -width % pixels, cv2.BORDER_REPLICATE)
+    shape = whole.shape[1] // pixels, whole.shape[0] // pixels
+    return cv2.resize(whole, shape, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def _colours(rgb: Rgb, device: torch.device) -> Tensor:

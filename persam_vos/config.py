@@ -31,7 +31,7 @@ class TrackerSettings(BaseModel):
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
         closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
-            the scale; 0 is off, any other saves no time. In a file, null leaves it to the preset.
+            the scale; 0 is off, any other costs a second encoding a frame. In a file, null leaves it to the preset.
         mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.

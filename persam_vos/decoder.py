@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from persam_vos.cells import Window
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
 from persam_vos.models.mask_decoder import decode_masks
@@ -75,28 +75,6 @@ class Guidance:
 
     attention: Tensor | None = None
     target: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A part of the grid of cells.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        rows: Their number.
-        columns: Their number.
-    """
-
-    top: int
-    left: int
-    rows: int
-    columns: int
-
-    def cut(self, scale: int) -> tuple[Any, slice, slice]:
-        """Return the index of this part of ... x h x w samples, of which ``scale`` lie along the side of a cell."""
-        rows = slice(scale * self.top, scale * (self.top + self.rows))
-        return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
 
 
 @dataclass(frozen=True, slots=True)

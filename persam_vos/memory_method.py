@@ -20,7 +20,7 @@ from persam_vos.frame import Frame, Geometry
 from persam_vos.mask_token import learn_mask_token
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
-from persam_vos.prior import foreground_prior
+from persam_vos.prior import SHARPEST, foreground_prior
 
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
 _FINE = 256
@@ -34,8 +34,6 @@ _AGREED = 0.8
 _MOST_OF_PRIOR = 0.9
 # What is smaller than this share of the object as last seen is nothing.
 _SPECK = 0.01
-# A probability is kept off 0 and 1 by this, for its log-odds to be finite.
-_SHARPEST = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class MemoryMethod:
         state = self._state
         assert state is not None
         prior = foreground_prior(state.memory, view, nearest, state.last, state.seen, self._settings)
-        odds = onto_square(prior.logit(eps=_SHARPEST), _FINE, embedding.cells, NO_PICTURE)
+        odds = onto_square(prior.logit(eps=SHARPEST), _FINE, embedding.cells, NO_PICTURE)
         if self._closer is not None:
             odds = self._closer.sharpen(odds, frame, embedding, state.last, state.seen)
         return odds
@@ -144,7 +142,7 @@ class MemoryMethod:
             prior = odds.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
-            probability[known] = self._onto_frame(frame, geometry, mask.logit(eps=_SHARPEST)).sigmoid()
+            probability[known] = self._onto_frame(frame, geometry, mask.logit(eps=SHARPEST)).sigmoid()
         return probability, predicted_iou
 
     def _onto_frame(self, frame: Frame, geometry: Geometry, log_odds: Tensor) -> Tensor:

@@ -22,12 +22,14 @@ _NEIGHBOURS = 15
 _TEMPERATURE = 0.05
 _RADIUS = 8
 # By how much, in cosine similarity, a cell must be more like the last frame's background nearby than like the object to
-# count as background, and how gradually; the share of an object up to which a cell was background.
+# count as background, and how gradually; the share of it that an object may cover.
 _CLEARLY = 0.1
 _DOUBT = 0.03
 _NEARLY_NONE = 0.1
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
+# A probability is kept off 0 and 1 by this, for its log-odds to be finite.
+SHARPEST = 1e-4
 # Share of an object's area that must be found where it was for look-alikes elsewhere to be dropped.
 _ENOUGH = 0.6
 # Cells that any object may move in a frame, and the share of a cell from which the object was there.
@@ -54,7 +56,8 @@ def foreground_prior(
         view: Of the frame, rows x columns cells.
         nearest: float, N x cells: how like each object the frame's cells are, by ``memory.nearest``.
         last: float, N x rows x columns in 0..1: share of the cells that each object covered when last seen.
-        seen: bool, N: whether that was in the last frame; if not, it may be anywhere.
+        seen: bool, N: whether that was in the last frame, which is then the memory's last one as well; if not, the
+            object may be anywhere.
         settings: Of the tracker.
         scale: How many of the cells lie along the side of one of the whole frame's.
 
@@ -75,8 +78,11 @@ def foreground_prior(
         was_background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
         prior = torch.where(seen[:, None], prior * (1 - settings.background_matching * was_background), prior)
     best = prior.amax(dim=0)
-    prior = torch.where(prior >= best, prior, _OUTDONE * prior).unflatten(1, (rows, columns))
-    return keep_near(prior, last, seen, margin=settings.gate, enough=_ENOUGH) if settings.gate else prior
+    prior = torch.where(prior >= best, prior, _OUTDONE * prior)
+    grids: Tensor = prior.unflatten(1, (rows, columns))
+    if not settings.gate:
+        return grids
+    return keep_near(grids, last, seen, margin=settings.gate, least=scale * _LEAST_REACH, enough=_ENOUGH)
 
 
 def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
@@ -89,7 +95,7 @@ def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Nearby:
-    """Cells around where any object was, matched with those of the last frame within a radius.
+    """Cells around where any object was in the memory's last frame, matched with that frame's within a radius.
 
     Attributes:
         shares: float, N x rows x columns: of each object in the cells of the last frame.
@@ -105,6 +111,7 @@ class _Nearby:
 
     @classmethod
     def match(cls, memory: Memory, view: View, rows: int, columns: int, *, radius: int) -> _Nearby:
+        """Match rows x columns cells; ``radius`` is how far apart, in rows or columns, two may lie."""
         last, flat = memory.last
         shares = flat.unflatten(1, (rows, columns))
         grid = torch.arange(rows * columns, device=flat.device).unflatten(0, (rows, columns))
@@ -148,7 +155,9 @@ class _Nearby:
         return result
 
 
-def keep_near(prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enough: float) -> Tensor:
+def keep_near(
+    prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enough: float, least: int = _LEAST_REACH
+) -> Tensor:
     """Drop what lies away from where an object was, as long as enough of it is found there: look-alikes elsewhere.
 
     An object that moved too fast to be found nearby, or was out of sight, is looked for everywhere.
@@ -159,12 +168,13 @@ def keep_near(prior: Tensor, last: Tensor, seen: Tensor, *, margin: float, enoug
         seen: bool, N: whether that was in the last frame.
         margin: How far the object may move in a frame, in square roots of its area.
         enough: Share of its area that must be found within that margin.
+        least: Cells that any object may move.
     """
     kept = prior.clone()
     for i in seen.nonzero()[:, 0].tolist():
         where, was = prior[i].cpu().numpy(), last[i].cpu().numpy()
         area = float(was.sum())
-        reach = max(_LEAST_REACH, round(margin * math.sqrt(max(area, 1.0))))
+        reach = max(least, round(margin * math.sqrt(max(area, 1.0))))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
         # A small object nowhere fills so much of a cell.
         near = cv2.dilate(was, disc) > min(_WAS_THERE, 0.5 * float(was.max()))

@@ -63,6 +63,7 @@ Scores = npt.NDArray[np.float64]
 ROWS: dict[str, dict[str, Any]] = {
     "memory": {},
     "memory, best": dict(PRESETS["best"]),
+    "four passes, no closer look": {"passes": 4},
     "no matching": {"matching": 0.0},
     "no matching with the last frame": {"local_matching": 0.0},
     "no matching with its background": {"background_matching": 0.0},

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pictures import cut_outs, frame_of
 from torch.nn import functional
 
-from persam_vos.cells import cell_features, onto_square
-from persam_vos.closer_look import CloserLook, Part
+from persam_vos.cells import Window, cell_features, onto_square
+from persam_vos.closer_look import CloserLook, cut, enlarged, moved, part_around
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Decoder
 from persam_vos.encoder import ImageEmbedding, SamEncoder
@@ -38,7 +38,7 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
     shares = torch.zeros(2, rows, columns)
     shares[0, y[0], x[0]] = shares[1, y[1], x[1]] = 1
 
-    part = Part.around(shares)
+    part = part_around(shares)
 
     assert part is not None
     for first, count, length, held in ((part.top, part.rows, rows, y), (part.left, part.columns, columns, x)):
@@ -48,8 +48,8 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
 
 
 def test_nothing_is_not_looked_at() -> None:
-    assert Part.around(torch.zeros(2, 36, 64)) is None
-    assert Part.around(torch.zeros(0, 36, 64)) is None
+    assert part_around(torch.zeros(2, 36, 64)) is None
+    assert part_around(torch.zeros(0, 36, 64)) is None
 
 
 @given(SIZES, st.tuples(st.floats(0, 1), st.floats(0, 1)))
@@ -58,18 +58,18 @@ def test_cells_and_pixels_of_a_part_are_the_same_places(size: tuple[int, int], a
     embedding = bare(height, width)
     rows, columns = embedding.geometry.valid(64)
     half = -(-rows // 2), -(-columns // 2)
-    part = Part(round(at[0] * (rows - half[0])), round(at[1] * (columns - half[1])), *half)
+    part = Window(round(at[0] * (rows - half[0])), round(at[1] * (columns - half[1])), *half)
     y, x = np.mgrid[:height, :width]
     # A smooth picture, so that how it is resampled hardly matters.
     grey = 127.5 + 60 * np.sin(2 * np.pi * y / height) + 60 * np.cos(2 * np.pi * x / width)
     frame = frame_of(np.repeat(grey[..., None], 3, axis=2).astype(np.uint8))
 
-    enlarged = part.enlarged(frame, embedding)
+    larger = enlarged(part, frame, embedding)
 
-    assert enlarged.rgb.shape == (32 * half[0], 32 * half[1], 3)
-    means = functional.avg_pool2d(torch.from_numpy(enlarged.rgb[..., 0].astype(np.float32))[None], 16)
-    cells = part.cut(embedding.geometry.to_cells(torch.from_numpy(frame.rgb[..., 0].astype(np.float32))[None], 128))
-    inside = cells > 0
+    assert larger.rgb.shape == (32 * half[0], 32 * half[1], 3)
+    means = functional.avg_pool2d(torch.from_numpy(larger.rgb[..., 0].astype(np.float32))[None], 16)
+    cells = cut(part, embedding.geometry.to_cells(torch.from_numpy(frame.rgb[..., 0].astype(np.float32))[None], 128))
+    inside = torch.ones_like(cells, dtype=torch.bool)
     # The last row and column of cells may hold picture only in part.
     inside[:, 2 * half[0] - 2 :], inside[..., 2 * half[1] - 2 :] = False, False
     torch.testing.assert_close(cells[inside], means[inside], rtol=0, atol=6)
@@ -78,13 +78,13 @@ def test_cells_and_pixels_of_a_part_are_the_same_places(size: tuple[int, int], a
 @given(st.integers(0, 5), st.integers(0, 6), st.integers(0, 5), st.integers(0, 6))
 def test_cells_keep_their_place_when_the_part_moves(top: int, left: int, to_top: int, to_left: int) -> None:
     whole = torch.arange(1.0, 20 * 24 + 1).reshape(1, 20, 24)
-    here, there = Part(top, left, 5, 6), Part(to_top, to_left, 5, 6)
+    here, there = Window(top, left, 5, 6), Window(to_top, to_left, 5, 6)
 
-    moved, expected = here.moved(here.cut(whole), there), there.cut(whole)
+    found, expected = moved(cut(here, whole), here, there), cut(there, whole)
 
-    assert torch.equal(moved[moved > 0], expected[moved > 0])
+    assert torch.equal(found[found > 0], expected[found > 0])
     shared = max(5 - abs(top - to_top), 0) * max(6 - abs(left - to_left), 0)
-    assert int((moved > 0).sum()) == 4 * shared
+    assert int((found > 0).sum()) == 4 * shared
 
 
 class Seeing:
@@ -157,6 +157,72 @@ def test_an_object_out_of_sight_and_one_never_looked_at_are_left_to_the_first_me
     assert not torch.equal(only_first[0], odds[0])
     assert torch.equal(only_first[1], odds[1])
     assert torch.equal(nobody, odds)
+
+
+def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
+    """Follow a bar by the look alone, told where it was in the frame before; return where it says the bar is."""
+    first, mask = thin_bar(places[0] or 0)
+    (embedding,) = encoder.encode([first])
+    last, seen, found = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64), torch.tensor([True]), []
+    look.start(first, embedding, torch.from_numpy(mask)[None])
+    for place in places[1:]:
+        frame, mask = thin_bar(place or 0)
+        if place is None:
+            mask[:], frame.rgb[:] = False, [20, 90, 200]
+        (embedding,) = encoder.encode([frame])
+        odds = look.sharpen(torch.full((1, 256, 256), -0.1), frame, embedding, last, seen)
+        found.append(embedding.geometry.to_frame(odds, picture_only=True)[0].numpy() > 0)
+        seen = torch.tensor([place is not None])
+        look.update(embedding, torch.from_numpy(mask)[None], seen)
+        if place is not None:
+            last = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64)
+    return found
+
+
+def test_the_part_follows_an_object_through_the_frame() -> None:
+    places = list(range(60, 460, 20))
+
+    found = walk(CloserLook(Seeing(), TrackerSettings(closer_look=1)), Seeing(), places)
+
+    for place, mask in zip(places[1:], found, strict=True):
+        rows, columns = mask.nonzero()
+        assert abs(columns.mean() - place - 2.5) < 4
+        assert abs(rows.mean() - 140) < 4
+
+
+@pytest.mark.parametrize("back", [60, 100, 420])
+def test_an_object_that_comes_back_is_learnt_from_before_it_is_spoken_of(back: int) -> None:
+    """What the look remembers of the frame before the absence says nothing about where the object is now."""
+    found = walk(
+        CloserLook(Seeing(), TrackerSettings(closer_look=1)), Seeing(), [60, 64, None, None, back, back + 4, back + 8]
+    )
+
+    # The look is told where the object was, not whether: in the second frame without it, that is nowhere.
+    assert [bool(mask.any()) for mask in found] == [True, False, False, False, False, True]
+    assert abs(found[-1].nonzero()[1].mean() - back - 8 - 2.5) < 4
+
+
+def test_a_second_video_knows_nothing_of_the_first() -> None:
+    frame, mask = thin_bar(60)
+    encoder = Seeing()
+    (embedding,) = encoder.encode([frame])
+    look = CloserLook(encoder, TrackerSettings(closer_look=1))
+    look.start(frame, embedding, torch.from_numpy(mask)[None])
+
+    look.start(frame, embedding, torch.zeros(2, 288, 512))
+    odds = torch.zeros(2, 256, 256)
+
+    assert look.sharpen(odds, frame, embedding, torch.ones(2, 36, 64), torch.ones(2, dtype=torch.bool)) is odds
+
+
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_the_smallest_objects_are_looked_at(side: int) -> None:
+    for x in range(40, 60):
+        mask = torch.zeros(1, 480, 854)
+        mask[0, 100 : 100 + side, x : x + side] = 1
+        part = part_around(Geometry(480, 854).to_cells(mask, 64))
+        assert part is not None
+        assert part.left == 0
 
 
 @pytest.mark.parametrize("closer_look", [0.0, 0.5])

@@ -7,10 +7,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import frame_of
 from torch.nn import functional
 
-from persam_vos.colours import _log_likelihood, _terms, follow_colours
+from persam_vos.colours import _log_likelihood, _sampled, _terms, follow_colours
+from persam_vos.config import TrackerSettings
+from persam_vos.decoder import Decoder
+from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry, Rgb
+from persam_vos.tracker import Tracker
 
 
 def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) -> torch.Tensor:
@@ -55,7 +60,7 @@ def test_the_form_is_the_log_likelihood_of_a_gaussian(seed: int) -> None:
     torch.testing.assert_close(found.double(), expected + 1.5 * np.log(2 * np.pi), rtol=5e-3, atol=5e-2)
 
 
-@pytest.mark.parametrize(("height", "width"), [(480, 854), (854, 480), (200, 200), (1080, 1920)])
+@pytest.mark.parametrize(("height", "width"), [(480, 854), (854, 480), (200, 200), (804, 1920), (1998, 1080)])
 def test_a_mask_that_is_off_moves_to_the_edge(height: int, width: int) -> None:
     radius = 0.2 * min(height, width)
     truth = disc(height, width, width / 2, height / 2, radius)
@@ -70,6 +75,25 @@ def test_a_mask_that_is_off_moves_to_the_edge(height: int, width: int) -> None:
     assert iou(found, truth) > 0.97
 
 
+def test_the_mask_of_memory_follows_colours(decoder: Decoder) -> None:
+    """The decoder and the features know of a square; the picture shows a disc in it."""
+    geometry = Geometry(256, 256)
+    kinds = torch.zeros(64, 64, dtype=torch.long)
+    kinds[20:44, 20:44] = 1
+    embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), geometry)
+    label_map = kinds.to(torch.uint8).repeat_interleave(4, 0).repeat_interleave(4, 1).numpy()
+    truth = disc(256, 256, 128, 128, 44)
+    found = []
+    for colours in (0.0, 0.4):
+        settings = TrackerSettings(colours=colours, mask_token=False, memory_presence=0)
+        tracker = Tracker(None, decoder, settings)  # type: ignore[arg-type]
+        frame = frame_of(painted(truth))
+        tracker.start(frame, label_map, embedding)
+        found.append(iou(tracker.step(frame, embedding).label_map == 1, truth))
+
+    assert found[1] > found[0] + 0.02
+
+
 def test_where_both_sides_have_one_colour_the_mask_stays() -> None:
     geometry = Geometry(480, 854)
     mask = on_the_grid(disc(480, 854, 400, 240, 90), geometry)
@@ -78,6 +102,31 @@ def test_where_both_sides_have_one_colour_the_mask_stays() -> None:
     torch.testing.assert_close(
         follow_colours(mask, plain, geometry, 0.4), geometry.to_frame(mask, picture_only=True), rtol=0, atol=0.02
     )
+
+
+@given(st.integers(20, 300), st.integers(20, 300))
+def test_samples_show_the_places_that_the_mask_has_there(height: int, width: int) -> None:
+    y, x = np.mgrid[:height, :width]
+    grey = 127.5 + 60 * np.sin(2 * np.pi * y / height) + 60 * np.cos(2 * np.pi * x / width)
+    rgb = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+    geometry = Geometry(height, width)
+
+    sampled = _sampled(rgb, geometry, 256)
+
+    assert sampled.shape[:2] == geometry.valid(256)
+    expected = geometry.to_cells(torch.from_numpy(rgb[None, ..., 0].astype(np.float32)), 256)[0]
+    torch.testing.assert_close(torch.from_numpy(sampled[..., 0].astype(np.float32)), expected, rtol=0, atol=6)
+
+
+def test_a_large_frame_is_corrected_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry = Geometry(480, 854)
+    truth = disc(480, 854, 427, 240, 90)
+    mask = on_the_grid(truth, geometry)
+    whole = follow_colours(mask, painted(truth), geometry, 0.4)
+
+    monkeypatch.setattr("persam_vos.colours._AT_ONCE", 2000)
+
+    torch.testing.assert_close(follow_colours(mask, painted(truth), geometry, 0.4), whole)
 
 
 def test_what_is_sure_stays_whatever_its_colour() -> None:

@@ -41,6 +41,8 @@ def test_a_preset_by_flag_wins_over_the_file(tmp_path: Path) -> None:
     assert load_settings(config, {}).passes == 3
     assert load_settings(config, {"preset": "best"}).passes == 4
     assert load_settings(config, {"preset": "fast"}).passes == 1
+    assert [load_settings(None, {"preset": each}).closer_look for each in ("fast", "best")] == [0, 0.5]
+    assert load_settings(write(tmp_path / "d.yaml", "preset: best\ncloser_look: null\n"), {}).closer_look == 0.5
 
 
 def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path) -> None:

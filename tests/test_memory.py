@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pictures import cut_outs, frame_of, scene
 from torch.nn import functional
 
-from persam_vos.cells import cell_features, onto_square
+from persam_vos.cells import Window, cell_features, onto_square
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, Window, _alike, windows_around
+from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, _alike, windows_around
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.memory import Basis, Memory, Moments, View
