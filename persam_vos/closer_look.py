@@ -19,6 +19,8 @@ from persam_vos.prior import SHARPEST, foreground_prior
 
 # Share of a cell from which an object is in it, when the part is placed; of one that fills no cell, half of its most.
 _IN_IT = 0.1
+# Share of an object that must lie in the part. What has seen less of it takes the rest for background.
+_MOST = 0.5
 
 
 def part_around(shares: Tensor) -> Window | None:
@@ -88,8 +90,8 @@ class _Look:
     Attributes:
         memory: Of N objects, with the cells of a part of the annotated frame and of the last one looked at.
         part: Of the latter.
-        learnt: bool, N: whether any of the object lay in the part of the annotated frame.
-        fresh: bool, N: whether any of it was found in the part of the frame before this one.
+        learnt: bool, N: whether most of the object lay in the part of the annotated frame.
+        fresh: bool, N: whether most of it was found in the part of the frame before this one.
         now: What the memory sees in the frame in work; None if that was not looked at.
     """
 
@@ -111,7 +113,8 @@ class _Look:
 class CloserLook:
     """A second memory, of cells of half the side, which helps the first one to find where its objects are.
 
-    One part of the frame, half as high and wide, is looked at for all objects; it moves with them by whole cells.
+    One part of the frame, half as high and wide, is looked at for all objects; it moves with them by whole cells. Of an
+    object that does not fit into it, with the others, it says nothing.
     """
 
     def __init__(self, encoder: Encoder, settings: TrackerSettings) -> None:
@@ -130,9 +133,8 @@ class CloserLook:
         self._look = None
         if (part := part_around(embedding.geometry.to_cells(masks, embedding.cells))) is None:
             return
-        shares = _shares(part, embedding, masks)
+        shares, learnt = _shares(part, embedding, masks)
         memory = Memory.learn(self._features(part, frame, embedding), shares, self._settings.regularisation)
-        learnt = shares.any(dim=1)
         self._look = _Look(memory, part, learnt, learnt)
 
     def sharpen(self, odds: Tensor, frame: Frame, embedding: ImageEmbedding, last: Tensor, seen: Tensor) -> Tensor:
@@ -182,8 +184,8 @@ class CloserLook:
         look = self._look
         if look is None or look.now is None:
             return
-        shares = _shares(look.part, embedding, masks)
-        fresh = seen & look.learnt & shares.any(dim=1)
+        shares, held = _shares(look.part, embedding, masks)
+        fresh = seen & look.learnt & held
         memory = look.memory.update(look.now, shares, fresh, look.memory.likeness, self._settings)
         self._look = replace(look, memory=memory, fresh=fresh, now=None)
 
@@ -191,5 +193,8 @@ class CloserLook:
         return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0])
 
 
-def _shares(part: Window, embedding: ImageEmbedding, masks: Tensor) -> Tensor:
-    return cut(part, embedding.geometry.to_cells(masks, 2 * embedding.cells)).flatten(1)
+def _shares(part: Window, embedding: ImageEmbedding, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return float, N x cells: share of each object in the cells of a part; bool, N: whether most of it lies there."""
+    everywhere = embedding.geometry.to_cells(masks, 2 * embedding.cells)
+    shares = cut(part, everywhere).flatten(1)
+    return shares, shares.sum(dim=1) > _MOST * everywhere.sum(dim=(1, 2))

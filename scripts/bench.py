@@ -1,7 +1,7 @@
 """Speed and memory, measured.
 
     python scripts/bench.py score path/to/DAVIS [--results FOLDER] [--repeats 5] [--workers N]
-    python scripts/bench.py track [VIDEO MASK] [--method memory] [--frames 20]
+    python scripts/bench.py track [VIDEO MASK] [--method memory] [--preset fast] [--frames 20]
     python scripts/bench.py encode [--repeats 9]
     python scripts/bench.py objects [--method memory]
     python scripts/bench.py pipeline [VIDEO MASK] [--frames 8] [--repeats 5] [--json FILE]
@@ -128,7 +128,7 @@ def compare(dataset: DavisDataset, results: Path, arguments: argparse.Namespace)
 
 def track_clip(arguments: argparse.Namespace) -> None:
     """Track some frames of a clip, write every export, and print seconds per frame and memory."""
-    settings = Settings(method=arguments.method, export=("masks", "overlay", "cutout"))
+    settings = Settings(method=arguments.method, preset=arguments.preset, export=("masks", "overlay", "cutout"))
     engine = Engine(settings)
     with tempfile.TemporaryDirectory() as folder, open_reader(arguments.video) as reader:
         height, width = reader.info.height, reader.info.width
@@ -139,7 +139,10 @@ def track_clip(arguments: argparse.Namespace) -> None:
         outcome = track(engine, FirstFrames(reader, arguments.frames), label_map, writers)
         elapsed = time.perf_counter() - start
     print(f"{machine(engine.device.type)}")
-    print(f"{width} x {height}, {outcome.frames} frames, {settings.method}, peak memory {peak_memory_mib()} MiB")
+    print(
+        f"{width} x {height}, {outcome.frames} frames, {settings.method}, {settings.preset},"
+        f" peak memory {peak_memory_mib()} MiB"
+    )
     for name, total in outcome.timings.seconds.items():
         print(f"{name:8}{total / outcome.frames:8.3f} s a frame")
     print(f"{'all':8}{elapsed / outcome.frames:8.3f} s a frame")
@@ -364,6 +367,7 @@ def main() -> None:
     tracking.add_argument("video", nargs="?", default=str(DATA / "bunny.mp4"))
     tracking.add_argument("mask", nargs="?", type=Path, default=DATA / "bunny_mask.png")
     tracking.add_argument("--method", default="memory")
+    tracking.add_argument("--preset", default="fast")
     tracking.add_argument("--frames", type=int, default=20)
     objects = commands.add_parser("objects", help="what more objects cost")
     objects.add_argument("--method", default="memory")

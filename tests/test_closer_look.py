@@ -159,6 +159,23 @@ def test_an_object_out_of_sight_and_one_never_looked_at_are_left_to_the_first_me
     assert torch.equal(nobody, odds)
 
 
+def test_of_an_object_of_which_it_saw_a_sliver_it_says_nothing() -> None:
+    """Two objects too far apart for one part: it lies between them, and takes what it did not see for background."""
+    wide, far = np.zeros((288, 512), bool), np.zeros((288, 512), bool)
+    wide[20:140, :150], far[200:230, 400:500] = True, True
+    frame = frame_of(np.where(wide[..., None] | far[..., None], [250, 20, 20], [20, 90, 200]).astype(np.uint8))
+    encoder = Seeing()
+    (embedding,) = encoder.encode([frame])
+    masks = torch.from_numpy(np.stack([wide, far]))
+    look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
+    look.start(frame, embedding, masks)
+    odds = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
+
+    found = look.sharpen(odds, frame, embedding, embedding.geometry.to_cells(masks, 64), torch.tensor([True, True]))
+
+    assert torch.equal(found, odds)
+
+
 def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
     """Follow a bar by the look alone, told where it was in the frame before; return where it says the bar is."""
     first, mask = thin_bar(places[0] or 0)
