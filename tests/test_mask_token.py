@@ -88,7 +88,7 @@ def test_an_object_is_cut_out_as_it_was_annotated(
     (embedding,) = encoder.encode([frame])
     scores = []
     for mask_token in (False, True):
-        method = MemoryMethod(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes))
+        method = MemoryMethod(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0))
         method.start(frame, embedding, label_map, range(1, count + 1))
         found = method.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
@@ -106,9 +106,10 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     embedding = ImageEmbedding(torch.ones(256, 64, 64), Geometry(64, 64))
     label_map = np.zeros((64, 64), np.uint8)
     label_map[30, 30] = 1
-    method = MemoryMethod(decoder, TrackerSettings())
+    frame = frame_of(np.zeros((64, 64, 3), np.uint8))
+    method = MemoryMethod(None, decoder, TrackerSettings())  # type: ignore[arg-type]
 
-    method.start(embedding, label_map, [1])
+    method.start(frame, embedding, label_map, [1])
 
     assert method._tokens is not None
     assert not method._tokens.any()
