@@ -101,7 +101,7 @@ class Decoder:
         self._prompt_encoder = sam.prompt_encoder
         self._mask_decoder = sam.mask_decoder
         with torch.inference_mode():
-            self._position = self._prompt_encoder.get_dense_pe()[0]
+            self._position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
 
     @property
     def token_size(self) -> int:
@@ -159,19 +159,22 @@ class Decoder:
                 return None
             return torch.stack([grids[i][window.cut(scale)] for i, window in zip(batch, windows, strict=True)])
 
-        everywhere = [window.cut(1) for window in windows]
-        features = torch.stack([embedding.features[where] for where in everywhere])
-        position = torch.stack([self._position[where] for where in everywhere]).flatten(2).transpose(1, 2)
+        def cells(grid: Tensor) -> Tensor:
+            placed = grid.permute(1, 2, 0)
+            return torch.stack([placed[window.cut(1)[1:]] for window in windows]).flatten(1, 2)
+
+        dense = self._embed_masks(cut(prompts.mask_logits, 4)).flatten(2).transpose(1, 2)
         bias = cut(guidance.attention) if guidance else None
         target = guidance.target if guidance else None
         return decode_masks(
             self._mask_decoder,
-            features + self._embed_masks(cut(prompts.mask_logits, 4)),
-            position,
+            cells(embedding.features) + dense,
+            cells(self._position),
             tokens[batch],
             bias=None if bias is None else bias.flatten(1)[:, None],
             target=None if target is None else target[batch, None],
             own_tokens=own_tokens,
+            columns=windows[0].columns,
         )
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:

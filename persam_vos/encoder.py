@@ -8,11 +8,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from persam_vos.frame import Frame, Geometry
 from persam_vos.models.backends import Backend
-from persam_vos.models.sam import INPUT_SIZE, Sam
+from persam_vos.models.sam import CELL, INPUT_SIZE, Sam
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,10 @@ class ImageEmbedding:
         features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells that hold no picture mean
             nothing: most of them are not encoded, and 0.
         geometry: Where the frame's pixels lie in that square.
-        stages: What lies before the neck, shallow to deep, each float32, C x h x w over the padded square: 128 x 128 x
-            128, 160 x 64 x 64 and 320 x 64 x 64 of MobileSAM, the last block's output of ViT.
+        stages: What lies before the neck, shallow to deep, each float32, C x h x w over the cells that hold picture. At
+            16:9 that is 128 x 72 x 128, 160 x 36 x 64 and 320 x 36 x 64 of MobileSAM, 768 x 36 x 64 of ViT-B.
+
+    In memory the numbers of a cell lie side by side.
     """
 
     features: Tensor
@@ -62,28 +63,33 @@ class SamEncoder:
         """Embed frames in one batch; they may differ in size."""
         geometries = [Geometry(frame.height, frame.width, INPUT_SIZE) for frame in frames]
         height, width = (max(self._length(each.resized[side]) for each in geometries) for side in (0, 1))
-        pictures = [self._placed(frame, each, height, width) for frame, each in zip(frames, geometries, strict=True)]
-        outputs = self.backend.run(torch.stack(pictures))
-        features, *stages = (_over_the_square(output, height, width) for output in outputs)
+        pictures = self._sam.pixel_mean.new_zeros(len(frames), 3, height, width)
+        for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
+            self._place(frame, geometry, picture)
+        features, *stages = self.backend.run(pictures)
+        cells = INPUT_SIZE // CELL
+        square = features.new_zeros(len(frames), cells, cells, features.shape[1]).permute(0, 3, 1, 2)
+        square[..., : features.shape[2], : features.shape[3]] = features
         return [
-            ImageEmbedding(features[i], geometry, tuple(stage[i] for stage in stages))
+            ImageEmbedding(square[i], geometry, tuple(_held(stage[i], geometry, height // CELL) for stage in stages))
             for i, geometry in enumerate(geometries)
         ]
 
     def _length(self, length: int) -> int:
         return INPUT_SIZE if self.square else self._sam.encoded_length(length)
 
-    def _placed(self, frame: Frame, geometry: Geometry, height: int, width: int) -> Tensor:
-        """Scale, normalise and pad: float, 3 x height x width."""
-        rows, columns = geometry.resized
-        pixels = geometry.resize(frame.rgb).to(self._sam.pixel_mean.device).float()
-        normalised = (pixels - self._sam.pixel_mean) / self._sam.pixel_std
-        return functional.pad(normalised, (0, width - columns, 0, height - rows))
+    def _place(self, frame: Frame, geometry: Geometry, picture: Tensor) -> None:
+        """Scale and normalise a frame into the top left of float, 3 x height x width."""
+        pixels, (rows, columns) = geometry.resize(frame.rgb), geometry.resized
+        if picture.is_cuda:
+            # From pinned memory the copy runs beside what the device computes.
+            pixels = pixels.pin_memory()
+        placed = picture[:, :rows, :columns]
+        placed.copy_(pixels, non_blocking=True).sub_(self._sam.pixel_mean).div_(self._sam.pixel_std)
 
 
-def _over_the_square(output: Tensor, height: int, width: int) -> Tensor:
-    """Lay N x C x h x w, made of height x width pixels, onto the grid over the whole square."""
-    rows, columns = (
-        side * INPUT_SIZE // pixels - side for side, pixels in zip(output.shape[2:], (height, width), strict=True)
-    )
-    return functional.pad(output, (0, columns, 0, rows)) if rows or columns else output
+def _held(stage: Tensor, geometry: Geometry, encoded_rows: int) -> Tensor:
+    """Cut a stage, C x h x w of ``encoded_rows`` rows of cells, to the cells that hold picture."""
+    rows, columns = geometry.valid(INPUT_SIZE // CELL)
+    fine = stage.shape[1] // encoded_rows
+    return stage[:, : rows * fine, : columns * fine]

@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,7 +17,7 @@ import torch
 
 from persam_vos.config import Settings
 from persam_vos.decoder import Decoder
-from persam_vos.encoder import Encoder, SamEncoder
+from persam_vos.encoder import Encoder, ImageEmbedding, SamEncoder
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.frame import Frame
 from persam_vos.models.backends import open_backend
@@ -31,10 +31,12 @@ from persam_vos.writer import ResultWriter
 
 T = TypeVar("T")
 
-# Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K.
+# Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K. An embedding takes
+# some 15 MB.
 _QUEUE_DEPTH = 4
-# Frames encoded at once on a GPU. ViT's global attention takes gigabytes a frame; on the CPU batches gain nothing.
-_GPU_BATCH = {"mobile_sam": 8, "vit_b": 2, "vit_l": 1, "vit_h": 1}
+_EMBEDDED_DEPTH = 2
+# Frames encoded at once on a GPU, at first: halved as often as its memory is not enough. On a CPU batches gain nothing.
+_GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
 
 def encodes_square(settings: Settings) -> bool:
@@ -58,6 +60,17 @@ class Engine:
         self.backend, self.precision = backend.name, backend.precision
         self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
         self.decoder = Decoder(sam)
+
+    @property
+    def may_halve(self) -> bool:
+        """Whether fewer frames at once may be encoded than ``batch_size``: if nobody has asked for that number."""
+        return self.settings.batch_size == "auto" and self.batch_size > 1
+
+    def halve_batch(self) -> None:
+        """Encode half as many frames at once from now on, and let go of what the larger batch had claimed."""
+        self.batch_size //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def new_tracker(self) -> Tracker:
         """Return a tracker for one more video."""
@@ -95,8 +108,8 @@ def track(
 ) -> TrackOutcome:
     """Track the objects of a video's first frame through all of it.
 
-    Decoding and writing run in threads of their own beside the network. The first error of any stage stops all of
-    them and is raised; the writers' unfinished files are removed.
+    Decoding, encoding and writing run in threads of their own, ahead of and behind the tracker. The first error of any
+    stage stops all of them and is raised; the writers' unfinished files are removed.
 
     Args:
         engine: The model.
@@ -110,18 +123,18 @@ def track(
 
     Raises:
         VideoError: If the video has no frame or cannot be decoded.
-        SettingsError: If the GPU's memory is not enough for the batch size.
+        SettingsError: If the GPU's memory is not enough: for the batch size that the settings name, or for one frame.
         MaskError: If the annotation does not fit the first frame.
         OutputError: If a result cannot be written.
         KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
     """
     timings = Timings()
     sink = _Sink(writers, timings)
-    frames = 0
-    with _PoliteInterrupt(on_interrupt) as interrupt:
+    with _PoliteInterrupt(on_interrupt) as interrupt, _half_the_threads(engine.device):
         try:
-            with closing(_prefetch(timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded:
-                for result, frame in _results(engine, decoded, label_map, timings):
+            frames = 0
+            with closing(_results(engine, reader, label_map, timings)) as results:
+                for result, frame in results:
                     sink.put(frame, result)
                     frames += 1
                     on_frame(result)
@@ -145,6 +158,17 @@ def track(
             reader.close()
     warnings = (*reader.warnings, *(text for writer in writers for text in writer.warnings))
     return TrackOutcome(frames, interrupt.asked, written, timings, warnings)
+
+
+@contextmanager
+def _half_the_threads(device: torch.device) -> Iterator[None]:
+    """Leave half of the CPU to the encoder, which runs beside the tracker; on a GPU the tracker needs little of it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(threads // 2, 1) if device.type == "cpu" else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _PoliteInterrupt:
@@ -176,22 +200,43 @@ class _PoliteInterrupt:
 
 
 def _results(
-    engine: Engine, decoded: Iterator[Frame], label_map: LabelMap, timings: Timings
-) -> Iterator[tuple[FrameResult, Frame]]:
+    engine: Engine, reader: FrameReader, label_map: LabelMap, timings: Timings
+) -> Generator[tuple[FrameResult, Frame], None, None]:
+    """Run all stages but writing; closing this ends their threads, the last stage's first."""
     tracker = engine.new_tracker()
-    for batch in _batches(decoded, engine.batch_size):
-        with timings.stage("encode"):
-            embeddings = engine.encoder.encode(batch)
-        for frame, embedding in zip(batch, embeddings, strict=True):
+    with (
+        closing(_prefetch("decode", timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded,
+        closing(_prefetch("encode", _embedded(engine, decoded, timings), _EMBEDDED_DEPTH)) as embedded,
+    ):
+        for frame, embedding in embedded:
             with timings.stage("track"):
                 first = frame.index == 0
                 result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
             yield result, frame
 
 
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    while batch := list(itertools.islice(frames, size)):
-        yield batch
+def _embedded(engine: Engine, frames: Iterator[Frame], timings: Timings) -> Iterator[tuple[Frame, ImageEmbedding]]:
+    """Encode frames, several at once; if that is too much for the GPU, fewer from then on."""
+    while batch := list(itertools.islice(frames, engine.batch_size)):
+        while batch:
+            now = batch[: engine.batch_size]
+            with timings.stage("encode"):
+                embeddings = _encode_if_it_fits(engine, now)
+            if embeddings is None:
+                engine.halve_batch()
+                continue
+            yield from zip(now, embeddings, strict=True)
+            batch = batch[len(now) :]
+
+
+def _encode_if_it_fits(engine: Engine, frames: Sequence[Frame]) -> list[ImageEmbedding] | None:
+    """Encode frames; None if the GPU's memory is not enough, and fewer at once may be tried."""
+    try:
+        return engine.encoder.encode(frames)
+    except torch.OutOfMemoryError:
+        if not engine.may_halve:
+            raise
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +249,7 @@ class _End:
     error: BaseException | None = None
 
 
-def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+def _prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Run an iterator in a thread, at most ``depth`` items ahead; its error is raised here, in its place."""
     ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
     stopped = threading.Event()
@@ -228,7 +273,7 @@ def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         else:
             offer(_End())
 
-    thread = threading.Thread(target=work, name="persam-vos decode", daemon=True)
+    thread = threading.Thread(target=work, name=f"persam-vos {name}", daemon=True)
     thread.start()
     try:
         while isinstance(item := ready.get(), _Item):
@@ -237,7 +282,19 @@ def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             raise item.error
     finally:
         stopped.set()
-        thread.join()
+        _join(thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for a thread to end; an interrupt waits as well, or it would leave the thread to an exiting interpreter."""
+    interrupted = False
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 class _Sink:
@@ -284,7 +341,7 @@ class _Sink:
     def _finish(self) -> None:
         if self._thread.is_alive():
             self._waiting.put(None)
-            self._thread.join()
+            _join(self._thread)
 
     def _raise_error(self) -> None:
         if self._error is not None:

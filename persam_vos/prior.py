@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from persam_vos.config import TrackerSettings
+from persam_vos.matching import Nearby, vote
 from persam_vos.memory import Memory, View
 from persam_vos.objects import Mask
 
 # Steepness of the ridge's answer as a probability.
 _RIDGE_SLOPE = 4.0
-# Nearest cells that vote in the matching, their temperature, and how far a cell may have moved since the last frame.
-_NEIGHBOURS = 15
-_TEMPERATURE = 0.05
+# How far a cell may have moved since the last frame.
 _RADIUS = 8
 # By how much, in cosine similarity, a cell must be more like the last frame's background nearby than like the object to
-# count as background, and how gradually; the share of it that an object may cover.
+# count as background, and how gradually.
 _CLEARLY = 0.1
 _DOUBT = 0.03
-_NEARLY_NONE = 0.1
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
 # A probability is kept off 0 and 1 by this, for its log-odds to be finite.
@@ -66,10 +62,11 @@ def foreground_prior(
     """
     prior = torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
     rows, columns = last.shape[1:]
-    nearby = _Nearby.match(memory, view, rows, columns, radius=scale * _RADIUS)
+    earlier, covered = memory.last
+    nearby = Nearby.match(view.keys, earlier.keys, covered.unflatten(1, (rows, columns)), radius=scale * _RADIUS)
     if settings.matching:
         first, shares = memory.first
-        matched = _vote(view.keys @ first.keys.T, shares)
+        matched = vote(view.keys @ first.keys.T, shares)
         if settings.local_matching:
             blended = torch.lerp(matched, nearby.vote(), settings.local_matching)
             matched = torch.where(seen[:, None], blended, matched)
@@ -83,76 +80,6 @@ def foreground_prior(
     if not settings.gate:
         return grids
     return keep_near(grids, last, seen, margin=settings.gate, least=scale * _LEAST_REACH, enough=_ENOUGH)
-
-
-def _vote(similarity: Tensor, shares: Tensor) -> Tensor:
-    """Let the most similar cells vote: ``similarity`` queries x cells, ``shares`` N x cells -> N x queries."""
-    nearest, index = similarity.topk(min(_NEIGHBOURS, similarity.shape[1]), dim=1)
-    votes = (nearest / _TEMPERATURE).softmax(dim=1)
-    won: Tensor = (shares[:, index] * votes).sum(dim=-1)
-    return won
-
-
-@dataclass(frozen=True, slots=True)
-class _Nearby:
-    """Cells around where any object was in the memory's last frame, matched with that frame's within a radius.
-
-    Attributes:
-        shares: float, N x rows x columns: of each object in the cells of the last frame.
-        queries: int, q: the cells of this frame that are matched.
-        keys: int, k: the cells of the last frame with which they are.
-        similarity: float, q x k in -1..1; -1 for cells too far from each other.
-    """
-
-    shares: Tensor
-    queries: Tensor
-    keys: Tensor
-    similarity: Tensor
-
-    @classmethod
-    def match(cls, memory: Memory, view: View, rows: int, columns: int, *, radius: int) -> _Nearby:
-        """Match rows x columns cells; ``radius`` is how far apart, in rows or columns, two may lie."""
-        last, flat = memory.last
-        shares = flat.unflatten(1, (rows, columns))
-        grid = torch.arange(rows * columns, device=flat.device).unflatten(0, (rows, columns))
-        known = (shares > 0).any(dim=0)
-
-        def around(margin: int) -> Tensor:
-            lines = (known.any(dim=dimension).nonzero()[:, 0].tolist() for dimension in (1, 0))
-            y, x = (slice(max(held[0] - margin, 0), held[-1] + margin + 1) if held else slice(0) for held in lines)
-            cells: Tensor = grid[y, x].flatten()
-            return cells
-
-        queries, keys = around(radius), around(2 * radius)
-        far = ((queries[:, None] // columns - keys // columns).abs() > radius) | (
-            (queries[:, None] % columns - keys % columns).abs() > radius
-        )
-        return cls(shares, queries, keys, (view.keys[queries] @ last.keys[keys].T).masked_fill(far, -1.0))
-
-    def vote(self) -> Tensor:
-        """Return the share of each object among the most similar cells: float, N x cells, 0 far from every object."""
-        shares = self.shares.flatten(1)
-        result = torch.zeros_like(shares)
-        result[:, self.queries] = _vote(self.similarity, shares[:, self.keys])
-        return result
-
-    def background(self) -> Tensor:
-        """Return how like what was not the object each cell is: float, N x cells; -1 far from every object.
-
-        Cells beside an object see some of it, and may be hidden by it in this frame: they are left out.
-        """
-        near = functional.max_pool2d(self.shares[None], 3, stride=1, padding=1)[0].flatten(1)[:, self.keys]
-        others = near < _NEARLY_NONE
-        result = torch.full_like(self.shares.flatten(1), -1.0)
-        # Most cells are nobody's: they are looked through once for all objects.
-        free = others.all(dim=0)
-        if bool(free.any()):
-            result[:, self.queries] = self.similarity[:, free].amax(dim=1)
-        for i, theirs in enumerate(others & ~free):
-            if bool(theirs.any()):
-                best = self.similarity[:, theirs].amax(dim=1)
-                result[i, self.queries] = torch.maximum(result[i, self.queries], best)
-        return result
 
 
 def keep_near(

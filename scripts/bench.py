@@ -159,7 +159,7 @@ def track_objects(arguments: argparse.Namespace) -> None:
         kinds[row : row + 6, column : column + 6] = i + 1
         label_map[16 * row : 16 * (row + 6), 16 * column : 16 * (column + 6)] = i + 1
     blocks = [torch.eye(size)[kinds].permute(2, 0, 1).contiguous() for size in (256, 128, 160, 320)]
-    embedding = ImageEmbedding(blocks[0], Geometry(576, 1024), tuple(blocks[1:]))
+    embedding = ImageEmbedding(blocks[0], Geometry(576, 1024), tuple(block[:, :36] for block in blocks[1:]))
     print(
         f"{machine(engine.device.type)}\n"
         f"{engine.settings.method}, median of {arguments.repeats} frames, without encoding"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 import persam_vos
 from persam_vos.encoder import ImageEmbedding, SamEncoder
@@ -35,7 +34,7 @@ def embedder() -> str:
 
 
 class CachedEncoder:
-    """An encoder that keeps what ``fill`` gave it as float16, a file per frame; the stages without their padding."""
+    """An encoder that keeps what ``fill`` gave it as float16, a file per frame."""
 
     def __init__(self, encoder: SamEncoder, folder: Path) -> None:
         self._encoder = encoder
@@ -52,11 +51,7 @@ class CachedEncoder:
         if path.exists():
             return
         embedding = self._encoder.encode([frame])[0]
-        rows, columns = embedding.geometry.valid(embedding.cells)
-        arrays = {"f": embedding.features}
-        for i, stage in enumerate(embedding.stages):
-            fine = stage.shape[-1] // embedding.cells
-            arrays[f"s{i}"] = stage[:, : rows * fine, : columns * fine]
+        arrays = {"f": embedding.features} | {f"s{i}": stage for i, stage in enumerate(embedding.stages)}
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
@@ -72,12 +67,5 @@ class CachedEncoder:
                 continue
             with np.load(self.path(frame)) as kept:
                 features, *stages = (torch.from_numpy(kept[name]).float() for name in sorted(kept.files))
-            geometry, cells = Geometry(frame.height, frame.width), features.shape[-1]
-            rows, columns = geometry.valid(cells)
-            padded = []
-            for stage in stages:
-                fine = stage.shape[1] // rows
-                around = (0, fine * (cells - columns), 0, fine * (cells - rows))
-                padded.append(functional.pad(stage, around))
-            embeddings.append(ImageEmbedding(features, geometry, tuple(padded)))
+            embeddings.append(ImageEmbedding(features, Geometry(frame.height, frame.width), tuple(stages)))
         return embeddings

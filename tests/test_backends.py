@@ -52,8 +52,9 @@ def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wid
 
     assert backend.name == name
     for found, again, wanted in zip(blocks(first), blocks(second), blocks(expected), strict=True):
-        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
         assert torch.equal(again, found)
+    assert not any(module.training for module in sam.modules())  # as an export may leave them
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
@@ -76,7 +77,7 @@ def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Fra
         assert not torch.equal(half, whole)
         kept = whole.flatten(1).any(dim=0)
         likeness = torch.cosine_similarity(half.flatten(1)[:, kept], whole.flatten(1)[:, kept], dim=0)
-        assert float(likeness.mean()) > 0.999
+        assert float(likeness.mean()) > 0.998
 
 
 def test_onnxruntime_has_no_bfloat16(sam: Sam) -> None:
@@ -173,7 +174,7 @@ def test_the_padding_that_is_left_out_changes_little(shape: tuple[int, int], sam
 
     for whole, part in zip(blocks(square), blocks(picture), strict=True):
         assert part.shape == whole.shape
-        fine = whole.shape[1] // 64
+        fine = whole.shape[2] // columns
         inside = np.s_[:, : rows * fine, : columns * fine]
         assert float(torch.cosine_similarity(whole[inside], part[inside], dim=0).mean()) > 0.98
     if rows < 42:

@@ -31,7 +31,7 @@ from persam_vos.tracker import Tracker
 def test_every_stage_has_the_same_weight_in_a_cell() -> None:
     generator = torch.Generator().manual_seed(0)
     neck, fine = (torch.randn(c, s, s, generator=generator) for c, s in ((8, 64), (4, 128)))
-    embedding = ImageEmbedding(neck, Geometry(480, 854), (100 * fine,))
+    embedding = ImageEmbedding(neck, Geometry(480, 854), (100 * fine[:, :72],))
 
     features = cell_features(embedding)
 
@@ -46,7 +46,7 @@ def test_every_stage_has_the_same_weight_in_a_cell() -> None:
 def test_the_real_encoder_hands_out_its_stages(encoder: SamEncoder) -> None:
     embedding = encoder.encode([frame_of(np.zeros((90, 160, 3), np.uint8))])[0]
 
-    assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 128, 128), (160, 64, 64), (320, 64, 64)]
+    assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 72, 128), (160, 36, 64), (320, 36, 64)]
     assert cell_features(embedding).shape == (36 * 64, 864)
 
 

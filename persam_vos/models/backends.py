@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import threading
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Arrays = Sequence[npt.NDArray[np.float32]]
 
 _OPSET: Final = 17
+# Goes up when exports change: those in the cache, of an earlier version, are then of no use.
+_EXPORT: Final = 2
 
 
 class Backend(Protocol):
@@ -42,7 +45,11 @@ class Backend(Protocol):
 
     @abstractmethod
     def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Embed float N x 3 x H x W, normalised: the neck's output and the stages before it, each N x C x h x w."""
+        """Embed float N x 3 x H x W, normalised; more than one thread may ask at a time.
+
+        Returns:
+            The neck's output and the stages before it, each float32, N x C x h x w, channels last in memory.
+        """
 
 
 class TorchBackend(Backend):
@@ -63,7 +70,7 @@ class TorchBackend(Backend):
         placed = pictures.contiguous(memory_format=self._layout)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             outputs = self._network(placed)
-        return tuple(each.float().contiguous() for each in outputs)
+        return tuple(each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
 
 
 class _ExportBackend(Backend):
@@ -75,16 +82,20 @@ class _ExportBackend(Backend):
 
     def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
         self.precision = self._precise(precision)
-        self._network = sam.image_encoder
+        # For inference like what it wraps, or its export would leave that in training mode.
+        self._network = _ChannelsLast(sam.image_encoder).eval()
         self._loaded: dict[tuple[int, int], Callable[[npt.NDArray[np.float32]], Arrays]] = {}
+        self._loading = threading.Lock()
 
     def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Embed pictures of one size."""
         size = int(pictures.shape[2]), int(pictures.shape[3])
-        if size not in self._loaded:
-            self._loaded[size] = self._load(_exported(self._network, size))
-        outputs = [self._loaded[size](picture[None].numpy()) for picture in pictures.contiguous()]
-        return tuple(torch.from_numpy(np.concatenate(each)) for each in zip(*outputs, strict=True))
+        with self._loading:
+            if size not in self._loaded:
+                self._loaded[size] = self._load(_exported(self._network, size))
+        outputs = [map(torch.from_numpy, self._loaded[size](picture[None].numpy())) for picture in pictures]
+        joined = (each[0] if len(each) == 1 else torch.cat(each) for each in zip(*outputs, strict=True))
+        return tuple(each.permute(0, 3, 1, 2) for each in joined)
 
     @abstractmethod
     def _precise(self, precision: Precision) -> str:
@@ -141,7 +152,16 @@ class OpenVinoBackend(_ExportBackend):
         hint = {"bfloat16": "bf16", "float32": "f32"}[self.precision]
         settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         compiled = core.compile_model(core.read_model(export), "CPU", settings)
-        return lambda picture: compiled(picture).to_tuple()
+        requests = threading.local()
+
+        def run(picture: npt.NDArray[np.float32]) -> Arrays:
+            # A request serves one thread at a time.
+            if not hasattr(requests, "own"):
+                requests.own = compiled.create_infer_request()
+            outputs: Arrays = requests.own.infer(picture, share_inputs=True).to_tuple()
+            return outputs
+
+        return run
 
 
 # Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
@@ -176,13 +196,24 @@ def open_backend(name: BackendName, sam: Sam, device: torch.device, precision: P
     return _ENGINES[chosen][0](sam, precision)
 
 
+class _ChannelsLast(torch.nn.Module):
+    """A network whose outputs are N x h x w x C: most of them lie so in memory anyway, and are used so."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(each.permute(0, 2, 3, 1) for each in self._network(x))
+
+
 def _exported(network: torch.nn.Module, size: tuple[int, int]) -> bytes:
     """Return the ONNX export of a network for pictures of one size, from the cache if it is there."""
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().tobytes())
-    versions = f"{__version__}-torch{torch.__version__}-opset{_OPSET}"
+    versions = f"{__version__}-export{_EXPORT}-torch{torch.__version__}-opset{_OPSET}"
     path = cache_dir() / "exports" / f"{digest.hexdigest()[:32]}-{size[0]}x{size[1]}-{versions}.onnx"
     with contextlib.suppress(OSError):
         return _unsealed(path.read_bytes())

@@ -12,36 +12,37 @@ from torch.nn import functional
 
 def decode_masks(
     network: MaskDecoder,
-    source: Tensor,
+    cells: Tensor,
     position: Tensor,
     prompts: Tensor,
     *,
     bias: Tensor | None = None,
     target: Tensor | None = None,
     own_tokens: Tensor | None = None,
+    columns: int,
 ) -> tuple[Tensor, Tensor]:
     """Answer the prompts of N objects.
 
     Args:
         network: With its weights.
-        source: float, N x C x h x w: embedding plus dense prompt.
+        cells: float, N x hw x C: embedding plus dense prompt.
         position: float, N or 1 x hw x C: positional encoding of the cells.
         prompts: float, N x P x C: embedded points and boxes.
         bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
         target: float, N x 1 x C: PerSAM's semantic prompt, or None.
         own_tokens: float, N x K x C / 8: to be multiplied with the upscaled cells as well, or None for K = 0.
+        columns: w.
 
     Returns:
         float, N x (4 + K) x 4h x 4w: logits, then the products with ``own_tokens``; float, N x 4: predicted IoU.
     """
     output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], dim=1)
-    keys = source.flatten(2).transpose(1, 2).contiguous()
-    queries, keys = _two_way(network.transformer, tokens, keys, position, bias, target)
+    queries, keys = _two_way(network.transformer, tokens, cells, position, bias, target)
     masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
     if own_tokens is not None:
         masks = torch.cat([masks, own_tokens], dim=1)
-    logits = _upscaled_products(network.output_upscaling, keys, masks, source.shape[-1])
+    logits = _upscaled_products(network.output_upscaling, keys, masks, columns)
     return logits, network.iou_prediction_head(queries[:, 0])
 
 

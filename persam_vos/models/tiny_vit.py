@@ -10,6 +10,7 @@ import torch
 from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import ConvNorm, TinyVit
 from torch import Tensor, nn
+from torch.nn import functional
 
 # Half of the largest window of attention, in pixels of the input.
 _HALF_WINDOW = 7 * 16
@@ -36,6 +37,8 @@ class TinyVitImageEncoder(nn.Module):
         trunk.stages[3].downsample.conv2.conv.stride = (1, 1)
         trunk.head = nn.Identity()
         _fold_batch_norms(trunk)
+        for stage in trunk.stages[1:]:
+            stage.blocks = nn.Sequential(*map(_WindowBlock, stage.blocks))
         self.trunk = trunk
         self.neck = nn.Sequential(
             nn.Conv2d(320, 256, kernel_size=1, bias=False),
@@ -58,6 +61,61 @@ class TinyVitImageEncoder(nn.Module):
         for stage in self.trunk.stages:
             outputs.append(stage(outputs[-1]))
         return self.neck(outputs[-1]), *outputs[2:]
+
+
+class _WindowBlock(nn.Module):
+    """A block of TinyViT, attention within windows and a convolution across them, arranged for speed.
+
+    The numbers are those of timm's block up to rounding, and so are the names of its parameters.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    offsets: Tensor
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.attn, self.local_conv, self.mlp, self.window = block.attn, block.local_conv, block.mlp, block.window_size
+        for name in ("weight", "bias", "offsets"):
+            self.register_buffer(name, torch.empty(0), persistent=False)
+        self._arrange()
+        arranging: Any = self.register_load_state_dict_post_hook
+        arranging(lambda block, _: block._arrange())
+
+    @torch.no_grad()
+    def _arrange(self) -> None:
+        """Order the rows of the projection by query, key and value, then by head; look the attention's biases up."""
+        attention = self.attn
+        shape = attention.num_heads, 3, attention.key_dim
+        scale = torch.tensor([attention.scale, 1.0, 1.0]).view(3, 1, 1)
+        self.weight = (attention.qkv.weight.unflatten(0, shape).transpose(0, 1) * scale[..., None]).flatten(0, 2)
+        self.bias = (attention.qkv.bias.unflatten(0, shape).transpose(0, 1) * scale).flatten()
+        self.offsets = attention.attention_biases[:, attention.attention_bias_idxs]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take and return float, N x h x w x C."""
+        count, rows, columns, width = x.shape
+        below, right = -rows % self.window, -columns % self.window
+        padded = functional.pad(x, (0, 0, 0, right, 0, below)) if below or right else x
+        lines = padded.unflatten(2, (-1, self.window)).unflatten(1, (-1, self.window)).transpose(2, 3)
+        attended = self._attend(lines.reshape(-1, self.window**2, width))
+        parts = attended.view(lines.shape).transpose(2, 3).reshape(padded.shape)[:, :rows, :columns]
+        # Added as a list of cells: an inference engine then keeps its layout.
+        cells = x.reshape(count, rows * columns, width) + parts.reshape(count, rows * columns, width)
+        grid = self.local_conv(cells.view(x.shape).permute(0, 3, 1, 2))
+        mixed = grid.reshape(count, width, rows * columns).transpose(1, 2)
+        result: Tensor = (mixed + self.mlp(mixed)).view(x.shape)
+        return result
+
+    def _attend(self, cells: Tensor) -> Tensor:
+        """Attention within windows, M x cells x C."""
+        attention = self.attn
+        projected = functional.linear(attention.norm(cells), self.weight, self.bias)
+        by_kind = projected.unflatten(2, (3, attention.num_heads, attention.key_dim)).permute(2, 0, 3, 1, 4)
+        q, k, v = by_kind.unbind(0)
+        weights = (q @ k.transpose(-2, -1) + self.offsets).softmax(dim=-1)
+        attended: Tensor = attention.proj((weights @ v).transpose(1, 2).reshape(cells.shape))
+        return attended
 
 
 def encoded_length(length: int) -> int:
