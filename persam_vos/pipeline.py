@@ -35,7 +35,7 @@ T = TypeVar("T")
 # some 15 MB.
 _QUEUE_DEPTH = 4
 _EMBEDDED_DEPTH = 2
-# Frames encoded at once on a GPU, at first: halved as often as its memory is not enough. On a CPU batches gain nothing.
+# Frames encoded at once on a GPU, at first: halved as often as its memory is not enough.
 _GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
 
@@ -51,13 +51,12 @@ class Engine:
         """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
         self.settings = settings
         self.device = choose_device(settings.device)
-        on_gpu = self.device.type == "cuda"
-        auto = _GPU_BATCH[settings.model] if on_gpu else 1
-        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
         self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
         sam = load_sam(settings.model, self.checkpoint, self.device)
         backend = open_backend(settings.backend, sam, self.device, settings.precision)
         self.backend, self.precision = backend.name, backend.precision
+        auto = _GPU_BATCH[settings.model] if self.device.type == "cuda" else backend.at_once
+        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
         self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
         self.decoder = Decoder(sam)
 

@@ -24,7 +24,7 @@ from persam_vos.memory import Basis, Memory, Moments, View
 from persam_vos.models.mask_decoder import _upscaled_products
 from persam_vos.models.sam import Sam
 from persam_vos.objects import FrameResult, LabelMap, soft_aggregation
-from persam_vos.prior import foreground_prior, keep_near
+from persam_vos.prior import foreground_prior, found_there, keep_near, near_where_it_was
 from persam_vos.tracker import Tracker
 
 
@@ -190,10 +190,15 @@ def square_at(row: int, column: int) -> torch.Tensor:
     return grid
 
 
+def gated(prior: torch.Tensor, last: torch.Tensor, seen: bool = True) -> torch.Tensor:
+    near = near_where_it_was(last, torch.tensor([seen]), margin=0.2)
+    return keep_near(prior, near, found_there(prior, last, near))
+
+
 def test_the_gate_drops_a_look_alike_elsewhere() -> None:
     prior = (square_at(5, 5) + square_at(5, 40))[None]
 
-    kept = keep_near(prior, square_at(5, 6)[None], torch.tensor([True]), margin=0.2, enough=0.6)
+    kept = gated(prior, square_at(5, 6)[None])
 
     assert torch.equal(kept[0, :, :20], prior[0, :, :20])
     assert float(kept[0, :, 30:].max()) < 2e-3
@@ -206,7 +211,7 @@ def test_the_gate_holds_for_an_object_smaller_than_a_cell(share: float) -> None:
     prior = torch.full((1, 36, 64), 0.01)
     prior[0, 10, 10], prior[0, 30, 50] = 0.9, 0.95
 
-    kept = keep_near(prior, last, torch.tensor([True]), margin=0.2, enough=0.6)
+    kept = gated(prior, last)
 
     assert float(kept[0, 10, 10]) == pytest.approx(0.9)
     assert float(kept[0, 30, 50]) < 0.01
@@ -216,7 +221,7 @@ def test_the_gate_holds_for_an_object_smaller_than_a_cell(share: float) -> None:
 def test_the_gate_opens_for_an_object_that_is_not_found_where_it_was(seen: bool) -> None:
     prior = square_at(5, 40)[None]
 
-    kept = keep_near(prior, square_at(5, 6)[None], torch.tensor([seen]), margin=0.2, enough=0.6)
+    kept = gated(prior, square_at(5, 6)[None], seen)
 
     assert torch.equal(kept, prior)
 

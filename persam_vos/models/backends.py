@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import io
@@ -28,6 +29,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Arrays = Sequence[npt.NDArray[np.float32]]
 
 _OPSET: Final = 17
+# Pictures that an engine runs at once at most: each takes some 100 MB.
+_MOST_AT_ONCE: Final = 4
 # Goes up when exports change: those in the cache, of an earlier version, are then of no use.
 _EXPORT: Final = 2
 
@@ -38,10 +41,12 @@ class Backend(Protocol):
     Attributes:
         name: As in the settings.
         precision: Of the arithmetic; what goes in and comes out is float32.
+        at_once: Pictures that are best run at once on a CPU.
     """
 
     name: str
     precision: str
+    at_once: int = 1
 
     @abstractmethod
     def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
@@ -73,37 +78,42 @@ class TorchBackend(Backend):
         return tuple(each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
 
 
+# One picture or more -> the outputs of each.
+_Run = Callable[[Sequence[npt.NDArray[np.float32]]], Sequence[Arrays]]
+
+
 class _ExportBackend(Backend):
     """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
 
-    Exports are kept in the user's cache, named by what they depend on. Pictures run one by one: on a CPU a batch gains
-    nothing.
+    Exports are kept in the user's cache, named by what they depend on.
     """
 
     def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
         self.precision = self._precise(precision)
         # For inference like what it wraps, or its export would leave that in training mode.
         self._network = _ChannelsLast(sam.image_encoder).eval()
-        self._loaded: dict[tuple[int, int], Callable[[npt.NDArray[np.float32]], Arrays]] = {}
+        self._loaded: dict[tuple[int, int], _Run] = {}
         self._loading = threading.Lock()
+        # Now, since it may be lowered for the tracker alone.
+        self._threads = torch.get_num_threads()
 
     def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Embed pictures of one size."""
         size = int(pictures.shape[2]), int(pictures.shape[3])
         with self._loading:
             if size not in self._loaded:
-                self._loaded[size] = self._load(_exported(self._network, size))
-        outputs = [map(torch.from_numpy, self._loaded[size](picture[None].numpy())) for picture in pictures]
-        joined = (each[0] if len(each) == 1 else torch.cat(each) for each in zip(*outputs, strict=True))
-        return tuple(each.permute(0, 3, 1, 2) for each in joined)
+                self._loaded[size] = self._load(_exported(self._network, size), min(len(pictures), self.at_once))
+        outputs = self._loaded[size]([picture[None].numpy() for picture in pictures])
+        joined = (each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*outputs, strict=True))
+        return tuple(torch.from_numpy(each).permute(0, 3, 1, 2) for each in joined)
 
     @abstractmethod
     def _precise(self, precision: Precision) -> str:
         """Settle what ``auto`` is; refuse what cannot be had."""
 
     @abstractmethod
-    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
-        """Make a function of the export."""
+    def _load(self, export: bytes, streams: int) -> _Run:
+        """Make a function of the export, which is to run so many pictures at once."""
 
 
 class OnnxRuntimeBackend(_ExportBackend):
@@ -118,20 +128,25 @@ class OnnxRuntimeBackend(_ExportBackend):
             )
         return "float32"
 
-    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
+    def _load(self, export: bytes, _: int) -> _Run:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = self._threads
         session = onnxruntime.InferenceSession(export, options, providers=["CPUExecutionProvider"])
         (given,) = session.get_inputs()
-        return lambda picture: session.run(None, {given.name: picture})
+        return lambda pictures: [session.run(None, {given.name: picture}) for picture in pictures]
 
 
 class OpenVinoBackend(_ExportBackend):
     """OpenVINO on the CPU; in bfloat16, at nearly twice the speed, where the CPU has instructions for it."""
 
     name = "openvino"
+
+    def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
+        super().__init__(sam, precision)
+        # Threads that work on pictures of their own do not wait for each other.
+        self.at_once = min(self._threads, _MOST_AT_ONCE)
 
     def _precise(self, precision: Precision) -> str:
         import openvino
@@ -144,24 +159,39 @@ class OpenVinoBackend(_ExportBackend):
             )
         return "bfloat16" if able and precision != "float32" else "float32"
 
-    def _load(self, export: bytes) -> Callable[[npt.NDArray[np.float32]], Arrays]:
+    def _load(self, export: bytes, streams: int) -> _Run:
         import openvino
 
         core = openvino.Core()
         # Asked for explicitly: left alone, it takes bfloat16 or not as it likes.
         hint = {"bfloat16": "bf16", "float32": "f32"}[self.precision]
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        settings = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": self._threads,
+            "NUM_STREAMS": streams,
+            "ENABLE_CPU_PINNING": False,
+        }
         compiled = core.compile_model(core.read_model(export), "CPU", settings)
-        requests = threading.local()
+        return functools.partial(_run_requests, compiled, streams, threading.local())
 
-        def run(picture: npt.NDArray[np.float32]) -> Arrays:
-            # A request serves one thread at a time.
-            if not hasattr(requests, "own"):
-                requests.own = compiled.create_infer_request()
-            outputs: Arrays = requests.own.infer(picture, share_inputs=True).to_tuple()
-            return outputs
 
-        return run
+def _run_requests(
+    compiled: Any, streams: int, local: threading.local, pictures: Sequence[npt.NDArray[np.float32]]
+) -> Sequence[Arrays]:
+    """Run pictures, as many at once as there are streams, by requests of this thread's own."""
+    requests: list[Any] = local.__dict__.setdefault("requests", [])
+    outputs: list[Arrays] = []
+    for start in range(0, len(pictures), streams):
+        at_once = pictures[start : start + streams]
+        while len(requests) < len(at_once):
+            requests.append(compiled.create_infer_request())
+        for request, picture in zip(requests, at_once, strict=False):
+            request.start_async(picture, share_inputs=True)
+        for request, _ in zip(requests, at_once, strict=False):
+            request.wait()
+            # The request's own memory is written to again by the next picture.
+            outputs.append([tensor.data.copy() for tensor in request.output_tensors])
+    return outputs
 
 
 # Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
