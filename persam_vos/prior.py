@@ -69,7 +69,6 @@ def foreground_prior(
     nearby = Nearby.match(view.keys, earlier.keys, covered.unflatten(1, (rows, columns)), radius=scale * _RADIUS)
     everywhere = torch.arange(rows * columns, device=last.device)
     if not settings.gate:
-        ungated: Tensor = _compare(memory, view, nearest, seen, settings, ridge, nearby, everywhere)
         return _compare(memory, view, nearest, seen, settings, ridge, nearby, everywhere)
     near = near_where_it_was(last, seen, margin=settings.gate, least=scale * _LEAST_REACH)
     cells = _undecided(ridge.unflatten(1, (rows, columns)), near, settings.matching)

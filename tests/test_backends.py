@@ -154,11 +154,12 @@ def test_engines_are_for_mobile_sam_on_a_cpu(sam: Sam) -> None:
 
 
 @given(st.integers(1, 1024))
-def test_whole_windows_and_a_margin_are_encoded(length: int) -> None:
+def test_whole_cells_and_a_margin_are_encoded(length: int) -> None:
     found = encoded_length(length)
 
-    assert found == 1024 or (found % 112 == 0 and found - length >= 112)
-    assert found - length < 224
+    assert found % 16 == 0
+    assert found == 1024 or 144 <= found - length < 160
+    assert found >= length
 
 
 @pytest.mark.parametrize("shape", [(270, 480), (480, 270), (300, 300)])

@@ -1,0 +1,85 @@
+"""Clips of any size and length, made of the one that ships."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from persam_vos.annotation import read_annotation
+from persam_vos.frame import Frame
+from persam_vos.objects import LabelMap
+from persam_vos.reader import FrameReader, open_reader
+
+SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
+
+
+def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> None:
+    """Write some frames of a clip, enlarged to width x height, as H.264."""
+    with open_reader(source) as reader, av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=reader.info.frame_rate or 25)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for frame in itertools.islice(reader, count):
+            picture = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_CUBIC)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def label_map_of(mask: Path, width: int, height: int, objects: int = 1) -> LabelMap:
+    """Return the annotation of a clip in some size; with more than one object, squares over the frame instead."""
+    if objects == 1:
+        return read_annotation(mask, height=height, width=width, resize=True)
+    label_map = np.zeros((height, width), np.uint8)
+    per_row = int(np.ceil(objects**0.5))
+    side = height // (2 * per_row)
+    for i in range(objects):
+        y, x = height * (2 * (i // per_row) + 1) // (2 * per_row), width * (2 * (i % per_row) + 1) // (2 * per_row)
+        label_map[y - side // 2 : y + side // 2, x - side // 2 : x + side // 2] = i + 1
+    return label_map
+
+
+class FirstFrames:
+    """A reader that ends after some frames."""
+
+    def __init__(self, reader: FrameReader, count: int) -> None:
+        self.info, self.warnings = reader.info, reader.warnings
+        self._frames = itertools.islice(iter(reader), count)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames."""
+        return self._frames
+
+    def close(self) -> None:
+        """Leave the reader to its owner."""
+
+
+class LoopedFrames:
+    """A reader that gives a clip again and again, decoded anew each time, at width x height."""
+
+    def __init__(self, path: str, size: tuple[int, int], count: int) -> None:
+        self._path, self._size, self._count = path, size, count
+        self.warnings: list[str] = []
+        with open_reader(path) as reader:
+            self.info = dataclasses.replace(
+                reader.info, width=size[0], height=size[1], frame_count=count, has_audio=False
+            )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, at a constant rate."""
+        step = round(1 / ((self.info.frame_rate or 25) * self.info.time_base))
+        index = 0
+        while True:
+            with open_reader(self._path) as reader:
+                for frame in reader:
+                    if index == self._count:
+                        return
+                    yield Frame(index, index * step, self.info.time_base, cv2.resize(frame.rgb, self._size))
+                    index += 1
+
+    def close(self) -> None:
+        """Nothing is left open."""

@@ -1,0 +1,68 @@
+"""Whether memory stays the same however long the clip, and what many objects take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clips import SIZES, LoopedFrames, label_map_of
+from benchmarks.measure import described
+from persam_vos.config import Settings
+from persam_vos.objects import FrameResult
+from persam_vos.pipeline import Engine, track
+from persam_vos.record import peak_memory_mib
+from persam_vos.writer import EXPORTS, open_writers
+
+# Frames after which nothing may grow any more.
+_SETTLED = 200
+
+
+def watch_memory(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Track a looped clip, write every export, and record resident memory as it goes."""
+    engine = Engine(Settings(method=arguments.method, preset=arguments.preset, device=arguments.device))
+    page = os.sysconf("SC_PAGE_SIZE") / 2**20
+    resident: list[float] = []
+
+    def look(result: FrameResult) -> None:
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+        if result.index % 200 == 0:
+            print(f"frame {result.index:5}: {resident[-1]:7.0f} MiB", file=sys.stderr, flush=True)
+
+    width, height = SIZES["480p"]
+    with tempfile.TemporaryDirectory() as folder:
+        reader = LoopedFrames(str(arguments.video), (width, height), arguments.frames)
+        label_map = label_map_of(arguments.mask, width, height, arguments.objects)
+        writers = open_writers(Path(folder), tuple(EXPORTS), info=reader.info)
+        track(engine, reader, label_map, writers, on_frame=look)
+    settled = resident[min(_SETTLED, len(resident) // 2) :]
+    return {
+        "machine": described(engine.device),
+        "method": arguments.method,
+        "preset": arguments.preset,
+        "exports": list(EXPORTS),
+        "objects": arguments.objects,
+        "frames": len(resident),
+        "mib_when_settled": round(settled[0]),
+        "mib_at_most": round(max(settled)),
+        "mib_grown": round(max(settled) - settled[0], 1),
+        "peak_mib": peak_memory_mib(),
+        "mib_every_500_frames": [round(each) for each in resident[::500]],
+    }
+
+
+def compare_objects(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Record peak memory with 1 and with 32 objects, each in a process of its own."""
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for objects in (1, 32):
+            file = Path(folder) / f"{objects}.json"
+            command = ["memory", "--objects", str(objects), "--method", arguments.method, "--frames", "16"]
+            subprocess.run([sys.executable, sys.argv[0], *command, "--json", str(file)], check=True)
+            peaks[objects] = json.loads(file.read_text())["peak_mib"]
+    return {"method": arguments.method, "peak_mib": peaks, "mib_more": round(peaks[32] - peaks[1])}

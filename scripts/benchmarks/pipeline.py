@@ -1,0 +1,253 @@
+"""From video to files: end to end, and every stage by itself over the least that it could take."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.clips import SIZES, FirstFrames, label_map_of, make_clip
+from benchmarks.measure import DATA, counted_flop, described, in_turns, matrix_rate, median_ratio
+from benchmarks.networks import EagerBackend, encoder_flop
+from persam_vos.config import Settings, load_settings
+from persam_vos.decoder import Decoder
+from persam_vos.encoder import SamEncoder
+from persam_vos.frame import Frame
+from persam_vos.models.loading import load_sam
+from persam_vos.objects import LabelMap
+from persam_vos.pipeline import Engine, track
+from persam_vos.reader import open_reader
+from persam_vos.record import peak_memory_mib
+from persam_vos.tracker import Tracker
+from persam_vos.writer import open_writers
+
+EXPORTS = ("masks", "overlay")
+
+
+def bench_track(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Track a clip as it is, and report seconds a frame of each stage and of all, and peak memory."""
+    settings = Settings(method=arguments.method, preset=arguments.preset, device=arguments.device)
+    engine = Engine(settings)
+    with open_reader(str(arguments.video)) as reader:
+        size = reader.info.width, reader.info.height
+    return _end_to_end(engine, arguments.video, arguments.mask, size, 1, arguments.frames)
+
+
+def bench_sizes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run 480p, 1080p and 4K end to end with 1, 4 and 16 objects, then every stage by itself."""
+    engine = Engine(Settings(method=arguments.method, device=arguments.device))
+    runs, stages = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, size in SIZES.items():
+            clip = Path(folder) / f"{name}.mp4"
+            make_clip(str(arguments.video), clip, size, arguments.frames)
+            for objects in (1, 4, 16):
+                found = _end_to_end(engine, clip, arguments.mask, size, objects, arguments.frames)
+                runs.append({"size": name} | found)
+            stages.append({"size": name} | _stages(engine, clip, arguments.mask, size, arguments.repeats))
+    return {"machine": described(engine.device), "method": arguments.method, "runs": runs, "stages": stages}
+
+
+def _end_to_end(
+    engine: Engine, clip: Path, mask: Path, size: tuple[int, int], objects: int, frames: int
+) -> dict[str, Any]:
+    label_map = label_map_of(mask, *size, objects)
+    engine.encoder.encode([Frame(0, 0, Fraction(1), np.zeros((size[1], size[0], 3), np.uint8))] * engine.batch_size)
+    with tempfile.TemporaryDirectory() as folder, open_reader(str(clip)) as reader:
+        writers = open_writers(Path(folder), EXPORTS, info=reader.info)
+        start = time.perf_counter()
+        outcome = track(engine, FirstFrames(reader, frames), label_map, writers)
+        elapsed = time.perf_counter() - start
+    return {
+        "width": size[0],
+        "height": size[1],
+        "objects": objects,
+        "method": engine.settings.method,
+        "preset": engine.settings.preset,
+        "backend": f"{engine.backend} {engine.precision}",
+        "frames": outcome.frames,
+        "frames_per_second": round(outcome.frames / elapsed, 2),
+        "ms_a_frame": round(1000 * elapsed / outcome.frames, 1),
+        "ms_a_frame_by_stage": {
+            name: round(1000 * total / outcome.frames, 1) for name, total in outcome.timings.seconds.items()
+        },
+        "peak_mib": peak_memory_mib(),
+    }
+
+
+def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repeats: int) -> dict[str, Any]:
+    """Time each stage alone, in milliseconds a frame, and what FFmpeg or a product of matrices takes."""
+    with open_reader(str(clip)) as reader:
+        frames, info = list(reader), reader.info
+    label_map = label_map_of(mask, *size)
+    encoder, batch = engine.encoder, engine.batch_size
+    embeddings = [encoder.encode([frame])[0] for frame in frames]
+    tracker = engine.new_tracker()
+    results = [tracker.start(frames[0], label_map, embeddings[0])]
+    results += [tracker.step(*pair) for pair in zip(frames[1:], embeddings[1:], strict=True)]
+
+    def decode() -> None:
+        with open_reader(str(clip)) as reader:
+            for _ in reader:
+                pass
+
+    def encode() -> None:
+        for start in range(0, len(frames), batch):
+            encoder.encode(frames[start : start + batch])
+
+    def step() -> None:
+        for pair in zip(frames, embeddings, strict=True):
+            tracker.step(*pair)
+
+    def write() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            writers = open_writers(Path(folder), EXPORTS, info=info)
+            for writer in writers:
+                for frame, result in zip(frames, results, strict=True):
+                    writer.write(frame, result)
+                writer.close()
+
+    ways: dict[str, Callable[[], object]] = {
+        "decode": decode,
+        "encode": encode,
+        "track": step,
+        "write": write,
+        "FFmpeg decodes": lambda: _only_decode(clip),
+        "FFmpeg encodes": lambda: _only_encode(frames),
+    }
+    times = {name: statistics.median(each) / len(frames) for name, each in in_turns(ways, repeats).items()}
+    encoder_floor = _encoder_flop(engine, frames[0]) / matrix_rate(engine.precision, engine.device)
+    tracker_floor = counted_flop(lambda: tracker.step(frames[-1], embeddings[-1])) / matrix_rate(
+        "float32", engine.device
+    )
+    floors = {
+        "decode": times.pop("FFmpeg decodes"),
+        "encode": encoder_floor,
+        "track": tracker_floor,
+        "write": times.pop("FFmpeg encodes"),
+    }
+    return {
+        name: {
+            "ms": round(1000 * each, 2),
+            "floor_ms": round(1000 * floors[name], 2),
+            "over_floor": round(each / floors[name], 2),
+        }
+        for name, each in times.items()
+    }
+
+
+def _encoder_flop(engine: Engine, frame: Frame) -> int:
+    sam = load_sam(engine.settings.model, engine.checkpoint, engine.device)
+    assert isinstance(engine.encoder, SamEncoder)
+    return encoder_flop(sam, frame, square=engine.encoder.square)
+
+
+def _only_decode(clip: Path) -> None:
+    with av.open(str(clip)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for _ in container.decode(video=0):
+            pass
+
+
+def _only_encode(frames: list[Frame]) -> None:
+    """Encode what is there as the overlay is, without drawing."""
+    with tempfile.TemporaryDirectory() as folder, av.open(str(Path(folder) / "x.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "18"})
+        stream.width, stream.height = frames[0].width // 2 * 2, frames[0].height // 2 * 2
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            even = np.ascontiguousarray(frame.rgb[: stream.height, : stream.width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time the pipeline at 480p in turns with its encoder alone and with the authors' way of working."""
+    flags = {name: getattr(arguments, name) for name in ("method", "backend", "precision", "device")}
+    engine = Engine(load_settings(None, flags))
+    size = SIZES["480p"]
+    label_map = label_map_of(arguments.mask, *size)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        make_clip(str(arguments.video), clip, size, arguments.frames)
+        with open_reader(str(clip)) as reader:
+            frames = list(reader)
+
+        def alone() -> None:
+            for start in range(0, len(frames), engine.batch_size):
+                engine.encoder.encode(frames[start : start + engine.batch_size])
+
+        def whole() -> None:
+            with tempfile.TemporaryDirectory() as output, open_reader(str(clip)) as reader:
+                writers = open_writers(Path(output), EXPORTS, info=reader.info)
+                track(engine, reader, label_map, writers)
+
+        ways: dict[str, Callable[[], object]] = {"encoder alone": alone, "pipeline": whole}
+        if arguments.baseline == "reference":
+            ways["reference"] = _reference(engine, frames, label_map)
+        times = in_turns(ways, arguments.repeats)
+    flop = _encoder_flop(engine, frames[0])
+    rate = matrix_rate(engine.precision, engine.device)
+    found = {
+        "machine": described(engine.device),
+        "frame_size": [size[1], size[0]],
+        "frames": len(frames),
+        "method": arguments.method,
+        "backend": engine.backend,
+        "precision": engine.precision,
+        "batch_size": engine.batch_size,
+        "frames_per_second": {name: round(len(frames) / statistics.median(each), 2) for name, each in times.items()},
+        "pipeline_over_encoder": round(median_ratio(times["encoder alone"], times["pipeline"]), 2),
+        "encoder_gflop": round(flop / 1e9, 1),
+        "matrix_gflop_per_second": round(rate / 1e9),
+        "encoder_over_floor": round(statistics.median(times["encoder alone"]) / len(frames) * rate / flop, 2),
+        "peak_mib": peak_memory_mib(),
+    }
+    if "reference" in times:
+        found["pipeline_over_reference"] = round(median_ratio(times["reference"], times["pipeline"]), 2)
+    return found
+
+
+def _reference(engine: Engine, frames: list[Frame], label_map: LabelMap) -> Callable[[], None]:
+    """Return the authors' way: the whole square in eager PyTorch, then three decoder passes, one after the other."""
+    plain = load_sam(engine.settings.model, engine.checkpoint, engine.device)
+    eager, decoder = SamEncoder(plain, EagerBackend(plain), square=True), Decoder(plain)
+    published = load_settings(DATA.parents[1] / "configs" / "persam-published.yaml", {})
+
+    def run() -> None:
+        tracker = Tracker(eager, decoder, published)
+        tracker.start(frames[0], label_map)
+        for frame in frames[1:]:
+            tracker.step(frame)
+
+    return run
+
+
+def bench_start(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time a run of one frame, from the start of its process to the end, with warm file caches."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open_reader(str(arguments.video)) as reader:
+            Image.fromarray(next(iter(reader)).rgb).save(Path(folder) / "0.png")
+        command = [sys.executable, "-m", "persam_vos", "run", folder, "--first-mask", str(arguments.mask), "--quiet"]
+
+        def run() -> None:
+            with tempfile.TemporaryDirectory() as output:
+                subprocess.run([*command, "-o", output], check=True, stdout=subprocess.DEVNULL)
+
+        (times,) = in_turns({"run": run}, arguments.repeats).values()
+    return {
+        "machine": described(torch.device("cpu")),
+        "seconds_of_a_run_of_one_frame": round(statistics.median(times), 2),
+    }
