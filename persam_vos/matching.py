@@ -135,8 +135,8 @@ class Nearby:
 
 
 def _around(held: Tensor, margin: int) -> slice:
-    """Return the stretch of a line that reaches so far beyond what is held; an empty one if that is nothing."""
+    """Return the stretch of a line that reaches so far beyond what is held; the first cell if that is nothing."""
     places = held.nonzero()[:, 0].tolist()
     if not places:
-        return slice(0, 0)
+        return slice(0, 1)
     return slice(max(places[0] - margin, 0), min(places[-1] + margin + 1, len(held)))

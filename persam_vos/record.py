@@ -18,7 +18,7 @@ from persam_vos.errors import OutputError
 T = TypeVar("T")
 
 _PACKAGES = (
-    "persam-vos", "torch", "torchvision", "segment-anything", "timm", "openvino", "onnxruntime", "numpy", "scipy",
+    "persam-vos", "torch", "segment-anything", "openvino", "onnxruntime", "numpy", "scipy",
     "opencv-python-headless", "av",
 )  # fmt: skip
 

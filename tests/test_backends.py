@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,34 @@ def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Fra
         kept = whole.flatten(1).any(dim=0)
         likeness = torch.cosine_similarity(half.flatten(1)[:, kept], whole.flatten(1)[:, kept], dim=0)
         assert float(likeness.mean()) > 0.998
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_may_ask_at_the_same_time(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
+    encoder = SamEncoder(sam, open_backend(name, sam, CPU))
+    other = frame_of(np.full_like(wide.rgb, 90))
+    expected = [encoder.encode([frame])[0].features for frame in (wide, other)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda frame: encoder.encode([frame])[0].features, [wide, other] * 6))
+
+    for each, wanted in zip(found, expected * 6, strict=True):
+        assert torch.equal(each, wanted)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_frames_encoded_at_once_are_as_alone(name: backends.BackendName, count: int, sam: Sam, wide: Frame) -> None:
+    frames = [frame_of(np.roll(wide.rgb, 10 * i, axis=1)) for i in range(count)]
+    alone = SamEncoder(sam, open_backend(name, sam, CPU, "float32"))
+    together = SamEncoder(sam, open_backend(name, sam, CPU, "float32"))
+
+    found = together.encode(frames)
+
+    for frame, embedding in zip(frames, found, strict=True):
+        (expected,) = alone.encode([frame])
+        for one, other in zip(blocks(embedding), blocks(expected), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
 def test_onnxruntime_has_no_bfloat16(sam: Sam) -> None:

@@ -15,7 +15,7 @@ import torch
 from persam_vos.config import Settings
 from persam_vos.decoder import Candidates, Prompts
 from persam_vos.encoder import ImageEmbedding
-from persam_vos.errors import MaskSizeError, OutputError, VideoError
+from persam_vos.errors import MaskSizeError, OutputError, SettingsError, VideoError
 from persam_vos.frame import Frame, Geometry
 from persam_vos.objects import FrameResult
 from persam_vos.pipeline import Engine, track
@@ -32,6 +32,19 @@ class FakeEncoder:
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
         self.batches.append([frame.index for frame in frames])
         return [ImageEmbedding(torch.ones(256, 64, 64), Geometry(frame.height, frame.width)) for frame in frames]
+
+
+class SmallEncoder(FakeEncoder):
+    """Has room for so many frames at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        if len(frames) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().encode(frames)
 
 
 class FakeDecoder:
@@ -143,6 +156,62 @@ def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
     assert set(outcome.timings.seconds) == {"decode", "encode", "track", "write"}
     assert reader.closed
     assert writer.state == "closed"
+
+
+def engine_with_room(room: int, batch_size: int | None = None) -> FakeEngine:
+    engine = FakeEngine(batch_size or 8)
+    engine.settings = Settings(batch_size=batch_size or "auto")
+    engine.encoder = SmallEncoder(room)
+    return engine
+
+
+@pytest.mark.parametrize("room", [1, 3, 8])
+def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(room: int) -> None:
+    engine, writer = engine_with_room(room), FakeWriter()
+
+    track(engine, FakeReader(21), first_mask(), [writer])
+
+    assert writer.indices == list(range(21))
+    assert [index for batch in engine.encoder.batches for index in batch] == list(range(21))
+    assert engine.batch_size == {1: 1, 3: 2, 8: 8}[room]
+    assert max(map(len, engine.encoder.batches)) == engine.batch_size
+
+
+@pytest.mark.parametrize(("room", "asked"), [(2, 4), (0, None)])
+def test_a_batch_size_that_was_asked_for_and_one_frame_must_fit(room: int, asked: int | None) -> None:
+    writer = FakeWriter()
+
+    with pytest.raises(SettingsError, match=f"out of GPU memory with batches of {asked or 1} frames"):
+        track(engine_with_room(room, asked), FakeReader(9), first_mask(), [writer])
+
+    assert writer.state == "aborted"
+
+
+def test_an_error_of_the_encoder_stops_all() -> None:
+    class Broken(FakeEncoder):
+        def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+            if frames[0].index >= 7:
+                raise RuntimeError("encoder")
+            return super().encode(frames)
+
+    engine, reader, writer = FakeEngine(), FakeReader(1000), FakeWriter()
+    engine.encoder = Broken()
+
+    with pytest.raises(RuntimeError, match="encoder"):
+        track(engine, reader, first_mask(), [writer])
+
+    assert writer.state == "aborted"
+    assert reader.closed
+    assert reader.given < 30
+
+
+def test_the_tracker_leaves_threads_to_the_encoder_and_gives_them_back() -> None:
+    before, during = torch.get_num_threads(), []
+
+    track(FakeEngine(), FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))
+
+    assert set(during) == {max(before // 2, 1)}
+    assert torch.get_num_threads() == before
 
 
 def test_an_error_of_the_reader_stops_all() -> None:

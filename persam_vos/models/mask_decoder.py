@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from segment_anything.modeling import MaskDecoder
 from torch import Tensor
 from torch.nn import functional
+
+from persam_vos.models.modeling import MaskDecoder
 
 
 def decode_masks(

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Final, Literal
 
 import torch
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
+from persam_vos.models.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 from persam_vos.models.tiny_vit import TinyVitImageEncoder, encoded_length
 
 ModelName = Literal["mobile_sam", "vit_b", "vit_l", "vit_h"]

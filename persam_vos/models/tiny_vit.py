@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
-from segment_anything.modeling.common import LayerNorm2d
-from timm.models.tiny_vit import ConvNorm, TinyVit
 from torch import Tensor, nn
 from torch.nn import functional
+
+from persam_vos.models.modeling import LayerNorm2d
 
 _CELL = 16
 # Pixels of the padding that are encoded as well. Nine cells cost 0.1 of J&F against the whole square, six cost 0.2: a
@@ -23,25 +24,13 @@ _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|
 class TinyVitImageEncoder(nn.Module):
     """TinyViT-5M whose last stage keeps the stride of 16, then SAM's neck.
 
-    Every convolution carries its batch normalisation folded in, so the module is for inference only.
+    Every convolution carries its batch normalisation folded in, so the module is for inference only. The names of the
+    parameters are those of timm's TinyViT.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        trunk: Any = TinyVit(
-            embed_dims=(64, 128, 160, 320),
-            depths=(2, 2, 6, 2),
-            num_heads=(2, 4, 5, 10),
-            window_sizes=(7, 7, 14, 7),
-            num_classes=0,
-        )
-        # MobileSAM keeps 64 x 64 cells: its last merging does not halve the grid.
-        trunk.stages[3].downsample.conv2.conv.stride = (1, 1)
-        trunk.head = nn.Identity()
-        _fold_batch_norms(trunk)
-        for stage in trunk.stages[1:]:
-            stage.blocks = nn.Sequential(*map(_WindowBlock, stage.blocks))
-        self.trunk = trunk
+        self.trunk = _Trunk()
         self.neck = nn.Sequential(
             nn.Conv2d(320, 256, kernel_size=1, bias=False),
             LayerNorm2d(256),
@@ -59,40 +48,111 @@ class TinyVitImageEncoder(nn.Module):
             The neck's output, float N x 256 x H/16 x W/16, then those of the last three stages of the trunk: N x 128 x
             H/8 x W/8, N x 160 x H/16 x W/16, N x 320 x H/16 x W/16.
         """
-        outputs = [self.trunk.patch_embed(x)]
-        for stage in self.trunk.stages:
+        stages = self.trunk(x)
+        return self.neck(stages[-1]), *stages
+
+
+class _Trunk(nn.Module):
+    """TinyViT (Wu et al., arXiv 2207.10666): a stage of convolutions, then three of attention in windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch_embed = _Convolutions((3, 32, 64), kernels=(3, 3), strides=(2, 2))
+        self.stages = nn.ModuleList(
+            [
+                _ConvolutionStage(64, depth=2),
+                _WindowStage(64, 128, depth=2, heads=4, window=7, stride=2),
+                _WindowStage(128, 160, depth=6, heads=5, window=14, stride=2),
+                # MobileSAM keeps 64 x 64 cells here.
+                _WindowStage(160, 320, depth=2, heads=10, window=7, stride=1),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the outputs of the stages of attention, each N x C x h x w."""
+        outputs = [self.stages[0](self.patch_embed(x))]
+        for stage in self.stages[1:]:
             outputs.append(stage(outputs[-1]))
-        return self.neck(outputs[-1]), *outputs[2:]
+        return outputs[1:]
+
+
+class _Convolutions(nn.Module):
+    """Convolutions ``conv1``, ``conv2`` and on, with GELU between them.
+
+    Args:
+        widths: Channels of the input and after each convolution.
+        kernels: Side of each kernel.
+        strides: Of each.
+        depthwise: The one, counted from 0, that treats every channel by itself.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        depthwise: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._names = []
+        for i, (given, made) in enumerate(pairwise(widths)):
+            groups = given if i == depthwise else 1
+            conv = nn.Conv2d(given, made, kernels[i], strides[i], padding=kernels[i] // 2, groups=groups)
+            self._names.append(f"conv{i + 1}")
+            self.add_module(self._names[-1], conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *others = (self.get_submodule(name) for name in self._names)
+        x = first(x)
+        for conv in others:
+            x = conv(functional.gelu(x))
+        return x
+
+
+class _ConvolutionStage(nn.Module):
+    """Blocks that widen, look around in every channel by itself, and narrow again."""
+
+    def __init__(self, width: int, *, depth: int) -> None:
+        super().__init__()
+        widths = (width, 4 * width, 4 * width, width)
+        self.blocks = nn.ModuleList(
+            _Convolutions(widths, kernels=(1, 3, 1), strides=(1, 1, 1), depthwise=1) for _ in range(depth)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = functional.gelu(x + block(x))
+        return x
+
+
+class _WindowStage(nn.Module):
+    """Convolutions that widen and perhaps halve the grid, then blocks of attention."""
+
+    def __init__(self, given: int, width: int, *, depth: int, heads: int, window: int, stride: int) -> None:
+        super().__init__()
+        self.downsample = _Convolutions(
+            (given, width, width, width), kernels=(1, 3, 1), strides=(1, stride, 1), depthwise=1
+        )
+        self.blocks = nn.ModuleList(_WindowBlock(width, heads, window) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = self.downsample(x).permute(0, 2, 3, 1)
+        for block in self.blocks:
+            grid = block(grid)
+        result: Tensor = grid.permute(0, 3, 1, 2)
+        return result
 
 
 class _WindowBlock(nn.Module):
-    """A block of TinyViT, attention within windows and a convolution across them, arranged for speed.
+    """Attention within windows, a convolution across them, and a perceptron per cell."""
 
-    The numbers are those of timm's block up to rounding, and so are the names of its parameters.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    offsets: Tensor
-
-    def __init__(self, block: Any) -> None:
+    def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
-        self.attn, self.local_conv, self.mlp, self.window = block.attn, block.local_conv, block.mlp, block.window_size
-        for name in ("weight", "bias", "offsets"):
-            self.register_buffer(name, torch.empty(0), persistent=False)
-        self._arrange()
-        arranging: Any = self.register_load_state_dict_post_hook
-        arranging(lambda block, _: block._arrange())
-
-    @torch.no_grad()
-    def _arrange(self) -> None:
-        """Order the rows of the projection by query, key and value, then by head; look the attention's biases up."""
-        attention = self.attn
-        shape = attention.num_heads, 3, attention.key_dim
-        scale = torch.tensor([attention.scale, 1.0, 1.0]).view(3, 1, 1)
-        self.weight = (attention.qkv.weight.unflatten(0, shape).transpose(0, 1) * scale[..., None]).flatten(0, 2)
-        self.bias = (attention.qkv.bias.unflatten(0, shape).transpose(0, 1) * scale).flatten()
-        self.offsets = attention.attention_biases[:, attention.attention_bias_idxs]
+        self.window = window
+        self.attn = _WindowAttention(width, heads, window)
+        self.local_conv = nn.Conv2d(width, width, kernel_size=3, padding=1, groups=width)
+        self.mlp = _Perceptron(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take and return float, N x h x w x C."""
@@ -100,7 +160,7 @@ class _WindowBlock(nn.Module):
         below, right = -rows % self.window, -columns % self.window
         padded = functional.pad(x, (0, 0, 0, right, 0, below)) if below or right else x
         lines = padded.unflatten(2, (-1, self.window)).unflatten(1, (-1, self.window)).transpose(2, 3)
-        attended = self._attend(lines.reshape(-1, self.window**2, width))
+        attended = self.attn(lines.reshape(-1, self.window**2, width))
         parts = attended.view(lines.shape).transpose(2, 3).reshape(padded.shape)[:, :rows, :columns]
         # Added as a list of cells: an inference engine then keeps its layout.
         cells = x.reshape(count, rows * columns, width) + parts.reshape(count, rows * columns, width)
@@ -109,15 +169,65 @@ class _WindowBlock(nn.Module):
         result: Tensor = (mixed + self.mlp(mixed)).view(x.shape)
         return result
 
-    def _attend(self, cells: Tensor) -> Tensor:
-        """Attention within windows, M x cells x C."""
-        attention = self.attn
-        projected = functional.linear(attention.norm(cells), self.weight, self.bias)
-        by_kind = projected.unflatten(2, (3, attention.num_heads, attention.key_dim)).permute(2, 0, 3, 1, 4)
-        q, k, v = by_kind.unbind(0)
+
+class _WindowAttention(nn.Module):
+    """Attention among the cells of a window, with a bias for every distance in rows and columns.
+
+    The projection's rows are stored by head, then by query, key and value. Used in the opposite order, a third is one
+    stretch of memory, and an inference engine need not split it; ``_arrange`` makes that copy, with the scale of the
+    queries in it, and looks the biases up.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    offsets: Tensor
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads, self.key_width = heads, width // heads
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.attention_biases = nn.Parameter(torch.zeros(heads, window**2))
+        places = torch.cartesian_prod(torch.arange(window), torch.arange(window))
+        distances = (places[:, None] - places).abs()
+        # Distances are numbered as they first come up, seen from the first cell: row by row.
+        self._distances = distances[..., 0] * window + distances[..., 1]
+        for name in ("weight", "bias", "offsets"):
+            self.register_buffer(name, torch.empty(0), persistent=False)
+        self._arrange()
+        arranging: Any = self.register_load_state_dict_post_hook
+        arranging(lambda attention, _: attention._arrange())
+
+    @torch.no_grad()
+    def _arrange(self) -> None:
+        shape = self.heads, 3, self.key_width
+        scale = torch.tensor([self.key_width**-0.5, 1.0, 1.0]).view(3, 1, 1)
+        self.weight = (self.qkv.weight.unflatten(0, shape).transpose(0, 1) * scale[..., None]).flatten(0, 2)
+        self.bias = (self.qkv.bias.unflatten(0, shape).transpose(0, 1) * scale).flatten()
+        self.offsets = self.attention_biases[:, self._distances]
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Take and return float, M x window^2 x C."""
+        projected = functional.linear(self.norm(cells), self.weight, self.bias)
+        q, k, v = projected.unflatten(2, (3, self.heads, self.key_width)).permute(2, 0, 3, 1, 4).unbind(0)
         weights = (q @ k.transpose(-2, -1) + self.offsets).softmax(dim=-1)
-        attended: Tensor = attention.proj((weights @ v).transpose(1, 2).reshape(cells.shape))
+        attended: Tensor = self.proj((weights @ v).transpose(1, 2).reshape(cells.shape))
         return attended
+
+
+class _Perceptron(nn.Module):
+    """Two layers per cell, four times as wide between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.fc2(functional.gelu(self.fc1(self.norm(x))))
+        return result
 
 
 def encoded_length(length: int) -> int:
@@ -126,14 +236,6 @@ def encoded_length(length: int) -> int:
     Windows of attention may be cut: what counts is how far convolutions and the other windows see beyond the picture.
     """
     return min(-(-(length + _MARGIN) // _CELL) * _CELL, 1024)
-
-
-def _fold_batch_norms(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, ConvNorm):
-            setattr(module, name, child.fuse())
-        else:
-            _fold_batch_norms(child)
 
 
 def fold_official_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -50,10 +50,13 @@ class EagerBackend(Backend):
 
 
 def _plain(block: Any) -> torch.nn.Module:
+    """Give the parameters of a block to timm's."""
     attention = block.attn
-    plain = TinyVitBlock(attention.num_heads * attention.key_dim, attention.num_heads, block.window)
-    plain.attn, plain.local_conv, plain.mlp = attention, block.local_conv, block.mlp
-    return plain
+    plain = TinyVitBlock(attention.heads * attention.key_width, attention.heads, block.window)
+    plain.attn.load_state_dict(attention.state_dict())
+    plain.mlp.load_state_dict(block.mlp.state_dict())
+    plain.local_conv = block.local_conv
+    return plain.requires_grad_(False)
 
 
 def frame_480p() -> Frame:
