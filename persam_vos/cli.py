@@ -13,6 +13,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from persam_vos import __version__
+from persam_vos.allocation import share_one_arena
 from persam_vos.errors import PersamVosError, SettingsError
 from persam_vos.progress import ProgressBar
 
@@ -245,6 +246,7 @@ def models(
 
 def main() -> None:
     """Run the command line and exit: 0 done, 2 one line of what was wrong, 130 interrupted."""
+    share_one_arena()
     # A polite kill ends a run like Ctrl-C does: the frames done so far are kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -38,6 +38,8 @@ from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
 
+from persam_vos.allocation import share_one_arena
+
 COMMANDS = {
     "report": report,
     "pipeline": bench_pipeline,
@@ -100,6 +102,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Run a benchmark, print what it found and keep it."""
+    share_one_arena()
     arguments = parse()
     found = json.dumps(COMMANDS[arguments.command](arguments), indent=1)
     print(found)

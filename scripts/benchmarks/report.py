@@ -167,10 +167,11 @@ def _memory(found: Found) -> list[str]:
     rows = [
         ["frames", found["frames"]],
         ["exports", ", ".join(found["exports"])],
-        ["resident after 200 frames, MiB", found["mib_when_settled"]],
-        ["most after that, MiB", found["mib_at_most"]],
-        ["grown, MiB", found["mib_grown"]],
-        ["every 500 frames, MiB", ", ".join(str(each) for each in found["mib_every_500_frames"])],
+        [
+            "resident at most, in each 500 frames after 200, MiB",
+            ", ".join(map(str, found["mib_at_most_in_500_frames"])),
+        ],
+        ["grown after the first of these, MiB", found["mib_grown"]],
     ]
     return _table(["854 x 480", ""], rows)
 
