@@ -8,8 +8,9 @@ from typing import Final, Literal
 import torch
 from torch import nn
 
-from persam_vos.models.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
+from persam_vos.models.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from persam_vos.models.tiny_vit import TinyVitImageEncoder, encoded_length
+from persam_vos.models.vit import VitImageEncoder
 
 ModelName = Literal["mobile_sam", "vit_b", "vit_l", "vit_h"]
 
@@ -67,20 +68,9 @@ class Sam(nn.Module):
         return encoded_length(length) if self.name == "mobile_sam" else INPUT_SIZE
 
 
-class _VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]
-    """SAM's ViT, which also hands out what its neck is given."""
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        tokens = self.patch_embed(x) + self.pos_embed
-        for block in self.blocks:
-            tokens = block(tokens)
-        last = tokens.permute(0, 3, 1, 2)
-        return self.neck(last), last
-
-
 def _build_vit(name: ModelName) -> nn.Module:
     width, depth, heads, global_layers = _VIT[name]
-    return _VitImageEncoder(
+    return VitImageEncoder(
         img_size=INPUT_SIZE,
         patch_size=CELL,
         embed_dim=width,
