@@ -119,7 +119,8 @@ class Settings(TrackerSettings):
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
-        batch_size: Frames encoded at once; ``auto`` is 1 on the CPU and up to 8 on a GPU, by model.
+        batch_size: Frames encoded at once; ``auto`` is one per core and at most 4 where OpenVINO runs, else 1; on a GPU
+            up to 16, by model, and half as many whenever they do not fit.
         export: What is written besides tracks.jsonl and run.json.
         background: Colour behind a cut-out object, #RRGGBB.
     """

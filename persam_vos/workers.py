@@ -1,0 +1,156 @@
+"""What runs beside the tracker: stages in threads of their own, and the wish to stop."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+from persam_vos.frame import Frame
+from persam_vos.objects import FrameResult
+from persam_vos.record import Timings
+from persam_vos.writer import ResultWriter
+
+T = TypeVar("T")
+
+
+class PoliteInterrupt:
+    """Turns the first Ctrl-C or SIGTERM into a wish, heard between two frames; the second one interrupts at once.
+
+    An exception that may come at any point of the program could leave a file half-finished. Signals reach the main
+    thread only; elsewhere this does nothing.
+    """
+
+    def __init__(self, on_ask: Callable[[], None]) -> None:
+        self.asked = False
+        self._on_ask = on_ask
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> PoliteInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._former = {each: signal.signal(each, self._ask) for each in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._former.items():
+            signal.signal(each, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            signal.default_int_handler(number, frame)
+        self.asked = True
+        self._on_ask()
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Run an iterator in a thread, at most ``depth`` items ahead; its error is raised here, in its place."""
+    ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def offer(item: _Item[T] | _End) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for value in items:
+                if not offer(_Item(value)):
+                    return
+        except BaseException as error:
+            offer(_End(error))
+        else:
+            offer(_End())
+
+    thread = threading.Thread(target=work, name=f"persam-vos {name}", daemon=True)
+    thread.start()
+    try:
+        while isinstance(item := ready.get(), _Item):
+            yield item.value
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        _join(thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for a thread to end; an interrupt waits as well, or it would leave the thread to an exiting interpreter."""
+    interrupted = False
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+class Sink:
+    """The writers, in a thread of their own behind a bounded queue."""
+
+    def __init__(self, writers: Sequence[ResultWriter], timings: Timings, depth: int) -> None:
+        self._writers = writers
+        self._timings = timings
+        self._waiting: queue.Queue[tuple[Frame, FrameResult] | None] = queue.Queue(depth)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="persam-vos write", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: Frame, result: FrameResult) -> None:
+        """Hand a result over; raises the error of an earlier one."""
+        self._raise_error()
+        self._waiting.put((frame, result))
+
+    def close(self) -> tuple[Path, ...]:
+        """Write what waits, finish every file, and return their paths."""
+        self._finish()
+        self._raise_error()
+        with self._timings.stage("write"):
+            return tuple(path for writer in self._writers for path in writer.close())
+
+    def abort(self) -> None:
+        """Remove what was begun and is not finished."""
+        self._finish()
+        for writer in self._writers:
+            writer.abort()
+
+    def _work(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            # After an error the queue is still drained, so that put never blocks for good.
+            if self._error is not None:
+                continue
+            try:
+                with self._timings.stage("write"):
+                    for writer in self._writers:
+                        writer.write(*item)
+            except BaseException as error:
+                self._error = error
+
+    def _finish(self) -> None:
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            _join(self._thread)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
