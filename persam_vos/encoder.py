@@ -66,14 +66,16 @@ class SamEncoder:
         pictures = self._sam.pixel_mean.new_zeros(len(frames), 3, height, width)
         for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
             self._place(frame, geometry, picture)
-        features, *stages = self.backend.run(pictures)
+        outputs = self.backend.run(pictures)
+        return [self._embedding(*each, height // CELL) for each in zip(geometries, outputs, strict=True)]
+
+    def _embedding(self, geometry: Geometry, outputs: Sequence[Tensor], encoded_rows: int) -> ImageEmbedding:
+        """Lay the neck's output onto the square, and cut the stages to what holds picture."""
+        neck, *stages = outputs
         cells = INPUT_SIZE // CELL
-        square = features.new_zeros(len(frames), cells, cells, features.shape[1]).permute(0, 3, 1, 2)
-        square[..., : features.shape[2], : features.shape[3]] = features
-        return [
-            ImageEmbedding(square[i], geometry, tuple(_held(stage[i], geometry, height // CELL) for stage in stages))
-            for i, geometry in enumerate(geometries)
-        ]
+        features = neck.new_zeros(cells, cells, neck.shape[0]).permute(2, 0, 1)
+        features[:, : neck.shape[1], : neck.shape[2]] = neck
+        return ImageEmbedding(features, geometry, tuple(_held(stage, geometry, encoded_rows) for stage in stages))
 
     def _length(self, length: int) -> int:
         return INPUT_SIZE if self.square else self._sam.encoded_length(length)
@@ -83,7 +85,7 @@ class SamEncoder:
         pixels, (rows, columns) = geometry.resize(frame.rgb), geometry.resized
         if picture.is_cuda:
             # From pinned memory the copy runs beside what the device computes.
-            pixels = pixels.pin_memory()
+            pixels = pixels.contiguous().pin_memory()
         placed = picture[:, :rows, :columns]
         placed.copy_(pixels, non_blocking=True).sub_(self._sam.pixel_mean).div_(self._sam.pixel_std)
 

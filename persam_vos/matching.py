@@ -37,13 +37,13 @@ def _most_similar(similarity: Tensor) -> tuple[Tensor, Tensor]:
     To select from a long row is slow. What is sought lies in as many groups of columns at most, those of the highest
     maxima: only these are looked through.
     """
-    queries, length = similarity.shape
+    length = similarity.shape[1]
     count = min(_NEIGHBOURS, length)
     if length % _GROUP or length // _GROUP < count:
         nearest, columns = similarity.topk(count, dim=1)
         return nearest, columns
     # A group's columns lie apart, so that the maxima are taken of whole stretches of the row at once.
-    _, groups = _most_similar(similarity.view(queries, _GROUP, -1).amax(dim=1))
+    _, groups = _most_similar(similarity.unflatten(1, (_GROUP, length // _GROUP)).amax(dim=1))
     members = torch.arange(0, length, length // _GROUP, device=similarity.device)
     columns = (groups[:, :, None] + members).flatten(1)
     nearest, index = similarity.gather(1, columns).topk(count, dim=1)
@@ -97,6 +97,8 @@ class Nearby:
         strips = known_keys[beyond].contiguous().unfold(0, reach, 1).permute(0, 3, 1, 2).flatten(1, 2)
         products = (asked @ strips.transpose(1, 2)).unflatten(2, (reach, -1))
         similarity = products.unfold(3, reach, 1).diagonal(dim1=1, dim2=3).movedim(-1, 1)
+        if not bool(known.any()):
+            similarity = similarity.new_full(similarity.shape, -1.0)
         padded = functional.pad(shares, (radius,) * 4)[:, beyond[0], beyond[1]].contiguous()
         return cls(similarity.reshape(-1, reach**2), padded, grid, (y, x))
 

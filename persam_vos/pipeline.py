@@ -25,8 +25,8 @@ from persam_vos.tracker import Tracker
 from persam_vos.workers import PoliteInterrupt, Sink, prefetch
 from persam_vos.writer import ResultWriter
 
-# Frames waiting between two stages: enough to hide jitter, little enough to keep memory small at 4K. An embedding takes
-# some 15 MB.
+# Frames waiting between two stages, beside a batch in work: enough to hide jitter, little enough to keep memory small
+# at 4K. An embedding takes some 15 MB.
 _QUEUE_DEPTH = 4
 _EMBEDDED_DEPTH = 2
 # Frames encoded at once on a GPU, at first: halved as often as its memory is not enough.
@@ -123,7 +123,7 @@ def track(
     """
     timings = Timings()
     sink = Sink(writers, timings, _QUEUE_DEPTH)
-    with PoliteInterrupt(on_interrupt) as interrupt, _half_the_threads(engine.device):
+    with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine):
         try:
             frames = 0
             with closing(_results(engine, reader, label_map, timings)) as results:
@@ -154,10 +154,14 @@ def track(
 
 
 @contextmanager
-def _half_the_threads(device: torch.device) -> Iterator[None]:
-    """Leave half of the CPU to the encoder, which runs beside the tracker; on a GPU the tracker needs little of it."""
+def _threads_left_to_the_encoder(engine: Engine) -> Iterator[None]:
+    """Give the tracker half of the CPU's threads, where the encoder beside it has threads of its own.
+
+    Where PyTorch runs both, their number is one for the whole process; on a GPU the tracker needs little of the CPU.
+    """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(threads // 2, 1) if device.type == "cpu" else threads)
+    shared = engine.backend == "torch" or engine.device.type != "cpu"
+    torch.set_num_threads(threads if shared else max(threads // 2, 1))
     try:
         yield
     finally:
@@ -190,8 +194,11 @@ def _embedded(engine: Engine, frames: Iterator[Frame], timings: Timings) -> Iter
             if embeddings is None:
                 engine.halve_batch()
                 continue
-            yield from zip(now, embeddings, strict=True)
             batch = batch[len(now) :]
+            # What has been handed out is not held here as well.
+            embeddings.reverse()
+            for frame in now:
+                yield frame, embeddings.pop()
 
 
 def _encode_if_it_fits(engine: Engine, frames: Sequence[Frame]) -> list[ImageEmbedding] | None:

@@ -91,7 +91,17 @@ def _compare(
     nearby: Nearby,
     cells: Tensor,
 ) -> Tensor:
-    """Add the matching to the ridge's answer, the annotated frame's in the cells of those indices only.
+    """Add the matching to the ridge's answer.
+
+    Args:
+        memory: Of N objects.
+        view: Of the frame.
+        nearest: float, N x cells; see ``foreground_prior``.
+        seen: bool, N; see there.
+        settings: Of the tracker.
+        ridge: float, N x cells: the ridge's answers as probabilities.
+        nearby: The frame matched with the memory's last one.
+        cells: int: indices of those that are matched with the annotated frame; elsewhere it has no vote.
 
     Returns:
         float, N x rows x columns.
@@ -117,7 +127,7 @@ def _undecided(ridge: Tensor, near: Tensor, matching: float) -> Tensor:
     """Return the indices of the cells where it matters how the annotated frame's cells vote.
 
     Elsewhere, away from where any object was, even all votes together would not make it likely, and what is unlikely
-    there is dropped whatever its value, unless it lies beside something likely.
+    there is next to nothing afterwards, whatever its value, unless it lies beside something likely.
 
     Args:
         ridge: float, N x rows x columns: the ridge's answers as probabilities.
@@ -150,7 +160,16 @@ def near_where_it_was(last: Tensor, seen: Tensor, *, margin: float, least: int =
 
 
 def found_there(prior: Tensor, last: Tensor, near: Tensor) -> Tensor:
-    """Say whether enough of each object is found near where it was: bool, N; all float or bool, N x rows x columns."""
+    """Say whether enough of each object is found near where it was.
+
+    Args:
+        prior: float, N x rows x columns in 0..1.
+        last: float, N x rows x columns in 0..1: share of the cells when last seen.
+        near: bool, N x rows x columns; see ``near_where_it_was``.
+
+    Returns:
+        bool, N.
+    """
     found = (prior * (near & (prior > _LIKELY))).sum(dim=(1, 2))
     return found >= _ENOUGH * last.sum(dim=(1, 2))
 

@@ -26,6 +26,8 @@ _PACKAGES = (
 class Timings:
     """Seconds spent in each stage. Stages run side by side, so their sum may exceed the time of the run.
 
+    On a GPU a stage counts until its work is handed over: what ``encode`` has begun, ``track`` may wait for.
+
     Attributes:
         seconds: Per stage; each stage is written by one thread only.
     """

@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 
 class PoliteInterrupt:
-    """Turns the first Ctrl-C or SIGTERM into a wish, heard between two frames; the second one interrupts at once.
+    """Turns the first Ctrl-C or SIGTERM into a wish, heard between two frames.
+
+    The second one raises KeyboardInterrupt; what the stages are at is still finished, unless there is a third.
 
     An exception that may come at any point of the program could leave a file half-finished. Signals reach the main
     thread only; elsewhere this does nothing.
@@ -81,8 +83,7 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
         else:
             offer(_End())
 
-    thread = threading.Thread(target=work, name=f"persam-vos {name}", daemon=True)
-    thread.start()
+    worker = _Worker(name, work)
     try:
         while isinstance(item := ready.get(), _Item):
             yield item.value
@@ -90,19 +91,41 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
             raise item.error
     finally:
         stopped.set()
-        _join(thread)
+        worker.wait()
 
 
-def _join(thread: threading.Thread) -> None:
-    """Wait for a thread to end; an interrupt waits as well, or it would leave the thread to an exiting interpreter."""
-    interrupted = False
-    while thread.is_alive():
+class _Worker:
+    """A thread at work, for which may be waited again after an interrupt; before Python 3.13, ``join`` forgets then."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        self._work = work
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"persam-vos {name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            thread.join()
+            self._work()
+        finally:
+            self._ended.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the work is done."""
+        return self._ended.is_set()
+
+    def wait(self) -> None:
+        """Wait for the end of the work.
+
+        An interrupt waits as well, or it would leave the thread to an exiting interpreter; one more does not: the
+        thread may be waiting for a source that gives nothing.
+        """
+        try:
+            self._ended.wait()
         except KeyboardInterrupt:
-            interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
+            self._ended.wait()
+            raise
+        self._thread.join()
 
 
 class Sink:
@@ -113,8 +136,7 @@ class Sink:
         self._timings = timings
         self._waiting: queue.Queue[tuple[Frame, FrameResult] | None] = queue.Queue(depth)
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="persam-vos write", daemon=True)
-        self._thread.start()
+        self._worker = _Worker("write", self._work)
 
     def put(self, frame: Frame, result: FrameResult) -> None:
         """Hand a result over; raises the error of an earlier one."""
@@ -130,9 +152,11 @@ class Sink:
 
     def abort(self) -> None:
         """Remove what was begun and is not finished."""
-        self._finish()
-        for writer in self._writers:
-            writer.abort()
+        try:
+            self._finish()
+        finally:
+            for writer in self._writers:
+                writer.abort()
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -147,9 +171,9 @@ class Sink:
                 self._error = error
 
     def _finish(self) -> None:
-        if self._thread.is_alive():
+        if not self._worker.ended:
             self._waiting.put(None)
-            _join(self._thread)
+            self._worker.wait()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -78,20 +78,22 @@ def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Fra
         assert not torch.equal(half, whole)
         kept = whole.flatten(1).any(dim=0)
         likeness = torch.cosine_similarity(half.flatten(1)[:, kept], whole.flatten(1)[:, kept], dim=0)
-        assert float(likeness.mean()) > 0.998
+        # PyTorch rounds the scores of attention as well.
+        assert float(likeness.mean()) > (0.998 if name == "torch" else 0.999)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_threads_may_ask_at_the_same_time(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
     encoder = SamEncoder(sam, open_backend(name, sam, CPU))
     other = frame_of(np.full_like(wide.rgb, 90))
-    expected = [encoder.encode([frame])[0].features for frame in (wide, other)]
+    expected = [each.features for each in encoder.encode([wide, other])]  # several at once, from now on
+    asked = [[0], [1, 0, 1], [0, 1], [1]] * 3
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda frame: encoder.encode([frame])[0].features, [wide, other] * 6))
+        found = list(pool.map(lambda which: encoder.encode([(wide, other)[i] for i in which]), asked))
 
-    for each, wanted in zip(found, expected * 6, strict=True):
-        assert torch.equal(each, wanted)
+    for which, embeddings in zip(asked, found, strict=True):
+        assert all(torch.equal(e.features, expected[i]) for i, e in zip(which, embeddings, strict=True))
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pictures import cut_outs, frame_of, scene
 from torch.nn import functional
 
+from persam_vos import prior as prior_module
 from persam_vos.cells import Window, cell_features, onto_square
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, _alike, windows_around
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
+from persam_vos.matching import vote
 from persam_vos.memory import Basis, Memory, Moments, View
 from persam_vos.models.mask_decoder import _upscaled_products
 from persam_vos.models.sam import Sam
@@ -224,6 +226,35 @@ def test_the_gate_opens_for_an_object_that_is_not_found_where_it_was(seen: bool)
     kept = gated(prior, square_at(5, 6)[None], seen)
 
     assert torch.equal(kept, prior)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prior is that of matching every cell, but for values that are next to nothing either way."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(36 * 64, 96, generator=generator)
+    shares = torch.stack([square_at(5, 6), square_at(20, 40)])
+    for kind, share in zip(torch.randn(2, 96, generator=generator), shares, strict=True):
+        features += 1.5 * share.flatten()[:, None] * kind
+    memory = Memory.learn(features, shares.flatten(1), 5e-3)
+    moved = features + 0.3 * torch.randn(features.shape, generator=generator)
+    view = memory.basis.view(moved if found else moved.roll(25, dims=0))
+    settings, seen, asked = TrackerSettings(), torch.tensor([True, True]), []
+    everywhere = torch.arange(36 * 64)
+
+    def counted(similarity: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
+        asked.append(len(similarity))
+        return vote(similarity, of)
+
+    monkeypatch.setattr(prior_module, "vote", counted)
+    part = foreground_prior(memory, view, memory.nearest(view), shares, seen, settings)
+    monkeypatch.setattr(prior_module, "_undecided", lambda *_: everywhere)
+    whole = foreground_prior(memory, view, memory.nearest(view), shares, seen, settings)
+
+    assert asked[0] < 36 * 64 / 2
+    assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
+    torch.testing.assert_close(part, whole, atol=1.1e-3, rtol=0)
+    assert torch.equal(part > 0.01, whole > 0.01)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))

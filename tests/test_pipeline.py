@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +21,10 @@ from persam_vos.errors import MaskSizeError, OutputError, SettingsError, VideoEr
 from persam_vos.frame import Frame, Geometry
 from persam_vos.objects import FrameResult
 from persam_vos.pipeline import Engine, track
+from persam_vos.record import Timings
 from persam_vos.stream import StreamInfo
 from persam_vos.tracker import Tracker
+from persam_vos.workers import Sink, prefetch
 
 HEIGHT, WIDTH = 36, 64
 
@@ -205,13 +209,72 @@ def test_an_error_of_the_encoder_stops_all() -> None:
     assert reader.given < 30
 
 
-def test_the_tracker_leaves_threads_to_the_encoder_and_gives_them_back() -> None:
+@pytest.mark.parametrize(("backend", "expected"), [("openvino", 2), ("torch", 4)])
+def test_the_tracker_leaves_threads_to_an_encoder_that_has_its_own(backend: str, expected: int) -> None:
     before, during = torch.get_num_threads(), []
+    engine = FakeEngine()
+    engine.backend = backend
+    torch.set_num_threads(4)
+    try:
+        track(engine, FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
-    track(FakeEngine(), FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))
+    assert set(during) == {expected}
+    assert after == 4
 
-    assert set(during) == {max(before // 2, 1)}
-    assert torch.get_num_threads() == before
+
+def test_a_second_interrupt_waits_for_what_the_encoder_is_at_and_a_third_does_not() -> None:
+    release, waiting = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 0
+        waiting.set()
+        release.wait()
+        yield 1
+
+    def interrupt(times: int) -> None:
+        for _ in range(times):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+        if times == 1:
+            time.sleep(0.2)
+            release.set()
+
+    for times in (1, 2):
+        release.clear()
+        waiting.clear()
+        items = prefetch("test", slow(), 1)
+        assert next(items) == 0
+        waiting.wait()
+        helper = threading.Thread(target=interrupt, args=(times,))
+        helper.start()
+        with pytest.raises(KeyboardInterrupt):
+            items.close()
+        assert release.is_set() == (times == 1)
+        release.set()
+        helper.join()
+    for thread in threading.enumerate():
+        if thread.name == "persam-vos test":
+            thread.join()
+
+
+def test_an_interrupt_while_a_run_is_dropped_leaves_nothing_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = FakeWriter()
+    sink = Sink([writer], Timings(), 4)
+    finish = sink._finish
+
+    def interrupted() -> None:
+        finish()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sink, "_finish", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        sink.abort()
+
+    assert writer.state == "aborted"
 
 
 def test_an_error_of_the_reader_stops_all() -> None:

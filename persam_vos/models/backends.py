@@ -27,12 +27,13 @@ from persam_vos.models.sam import Sam
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Arrays = Sequence[npt.NDArray[np.float32]]
+Outputs = tuple[Tensor, ...]
 
 _OPSET: Final = 17
 # Pictures that an engine runs at once at most: each takes some 100 MB.
 _MOST_AT_ONCE: Final = 4
 # Goes up when exports change: those in the cache, of an earlier version, are then of no use.
-_EXPORT: Final = 2
+_EXPORT: Final = 3
 
 
 class Backend(Protocol):
@@ -49,11 +50,12 @@ class Backend(Protocol):
     at_once: int = 1
 
     @abstractmethod
-    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def run(self, pictures: Tensor) -> Sequence[Outputs]:
         """Embed float N x 3 x H x W, normalised; more than one thread may ask at a time.
 
         Returns:
-            The neck's output and the stages before it, each float32, N x C x h x w, channels last in memory.
+            Of each picture the neck's output and the stages before it, each float32, C x h x w, the numbers of a cell
+            side by side in memory.
         """
 
 
@@ -70,12 +72,13 @@ class TorchBackend(Backend):
         self._layout = torch.channels_last if sam.name == "mobile_sam" else torch.contiguous_format
         self._network.to(memory_format=self._layout)
 
-    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def run(self, pictures: Tensor) -> Sequence[Outputs]:
         """Embed a batch."""
         placed = pictures.contiguous(memory_format=self._layout)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             outputs = self._network(placed)
-        return tuple(each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
+        placed_last = (each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
+        return list(zip(*placed_last, strict=True))
 
 
 # One picture or more -> the outputs of each.
@@ -85,7 +88,8 @@ _Run = Callable[[Sequence[npt.NDArray[np.float32]]], Sequence[Arrays]]
 class _ExportBackend(Backend):
     """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
 
-    Exports are kept in the user's cache, named by what they depend on.
+    As many pictures as came at first, up to ``at_once``, will run at once. Exports are kept in the user's cache, named
+    by what they depend on.
     """
 
     def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
@@ -97,15 +101,14 @@ class _ExportBackend(Backend):
         # Now, since it may be lowered for the tracker alone.
         self._threads = torch.get_num_threads()
 
-    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def run(self, pictures: Tensor) -> Sequence[Outputs]:
         """Embed pictures of one size."""
         size = int(pictures.shape[2]), int(pictures.shape[3])
         with self._loading:
             if size not in self._loaded:
                 self._loaded[size] = self._load(_exported(self._network, size), min(len(pictures), self.at_once))
         outputs = self._loaded[size]([picture[None].numpy() for picture in pictures])
-        joined = (each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*outputs, strict=True))
-        return tuple(torch.from_numpy(each).permute(0, 3, 1, 2) for each in joined)
+        return [tuple(torch.from_numpy(each)[0].permute(2, 0, 1) for each in picture) for picture in outputs]
 
     @abstractmethod
     def _precise(self, precision: Precision) -> str:
@@ -172,25 +175,33 @@ class OpenVinoBackend(_ExportBackend):
             "ENABLE_CPU_PINNING": False,
         }
         compiled = core.compile_model(core.read_model(export), "CPU", settings)
-        return functools.partial(_run_requests, compiled, streams, threading.local())
+        return functools.partial(_run_requests, compiled, streams, _Requests())
+
+
+class _Requests(threading.local):
+    """Requests of a compiled network, each thread's own: one serves one picture at a time."""
+
+    def __init__(self) -> None:
+        self.own: list[Any] = []
 
 
 def _run_requests(
-    compiled: Any, streams: int, local: threading.local, pictures: Sequence[npt.NDArray[np.float32]]
+    compiled: Any, streams: int, requests: _Requests, pictures: Sequence[npt.NDArray[np.float32]]
 ) -> Sequence[Arrays]:
-    """Run pictures, as many at once as there are streams, by requests of this thread's own."""
-    requests: list[Any] = local.__dict__.setdefault("requests", [])
+    """Run pictures, as many at once as there are streams."""
     outputs: list[Arrays] = []
     for start in range(0, len(pictures), streams):
         at_once = pictures[start : start + streams]
-        while len(requests) < len(at_once):
-            requests.append(compiled.create_infer_request())
-        for request, picture in zip(requests, at_once, strict=False):
+        # Taken, and given back once they are done: what an interrupt leaves running is not used again.
+        taken, requests.own = requests.own, []
+        taken += [compiled.create_infer_request() for _ in range(len(at_once) - len(taken))]
+        for request, picture in zip(taken, at_once, strict=False):
             request.start_async(picture, share_inputs=True)
-        for request, _ in zip(requests, at_once, strict=False):
+        for request, _ in zip(taken, at_once, strict=False):
             request.wait()
             # The request's own memory is written to again by the next picture.
             outputs.append([tensor.data.copy() for tensor in request.output_tensors])
+        requests.own = taken
     return outputs
 
 

@@ -175,7 +175,7 @@ class _WindowAttention(nn.Module):
 
     The projection's rows are stored by head, then by query, key and value. Used in the opposite order, a third is one
     stretch of memory, and an inference engine need not split it; ``_arrange`` makes that copy, with the scale of the
-    queries in it, and looks the biases up.
+    queries in it, and looks the biases up, whenever parameters are loaded.
     """
 
     weight: Tensor
@@ -202,7 +202,7 @@ class _WindowAttention(nn.Module):
     @torch.no_grad()
     def _arrange(self) -> None:
         shape = self.heads, 3, self.key_width
-        scale = torch.tensor([self.key_width**-0.5, 1.0, 1.0]).view(3, 1, 1)
+        scale = self.qkv.weight.new_tensor([self.key_width**-0.5, 1.0, 1.0]).view(3, 1, 1)
         self.weight = (self.qkv.weight.unflatten(0, shape).transpose(0, 1) * scale[..., None]).flatten(0, 2)
         self.bias = (self.qkv.bias.unflatten(0, shape).transpose(0, 1) * scale).flatten()
         self.offsets = self.attention_biases[:, self._distances]

@@ -52,7 +52,7 @@ class _FusedAttention(nn.Module):
         grid = q.unflatten(2, (height, width))
         rows = torch.einsum("nahwc,hkc->nahwk", grid, _by_distance(self.rel_pos_h, height)).flatten(2, 3)
         columns = torch.einsum("nahwc,wkc->nahwk", grid, _by_distance(self.rel_pos_w, width)).flatten(2, 3)
-        row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        row, column = torch.meshgrid(*(torch.arange(side, device=x.device) for side in (height, width)), indexing="ij")
         own = torch.cat([functional.one_hot(each.flatten()) for each in (row, column)], dim=1).to(k)
         queries = torch.cat([q * self.scale, rows, columns], dim=-1)
         keys = torch.cat([k, own.expand(count, self.num_heads, -1, -1)], dim=-1)

@@ -44,9 +44,9 @@ class EagerBackend(Backend):
         for stage in self._network.trunk.stages[1:]:
             stage.blocks = torch.nn.Sequential(*map(_plain, stage.blocks)).eval()
 
-    def run(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def run(self, pictures: Tensor) -> list[tuple[Tensor, ...]]:
         """Embed a batch."""
-        return tuple(self._network(pictures))
+        return list(zip(*self._network(pictures), strict=True))
 
 
 def _plain(block: Any) -> torch.nn.Module:
@@ -56,7 +56,7 @@ def _plain(block: Any) -> torch.nn.Module:
     plain.attn.load_state_dict(attention.state_dict())
     plain.mlp.load_state_dict(block.mlp.state_dict())
     plain.local_conv = block.local_conv
-    return plain.requires_grad_(False)
+    return plain.requires_grad_(False).to(block.local_conv.weight.device)
 
 
 def frame_480p() -> Frame:

@@ -1,0 +1,40 @@
+"""All threads take memory from one arena, where the C library has more."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import ctypes, os, sys, tempfile, threading
+{first}
+barrier = threading.Barrier(4)
+def work():
+    blocks = [bytearray(5000) for _ in range(100)]
+    barrier.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+library = ctypes.CDLL(None)
+library.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as file:
+    stream = ctypes.c_void_p(library.fopen(file.name.encode(), b"w"))
+    library.malloc_info(0, stream)
+    library.fclose(stream)
+    print(file.read().decode().count("<heap nr="))
+"""
+
+
+def arenas(first: str) -> int:
+    found = subprocess.run(
+        [sys.executable, "-c", COUNT.format(first=first)], check=True, capture_output=True, text=True
+    )
+    return int(found.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
+def test_threads_share_one_arena() -> None:
+    assert arenas("") > 1
+    assert arenas("from persam_vos.allocation import share_one_arena; share_one_arena()") == 1
