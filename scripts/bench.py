@@ -54,7 +54,7 @@ COMMANDS = {
 }
 # Frames and repeats where none are asked for.
 FRAMES = {"pipeline": 24, "sizes": 12, "track": 50, "memory": 5000}
-REPEATS = {"pipeline": 3, "sizes": 3, "encode": 7, "objects": 9, "start": 5, "score": 3}
+REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "start": 5, "score": 3}
 
 
 def names(text: str) -> list[str]:
