@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from persam_vos.config import Settings
@@ -29,6 +30,9 @@ from persam_vos.writer import ResultWriter
 # at 4K. An embedding takes some 15 MB.
 _QUEUE_DEPTH = 4
 _EMBEDDED_DEPTH = 2
+# Up to so many objects, in frames of so many pixels, tracking takes less than encoding.
+_FEW_OBJECTS = 2
+_FEW_PIXELS = 1920 * 1200
 # Frames encoded at once on a GPU, at first: halved as often as its memory is not enough.
 _GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
@@ -52,6 +56,11 @@ class Engine:
         auto = _GPU_BATCH[settings.model] if self.device.type == "cuda" else backend.at_once
         self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
         self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
+        # What the tracker encodes itself, for a closer look, comes one by one: apart from what runs several at once.
+        self.closer_encoder = self.encoder
+        if settings.closer_look:
+            alone = open_backend(settings.backend, sam, self.device, settings.precision)
+            self.closer_encoder = SamEncoder(sam, alone, square=encodes_square(settings))
         self.decoder = Decoder(sam)
 
     @property
@@ -67,7 +76,7 @@ class Engine:
 
     def new_tracker(self) -> Tracker:
         """Return a tracker for one more video."""
-        return Tracker(self.encoder, self.decoder, self.settings)
+        return Tracker(self.closer_encoder, self.decoder, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ def track(
     """
     timings = Timings()
     sink = Sink(writers, timings, _QUEUE_DEPTH)
-    with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine):
+    with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
             frames = 0
             with closing(_results(engine, reader, label_map, timings)) as results:
@@ -154,14 +163,17 @@ def track(
 
 
 @contextmanager
-def _threads_left_to_the_encoder(engine: Engine) -> Iterator[None]:
-    """Give the tracker half of the CPU's threads, where the encoder beside it has threads of its own.
+def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterator[None]:
+    """Give the tracker half of the CPU's threads, where the encoder beside it has threads of its own and more to do.
 
-    Where PyTorch runs both, their number is one for the whole process; on a GPU the tracker needs little of the CPU.
+    Where PyTorch runs both, their number is one for the whole process; on a GPU the tracker needs little of the CPU. It
+    is settled beforehand, not by what takes how long: masks may depend on it in their last digits.
     """
     threads = torch.get_num_threads()
-    shared = engine.backend == "torch" or engine.device.type != "cpu"
-    torch.set_num_threads(threads if shared else max(threads // 2, 1))
+    light = len(np.unique(label_map)) <= 1 + _FEW_OBJECTS and label_map.size <= _FEW_PIXELS
+    light = light and not engine.settings.closer_look
+    apart = engine.backend != "torch" and engine.device.type == "cpu"
+    torch.set_num_threads(max(threads // 2, 1) if light and apart else threads)
     try:
         yield
     finally:
