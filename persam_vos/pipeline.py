@@ -134,25 +134,13 @@ def track(
     sink = Sink(writers, timings, _QUEUE_DEPTH)
     with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
-            frames = 0
-            with closing(_results(engine, reader, label_map, timings)) as results:
-                for result, frame in results:
-                    sink.put(frame, result)
-                    frames += 1
-                    on_frame(result)
-                    if interrupt.asked:
-                        break
+            with _memory_errors(engine, reader), closing(_results(engine, reader, label_map, timings)) as results:
+                frames = _write_all(results, sink, on_frame, interrupt)
             if interrupt.asked and not keep_interrupted:
                 raise KeyboardInterrupt
             if not frames:
                 raise VideoError(f"{reader.info.source}: no frame could be decoded")
             written = sink.close()
-        except torch.OutOfMemoryError as error:
-            sink.abort()
-            raise SettingsError(
-                f"out of GPU memory with batches of {engine.batch_size} frames of {reader.info.height} x"
-                f" {reader.info.width}; pass a smaller --batch-size, another --model or --device cpu"
-            ) from error
         except BaseException:
             sink.abort()
             raise
@@ -160,6 +148,35 @@ def track(
             reader.close()
     warnings = (*reader.warnings, *(text for writer in writers for text in writer.warnings))
     return TrackOutcome(frames, interrupt.asked, written, timings, warnings)
+
+
+def _write_all(
+    results: Iterator[tuple[FrameResult, Frame]],
+    sink: Sink,
+    on_frame: Callable[[FrameResult], None],
+    interrupt: PoliteInterrupt,
+) -> int:
+    """Hand results to the writers until they end or the user wants to stop; return their number."""
+    frames = 0
+    for result, frame in results:
+        sink.put(frame, result)
+        frames += 1
+        on_frame(result)
+        if interrupt.asked:
+            break
+    return frames
+
+
+@contextmanager
+def _memory_errors(engine: Engine, reader: FrameReader) -> Iterator[None]:
+    """Say of a GPU whose memory is not enough what can be done about it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise SettingsError(
+            f"out of GPU memory with batches of {engine.batch_size} frames of {reader.info.height} x"
+            f" {reader.info.width}; pass a smaller --batch-size, another --model or --device cpu"
+        ) from error
 
 
 @contextmanager
