@@ -10,23 +10,26 @@ from torch import Tensor
 from persam_vos.decoder import Candidates
 from persam_vos.frame import Geometry
 
-Rule = Literal["largest", "predicted_iou", "agreement"]
+Rule = Literal["largest", "predicted_iou", "agreement", "single"]
 
 
 def choose(candidates: Candidates, geometry: Geometry, *, rule: Rule, last: Tensor, seen: Tensor) -> Tensor:
-    """Choose one of the three nested candidates of each object.
+    """Choose one candidate of each object.
 
     Args:
         candidates: Of N objects.
         geometry: Of the frame.
         rule: ``largest`` by the pixels of the picture, as PerSAM's authors intend; the best ``predicted_iou``; or the
-            best ``agreement``, that is IoU with ``last``, for an object that was there to agree with.
+            best ``agreement``, that is IoU with ``last``, for an object that was there to agree with: one of the three
+            nested ones. Or the ``single`` one beside them.
         last: bool, N x H x W in pixels of the frame: where each object was last seen.
         seen: bool, N: whether that was in the last frame.
 
     Returns:
         float, N x 256 x 256: the chosen logits.
     """
+    if rule == "single":
+        return candidates.logits[:, 0]
     logits, quality = candidates.logits[:, 1:], candidates.predicted_iou[:, 1:]
     if rule == "largest":
         quality = _areas(logits, geometry)

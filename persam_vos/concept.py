@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,19 +30,20 @@ class Concept:
     likeness: float
 
 
-def cells_of(mask: Tensor, embedding: ImageEmbedding) -> Tensor:
+def cells_of(mask: Tensor, embedding: ImageEmbedding, *, share: float = 0.5) -> Tensor:
     """Say which cells of the grid belong to a mask: those whose middle it covers.
 
     Args:
         mask: bool, H x W in pixels of the frame, not empty.
         embedding: The frame's embedding.
+        share: Of a cell's middle, what must be covered at least.
 
     Returns:
         bool, h x w with at least one cell set: a mask that covers no middle gets the cell it covers most of, so that no
         feature is the mean of nothing.
     """
     geometry, cells = embedding.geometry, embedding.cells
-    chosen = geometry.to_grid(mask[None], cells)[0] > 0.5
+    chosen = geometry.to_grid(mask[None], cells)[0] > share
     if not chosen.any():
         y, x = mask.nonzero(as_tuple=True)
         points = geometry.points_to_input(torch.stack([x, y], dim=1)) * cells / geometry.input_size
@@ -50,15 +52,19 @@ def cells_of(mask: Tensor, embedding: ImageEmbedding) -> Tensor:
     return chosen
 
 
-def learn_concept(embedding: ImageEmbedding, mask: Tensor, pooling: Pooling) -> Concept:
+def learn_concept(
+    references: Sequence[tuple[ImageEmbedding, Tensor]], pooling: Pooling, *, share: float = 0.5
+) -> Concept:
     """Pool the features of the cells under the mask.
 
     Args:
-        embedding: Embedding of the annotated frame.
-        mask: bool, H x W, not empty.
+        references: Embeddings of annotated frames, at least one, and the masks, bool, H x W, not empty. Their cells
+            count alike, whichever frame they are of.
         pooling: ``mean`` as PerSAM on photos; ``max_mean`` for (max + mean) / 2, as PerSAM-F and both on video.
+        share: Of a cell's middle, what must be covered for it to belong to a mask.
     """
-    features = embedding.features[:, cells_of(mask, embedding)]
+    own = [embedding.features[:, cells_of(mask, embedding, share=share)] for embedding, mask in references]
+    features = torch.cat(own, dim=1)
     pooled = features.mean(dim=1)
     if pooling == "max_mean":
         pooled = (pooled + features.amax(dim=1)) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ class Prompts:
     labels: Tensor
     mask_logits: Tensor | None = None
 
+    def with_points(self, points: Tensor, labels: Tensor) -> Prompts:
+        """Add points, float N x k x 2 as (x, y) in pixels of the frame, of labels, int N x k."""
+        return Prompts(
+            torch.cat([self.points, points], dim=1), torch.cat([self.labels, labels], dim=1), self.mask_logits
+        )
+
     def with_boxes(self, boxes: Tensor, known: Tensor) -> Prompts:
         """Add a box to each object.
 
@@ -55,8 +62,7 @@ class Prompts:
             return self
         corners = torch.tensor([TOP_LEFT, BOTTOM_RIGHT], device=self.labels.device).expand(len(boxes), -1)
         labels = torch.where(known[:, None], corners, PADDING)
-        points = torch.cat([self.points, boxes.unflatten(1, (2, 2))], dim=1)
-        return Prompts(points, torch.cat([self.labels, labels], dim=1), self.mask_logits)
+        return self.with_points(boxes.unflatten(1, (2, 2)), labels)
 
     def with_mask(self, mask_logits: Tensor) -> Prompts:
         """Add the logits of an earlier pass, float N x 256 x 256."""
@@ -100,8 +106,19 @@ class Decoder:
     def __init__(self, sam: Sam) -> None:
         self._prompt_encoder = sam.prompt_encoder
         self._mask_decoder = sam.mask_decoder
+        self._taken: Tensor | None = None
         with torch.inference_mode():
             self._position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
+
+    def without(self, taken: Tensor) -> Decoder:
+        """Return the same decoder for a frame of which some is out of the running.
+
+        Args:
+            taken: bool, 256 x 256 over the padded square: no answer reaches there.
+        """
+        other = copy.copy(self)
+        other._taken = taken
+        return other
 
     @property
     def token_size(self) -> int:
@@ -140,6 +157,8 @@ class Decoder:
             answers, predicted_iou[batch] = self._decode_batch(embedding, tokens, prompts, guidance, own, batch, placed)
             for i, window, answer in zip(batch, placed, answers, strict=True):
                 logits[i][window.cut(4)] = answer
+        if self._taken is not None:
+            logits[:, :4].masked_fill_(self._taken, NO_PICTURE)
         return Candidates(logits[:, :4], predicted_iou, logits[:, 4:])
 
     def _decode_batch(

@@ -14,8 +14,8 @@ def learn_mask_weights(logits: Tensor, mask: Tensor, *, steps: int, learning_rat
     by AdamW (eps 1e-4) under a cosine schedule. Only the weights change, so the decoder has been run once, before.
 
     Args:
-        logits: float, 3 x H x W: the nested candidates for the annotated frame.
-        mask: bool, H x W, the annotation.
+        logits: float, 3 x n: the nested candidates at places of the annotated frame, or of several.
+        mask: bool or float, n, in 0..1: the annotation.
         steps: Number of optimiser steps.
         learning_rate: At the first step.
 
@@ -24,7 +24,7 @@ def learn_mask_weights(logits: Tensor, mask: Tensor, *, steps: int, learning_rat
     """
     # inference_mode must be left: the caller's tensors may come from it, so they are copied.
     with torch.inference_mode(False), torch.enable_grad():
-        flat, target = logits.clone().flatten(1), mask.clone().flatten().float()
+        flat, target = logits.clone(), mask.clone().float()
         free = torch.full((2,), 1 / 3, device=flat.device, requires_grad=True)
         optimizer = torch.optim.AdamW([free], lr=learning_rate, eps=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

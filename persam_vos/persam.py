@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from persam_vos.cascade import Best, Cascade, mix
 from persam_vos.choice import choose
 from persam_vos.concept import Concept, cells_of, learn_concept, update_concept
 from persam_vos.config import TrackerSettings
-from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Guidance, Prompts
+from persam_vos.decoder import PADDING, POSITIVE, Candidates, Decoder, Prompts
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.finetune import learn_mask_weights
 from persam_vos.frame import Frame
@@ -21,12 +22,11 @@ from persam_vos.objects import (
     LabelMap,
     Mask,
     anchor_point,
-    box_xyxy,
     exclusive_label_map,
     grown_box,
     recognise,
 )
-from persam_vos.similarity import attention_bias, location_prior, similarity_maps
+from persam_vos.similarity import similarity_maps
 
 # A frame may change the target feature only if the decoder trusts its mask and the mask is as like the target as
 # this share of what the annotation was.
@@ -53,19 +53,11 @@ class ObjectTrack:
     seen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """One mask per object: N x 256 x 256 logits and N predicted IoUs."""
-
-    logits: Tensor
-    predicted_iou: Tensor
-
-
 class PersamMethod:
     """PerSAM and PerSAM-F (arXiv 2305.03048) on the objects of one video."""
 
     def __init__(self, decoder: Decoder, settings: TrackerSettings) -> None:
-        self._decoder = decoder
+        self._cascade = Cascade(decoder, settings)
         self._settings = settings
         self._tracks: list[ObjectTrack] = []
 
@@ -93,7 +85,7 @@ class PersamMethod:
 
     def _learn(self, embedding: ImageEmbedding, object_id: int, mask: Mask) -> ObjectTrack:
         on_device = torch.from_numpy(mask).to(embedding.features.device)
-        concept = learn_concept(embedding, on_device, self._settings.target)
+        concept = learn_concept([(embedding, on_device)], self._settings.target)
         return ObjectTrack(object_id, concept, None, mask, seen=True)
 
     def _finetune(self, embedding: ImageEmbedding) -> list[ObjectTrack]:
@@ -102,28 +94,26 @@ class PersamMethod:
         learnt = []
         for track, logits in zip(self._tracks, candidates.logits, strict=True):
             weights = learn_mask_weights(
-                embedding.geometry.to_frame(logits[1:]),
-                torch.from_numpy(track.last_mask).to(logits.device),
+                embedding.geometry.to_frame(logits[1:]).flatten(1),
+                torch.from_numpy(track.last_mask).to(logits.device).flatten(),
                 steps=self._settings.finetune_steps,
                 learning_rate=self._settings.finetune_learning_rate,
             )
             learnt.append(replace(track, mask_weights=weights))
         return learnt
 
-    def _segment(self, embedding: ImageEmbedding, similarity: Tensor) -> _Best:
-        """Prompt, then refine twice (PerSAM, section 3.2, "cascaded post-refinement")."""
+    def _segment(self, embedding: ImageEmbedding, similarity: Tensor) -> Best:
+        """Prompt, then refine twice."""
         prompts = self._prompts(embedding, similarity)
         first = self._first_pass(embedding, similarity, prompts)
         seen = self._seen(similarity.device)
         everything = torch.ones_like(seen)
         if self._settings.method == "persam-f":
-            logits, boxed = self._mix(first), everything
-        else:
-            # An object that is being looked for had no box in the first pass, so it gets one in the second.
-            logits = self._choose(embedding, first)
-            boxed = everything if self._settings.refinement_box == "both" else ~seen
-        refined = self._refine(embedding, prompts, logits, boxed=boxed)
-        return self._refine(embedding, prompts, refined.logits, boxed=everything)
+            weights = torch.stack([t.mask_weights for t in self._tracks if t.mask_weights is not None])
+            return self._cascade.refine(embedding, prompts, mix(first, weights), boxed=everything)
+        # An object that is being looked for had no box in the first pass, so it gets one in the second.
+        boxed = everything if self._settings.refinement_box == "both" else ~seen
+        return self._cascade.refine(embedding, prompts, self._choose(embedding, first), boxed=boxed)
 
     def _compete(self, logits: Tensor, similarity: Tensor, embedding: ImageEmbedding) -> LabelMap:
         """Share the pixels out among the objects that are there.
@@ -149,36 +139,21 @@ class PersamMethod:
 
     def _prompts(self, embedding: ImageEmbedding, similarity: Tensor) -> Prompts:
         """Points of the location prior, and one on the object as it was last seen."""
-        points, labels = location_prior(
-            similarity,
-            embedding.geometry,
-            positive=self._settings.positive_points,
-            negative=self._settings.negative_points,
+        prompts = self._cascade.prompts(embedding, similarity)
+        if self._settings.anchor == "none":
+            return prompts
+        middle = self._settings.anchor == "box_centre"
+        anchors = torch.tensor(
+            [anchor_point(track.last_mask, middle=middle) for track in self._tracks], device=similarity.device
         )
-        if self._settings.anchor != "none":
-            middle = self._settings.anchor == "box_centre"
-            anchors = torch.tensor(
-                [anchor_point(track.last_mask, middle=middle) for track in self._tracks], device=points.device
-            )
-            points = torch.cat([points, anchors[:, None].float()], dim=1)
-            kinds = torch.where(self._seen(points.device), POSITIVE, PADDING)
-            labels = torch.cat([labels, kinds[:, None]], dim=1)
-        return Prompts(points, labels)
+        kinds = torch.where(self._seen(similarity.device), POSITIVE, PADDING)
+        return prompts.with_points(anchors[:, None].float(), kinds[:, None])
 
     def _first_pass(self, embedding: ImageEmbedding, similarity: Tensor, prompts: Prompts) -> Candidates:
         margin = self._settings.box_margin
         boxes = [grown_box(track.last_mask, margin) for track in self._tracks]
         prompts = prompts.with_boxes(torch.tensor(boxes, device=similarity.device), self._seen(similarity.device))
-        return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity))
-
-    def _guidance(self, embedding: ImageEmbedding, similarity: Tensor) -> Guidance | None:
-        kind = self._settings.guidance
-        if kind == "none":
-            return None
-        return Guidance(
-            attention=attention_bias(similarity, embedding.geometry) if kind in ("attention", "both") else None,
-            target=torch.stack([c.embedding for c in self._concepts]) if kind in ("prompting", "both") else None,
-        )
+        return self._cascade.first_pass(embedding, similarity, self._concepts, prompts)
 
     def _choose(self, embedding: ImageEmbedding, first: Candidates) -> Tensor:
         last = torch.from_numpy(np.stack([track.last_mask for track in self._tracks])).to(first.logits.device)
@@ -189,20 +164,6 @@ class PersamMethod:
             last=last,
             seen=self._seen(first.logits.device),
         )
-
-    def _mix(self, first: Candidates) -> Tensor:
-        weights = torch.stack([t.mask_weights for t in self._tracks if t.mask_weights is not None])
-        return torch.einsum("nk,nkhw->nhw", weights, first.logits[:, 1:])
-
-    def _refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: Tensor) -> _Best:
-        """One more pass with the logits of the last one and, for the objects ``boxed``, their tight box."""
-        boxes = [box_xyxy(mask) for mask in (embedding.geometry.to_frame(logits) > 0).cpu().numpy()]
-        known = boxed & torch.tensor([box is not None for box in boxes], device=logits.device)
-        corners = torch.tensor([box or (0, 0, 0, 0) for box in boxes], device=logits.device).float()
-        candidates = self._decoder.decode(embedding, prompts.with_mask(logits).with_boxes(corners, known))
-        index = candidates.predicted_iou[:, 1:].argmax(dim=1) + 1
-        rows = torch.arange(len(index), device=index.device)
-        return _Best(candidates.logits[rows, index], candidates.predicted_iou[rows, index])
 
     def _found(
         self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor, embedding: ImageEmbedding
@@ -226,9 +187,8 @@ class PersamMethod:
             concept = track.concept
             sure = score >= _UPDATE_MIN_IOU and likeness >= _UPDATE_MIN_LIKENESS * concept.likeness
             if self._settings.update_target and sure:
-                newer = learn_concept(
-                    embedding, torch.from_numpy(mask).to(embedding.features.device), self._settings.target
-                )
+                on_device = torch.from_numpy(mask).to(embedding.features.device)
+                newer = learn_concept([(embedding, on_device)], self._settings.target)
                 concept = update_concept(concept, newer, self._settings.update_target)
             tracks.append(replace(track, concept=concept, last_mask=mask, seen=True))
         self._tracks = tracks

@@ -63,7 +63,7 @@ def foreground_prior(
     Returns:
         float, N x rows x columns in 0..1.
     """
-    ridge = torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
+    ridge = ridge_probability(memory, view)
     rows, columns = last.shape[1:]
     earlier, covered = memory.last
     nearby = Nearby.match(view.keys, earlier.keys, covered.unflatten(1, (rows, columns)), radius=scale * _RADIUS)
@@ -79,6 +79,11 @@ def foreground_prior(
         if len(cells) == len(everywhere) or bool(found.all()):
             return keep_near(prior, near, found)
         cells = everywhere
+
+
+def ridge_probability(memory: Memory, view: View) -> Tensor:
+    """Return the ridge's answer as a probability: float, N x cells."""
+    return torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
 
 
 def _compare(

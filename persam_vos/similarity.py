@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch.nn import functional
 from persam_vos.concept import Concept
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
+
+Alignment = Literal["padded", "squashed"]
 
 
 def similarity_maps(concepts: Sequence[Concept], embedding: ImageEmbedding) -> Tensor:
@@ -58,23 +61,33 @@ def _pixels(similarity: Tensor, geometry: Geometry) -> Tensor:
     return geometry.to_frame(fine).flatten(1)
 
 
-def attention_bias(similarity: Tensor, geometry: Geometry) -> Tensor:
+def attention_bias(similarity: Tensor, geometry: Geometry, *, alignment: Alignment = "padded") -> Tensor:
     """Turn similarity into the confidence that guides attention (PerSAM, section 3.2).
 
-    The map is standardised over the cells that hold picture and squashed by a sigmoid; the padding gets the lowest
-    value there is in the picture, so that attention is not drawn to it.
+    The map is standardised over the picture and squashed by a sigmoid.
 
     Args:
         similarity: float, N x h x w over the padded square.
         geometry: Of the frame.
+        alignment: Where it is laid: ``padded``, where the picture lies in the square; the padding gets the lowest value
+            there is in the picture, so that attention is not drawn to it. Or ``squashed`` to the whole square at the
+            picture's aspect ratio, as in the published script, off its place in pictures that are not square.
 
     Returns:
         float, N x h x w in 0..1.
     """
+    if alignment == "squashed":
+        pixels = _pixels(similarity, geometry).unflatten(1, (geometry.height, geometry.width))
+        squashed = functional.interpolate(_standardised(pixels)[None], size=similarity.shape[1:], mode="bilinear")
+        return squashed[0].sigmoid()
     rows, columns = geometry.valid(similarity.shape[-1])
-    valid = similarity[:, :rows, :columns]
-    std, mean = torch.std_mean(valid, dim=(1, 2), keepdim=True)
-    confidence = ((valid - mean) / std.clamp(min=1e-6)).sigmoid()
+    confidence = _standardised(similarity[:, :rows, :columns]).sigmoid()
     bias = confidence.amin(dim=(1, 2), keepdim=True).expand_as(similarity).clone()
     bias[:, :rows, :columns] = confidence
     return bias
+
+
+def _standardised(maps: Tensor) -> Tensor:
+    """Return N x h x w of mean 0 and deviation 1 each."""
+    std, mean = torch.std_mean(maps, dim=(1, 2), keepdim=True)
+    return (maps - mean) / std.nan_to_num(0.0).clamp(min=1e-6)

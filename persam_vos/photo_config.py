@@ -1,0 +1,77 @@
+"""Every setting of a run on photos: frozen, validated, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from persam_vos.config import EngineSettings, MemorySettings, PersamSettings, split_names
+
+# What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "memory": {"passes": 4, "presence": 0.7},
+    "persam": {
+        "target": "mean",
+        "positive_points": 1,
+        "negative_points": 1,
+        "first_pass": "single",
+        "refinement_box": "last",
+        "guidance": "both",
+        "presence": 0.0,
+    },
+    "persam-f": {
+        "target": "max_mean",
+        "positive_points": 1,
+        "negative_points": 0,
+        "guidance": "none",
+        "finetune_steps": 1000,
+        "finetune_learning_rate": 1e-3,
+        "presence": 0.0,
+    },
+}
+
+
+class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
+    """All settings of a run on photos. In a file, null leaves a setting to the method.
+
+    Attributes:
+        method: ``memory``, ``persam`` or ``persam-f``.
+        presence: An object counts as absent where its mask is less than this share as like it as the reference is like
+            itself; 0 takes every mask for its object, as published.
+        all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
+        max_objects: Instances of a photo, at most.
+        iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none.
+        erase: How an instance found is taken out of the running: in the ``similarity`` and the candidate masks, or in
+            the ``pixels``: painted black, and the photo encoded again, as in the published way.
+        export: What is written besides results.jsonl and run.json.
+        max_megapixels: Photos that claim to be larger are refused before they are decoded.
+    """
+
+    method: Literal["memory", "persam", "persam-f"] = "memory"
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.7
+    all_instances: bool = False
+    max_objects: Annotated[int, Field(ge=1, le=254)] = 20
+    iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3
+    erase: Literal["similarity", "pixels"] = "similarity"
+    export: tuple[Literal["masks", "overlays", "cutouts"], ...] = ("masks", "overlays", "cutouts")
+    max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_to_method(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(method := values.get("method", "memory"), str):
+            return values
+        given = {key: value for key, value in values.items() if value is not None or key == "checkpoint"}
+        return {**METHODS.get(method, {}), **given}
+
+    @field_validator("export", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_names(value)
+
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels that a photo may have."""
+        return int(self.max_megapixels * 1_000_000)

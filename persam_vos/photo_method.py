@@ -1,0 +1,73 @@
+"""What every method does with photos: it learns objects from annotated ones, and looks for them in others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from persam_vos.encoder import ImageEmbedding
+from persam_vos.frame import Frame
+from persam_vos.objects import LabelMap
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An annotated photo.
+
+    Attributes:
+        frame: The photo.
+        embedding: Of it, over the whole square.
+        label_map: uint8, H x W; 0 is background, n is object n.
+    """
+
+    frame: Frame
+    embedding: ImageEmbedding
+    label_map: LabelMap
+
+    def masks(self, object_ids: Sequence[int]) -> Tensor:
+        """Return bool, N x H x W, one mask per object; that of an object which this photo does not show is empty."""
+        ids = torch.tensor(object_ids, dtype=torch.uint8, device=self.embedding.features.device)
+        return torch.from_numpy(self.label_map).to(ids.device) == ids[:, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a method makes of one photo, before it is settled what is there.
+
+    Attributes:
+        log_odds: float, N x H x W: of each object, at each pixel of the photo.
+        predicted_iou: float, N: the decoder's own opinion of each mask.
+        similarity: float, N x rows x columns in -1..1: of each object, with the cells that hold picture.
+    """
+
+    log_odds: Tensor
+    predicted_iou: Tensor
+    similarity: Tensor
+
+
+class PhotoMethod(Protocol):
+    """A way to find N objects in photos.
+
+    Attributes:
+        usual: float, N: how similar the cells of each object are to what was learnt of it, -1..1, in its references.
+    """
+
+    usual: Tensor
+
+    def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
+        """Learn the objects; each has pixels in one reference at least."""
+        ...
+
+    def look(self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, /) -> Sighting:
+        """Look for the objects.
+
+        Args:
+            frame: The photo.
+            embedding: Of it, over the whole square.
+            taken: bool, H x W: pixels that are out of the running; None for none.
+        """
+        ...
