@@ -12,18 +12,17 @@ References:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from persam_vos.davis_dataset import VOID, DavisDataset, Year, list_files, some
-from persam_vos.errors import DatasetError, OutputError, SettingsError
-from persam_vos.label_png import reason
+from persam_vos.davis_dataset import VOID, DavisDataset, Year
+from persam_vos.errors import DatasetError, SettingsError
+from persam_vos.files import list_files, some, write_lines
 from persam_vos.metrics import Statistics, score_label_maps, sequence_statistics
 
 
@@ -109,8 +108,8 @@ class DavisScores:
         overall = ["J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay", ",".join(f"{x:.6f}" for x in totals)]
         rows = (f"{x.sequence}_{x.object_id},{x.j.mean:.6f},{x.f.mean:.6f}" for x in self.objects)
         paths = folder / f"global_results-{self.split}.csv", folder / f"per-sequence_results-{self.split}.csv"
-        _write_lines(paths[0], overall)
-        _write_lines(paths[1], ["Sequence,J-Mean,F-Mean", *rows])
+        write_lines(paths[0], *overall)
+        write_lines(paths[1], "Sequence,J-Mean,F-Mean", *rows)
         return paths
 
 
@@ -221,17 +220,3 @@ def _run(jobs: list[_Job], workers: int, progress: Callable[[int, int], None] | 
 def _average(statistics: list[Statistics]) -> Statistics:
     rows = [(each.mean, each.recall, each.decay) for each in statistics]
     return Statistics(*np.mean(rows, axis=0).tolist())
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a file that is whole whenever it exists."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({reason(error)})") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from persam_vos.errors import DatasetError, SettingsError
-from persam_vos.label_png import read_label_map, reason
+from persam_vos.files import PLAIN_NAME, list_files, reason, some
+from persam_vos.label_png import read_label_map
 from persam_vos.metrics import LabelMap
 
 Year = Literal[2016, 2017]
@@ -19,7 +19,6 @@ Year = Literal[2016, 2017]
 VOID = 255
 """The value of a pixel that DAVIS-2017 did not assign to an object."""
 
-_PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 _FRAME_LINE = re.compile(r"/JPEGImages/[^/\s]+/([^/\s]+)/\S+(\s+\S+)*")
 
 
@@ -56,7 +55,7 @@ class DavisDataset:
         if year not in (2016, 2017):
             raise SettingsError(f"year is {year}; allowed: 2016, 2017")
         for what, name in (("split", split), ("resolution", resolution)):
-            if not _PLAIN_NAME.fullmatch(name):
+            if not PLAIN_NAME.fullmatch(name):
                 raise SettingsError(f"{what} is {name!r}; it must be a plain name without folders")
         self.root, self.year, self.split, self.resolution = Path(root), year, split, resolution
         self.sequences = self._select(sequences)
@@ -130,25 +129,10 @@ def _read_names(path: Path) -> list[str]:
     for line in filter(None, map(str.strip, lines)):
         frame = _FRAME_LINE.fullmatch(line)
         name = frame[1] if frame else line
-        if not _PLAIN_NAME.fullmatch(name):
+        if not PLAIN_NAME.fullmatch(name):
             raise DatasetError(f"{path} lists {name!r}; a sequence must be a plain name without folders")
         if name in names and not frame:
             raise DatasetError(f"{path} lists {name!r} more than once")
         if name not in names:
             names.append(name)
     return names
-
-
-def list_files(folder: Path, suffix: str) -> list[Path]:
-    """Files of a type, in natural order: 2.png before 10.png."""
-    try:
-        with os.scandir(folder) as entries:
-            files = [folder / entry.name for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
-    except OSError as error:
-        raise DatasetError(f"folder {folder} cannot be read ({reason(error)})") from error
-    return sorted(files, key=lambda path: (len(path.name), path.name))
-
-
-def some(names: list[str]) -> str:
-    """Name the first, and say how many more there are."""
-    return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"

@@ -1,12 +1,12 @@
 import shutil
 import threading
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import official_davis
 import pytest
+import spoil_png
 from PIL import Image
 
 from persam_vos import davis
@@ -152,6 +152,7 @@ def test_first_and_last_frame_are_not_even_read(folders):
     (results / "crossing/00000.png").write_bytes(b"")
     (results / "crossing/00008.png").unlink()
     (results / "crossing/notes.txt").write_text("not a mask")
+    (results / "crossing/._00004.png").write_bytes(b"what macOS leaves beside a file")
     assert score_davis(results, root).jf_mean == expected.jf_mean
 
 
@@ -192,16 +193,6 @@ def write_rgb(path):
     Image.open(path).convert("RGB").save(path)
 
 
-def write_truncated(path):
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def write_flipped_bit(path):
-    data = bytearray(path.read_bytes())
-    data[data.index(b"IDAT") + 20] ^= 1
-    path.write_bytes(data)
-
-
 def write_id(value):
     def write(path):
         labels = np.array(Image.open(path))
@@ -211,23 +202,16 @@ def write_id(value):
     return write
 
 
-def write_huge(path):
-    data = bytearray(path.read_bytes())
-    data[16:24] = b"\x00\x01\x00\x00" * 2
-    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (Path.unlink, "is missing; every frame but the first and the last is scored"),
         (write_rgb, r"is a PNG of mode RGB; allowed: palette \(P\) or 8-bit greyscale \(L\) with object ids"),
-        (write_truncated, "cannot be read as PNG .it ends too early"),
-        (lambda path: path.write_bytes(b""), "cannot be read as PNG .it does not start like one"),
-        (write_flipped_bit, "cannot be read as PNG .its b'IDAT' has a wrong checksum"),
-        (write_huge, "it claims 65536 x 65536 pixels; allowed"),
+        (spoil_png.truncate, "cannot be read as PNG .it ends too early"),
+        (spoil_png.empty, "cannot be read as PNG .it does not start like one"),
+        (spoil_png.flip_bit, "cannot be read as PNG .its b'IDAT' has a wrong checksum"),
+        (spoil_png.claim_huge, "it claims 65536 x 65536 pixels; allowed"),
         (write_id(4), "holds the id 4; allowed: 0..3, the objects of the first annotation"),
         (write_id(255), "holds the id 255; allowed: 0..3, .*; masks of 0 and 255 are for year 2016"),
         (lambda path: save(np.zeros((90, 60), np.uint8), path), "is 90 x 60; its annotation is 60 x 90"),
