@@ -11,7 +11,7 @@ from persam_vos.config import EngineSettings, MemorySettings, PersamSettings, sp
 
 # What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
 METHODS: Mapping[str, Mapping[str, Any]] = {
-    "memory": {"passes": 4, "presence": 0.7},
+    "memory": {"passes": 4, "presence": 0.75},
     "persam": {
         "target": "mean",
         "positive_points": 1,
@@ -31,6 +31,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "presence": 0.0,
     },
 }
+# Where instances are looked for, there is always one more that is none.
+_PRESENCE_OF_INSTANCES = 0.85
 
 
 class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
@@ -39,7 +41,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``.
         presence: An object counts as absent where its mask is less than this share as like it as the reference is like
-            itself; 0 takes every mask for its object, as published.
+            itself; 0 takes every mask for its object, as published. Left to the method, it is higher for instances.
         all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
         max_objects: Instances of a photo, at most.
         iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none.
@@ -50,12 +52,12 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
-    presence: Annotated[float, Field(ge=0, le=1)] = 0.7
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.75
     all_instances: bool = False
     max_objects: Annotated[int, Field(ge=1, le=254)] = 20
     iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3
     erase: Literal["similarity", "pixels"] = "similarity"
-    export: tuple[Literal["masks", "overlays", "cutouts"], ...] = ("masks", "overlays", "cutouts")
+    export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay", "cutout")
     max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0
 
     @model_validator(mode="before")
@@ -64,7 +66,10 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
         if not isinstance(values, dict) or not isinstance(method := values.get("method", "memory"), str):
             return values
         given = {key: value for key, value in values.items() if value is not None or key == "checkpoint"}
-        return {**METHODS.get(method, {}), **given}
+        defaults = dict(METHODS.get(method, {}))
+        if given.get("all_instances"):
+            defaults["presence"] = _PRESENCE_OF_INSTANCES
+        return {**defaults, **given}
 
     @field_validator("export", mode="before")
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +19,14 @@ from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_method import Reference, Sighting
 from persam_vos.prior import ridge_probability
 from persam_vos.prior_decoder import Example, PriorDecoder, prior_odds
+
+# Share of an object's cells that are less like the others than what counts as its kind, and how much less like them
+# that may be, in cosine similarity.
+_LEAST_ALIKE = 0.1
+_ROOM = 0.05
+# A probability above this is taken for the object, and below this, for something else.
+_LIKELY = 0.5
+_ELSEWHERE = 1e-3
 
 
 class PhotoMemory:
@@ -41,9 +51,13 @@ class PhotoMemory:
             reference.embedding.geometry.to_cells(mask, reference.embedding.cells).flatten(1)
             for reference, mask in zip(references, masks, strict=True)
         ]
-        memory = Memory.learn(torch.cat(features), torch.cat(shares, dim=1), self._settings.regularisation)
-        # What was learnt from is like itself.
-        self.usual = features[0].new_ones(len(object_ids))
+        cells, covered = torch.cat(features), torch.cat(shares, dim=1)
+        memory = Memory.learn(cells, covered, self._settings.regularisation)
+        own = _likeness_to_others_of_its_own(memory)
+        self.usual = torch.stack([each.mean() for each in own])
+        if self._settings.all_instances:
+            kept = ~_look_alikes(memory, own[0])
+            memory = Memory.learn(cells[kept], covered[:, kept], self._settings.regularisation)
         self._memory, self._tokens = memory, None
         if self._settings.mask_token:
             examples = [
@@ -74,4 +88,44 @@ class PhotoMemory:
         prior = prior.unflatten(1, geometry.valid(embedding.cells))
         if taken is not None:
             prior = prior * (1 - geometry.to_cells(taken[None], embedding.cells))
+        if self._settings.all_instances:
+            prior = _most_of_one_part(prior)
         return prior_odds(prior, embedding)
+
+
+def _likeness_to_others_of_its_own(memory: Memory) -> list[Tensor]:
+    """Return, of each object, how like the most similar other one its cells are: float, one for each cell."""
+    found = []
+    for keys, _ in memory.own_keys:
+        similarity = keys @ keys.T
+        # Of an object of one cell, that cell is all there is.
+        found.append(similarity.topk(min(2, len(keys)), dim=1).values[:, -1])
+    return found
+
+
+def _look_alikes(memory: Memory, own: Tensor) -> Tensor:
+    """Say which cells of the references are as like the one object as its own are, though it is not there.
+
+    More of its kind, perhaps, which nobody has marked: to learn that they are something else would hide all of them.
+
+    Args:
+        memory: Of the references.
+        own: float: how like others of its own the object's cells are.
+
+    Returns:
+        bool, cells.
+    """
+    view, shares = memory.first
+    return (memory.nearest(view)[0] > own.quantile(_LEAST_ALIKE) - _ROOM) & (shares[0] == 0)
+
+
+def _most_of_one_part(prior: Tensor) -> Tensor:
+    """Keep, of 1 x rows x columns, the connected part that is most of the object; elsewhere nothing is likely."""
+    likely = (prior[0] > _LIKELY).cpu().numpy()
+    count, parts = cv2.connectedComponents(likely.astype(np.uint8), connectivity=4)
+    if count <= 2:
+        return prior
+    sizes = np.bincount(parts.ravel(), weights=prior[0].cpu().numpy().ravel())
+    sizes[0] = 0
+    others = torch.from_numpy(likely & (parts != int(sizes.argmax()))).to(prior.device)
+    return prior.masked_fill(others, _ELSEWHERE)
