@@ -19,6 +19,10 @@ class VideoError(PersamVosError, OSError):
     """A video, image folder or image cannot be read."""
 
 
+class PhotoError(PersamVosError, OSError):
+    """A photo cannot be read."""
+
+
 class MaskError(PersamVosError, ValueError):
     """A mask or label map is not usable."""
 
