@@ -22,8 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.davis_dataset import VOID, DavisDataset, Year, list_files, some
-from persam_vos.errors import DatasetError, OutputError, SettingsError
-from persam_vos.label_png import reason
+from persam_vos.errors import DatasetError, OutputError, SettingsError, reason
 from persam_vos.metrics import Statistics, score_label_maps, sequence_statistics
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from persam_vos.errors import DatasetError, SettingsError
-from persam_vos.label_png import read_label_map, reason
+from persam_vos.errors import DatasetError, SettingsError, reason
+from persam_vos.label_png import read_label_map
 from persam_vos.metrics import LabelMap
 
 Year = Literal[2016, 2017]

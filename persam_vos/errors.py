@@ -49,3 +49,8 @@ class OutputError(PersamVosError, OSError):
 
 class MissingDependencyError(PersamVosError, ImportError):
     """An optional package is needed and not installed."""
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why something failed, as the system or a library puts it."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from persam_vos.errors import DatasetError
+from persam_vos.errors import DatasetError, reason
 from persam_vos.metrics import LabelMap
 
 _MAX_PACKED = 1 << 18  # bytes; a mask takes some kilobytes, and what this much unpacks to still fits into memory
@@ -78,8 +78,3 @@ def _unfiltered(header: tuple[int, ...], pixels: bytes) -> LabelMap | None:
         return None
     labels: LabelMap = rows.reshape(height, width + 1)[:, 1:]
     return labels
-
-
-def reason(error: Exception) -> str:
-    """Say in a few words why something failed."""
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -24,7 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from persam_vos.errors import PhotoError
+from persam_vos.errors import PhotoError, reason
 from persam_vos.frame import Rgb
 
 MAX_PIXELS = 100_000_000
@@ -77,7 +77,7 @@ def find_photos(sources: Sequence[str | Path]) -> list[Path]:
         except PhotoError:
             raise
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-            raise PhotoError(f"{source}: cannot be looked for ({_reason(error)})") from error
+            raise PhotoError(f"{source}: cannot be looked for ({reason(error)})") from error
     return list(found.values())
 
 
@@ -122,7 +122,7 @@ def list_images(source: str | Path, *, suffixes: frozenset[str], noun: str) -> l
         try:
             paths = list(Path(source).iterdir())
         except OSError as error:
-            raise PhotoError(f"{source}: cannot be listed ({_reason(error)})") from error
+            raise PhotoError(f"{source}: cannot be listed ({reason(error)})") from error
         nothing = f"{source}: holds no {noun} ({wanted})"
     images = [
         path for path in paths if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
@@ -148,7 +148,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     Args:
         path: The file.
         max_pixels: Refuse a photo of more pixels than that, by its header, before it is decoded. Of WebP and TIFF,
-            Pillow itself takes no more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+            Pillow itself may take no more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Returns:
         uint8, H x W x 3.
@@ -185,9 +185,12 @@ def photo_size(path: str | Path) -> tuple[int, int]:
         PhotoError: If the file is missing, no such photo, or damaged.
     """
     with _opened(Path(path)) as image:
-        late = isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info
-        upright = late or isinstance(image, TiffImagePlugin.TiffImageFile)
-        return image.size[::-1] if not upright and _orientation(image) in _SWAPS_AXES else image.size
+        if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info:
+            return image.size
+        width, height = image.size
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose size some versions of Pillow turn, others do not
+            width, height = (int(image.tag_v2[tag]) for tag in (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength))
+        return (height, width) if _orientation(image) in _SWAPS_AXES else (width, height)
 
 
 @contextmanager
@@ -199,7 +202,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     except PhotoError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise PhotoError(f"{path}: the image cannot be read ({_reason(error)})") from error
+        raise PhotoError(f"{path}: the image cannot be read ({reason(error)})") from error
 
 
 def _open(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
@@ -250,7 +253,3 @@ def _quiet() -> Iterator[None]:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

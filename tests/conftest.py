@@ -54,8 +54,8 @@ def shared_data() -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def without_privileges() -> AbstractContextManager[None]:
-    """A block in which files that are forbidden are forbidden, even if the tests are run by root."""
+def without_privileges() -> Callable[[], AbstractContextManager[None]]:
+    """Makes a block in which files that are forbidden are forbidden, even if the tests are run by root."""
     if not hasattr(os, "geteuid"):
         pytest.skip("permissions of files are not those of POSIX")
 
@@ -68,4 +68,4 @@ def without_privileges() -> AbstractContextManager[None]:
         finally:
             os.seteuid(me)
 
-    return step_down()
+    return step_down
