@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from persam_vos.errors import VideoError
+from persam_vos.errors import VideoError, reason
 from persam_vos.video_reader import open_container, video_stream
 
 # What players expect in an MP4 file; anything else (PCM, Vorbis, WMA) becomes AAC.
@@ -110,8 +110,9 @@ class AudioTrack:
 
     def _give_up(self, error: Exception) -> None:
         self._pending = self._packets = None
-        reason = getattr(error, "strerror", None) or error
-        self.warnings.append(f"{self._target.name}: the audio of {self._source} is left out or cut short ({reason})")
+        self.warnings.append(
+            f"{self._target.name}: the audio of {self._source} is left out or cut short ({reason(error)})"
+        )
 
 
 def _end_if_cut(source: Path, last_pts: int, duration: int) -> Fraction | None:

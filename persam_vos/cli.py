@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -16,6 +14,8 @@ from persam_vos import __version__
 from persam_vos.allocation import share_one_arena
 from persam_vos.errors import PersamVosError, SettingsError
 from persam_vos.options import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
     Backend,
     Background,
     BatchSize,
@@ -25,6 +25,7 @@ from persam_vos.options import (
     Export,
     FirstPass,
     Guidance,
+    Interrupted,
     Method,
     Model,
     Output,
@@ -38,13 +39,15 @@ from persam_vos.options import (
     Text,
     UpdateTarget,
     Year,
+    flags_of,
+    names_of,
+    own_interrupt,
 )
+from persam_vos.photo_cli import image, perseg
 from persam_vos.progress import ProgressBar
 
 # Typer carries its own copy of click in some versions and uses the installed one in others.
 UsageError: Any = typer.BadParameter.__base__
-
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 
 app = typer.Typer(
     add_completion=False,
@@ -53,6 +56,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Mask an object in one frame of a video, get its mask in every frame.",
 )
+
+app.command()(image)
+app.command()(perseg)
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,7 +105,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
-    flags = _flags(
+    flags = flags_of(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
         precision=precision, batch_size=batch_size,
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
@@ -124,7 +130,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
-    flags = _flags(
+    flags = flags_of(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
         precision=precision, batch_size=batch_size,
         export="masks,overlay,cutout",
@@ -157,13 +163,13 @@ def davis(
     quiet: Quiet = False,
 ) -> None:
     """Track every sequence of a DAVIS split, then score it."""
-    flags = _flags(
+    flags = flags_of(
         method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
         precision=precision, batch_size=batch_size,
         guidance=guidance, first_pass=first_pass, update_target=update_target,
     )  # fmt: skip
-    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
-    with _own_interrupt():
+    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": names_of(sequences)}
+    with own_interrupt():
         from persam_vos.config import load_settings
         from persam_vos.jobs import run_davis
 
@@ -196,7 +202,7 @@ def score(
             bar.total = total
             bar.update(done - bar.n)
 
-        chosen: dict[str, Any] = {"year": year, "split": split, "sequences": _names(sequences)}
+        chosen: dict[str, Any] = {"year": year, "split": split, "sequences": names_of(sequences)}
         scores = score_davis(results, root, progress=on_score, **chosen)
     scores.write(output or results)
     print(scores.table())
@@ -242,35 +248,15 @@ def main() -> None:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "persam-vos"
         _fail(f"{error.format_message()} See '{command} --help'.")
-    except (_Interrupted, KeyboardInterrupt, typer.Abort):
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
         print("persam-vos: interrupted; what was not complete is not kept", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-class _Interrupted(Exception):  # noqa: N818
-    """KeyboardInterrupt under a name that Typer does not swallow."""
-
-
-@contextmanager
-def _own_interrupt() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise _Interrupted from None
-
-
 def _fail(message: str) -> None:
     print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
-
-
-def _flags(**values: Any) -> dict[str, Any]:
-    return values
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _track_video(
@@ -283,7 +269,7 @@ def _track_video(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    with _own_interrupt():
+    with own_interrupt():
         from persam_vos.config import load_settings
         from persam_vos.jobs import AnnotationFile, run_video
 

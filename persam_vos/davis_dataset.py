@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from persam_vos.errors import DatasetError, SettingsError
-from persam_vos.files import PLAIN_NAME, list_files, reason, some
+from persam_vos.errors import DatasetError, SettingsError, reason
+from persam_vos.files import PLAIN_NAME, list_files, some
 from persam_vos.label_png import read_label_map
 from persam_vos.metrics import LabelMap
 

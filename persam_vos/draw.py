@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from persam_vos.frame import Rgb
 from persam_vos.objects import LabelMap
@@ -33,6 +34,13 @@ def davis_palette() -> Palette:
 
 
 _PALETTE = davis_palette()
+
+
+def palette_image(label_map: LabelMap) -> Image.Image:
+    """Return a label map, uint8 H x W, as a picture of mode P with the DAVIS palette."""
+    image = Image.fromarray(label_map)
+    image.putpalette(_PALETTE.tobytes())
+    return image
 
 
 def draw_overlay(rgb: Rgb, label_map: LabelMap) -> Rgb:
@@ -79,3 +87,19 @@ def draw_cutout(rgb: Rgb, label_map: LabelMap, background: tuple[int, int, int])
     # Channel by channel: many times faster than np.full with a colour.
     canvas = cv2.merge([np.full(label_map.shape, value, np.uint8) for value in background])
     return np.asarray(cv2.copyTo(rgb, (label_map > 0).astype(np.uint8), canvas), dtype=np.uint8)
+
+
+def draw_transparent(rgb: Rgb, label_map: LabelMap) -> npt.NDArray[np.uint8]:
+    """Keep the objects and make everything else transparent, and black, so that it is gone and takes no space.
+
+    Args:
+        rgb: uint8, H x W x 3.
+        label_map: uint8, H x W; 0 is background.
+
+    Returns:
+        uint8, H x W x 4, RGBA: alpha is 255 on the objects and 0 elsewhere.
+    """
+    alpha = (label_map > 0).astype(np.uint8) * 255
+    drawn = np.asarray(cv2.cvtColor(cv2.bitwise_and(rgb, rgb, mask=alpha), cv2.COLOR_RGB2RGBA), dtype=np.uint8)
+    drawn[..., 3] = alpha
+    return drawn

@@ -19,6 +19,10 @@ class VideoError(PersamVosError, OSError):
     """A video, image folder or image cannot be read."""
 
 
+class PhotoError(PersamVosError, OSError):
+    """A photo cannot be read."""
+
+
 class MaskError(PersamVosError, ValueError):
     """A mask or label map is not usable."""
 
@@ -45,3 +49,8 @@ class OutputError(PersamVosError, OSError):
 
 class MissingDependencyError(PersamVosError, ImportError):
     """An optional package is needed and not installed."""
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why something failed, as the system or a library puts it."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

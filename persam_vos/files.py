@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from persam_vos.errors import DatasetError, OutputError
+from persam_vos.errors import DatasetError, OutputError, reason
 
 PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 """A name without folders, spaces or commas: safe in paths, lists and CSV."""
@@ -36,11 +36,6 @@ def list_folders(folder: Path) -> list[str]:
 def some(names: list[str]) -> str:
     """Name the first, and say how many more there are."""
     return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
-
-
-def reason(error: Exception) -> str:
-    """Say in a few words why something failed."""
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 @contextmanager

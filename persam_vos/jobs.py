@@ -16,12 +16,12 @@ from persam_vos.annotation import doubts, read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset, Year
+from persam_vos.engine import engine_record
 from persam_vos.errors import DatasetError
-from persam_vos.models.download import file_sha256
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
-from persam_vos.record import machine, peak_memory_mib, recorded_exports, remove_run_json, versions, write_run_json
+from persam_vos.record import recorded_exports, remove_run_json, write_run_json
 from persam_vos.stream import StreamInfo
 from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_exports
 
@@ -109,7 +109,7 @@ def run_video(
     outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
     given = _input_record(source, annotation, info, label_map)
     remove_exports(output, stale, keep=(Path(source), annotation.path))
-    path = write_run_json(output, _common(engine, seconds) | given | _outcome_record(outcome, seconds))
+    path = write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, seconds))
     return replace(outcome, written=(*outcome.written, path))
 
 
@@ -178,7 +178,7 @@ def run_davis(
                 progress.stop()
         records[sequence] = {"frames": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
     seconds = time.perf_counter() - started
-    write_run_json(output, _common(engine, seconds) | {"davis": str(root), "sequences": records})
+    write_run_json(output, engine_record(engine, seconds) | {"davis": str(root), "sequences": records})
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
     return scores
@@ -211,18 +211,3 @@ def _first_annotation(dataset: DavisDataset, sequence: str) -> LabelMap:
     if label_map.shape != (height, width):
         raise DatasetError(f"{truths[0]} is {label_map.shape[0]} x {label_map.shape[1]}, its frame {height} x {width}")
     return label_map
-
-
-def _common(engine: Engine, seconds: float) -> dict[str, Any]:
-    """What every run.json says."""
-    return {
-        "settings": engine.settings.model_dump(mode="json"),
-        "backend": engine.backend,
-        "precision": engine.precision,
-        "batch_size": engine.batch_size,
-        "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
-        "versions": versions(),
-        "machine": machine(engine.device.type),
-        "seconds": round(seconds, 3),
-        "peak_memory_mib": peak_memory_mib(),
-    }

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from persam_vos.errors import DatasetError
-from persam_vos.files import reason
+from persam_vos.errors import DatasetError, reason
 from persam_vos.metrics import LabelMap, Mask
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

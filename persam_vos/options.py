@@ -1,7 +1,9 @@
-"""The options that commands share, as Typer reads them."""
+"""The options that commands share, as Typer reads them, and what all commands do alike."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -35,12 +37,45 @@ UpdateTarget = Annotated[
     ),
 ]
 FirstPass = Annotated[
-    Text, typer.Option("--first-pass", help="Of persam: largest, predicted_iou or agreement.  [default: agreement]")
+    Text,
+    typer.Option("--first-pass", help="Of persam: largest, predicted_iou, agreement or single.  [default: agreement]"),
 ]
 Export = Annotated[
     Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: masks,overlay]")
 ]
 Background = Annotated[Text, typer.Option("--background", help="Colour behind a cut-out.  [default: #000000]")]
+AllInstances = Annotated[
+    bool, typer.Option("--all-instances", help="Find everything that is like the one object of the reference.")
+]
+MaxObjects = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--max-objects", metavar="N", help="Instances of a photo, at most.  [default: 20]"),
+]
 Sequences = Annotated[Text, typer.Option("--sequences", help="Only these, with commas.")]
 Year = Annotated[int, typer.Option("--year", help="2016 (one object) or 2017.")]
 Split = Annotated[str, typer.Option("--split", help="Name of the list of sequences.")]
+
+EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+
+
+class Interrupted(Exception):  # noqa: N818
+    """KeyboardInterrupt under a name that Typer does not swallow."""
+
+
+@contextmanager
+def own_interrupt() -> Iterator[None]:
+    """Let an interrupt pass Typer."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def flags_of(**values: Any) -> dict[str, Any]:
+    """Name the flags of a command; None stands for one that was not given."""
+    return values
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """Split names at commas."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

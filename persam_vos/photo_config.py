@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from persam_vos.config import EngineSettings, MemorySettings, PersamSettings, split_names
+from persam_vos.config import (
+    EngineSettings,
+    MemorySettings,
+    PersamSettings,
+    load_settings_of,
+    refuse_flags_of_others,
+    split_names,
+)
 
 # What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
 METHODS: Mapping[str, Mapping[str, Any]] = {
@@ -80,3 +88,14 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     def max_pixels(self) -> int:
         """The most pixels that a photo may have."""
         return int(self.max_megapixels * 1_000_000)
+
+
+def load_photo_settings(config: Path | None, flags: Mapping[str, Any]) -> PhotoSettings:
+    """Combine defaults, a configuration file and flags, in rising order; see ``load_settings``.
+
+    Raises:
+        SettingsError: If the file cannot be read, or a key or value is not allowed.
+    """
+    settings = load_settings_of(PhotoSettings, config, flags, {})
+    refuse_flags_of_others(settings.method, flags)
+    return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,13 +11,9 @@ import numpy as np
 import torch
 
 from persam_vos.config import Settings
-from persam_vos.decoder import Decoder
-from persam_vos.encoder import Encoder, ImageEmbedding, SamEncoder
-from persam_vos.errors import SettingsError, VideoError
+from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
+from persam_vos.errors import VideoError
 from persam_vos.frame import Frame
-from persam_vos.models.backends import open_backend
-from persam_vos.models.checkpoints import resolve_checkpoint
-from persam_vos.models.loading import choose_device, load_sam
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.reader import FrameReader
 from persam_vos.record import Timings
@@ -26,15 +21,9 @@ from persam_vos.tracker import Tracker
 from persam_vos.workers import PoliteInterrupt, Sink, prefetch
 from persam_vos.writer import ResultWriter
 
-# Frames waiting between two stages, beside a batch in work: enough to hide jitter, little enough to keep memory small
-# at 4K. An embedding takes some 15 MB.
-_QUEUE_DEPTH = 4
-_EMBEDDED_DEPTH = 2
 # Up to so many objects, in frames of so many pixels, tracking takes less than encoding.
 _FEW_OBJECTS = 2
 _FEW_PIXELS = 1920 * 1200
-# Frames encoded at once on a GPU, at first: halved as often as its memory is not enough.
-_GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
 
 def encodes_square(settings: Settings) -> bool:
@@ -42,37 +31,15 @@ def encodes_square(settings: Settings) -> bool:
     return settings.encode == "square" or (settings.encode == "auto" and settings.method != "memory")
 
 
-class Engine:
+class Engine(EmbeddingEngine):
     """A model on a device, ready to track one video after another."""
 
     def __init__(self, settings: Settings, *, progress: bool = True) -> None:
         """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
-        self.settings = settings
-        self.device = choose_device(settings.device)
-        self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
-        sam = load_sam(settings.model, self.checkpoint, self.device)
-        backend = open_backend(settings.backend, sam, self.device, settings.precision)
-        self.backend, self.precision = backend.name, backend.precision
-        auto = _GPU_BATCH[settings.model] if self.device.type == "cuda" else backend.at_once
-        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
-        self.encoder: Encoder = SamEncoder(sam, backend, square=encodes_square(settings))
+        super().__init__(settings, square=encodes_square(settings), progress=progress)
+        self.settings: Settings = settings
         # What the tracker encodes itself, for a closer look, comes one by one: apart from what runs several at once.
-        self.closer_encoder = self.encoder
-        if settings.closer_look:
-            alone = open_backend(settings.backend, sam, self.device, settings.precision)
-            self.closer_encoder = SamEncoder(sam, alone, square=encodes_square(settings))
-        self.decoder = Decoder(sam)
-
-    @property
-    def may_halve(self) -> bool:
-        """Whether fewer frames at once may be encoded than ``batch_size``: if nobody has asked for that number."""
-        return self.settings.batch_size == "auto" and self.batch_size > 1
-
-    def halve_batch(self) -> None:
-        """Encode half as many frames at once from now on, and let go of what the larger batch had claimed."""
-        self.batch_size //= 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.closer_encoder = self.another_encoder() if settings.closer_look else self.encoder
 
     def new_tracker(self) -> Tracker:
         """Return a tracker for one more video."""
@@ -131,10 +98,10 @@ def track(
         KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
     """
     timings = Timings()
-    sink = Sink(writers, timings, _QUEUE_DEPTH)
+    sink = Sink(writers, timings, QUEUE_DEPTH)
     with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
-            with _memory_errors(engine, reader), closing(_results(engine, reader, label_map, timings)) as results:
+            with engine.memory_errors(), closing(_results(engine, reader, label_map, timings)) as results:
                 frames = _write_all(results, sink, on_frame, interrupt)
             if interrupt.asked and not keep_interrupted:
                 raise KeyboardInterrupt
@@ -168,18 +135,6 @@ def _write_all(
 
 
 @contextmanager
-def _memory_errors(engine: Engine, reader: FrameReader) -> Iterator[None]:
-    """Say of a GPU whose memory is not enough what can be done about it."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise SettingsError(
-            f"out of GPU memory with batches of {engine.batch_size} frames of {reader.info.height} x"
-            f" {reader.info.width}; pass a smaller --batch-size, another --model or --device cpu"
-        ) from error
-
-
-@contextmanager
 def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterator[None]:
     """Give the tracker half of the CPU's threads, where the encoder beside it has threads of its own and more to do.
 
@@ -203,38 +158,11 @@ def _results(
     """Run all stages but writing; closing this ends their threads, the last stage's first."""
     tracker = engine.new_tracker()
     with (
-        closing(prefetch("decode", timings.timed("decode", reader), _QUEUE_DEPTH)) as decoded,
-        closing(prefetch("encode", _embedded(engine, decoded, timings), _EMBEDDED_DEPTH)) as embedded,
+        closing(prefetch("decode", timings.timed("decode", reader), QUEUE_DEPTH)) as decoded,
+        closing(prefetch("encode", engine.embedded(decoded, timings), EMBEDDED_DEPTH)) as embedded,
     ):
         for frame, embedding in embedded:
             with timings.stage("track"):
                 first = frame.index == 0
                 result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
             yield result, frame
-
-
-def _embedded(engine: Engine, frames: Iterator[Frame], timings: Timings) -> Iterator[tuple[Frame, ImageEmbedding]]:
-    """Encode frames, several at once; if that is too much for the GPU, fewer from then on."""
-    while batch := list(itertools.islice(frames, engine.batch_size)):
-        while batch:
-            now = batch[: engine.batch_size]
-            with timings.stage("encode"):
-                embeddings = _encode_if_it_fits(engine, now)
-            if embeddings is None:
-                engine.halve_batch()
-                continue
-            batch = batch[len(now) :]
-            # What has been handed out is not held here as well.
-            embeddings.reverse()
-            for frame in now:
-                yield frame, embeddings.pop()
-
-
-def _encode_if_it_fits(engine: Engine, frames: Sequence[Frame]) -> list[ImageEmbedding] | None:
-    """Encode frames; None if the GPU's memory is not enough, and fewer at once may be tried."""
-    try:
-        return engine.encoder.encode(frames)
-    except torch.OutOfMemoryError:
-        if not engine.may_halve:
-            raise
-    return None

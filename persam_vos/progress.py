@@ -14,17 +14,19 @@ class ProgressBar:
 
     Args:
         quiet: Show nothing.
+        unit: What is counted.
     """
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, unit: str = "frame") -> None:
         self._quiet = quiet
+        self._unit = unit
         self._bar: Any = None
 
     def start(self, name: str, frames: int | None) -> None:
         """Begin a video; ``frames`` is a hint."""
         from tqdm import tqdm
 
-        self._bar = tqdm(total=frames, desc=name, unit="frame", disable=self._quiet)
+        self._bar = tqdm(total=frames, desc=name, unit=self._unit, disable=self._quiet)
 
     def advance(self, result: FrameResult) -> None:
         """Count a frame."""
@@ -33,9 +35,14 @@ class ProgressBar:
         self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
         self._bar.update()
 
+    def fail(self, message: str) -> None:
+        """Say what could not be read, and count it."""
+        self._bar.write(f"persam-vos: {message}", file=sys.stderr)
+        self._bar.update()
+
     def interrupt(self) -> None:
         """Say that the interrupt was heard."""
-        self._bar.write("persam-vos: finishing the frames done; press again to drop them", file=sys.stderr)
+        self._bar.write("persam-vos: finishing what is begun; press again to drop them", file=sys.stderr)
 
     def stop(self) -> None:
         """End the video."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import glob
-import re
-import struct
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
 from persam_vos.decord_reader import DecordReader
-from persam_vos.errors import SettingsError, VideoError
-from persam_vos.frame import Frame, Rgb
+from persam_vos.errors import PhotoError, SettingsError, VideoError
+from persam_vos.frame import Frame
+from persam_vos.photos import MAX_PIXELS, is_glob, list_images, photo_size, read_photo
 from persam_vos.stream import FrameReader, GeneratorReader, StreamInfo
 from persam_vos.video_reader import VideoReader
 
@@ -24,10 +20,6 @@ __all__ = ["FrameReader", "ImageReader", "StreamInfo", "open_reader"]
 Backend = Literal["pyav", "decord"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-# What Pillow raises on bad files, those with bad EXIF among them.
-_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError)
-_EXIF_ORIENTATION = 0x0112
-_EXIF_SWAPS_AXES = range(5, 9)
 
 
 def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction = Fraction(24)) -> FrameReader:
@@ -55,14 +47,14 @@ def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fr
     if not str(source) or "://" in str(source):
         raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob; addresses are not read")
     path = Path(source)
-    if path.is_dir():
-        return ImageReader(path, _images_in_folder(path), frame_rate=frame_rate)
+    if path.is_dir() or is_glob(source):
+        with _as_video_errors():
+            images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")
+        return ImageReader(path, images, frame_rate=frame_rate)
     if path.exists():
         if path.suffix.lower() in _IMAGE_SUFFIXES:
             return ImageReader(path, [path], frame_rate=frame_rate)
         return VideoReader(path) if backend == "pyav" else DecordReader(path)
-    if any(character in str(source) for character in "*?["):
-        return ImageReader(path, _images_of_glob(str(source)), frame_rate=frame_rate)
     raise VideoError(
         f"{source}: no such file or folder; give a video, a folder of JPEG or PNG images, a glob of them, or an image"
     )
@@ -71,8 +63,9 @@ def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fr
 class ImageReader(GeneratorReader):
     """Reads still images as frames, one at a time, the index being the timestamp.
 
-    EXIF orientation is applied; 16-bit images are scaled to 8 bits; grey and palette images become RGB; alpha is
-    dropped. The headers of all images are checked before the first frame is delivered.
+    They are decoded as ``read_photo`` does it: EXIF orientation is applied, 16 bits are scaled to 8, grey and palette
+    images become RGB, what is transparent is seen over white. The headers of all images are checked before the first
+    frame is delivered.
 
     Args:
         source: What the user gave, for ``info``.
@@ -80,7 +73,7 @@ class ImageReader(GeneratorReader):
         frame_rate: Frames per second.
 
     Raises:
-        VideoError: If an image cannot be read, is absurdly large, or has another size than the first.
+        VideoError: If an image cannot be read, has more than 100 million pixels, or another size than the first.
     """
 
     def __init__(self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction) -> None:
@@ -100,45 +93,20 @@ class ImageReader(GeneratorReader):
 
     def _deliver(self) -> Generator[Frame, None, None]:
         for index, path in enumerate(self._paths):
-            rgb = _read_image(path)
+            with _as_video_errors():
+                rgb = read_photo(path)
             _check_size(path, rgb.shape[1::-1], (self.info.width, self.info.height))
             yield Frame(index=index, pts=index, time_base=self.info.time_base, rgb=rgb)
 
 
-def _images_in_folder(folder: Path) -> list[Path]:
-    try:
-        images = [path for path in folder.iterdir() if _is_image(path)]
-    except OSError as error:
-        raise VideoError(f"{folder}: cannot be listed ({error.strerror})") from error
-    if not images:
-        raise VideoError(f"{folder}: holds no JPEG or PNG image (*.jpg, *.jpeg, *.png)")
-    return sorted(images, key=_natural_key)
-
-
-def _images_of_glob(pattern: str) -> list[Path]:
-    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (Path.glob: no absolute ones)
-    images = [path for path in matches if _is_image(path)]
-    if not images:
-        found = f"matches {len(matches)} path(s), none of them a JPEG or PNG image" if matches else "matches nothing"
-        raise VideoError(f"{pattern}: {found}; a glob must match images (*.jpg, *.jpeg, *.png)")
-    return sorted(images, key=_natural_key)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _natural_key(path: Path) -> tuple[list[str | int], str]:
-    """Order by the numbers in the name: 2 before 10."""
-    parts = re.split(r"([0-9]+)", str(path))
-    return [int(part) if position % 2 else part.casefold() for position, part in enumerate(parts)], str(path)
-
-
 def _size_of_all(paths: Sequence[Path]) -> tuple[int, int]:
     """Return (width, height), upright, of images that must all share it; reads headers only."""
-    first = _upright_size(paths[0])
-    for path in paths[1:]:
-        _check_size(path, _upright_size(path), first)
+    with _as_video_errors():
+        first = photo_size(paths[0])
+        for path in paths[1:]:
+            _check_size(path, photo_size(path), first)
+    if first[0] * first[1] > MAX_PIXELS:
+        raise VideoError(f"{paths[0]}: {first[0]} x {first[1]} pixels; at most {MAX_PIXELS:,} are read; scale it down")
     return first
 
 
@@ -150,32 +118,10 @@ def _check_size(path: Path, size: tuple[int, ...], first: tuple[int, int]) -> No
         )
 
 
-def _upright_size(path: Path) -> tuple[int, int]:
+@contextmanager
+def _as_video_errors() -> Iterator[None]:
+    """Whoever reads a video need not know that images are read like photos."""
     try:
-        with Image.open(path) as image:
-            if image.format == "PNG" and "exif" not in image.info:
-                return image.size  # getexif would decode the whole image in search of a late chunk
-            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-            return image.size[::-1] if orientation in _EXIF_SWAPS_AXES else image.size
-    except _IMAGE_ERRORS as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_image(path: Path) -> Rgb:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion clips it at 255
-                values = np.asarray(turned).astype(np.uint32)
-                grey = ((values + 128) // 257).astype(np.uint8)
-                return np.repeat(grey[:, :, None], 3, axis=2)
-            return np.array(turned.convert("RGB"))
-    except _IMAGE_ERRORS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> VideoError:
-    if isinstance(error, UnidentifiedImageError):
-        return VideoError(f"{path}: not an image that can be read")
-    return VideoError(f"{path}: the image cannot be read ({error})")
+        yield
+    except PhotoError as error:
+        raise VideoError(str(error)) from error

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-from persam_vos.errors import OutputError
+from persam_vos.errors import OutputError, reason
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def write_run_json(folder: Path, contents: Mapping[str, Any]) -> Path:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{path}: cannot be written ({reason(error)})") from error
     return path
 
 
@@ -123,4 +123,4 @@ def remove_run_json(folder: Path) -> None:
     try:
         (folder / "run.json").unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder / 'run.json'}: cannot be replaced ({error.strerror or error})") from error
+        raise OutputError(f"{folder / 'run.json'}: cannot be replaced ({reason(error)})") from error

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from persam_vos.errors import VideoError
+from persam_vos.errors import VideoError, reason
 from persam_vos.frame import Frame, Rgb
 from persam_vos.stream import Clock, DisplayMatrix, GeneratorReader, StreamInfo, swaps_axes, upright
 
@@ -120,7 +120,7 @@ class VideoReader(GeneratorReader):
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                self.warnings.append(f"reading stopped early: {_reason(error)}")
+                self.warnings.append(f"reading stopped early: {reason(error)}")
                 packet = None
             if packet is not None and packet.size:
                 self._packets_read += 1
@@ -200,7 +200,7 @@ def open_container(path: Path) -> av.container.InputContainer:
         # The resolved path cannot be taken for one of FFmpeg's protocols ("pipe:", "concat:").
         container = av.open(str(path.resolve()), mode="r", metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {_reason(error)}") from error
+        raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws any *.txt as a terminal would
         container.close()
         raise VideoError(f"{path}: a text file, not a video")
@@ -217,7 +217,3 @@ def video_stream(path: Path, container: av.container.InputContainer) -> av.Video
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
     raise VideoError(f"{path}: holds no video stream (its streams: {kinds})")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

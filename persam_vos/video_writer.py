@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +15,9 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from persam_vos.audio import AudioTrack
 from persam_vos.draw import draw_cutout, draw_overlay
-from persam_vos.errors import MaskSizeError, OutputError
 from persam_vos.frame import Frame, Rgb
 from persam_vos.objects import FrameResult
+from persam_vos.result_files import check_file, check_size, output_errors
 from persam_vos.stream import StreamInfo
 
 _BT709 = 1  # as matrix, primaries and transfer alike
@@ -84,7 +83,7 @@ class VideoWriter(ABC):
             MaskSizeError: If the label map has another size than the frame.
             OutputError: If the file cannot be written.
         """
-        check_size(frame, result)
+        check_size(result.label_map, frame.rgb, f"frame {frame.index}")
         with output_errors(self._path):
             if self._container is None:
                 self._shift = min(0, frame.pts)
@@ -185,27 +184,3 @@ class CutoutWriter(VideoWriter):
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the objects on the background."""
         return draw_cutout(frame.rgb, result.label_map, self.settings.background)
-
-
-@contextmanager
-def output_errors(path: Path) -> Iterator[None]:
-    """Make an ``OutputError`` that names ``path`` of whatever the system or FFmpeg says while writing."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except (OSError, av.FFmpegError) as error:
-        raise OutputError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
-
-
-def check_file(path: Path) -> None:
-    """Raise ``OutputError`` if a file cannot take the place of what is there."""
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder, where a file is to be written; move it away")
-
-
-def check_size(frame: Frame, result: FrameResult) -> None:
-    """Raise ``MaskSizeError`` unless the label map has the size of the frame."""
-    height, width = result.label_map.shape
-    if (height, width) != (frame.height, frame.width):
-        raise MaskSizeError(f"label map is {height} x {width}, frame {frame.index} is {frame.height} x {frame.width}")

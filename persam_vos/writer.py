@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 import tempfile
@@ -12,19 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from PIL import Image
-
-from persam_vos.draw import davis_palette
+from persam_vos.draw import palette_image
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult, ObjectResult
+from persam_vos.result_files import check_file, check_size, object_record, output_errors
 from persam_vos.stream import StreamInfo
-from persam_vos.video_writer import CutoutWriter, ExportSettings, OverlayWriter, check_file, check_size, output_errors
+from persam_vos.video_writer import CutoutWriter, ExportSettings, OverlayWriter
 
 __all__ = ["EXPORTS", "ExportSettings", "MaskWriter", "ResultWriter", "TracksWriter", "open_folder", "open_writers"]
 
 _MASK_NAME = re.compile(r"[0-9]{5,}\.png")
-_DECIMALS = 6  # of scores in text; far below their noise
 
 
 class ResultWriter(Protocol):
@@ -74,21 +71,18 @@ class MaskWriter:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
         self._old = path.with_name(f".{path.name}.old.partial")
-        self._palette = davis_palette().tobytes()
         self._started = False
         _check_replaceable(self._path)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the label map of a frame; see ``ResultWriter``."""
-        check_size(frame, result)
+        check_size(result.label_map, frame.rgb, f"frame {frame.index}")
         with output_errors(self._path):
             if not self._started:
                 shutil.rmtree(self._partial, ignore_errors=True)
                 self._partial.mkdir()
                 self._started = True
-            image = Image.fromarray(result.label_map)
-            image.putpalette(self._palette)
-            image.save(self._partial / f"{frame.index:05d}.png")
+            palette_image(result.label_map).save(self._partial / f"{frame.index:05d}.png")
 
     def close(self) -> tuple[Path, ...]:
         """Give the folder its name; see ``ResultWriter``."""
@@ -256,18 +250,5 @@ def open_folder(output: Path, *, overwrite: bool = False) -> None:
 
 
 def _track_line(frame: Frame, entry: ObjectResult) -> str:
-    record = {
-        "frame": frame.index,
-        "pts": frame.pts,
-        "object": int(entry.object_id),
-        "present": bool(entry.present),
-        "score": _number(entry.score),
-        "similarity": _number(entry.similarity),
-        "area": int(entry.area),
-        "box_xyxy": None if entry.box_xyxy is None else [int(value) for value in entry.box_xyxy],
-    }
+    record = {"frame": frame.index, "pts": frame.pts, **object_record(entry)}
     return json.dumps(record, allow_nan=False) + "\n"
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), _DECIMALS)

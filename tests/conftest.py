@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,21 @@ def shared_data() -> Callable[[str], Path]:
         pytest.skip(f"no {name} in shared/data beside or above the repository, nor in PERSAM_VOS_DATA")
 
     return find
+
+
+@pytest.fixture
+def without_privileges() -> Callable[[], AbstractContextManager[None]]:
+    """Makes a block in which files that are forbidden are forbidden, even if the tests are run by root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("permissions of files are not those of POSIX")
+
+    @contextmanager
+    def step_down() -> Iterator[None]:
+        me = os.geteuid()
+        os.seteuid(me or 65534)
+        try:
+            yield
+        finally:
+            os.seteuid(me)
+
+    return step_down

@@ -29,7 +29,7 @@ def test_a_single_pixel_has_a_feature(y: int, x: int) -> None:
     mask = torch.zeros(480, 854, dtype=torch.bool)
     mask[y, x] = True
 
-    concept = learn_concept(random_embedding(), mask, "mean")
+    concept = learn_concept([(random_embedding(), mask)], "mean")
 
     assert torch.isfinite(concept.target).all()
     assert float(concept.target.norm()) == pytest.approx(1)
@@ -54,7 +54,7 @@ def test_pooling() -> None:
     mask[:16, :32] = True
     embedding = embedding_of(features, 1024, 1024)
 
-    mean, both = (learn_concept(embedding, mask, pooling) for pooling in ("mean", "max_mean"))
+    mean, both = (learn_concept([(embedding, mask)], pooling) for pooling in ("mean", "max_mean"))
 
     assert mean.embedding[:2].tolist() == [2, 1]
     assert both.embedding[:2].tolist() == [3, 1.5]

@@ -185,7 +185,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(room: int) -> N
 def test_a_batch_size_that_was_asked_for_and_one_frame_must_fit(room: int, asked: int | None) -> None:
     writer = FakeWriter()
 
-    with pytest.raises(SettingsError, match=f"out of GPU memory with batches of {asked or 1} frames"):
+    with pytest.raises(SettingsError, match=f"out of GPU memory with batches of {asked or 1} pictures"):
         track(engine_with_room(room, asked), FakeReader(9), first_mask(), [writer])
 
     assert writer.state == "aborted"

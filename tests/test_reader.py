@@ -359,7 +359,7 @@ class TestSources:
     def test_every_kind_of_png_becomes_rgb(self, tmp_path):
         grey = np.array([[0, 100], [128, 255]], np.uint8)
         rgb = np.repeat(grey[..., None], 3, axis=2)
-        alpha = np.dstack([rgb, np.full_like(grey, 9)])
+        alpha = np.dstack([rgb, np.full_like(grey, 255)])
         kinds = {
             "grey": grey,
             "16-bit": grey.astype(np.uint16) * 257,
@@ -386,18 +386,21 @@ class TestSources:
         with open_reader(tmp_path) as reader, pytest.raises(VideoError, match=r"a\.jpg: the image cannot be read"):
             next(iter(reader))
 
-    def test_decompression_bombs_are_refused(self, tmp_path, monkeypatch):
-        save(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-        with pytest.raises(VideoError, match=r"a\.png: .*exceeds limit"):
+    def test_what_is_transparent_is_seen_over_white(self, tmp_path):
+        _, frames, _ = read_all(save(tmp_path / "a.png", np.array([[[90, 80, 70, 0], [90, 80, 70, 255]]], np.uint8)))
+        assert frames[0].rgb.tolist() == [[[255, 255, 255], [90, 80, 70]]]
+
+    def test_decompression_bombs_are_refused(self, tmp_path):
+        Image.new("1", (20_000, 5_001)).save(tmp_path / "a.png")
+        with pytest.raises(VideoError, match=r"a\.png: 20000 x 5001 pixels; at most 100,000,000 are read"):
             open_reader(tmp_path)
 
     def test_images_are_opened_one_at_a_time(self, tmp_path, monkeypatch):
         for number in range(20):
             save(tmp_path / f"{number}.png", quadrants())
         decoded = []
-        original = reader_module._read_image
-        monkeypatch.setattr(reader_module, "_read_image", lambda path: decoded.append(path) or original(path))
+        original = reader_module.read_photo
+        monkeypatch.setattr(reader_module, "read_photo", lambda path: decoded.append(path) or original(path))
         with open_reader(tmp_path) as reader:
             next(iter(reader))
             assert len(decoded) == 1

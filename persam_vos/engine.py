@@ -1,0 +1,123 @@
+"""A model on a device, and frames embedded by it, as many at once as fit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from persam_vos.config import EngineSettings
+from persam_vos.decoder import Decoder
+from persam_vos.encoder import Encoder, ImageEmbedding, SamEncoder
+from persam_vos.errors import SettingsError
+from persam_vos.frame import Frame
+from persam_vos.models.backends import open_backend
+from persam_vos.models.checkpoints import resolve_checkpoint
+from persam_vos.models.download import file_sha256
+from persam_vos.models.loading import choose_device, load_sam
+from persam_vos.record import Timings, machine, peak_memory_mib, versions
+
+# Frames waiting between two stages, beside a batch in work: enough to hide jitter, little enough to keep memory small
+# at 4K. An embedding takes some 15 MB.
+QUEUE_DEPTH = 4
+EMBEDDED_DEPTH = 2
+# Frames encoded at once on a GPU, at first: halved as often as its memory is not enough.
+_GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
+
+
+class EmbeddingEngine:
+    """A model on a device, its parts, and how many frames it encodes at once."""
+
+    def __init__(self, settings: EngineSettings, *, square: bool, progress: bool = True) -> None:
+        """Load the model.
+
+        Args:
+            settings: Which model, and what runs it.
+            square: Whether the padding is encoded as well.
+            progress: Show a bar if the model must be downloaded.
+        """
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
+        self._sam = load_sam(settings.model, self.checkpoint, self.device)
+        self._square = square
+        backend = open_backend(settings.backend, self._sam, self.device, settings.precision)
+        self.backend, self.precision = backend.name, backend.precision
+        auto = _GPU_BATCH[settings.model] if self.device.type == "cuda" else backend.at_once
+        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
+        self.encoder: Encoder = SamEncoder(self._sam, backend, square=square)
+        self.decoder = Decoder(self._sam)
+
+    def another_encoder(self) -> Encoder:
+        """Return an encoder that shares nothing but the weights with the one there is."""
+        backend = open_backend(self.settings.backend, self._sam, self.device, self.settings.precision)
+        return SamEncoder(self._sam, backend, square=self._square)
+
+    @property
+    def may_halve(self) -> bool:
+        """Whether fewer frames at once may be encoded than ``batch_size``: if nobody has asked for that number."""
+        return self.settings.batch_size == "auto" and self.batch_size > 1
+
+    def halve_batch(self) -> None:
+        """Encode half as many frames at once from now on, and let go of what the larger batch had claimed."""
+        self.batch_size //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def embedded(self, frames: Iterator[Frame], timings: Timings) -> Iterator[tuple[Frame, ImageEmbedding]]:
+        """Encode frames, several at once; if that is too much for the GPU, fewer from then on."""
+        while batch := list(itertools.islice(frames, self.batch_size)):
+            while batch:
+                now = batch[: self.batch_size]
+                with timings.stage("encode"):
+                    embeddings = self._encode_if_it_fits(now)
+                if embeddings is None:
+                    self.halve_batch()
+                    continue
+                batch = batch[len(now) :]
+                # What has been handed out is not held here as well.
+                embeddings.reverse()
+                for frame in now:
+                    yield frame, embeddings.pop()
+
+    def _encode_if_it_fits(self, frames: Sequence[Frame]) -> list[ImageEmbedding] | None:
+        """Encode frames; None if the GPU's memory is not enough, and fewer at once may be tried."""
+        try:
+            return self.encoder.encode(frames)
+        except torch.OutOfMemoryError:
+            if not self.may_halve:
+                raise
+        return None
+
+    @contextmanager
+    def memory_errors(self) -> Iterator[None]:
+        """Say of a GPU whose memory is not enough what can be done about it.
+
+        Raises:
+            SettingsError: Instead of PyTorch's error.
+        """
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise SettingsError(
+                f"out of GPU memory with batches of {self.batch_size} pictures; pass a smaller --batch-size, another"
+                " --model or --device cpu"
+            ) from error
+
+
+def engine_record(engine: EmbeddingEngine, seconds: float) -> dict[str, Any]:
+    """Return what every run.json says, of a run that took so many seconds."""
+    return {
+        "settings": engine.settings.model_dump(mode="json"),
+        "backend": engine.backend,
+        "precision": engine.precision,
+        "batch_size": engine.batch_size,
+        "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
+        "versions": versions(),
+        "machine": machine(engine.device.type),
+        "seconds": round(seconds, 3),
+        "peak_memory_mib": peak_memory_mib(),
+    }

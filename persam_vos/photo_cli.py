@@ -1,0 +1,154 @@
+"""The commands on photos: read flags, call the stages, print, and decide the exit status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from persam_vos.errors import SettingsError
+from persam_vos.options import (
+    EXIT_INTERRUPTED,
+    AllInstances,
+    Backend,
+    BatchSize,
+    Checkpoint,
+    Config,
+    Device,
+    Guidance,
+    MaxObjects,
+    Method,
+    Model,
+    Output,
+    Overwrite,
+    Precision,
+    Quiet,
+    Text,
+    flags_of,
+    names_of,
+    own_interrupt,
+)
+from persam_vos.progress import ProgressBar
+
+EXIT_INCOMPLETE = 1
+
+PhotoExport = Annotated[
+    Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: all three]")
+]
+Number = Optional[float]  # noqa: UP045
+
+
+def image(
+    reference: Annotated[Path, typer.Argument(help="Photo that shows the object.")],
+    reference_mask: Annotated[Path, typer.Argument(help="Its mask: object n has value n.")],
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.")],
+    more: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
+    ] = None,
+    output: Output = Path("out"),
+    method: Method = None,
+    all_instances: AllInstances = False,
+    max_objects: MaxObjects = None,
+    iou_threshold: Annotated[
+        Number,
+        typer.Option(
+            "--iou-threshold", metavar="SHARE", help="Of an instance, what may be found already.  [default: 0.3]"
+        ),
+    ] = None,
+    erase: Annotated[
+        Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
+    ] = None,
+    presence: Annotated[
+        Number,
+        typer.Option("--presence", metavar="SHARE", help="Of its usual likeness, what the object needs to count."),
+    ] = None,
+    guidance: Guidance = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    max_megapixels: Annotated[
+        Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")
+    ] = None,
+    export: PhotoExport = None,
+    config: Config = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT."""
+    flags = flags_of(
+        method=method, all_instances=all_instances or None, max_objects=max_objects, iou_threshold=iou_threshold,
+        erase=erase, presence=presence, guidance=guidance, model=model, checkpoint=checkpoint, device=device,
+        backend=backend, precision=precision, batch_size=batch_size, max_megapixels=max_megapixels, export=export,
+    )  # fmt: skip
+    ways: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "keep_going": keep_going}
+    with own_interrupt():
+        from persam_vos.photo_config import load_photo_settings
+        from persam_vos.photo_jobs import ReferenceFile, run_photos
+
+        references = [
+            ReferenceFile(reference, reference_mask),
+            *(ReferenceFile(*split_pair(text)) for text in more or ()),
+        ]
+        settings = load_photo_settings(config, flags)
+        outcome = run_photos(
+            [ReferenceFile(*pair) for pair in pairs], photos, output, settings, ProgressBar(quiet, "photo"), **ways
+        )
+    if outcome.interrupted:
+        print(f"persam-vos: interrupted after {outcome.photos} photos; --resume goes on", file=sys.stderr)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if not quiet:
+        print(output / "results.jsonl")
+    if outcome.failed:
+        print(f"persam-vos: {outcome.failed} photos could not be read; results.jsonl names them", file=sys.stderr)
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def perseg(
+    root: Annotated[Path, typer.Argument(help="Folder of PerSeg: Images, Annotations.")],
+    output: Output = Path("out/perseg"),
+    classes: Annotated[Text, typer.Option("--classes", help="Only these, with commas.")] = None,
+    method: Method = None,
+    guidance: Guidance = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Segment PerSeg, each class by its photo 00, then score it."""
+    flags = flags_of(
+        method=method, guidance=guidance, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        precision=precision, batch_size=batch_size,
+    )  # fmt: skip
+    with own_interrupt():
+        from persam_vos.photo_config import load_photo_settings
+        from persam_vos.photo_jobs import run_perseg
+
+        settings = load_photo_settings(config, flags)
+        progress = ProgressBar(quiet, "photo")
+        scores = run_perseg(root, output, settings, progress, classes=names_of(classes), overwrite=overwrite)
+    print(scores.table())
+
+
+def split_pair(text: str) -> tuple[Path, Path]:
+    """Split PHOTO:MASK at the colon that leaves two files.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    for place, character in enumerate(text):
+        if character == ":" and Path(text[:place]).is_file() and Path(text[place + 1 :]).is_file():
+            return Path(text[:place]), Path(text[place + 1 :])
+    raise SettingsError(f"{text!r}: must be PHOTO:MASK, two files that exist, with a colon between them")

@@ -1,0 +1,141 @@
+"""What is found in photos: the record of it, how it is named after the photo, and the list of it read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persam_vos.errors import OutputError
+from persam_vos.objects import LabelMap, ObjectResult
+
+_START = b'{"photo": "'  # of every line that we write
+_NAME_BYTES = 200  # of a file's or folder's name; most systems allow 255, some of which suffixes take
+_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]')  # on some system or other: results travel
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoResult:
+    """What was found in one photo.
+
+    Attributes:
+        photo: The file, as it was given.
+        name: What its files are called: relative to the output's folders, with ``/`` and without a suffix, like
+            ``beach/IMG_01``; see ``output_names``.
+        label_map: uint8, H x W; 0 is background, n is object n.
+        objects: One entry per object, in rising order of id, absent ones included.
+    """
+
+    photo: Path
+    name: str
+    label_map: LabelMap
+    objects: tuple[ObjectResult, ...]
+
+
+def output_names(paths: Sequence[Path]) -> list[str]:
+    """Name the outputs of photos after the photos, below the deepest folder that all of them share.
+
+    Names that would be one, also where a system ignores case, get the photo's suffix (``a.png`` becomes ``a_png``) and,
+    if need be, a number. What some system forbids in names becomes ``_``. The order of the paths changes nothing.
+
+    Args:
+        paths: The photos.
+
+    Returns:
+        One name per photo: unique, relative, with ``/``, without ``..``.
+    """
+    full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 (Path.absolute keeps "..")
+    shared = 0
+    for level in zip(*(path.parent.parts for path in full), strict=False):
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    names = []
+    for path in full:
+        # A folder must not be called like a file of ours.
+        folders = [re.sub(r"(?i)\.(png|jpg)$", r"_\1", _clean(part)) for part in path.parent.parts[shared:]]
+        names.append("/".join([*folders, _clean(path.stem)]))
+    counts = Counter(map(_key, names))
+    taken = {key for key, count in counts.items() if count == 1}
+    tries: Counter[str] = Counter()
+    for i in sorted((i for i, name in enumerate(names) if counts[_key(name)] > 1), key=lambda i: str(full[i])):
+        base = f"{names[i]}_{_clean(full[i].suffix[1:])}" if full[i].suffix else names[i]
+        names[i] = base
+        while _key(names[i]) in taken:
+            tries[base] += 1
+            names[i] = f"{base}_{tries[base] + 1}"
+        taken.add(_key(names[i]))
+    return names
+
+
+def _clean(part: str) -> str:
+    """Make of a file's or folder's name one that every system takes."""
+    known = _NOT_IN_NAMES.sub("_", part).encode()[:_NAME_BYTES].decode(errors="ignore")
+    return known.rstrip(" .") or "_"
+
+
+def _key(name: str) -> str:
+    """Equal for names that some system takes for the same."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def is_name(value: object) -> bool:
+    """Tell whether something is such as ``output_names`` gives, and so stays inside the folder that it is put in."""
+    if not isinstance(value, str):
+        return False
+    return all(part not in ("", ".", "..") and not _NOT_IN_NAMES.search(part) for part in value.split("/"))
+
+
+def read_results(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Read the ``results.jsonl`` that ``PhotoWriter`` writes, line by line.
+
+    Args:
+        path: The file. A last line that is not whole, because the run was killed while it wrote, is passed over.
+
+    Yields:
+        What a line says, and the byte at which the line ends.
+
+    Raises:
+        OutputError: If the file is not ours.
+        OSError: If it cannot be read.
+    """
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            record = _parse(line)
+            if record is None:
+                if _is_torn(line):
+                    return
+                raise OutputError(
+                    f"{path}: line {number} is no result of ours, so the file is neither continued nor replaced; move "
+                    "it away or give another --output"
+                )
+            end += len(line)
+            yield record, end
+
+
+def _is_torn(line: bytes) -> bool:
+    """Tell a line of ours of which the end is missing; a power cut may leave zeros there."""
+    begun = line.rstrip(b"\0")
+    return not line.endswith(b"\n") and (begun.startswith(_START) or _START.startswith(begun))
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return what a whole line of ours says, None of any other."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("photo"), str):
+        return None
+    if "error" in record:
+        return record if isinstance(record["error"], str) and "name" not in record else None
+    return record if is_name(record.get("name")) else None
