@@ -93,10 +93,8 @@ def image(
         from persam_vos.photo_config import load_photo_settings
         from persam_vos.photo_jobs import ReferenceFile, run_photos
 
-        references = [
-            ReferenceFile(reference, reference_mask),
-            *(ReferenceFile(*split_pair(text)) for text in more or ()),
-        ]
+        pairs = [(reference, reference_mask), *map(split_pair, more or ())]
+        references = [ReferenceFile(*pair) for pair in pairs]
         settings = load_photo_settings(config, flags)
         outcome = run_photos(
             [ReferenceFile(*pair) for pair in pairs], photos, output, settings, ProgressBar(quiet, "photo"), **ways
