@@ -96,9 +96,7 @@ def image(
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair) for pair in pairs]
         settings = load_photo_settings(config, flags)
-        outcome = run_photos(
-            [ReferenceFile(*pair) for pair in pairs], photos, output, settings, ProgressBar(quiet, "photo"), **ways
-        )
+        outcome = run_photos(references, photos, output, settings, ProgressBar(quiet, "photo"), **ways)
     if outcome.interrupted:
         print(f"persam-vos: interrupted after {outcome.photos} photos; --resume goes on", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED)
