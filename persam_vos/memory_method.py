@@ -19,8 +19,10 @@ from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame, Geometry
 from persam_vos.mask_token import learn_mask_token
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
-from persam_vos.objects import Found, LabelMap, box_xyxy, soft_aggregation
+from persam_vos.objects import Found, LabelMap, box_xyxy, cell_shares, soft_aggregation
+from persam_vos.patches import Patch, patches_of
 from persam_vos.prior import SHARPEST, foreground_prior
+from persam_vos.region import NOWHERE
 
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
 _FINE = 256
@@ -32,6 +34,8 @@ _PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
 _AGREED = 0.8
 # However much the mask is doubted, the share of the prior stays under this.
 _MOST_OF_PRIOR = 0.9
+# Log-odds under which a mask is nothing: a share of 0.01, which never wins a pixel and hardly ever decides who does.
+_NOTHING = -4.6
 # What is smaller than this share of the object as last seen is nothing.
 _SPECK = 0.01
 
@@ -60,7 +64,8 @@ class MemoryMethod:
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
     ) -> Found:
         """Learn the objects of the annotated frame."""
-        masks = _masks(label_map, object_ids, embedding)
+        ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
+        masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
         shares = embedding.geometry.to_cells(masks, embedding.cells)
         memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
@@ -79,14 +84,16 @@ class MemoryMethod:
         view = state.memory.basis.view(cell_features(embedding))
         nearest = state.memory.nearest(view)
         odds = self._propagate(frame, embedding, view, nearest)
-        probability, predicted_iou = self._decode(frame, embedding, odds)
-        label_map, shares, likeness = self._recognise(embedding, probability, nearest)
+        patches, predicted_iou = self._decode(frame, embedding, odds)
+        label_map, shares, likeness = self._recognise(embedding, patches, nearest)
         seen = ~likeness.isnan()
         memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
+        windows = [patch.window for patch in patches]
         if self._closer is not None:
-            self._closer.update(embedding, _masks(label_map, self._object_ids, embedding), seen)
-        return Found(label_map, predicted_iou, likeness)
+            finer = cell_shares(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
+            self._closer.update(finer, seen)
+        return Found(label_map.cpu().numpy(), predicted_iou, likeness, windows)
 
     def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
@@ -126,14 +133,14 @@ class MemoryMethod:
             )
         return tokens
 
-    def _decode(self, frame: Frame, embedding: ImageEmbedding, odds: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn log-odds, N x 256 x 256, into masks: N x H x W probabilities, and N predicted IoUs.
+    def _decode(self, frame: Frame, embedding: ImageEmbedding, odds: Tensor) -> tuple[list[Patch], Tensor]:
+        """Turn log-odds, N x 256 x 256, into N masks on the frame, and N predicted IoUs.
 
         For an object that is likely nowhere the decoder is not asked: it would answer all the same.
         """
         geometry = embedding.geometry
         points, boxes, known = _located(odds, geometry)
-        probability = odds.new_zeros(len(odds), geometry.height, geometry.width)
+        found = torch.full_like(odds, NO_PICTURE)
         predicted_iou = odds.new_zeros(len(odds))
         if bool(known.any()):
             odds = odds[known]
@@ -142,14 +149,10 @@ class MemoryMethod:
             prior = odds.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
-            probability[known] = self._onto_frame(frame, geometry, mask.logit(eps=SHARPEST)).sigmoid()
-        return probability, predicted_iou
-
-    def _onto_frame(self, frame: Frame, geometry: Geometry, log_odds: Tensor) -> Tensor:
-        """Bring masks, N x 256 x 256, to the pixels of the frame: N x H x W."""
+            found[known] = mask.logit(eps=SHARPEST)
         if not self._settings.colours:
-            return geometry.to_frame(log_odds, picture_only=True)
-        return follow_colours(log_odds, frame.rgb, geometry, self._settings.colours)
+            return patches_of(found, geometry, _NOTHING), predicted_iou
+        return follow_colours(found, frame.rgb, geometry, self._settings.colours, _NOTHING), predicted_iou
 
     def _ask(
         self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
@@ -200,50 +203,56 @@ class MemoryMethod:
         return torch.lerp(mask, prior, share[:, None, None])
 
     def _recognise(
-        self, embedding: ImageEmbedding, probability: Tensor, nearest: Tensor
-    ) -> tuple[LabelMap, Tensor, Tensor]:
+        self, embedding: ImageEmbedding, patches: list[Patch], nearest: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Share the pixels out among the objects that are there: SAM answers for those that are not as well.
 
-        The object whose mask is least like its memory leaves, and the others compete anew for what it had won.
+        The object whose mask is least like its memory leaves, and its patch; the others compete anew for what it had
+        won.
 
         Returns:
-            The label map; float, N x rows x columns: share of each cell that its masks cover; float, N: mean of
-            ``nearest`` under each mask, NaN where there is none.
+            uint8, H x W: the label map; float, N x rows x columns: share of each cell that its masks cover; float, N:
+            mean of ``nearest`` under each mask, NaN where there is none.
         """
         assert self._state is not None
         needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
         geometry, ids = embedding.geometry, self._object_ids
-        label_map = soft_aggregation(probability, ids)
-        masks = _masks(label_map, ids, embedding)
-        shares = geometry.to_cells(masks, embedding.cells)
+        label_map = soft_aggregation(patches, ids, (slice(0, geometry.height), slice(0, geometry.width)))
+        shares = cell_shares(label_map, ids, [patch.window for patch in patches], geometry, embedding.cells)
         while True:
-            likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
-            likeness[~masks.flatten(1).any(dim=1)] = torch.nan
+            covered = shares.sum(dim=(1, 2))
+            likeness = (nearest * shares.flatten(1)).sum(dim=1) / covered
             surplus = (likeness - needed).nan_to_num(0.0)
             # A speck where a moment ago was an object is left over from the competition, not seen.
-            speck = shares.sum(dim=(1, 2)) < _SPECK * self._state.last.sum(dim=(1, 2))
+            speck = covered < _SPECK * self._state.last.sum(dim=(1, 2))
             surplus[speck & ~likeness.isnan()] = -1
             worst = int(surplus.argmin())
             if not self._settings.memory_presence or float(surplus[worst]) >= 0:
                 return label_map, shares, likeness
-            freed = masks[worst].clone()
-            probability[worst] = 0
-            won = soft_aggregation(probability[:, freed], ids)
-            label_map[freed.cpu().numpy()] = won
-            changed = [k for k, object_id in enumerate(ids) if k == worst or object_id in won]
-            masks[changed] = _masks(label_map, [ids[k] for k in changed], embedding)
-            shares[changed] = geometry.to_cells(masks[changed], embedding.cells)
+            changed = self._withdraw(worst, patches, label_map)
+            shares[changed] = cell_shares(
+                label_map,
+                [ids[k] for k in changed],
+                [patches[k].window for k in changed],
+                geometry,
+                embedding.cells,
+            )
+
+    def _withdraw(self, which: int, patches: list[Patch], label_map: Tensor) -> list[int]:
+        """Take an object out of the competition, in place, and return whose masks that changes: its own, others'."""
+        ids, leaves = self._object_ids, patches[which]
+        patches[which] = Patch(NOWHERE, leaves.log_odds[NOWHERE])
+        here = label_map[leaves.window]
+        freed = here == ids[which]
+        won = soft_aggregation(patches, ids, leaves.window)[freed]
+        here[freed] = won
+        pixels = won.bincount(minlength=256).tolist()
+        return [k for k, object_id in enumerate(ids) if k == which or pixels[object_id]]
 
 
 def _mix(grids: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted sums of N x C x h x w, with weights N x C: N x h x w."""
     return (grids * weights[..., None, None]).sum(dim=1)
-
-
-def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbedding) -> Tensor:
-    """Return bool, N x H x W, one mask per object."""
-    ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
-    return torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
 
 
 def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
