@@ -133,7 +133,7 @@ class CloserLook:
         self._look = None
         if (part := part_around(embedding.geometry.to_cells(masks, embedding.cells))) is None:
             return
-        shares, learnt = _shares(part, embedding, masks)
+        shares, learnt = _shares(part, embedding.geometry.to_cells(masks, 2 * embedding.cells))
         memory = Memory.learn(self._features(part, frame, embedding), shares, self._settings.regularisation)
         self._look = _Look(memory, part, learnt, learnt)
 
@@ -173,18 +173,17 @@ class CloserLook:
         mixed[part.cut(samples)].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
         return mixed
 
-    def update(self, embedding: ImageEmbedding, masks: Tensor, seen: Tensor) -> None:
+    def update(self, everywhere: Tensor, seen: Tensor) -> None:
         """Learn from what was found in the frame that ``sharpen`` has looked at.
 
         Args:
-            embedding: Of the whole of it.
-            masks: bool, N x H x W.
+            everywhere: float, N x 2 rows x 2 columns in 0..1: share of each object in cells of half the side.
             seen: bool, N: whether each object is there.
         """
         look = self._look
         if look is None or look.now is None:
             return
-        shares, held = _shares(look.part, embedding, masks)
+        shares, held = _shares(look.part, everywhere)
         fresh = seen & look.learnt & held
         memory = look.memory.update(look.now, shares, fresh, look.memory.likeness, self._settings)
         self._look = replace(look, memory=memory, fresh=fresh, now=None)
@@ -193,8 +192,7 @@ class CloserLook:
         return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0])
 
 
-def _shares(part: Window, embedding: ImageEmbedding, masks: Tensor) -> tuple[Tensor, Tensor]:
+def _shares(part: Window, everywhere: Tensor) -> tuple[Tensor, Tensor]:
     """Return float, N x cells: share of each object in the cells of a part; bool, N: whether most of it lies there."""
-    everywhere = embedding.geometry.to_cells(masks, 2 * embedding.cells)
     shares = cut(part, everywhere).flatten(1)
     return shares, shares.sum(dim=1) > _MOST * everywhere.sum(dim=(1, 2))

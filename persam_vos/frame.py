@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from persam_vos.region import Region, grown
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -111,30 +114,62 @@ class Geometry:
         """Map boxes, float ... x 4 as XYXY, from pixels of the frame to pixels of the input."""
         return self.points_to_input(boxes.unflatten(-1, (2, 2))).flatten(-2)
 
-    def to_frame(self, grid: Tensor, *, picture_only: bool = False) -> Tensor:
+    def to_frame(self, grid: Tensor) -> Tensor:
         """Resample maps over the padded square (logits, similarities) to the frame, dropping the padding.
 
         Args:
             grid: float, N x h x w over the whole square; any h and w.
-            picture_only: Let what lies in the padding have no part in the last row and column of the frame.
 
         Returns:
             float, N x H x W, bilinear; values between the outermost samples and the border repeat those samples.
         """
         rows, columns = (
-            _samples_to_frame(length, resized, samples, self.input_size, picture_only, grid.device)
+            _samples_to_frame(length, resized, samples, self.input_size, False, grid.device)
             for length, resized, samples in zip(
                 (self.height, self.width), self.resized, (grid.shape[-2], grid.shape[-1]), strict=True
             )
         )
         return rows @ (grid[..., : rows.shape[1], : columns.shape[1]] @ columns.T)
 
-    def to_cells(self, masks: Tensor, cells: int) -> Tensor:
+    def pixels_of(self, samples: Region, size: int) -> Region:
+        """Return the pixels of the frame whose middles lie in a region of the square's ``size`` x ``size`` samples."""
+        y, x = (
+            slice(*(min(math.ceil(end * length * self.input_size / (resized * size) - 0.5), length) for end in ends))
+            for ends, length, resized in zip(
+                ((side.start, side.stop) for side in samples), (self.height, self.width), self.resized, strict=True
+            )
+        )
+        return y, x
+
+    def part_to_frame(self, grid: Tensor, samples: Region) -> tuple[Region, Tensor]:
+        """Resample a part of a map over the padded square to the frame.
+
+        As ``to_frame``, but what lies in the padding has no part in the last row and column of the frame.
+
+        Args:
+            grid: float, n x n over the whole square.
+            samples: The part.
+
+        Returns:
+            The pixels of the frame that lie in it; float, h x w: their values.
+        """
+        size = len(grid)
+        pixels = self.pixels_of(samples, size)
+        # A pixel is made of the samples around it, of which one may lie beyond the part.
+        y, x = around = grown(samples, 1, self.valid(size))
+        rows, columns = (
+            _samples_to_frame(length, resized, size, self.input_size, True, grid.device)[to, of]
+            for length, resized, to, of in zip((self.height, self.width), self.resized, pixels, around, strict=True)
+        )
+        return pixels, rows @ (grid[y, x][: rows.shape[1], : columns.shape[1]] @ columns.T)
+
+    def to_cells(self, masks: Tensor, cells: int, part: Region | None = None) -> Tensor:
         """Say which share of the picture in each cell masks cover.
 
         Args:
             masks: float or bool, N x H x W in pixels of the frame.
             cells: Side of the grid over the padded square.
+            part: The pixels that ``masks`` hold, if they are not H x W; elsewhere they are taken to be 0.
 
         Returns:
             float, N x rows x columns in 0..1, of the cells that hold picture, some of them perhaps only in part.
@@ -143,7 +178,10 @@ class Geometry:
             _frame_to_cells(length, resized, self.input_size // cells, masks.device)
             for length, resized in zip((self.height, self.width), self.resized, strict=True)
         )
-        return (rows @ masks.float()) @ columns.T
+        if part is not None:
+            rows, columns = rows[:, part[0]], columns[:, part[1]]
+        # One by one: of many objects in a large frame, floats take gigabytes.
+        return torch.stack([(rows @ mask.float()) @ columns.T for mask in masks])
 
     def to_grid(self, masks: Tensor, cells: int) -> Tensor:
         """Resample masks of the frame to a grid over the padded square, at the middle of its cells.
@@ -156,7 +194,14 @@ class Geometry:
             float, N x cells x cells, 0..1; 0 in the padding.
         """
         height, width = self.resized
-        resized = functional.interpolate(masks[None].float(), size=(height, width), mode="bilinear", antialias=True)
+        # One by one, as in ``to_cells``.
+        resized = torch.cat(
+            [
+                functional.interpolate(mask[None, None].float(), size=(height, width), mode="bilinear", antialias=True)
+                for mask in masks
+            ],
+            dim=1,
+        )
         padded = functional.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
         return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from persam_vos.competition import compete, everyone
 from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame
-from persam_vos.objects import Found, soft_aggregation
+from persam_vos.objects import Found
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_method import PhotoMethod
 
@@ -35,16 +36,10 @@ def find_objects(
         presence: An object is absent if its mask is less than this share as like it as ``method.usual``.
     """
     sighting = method.look(frame, embedding)
-    probability = sighting.log_odds.sigmoid()
-    while True:
-        label_map = soft_aggregation(probability, object_ids)
-        masks = torch.stack([torch.from_numpy(label_map == i).to(probability.device) for i in object_ids])
-        likeness = _likeness(masks, sighting.similarity, embedding)
-        surplus = (likeness - presence * method.usual).nan_to_num(0.0)
-        worst = int(surplus.argmin())
-        if not presence or float(surplus[worst]) >= 0:
-            return Found(label_map, sighting.predicted_iou, likeness)
-        probability[worst] = 0
+    needed = presence * method.usual if presence else everyone(len(object_ids), method.usual.device)
+    label_map, _, likeness = compete(sighting.patches, object_ids, embedding, sighting.similarity, needed=needed)
+    windows = [patch.window for patch in sighting.patches]
+    return Found(label_map.cpu().numpy(), sighting.predicted_iou, likeness, windows)
 
 
 def find_instances(
@@ -67,13 +62,13 @@ def find_instances(
     """
     taken = torch.zeros(frame.height, frame.width, dtype=torch.bool, device=embedding.features.device)
     label_map = np.zeros((frame.height, frame.width), np.uint8)
-    scores: list[Tensor] = []
-    likenesses: list[Tensor] = []
+    scores: list[float] = []
+    likenesses: list[float] = []
     largest = 0
     while len(scores) < settings.max_objects:
         sighting = method.look(frame, embedding, _with_border(taken, embedding) if scores else None)
-        mask = sighting.log_odds[0] > 0
-        likeness = _likeness(mask[None], sighting.similarity, embedding)
+        shared = compete(sighting.patches, [1], embedding, sighting.similarity, needed=everyone(1, taken.device))
+        mask, likeness = shared[0] > 0, shared[2]
         own = mask & ~taken
         area = int(own.sum())
         if area == 0 or area < _SPECK * largest or float(likeness) < settings.presence * float(method.usual):
@@ -81,14 +76,14 @@ def find_instances(
         if float((mask & taken).sum()) > settings.iou_threshold * float(mask.sum()):
             break
         label_map[own.cpu().numpy()] = len(scores) + 1
-        scores.append(sighting.predicted_iou[0])
-        likenesses.append(likeness[0])
+        scores.append(float(sighting.predicted_iou[0]))
+        likenesses.append(float(likeness))
         taken |= mask
         largest = max(largest, area)
         if settings.erase == "pixels":
             frame = replace(frame, rgb=np.where(taken.cpu().numpy()[..., None], np.uint8(0), frame.rgb))
             embedding = encoder.encode([frame])[0]
-    return Found(label_map, *(torch.tensor([float(x) for x in each]) for each in (scores, likenesses)))
+    return Found(label_map, torch.tensor(scores), torch.tensor(likenesses))
 
 
 def _with_border(taken: Tensor, embedding: ImageEmbedding) -> Tensor:
@@ -98,9 +93,3 @@ def _with_border(taken: Tensor, embedding: ImageEmbedding) -> Tensor:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     grown = cv2.dilate(taken.cpu().numpy().astype(np.uint8), disc) > 0
     return torch.from_numpy(grown).to(taken.device)
-
-
-def _likeness(masks: Tensor, similarity: Tensor, embedding: ImageEmbedding) -> Tensor:
-    """Return the mean similarity, float N, of the cells under masks, bool N x H x W; NaN where there is none."""
-    shares = embedding.geometry.to_cells(masks, embedding.cells)
-    return (similarity * shares).sum(dim=(1, 2)) / shares.sum(dim=(1, 2))

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from persam_vos.cells import cell_features
 from persam_vos.closer_look import CloserLook
+from persam_vos.competition import compete, everyone
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
-from persam_vos.objects import Found, LabelMap, soft_aggregation
+from persam_vos.objects import Found, LabelMap, cell_shares
+from persam_vos.patches import Patch
 from persam_vos.prior import foreground_prior
 from persam_vos.prior_decoder import Example, PriorDecoder, prior_odds
 
@@ -47,7 +49,8 @@ class MemoryMethod:
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
     ) -> Found:
         """Learn the objects of the annotated frame."""
-        masks = _masks(label_map, object_ids, embedding)
+        ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
+        masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
         shares = embedding.geometry.to_cells(masks, embedding.cells)
         memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
@@ -66,14 +69,16 @@ class MemoryMethod:
         view = state.memory.basis.view(cell_features(embedding))
         nearest = state.memory.nearest(view)
         odds = self._propagate(frame, embedding, view, nearest)
-        probability, predicted_iou = self._decoder.decode(frame, embedding, odds, self._tokens)
-        label_map, shares, likeness = self._recognise(embedding, probability, nearest)
+        patches, predicted_iou = self._decoder.decode(frame, embedding, odds, self._tokens)
+        label_map, shares, likeness = self._recognise(embedding, patches, nearest)
         seen = ~likeness.isnan()
         memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
+        windows = [patch.window for patch in patches]
         if self._closer is not None:
-            self._closer.update(embedding, _masks(label_map, self._object_ids, embedding), seen)
-        return Found(label_map, predicted_iou, likeness)
+            finer = cell_shares(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
+            self._closer.update(finer, seen)
+        return Found(label_map.cpu().numpy(), predicted_iou, likeness, windows)
 
     def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
@@ -93,42 +98,14 @@ class MemoryMethod:
         return Example(embedding, odds, masks)
 
     def _recognise(
-        self, embedding: ImageEmbedding, probability: Tensor, nearest: Tensor
-    ) -> tuple[LabelMap, Tensor, Tensor]:
-        """Share the pixels out among the objects that are there: SAM answers for those that are not as well.
-
-        The object whose mask is least like its memory leaves, and the others compete anew for what it had won.
-
-        Returns:
-            The label map; float, N x rows x columns: share of each cell that its masks cover; float, N: mean of
-            ``nearest`` under each mask, NaN where there is none.
-        """
-        assert self._state is not None
-        needed = self._settings.memory_presence * self._state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
-        geometry, ids = embedding.geometry, self._object_ids
-        label_map = soft_aggregation(probability, ids)
-        masks = _masks(label_map, ids, embedding)
-        shares = geometry.to_cells(masks, embedding.cells)
-        while True:
-            likeness = (nearest * shares.flatten(1)).sum(dim=1) / shares.sum(dim=(1, 2))
-            likeness[~masks.flatten(1).any(dim=1)] = torch.nan
-            surplus = (likeness - needed).nan_to_num(0.0)
-            # A speck where a moment ago was an object is left over from the competition, not seen.
-            speck = shares.sum(dim=(1, 2)) < _SPECK * self._state.last.sum(dim=(1, 2))
-            surplus[speck & ~likeness.isnan()] = -1
-            worst = int(surplus.argmin())
-            if not self._settings.memory_presence or float(surplus[worst]) >= 0:
-                return label_map, shares, likeness
-            freed = masks[worst].clone()
-            probability[worst] = 0
-            won = soft_aggregation(probability[:, freed], ids)
-            label_map[freed.cpu().numpy()] = won
-            changed = [k for k, object_id in enumerate(ids) if k == worst or object_id in won]
-            masks[changed] = _masks(label_map, [ids[k] for k in changed], embedding)
-            shares[changed] = geometry.to_cells(masks[changed], embedding.cells)
-
-
-def _masks(label_map: LabelMap, object_ids: Sequence[int], embedding: ImageEmbedding) -> Tensor:
-    """Return bool, N x H x W, one mask per object."""
-    ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
-    return torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
+        self, embedding: ImageEmbedding, patches: Sequence[Patch], nearest: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Share the pixels out among the objects that are as like their memory as usual; see ``compete``."""
+        state, presence, ids = self._state, self._settings.memory_presence, self._object_ids
+        assert state is not None
+        similarity = nearest.unflatten(1, state.last.shape[1:])
+        if not presence:
+            return compete(patches, ids, embedding, similarity, needed=everyone(len(ids), nearest.device))
+        needed = presence * state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
+        least = _SPECK * state.last.sum(dim=(1, 2))
+        return compete(patches, ids, embedding, similarity, needed=needed, least=least)

@@ -15,11 +15,15 @@ from torch import Tensor
 from persam_vos.concept import Concept, cells_of
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.errors import EmptyMaskError
-from persam_vos.frame import Frame
+from persam_vos.frame import Frame, Geometry
+from persam_vos.patches import Patch
+from persam_vos.region import NOWHERE, Region, hull, meeting, seen_from, strips
 
 LabelMap = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
+# Pixels that are shared out at once, so that what is known of them stays in the processor's cache.
+_AT_ONCE = 500_000
 # In cosine similarity. On the annotated objects of real two-object clips no other object ever came closer; twins may.
 _RIVAL_MARGIN = 0.02
 
@@ -74,21 +78,24 @@ class Found:
         predicted_iou: float, N: the decoder's own opinion of each mask.
         likeness: float, N: mean cosine similarity, -1..1, of what is known of each object with the cells under its
             mask; NaN where it is absent.
+        windows: N parts of the frame that hold all pixels of each object; None if they may be anywhere.
     """
 
     label_map: LabelMap
     predicted_iou: Tensor
     likeness: Tensor
+    windows: Sequence[Region] | None = None
 
 
 def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> FrameResult:
     """Write down what was found, object by object."""
     objects = []
-    for object_id, score, likeness in zip(
-        object_ids, found.predicted_iou.tolist(), found.likeness.tolist(), strict=True
+    windows = found.windows or [(slice(0, frame.height), slice(0, frame.width))] * len(object_ids)
+    for object_id, score, likeness, (y, x) in zip(
+        object_ids, found.predicted_iou.tolist(), found.likeness.tolist(), windows, strict=True
     ):
-        mask = found.label_map == object_id
-        box = box_xyxy(mask)
+        mask = found.label_map[y, x] == object_id
+        box = box_xyxy(mask, left=x.start, top=y.start)
         objects.append(
             ObjectResult(
                 object_id=object_id,
@@ -102,22 +109,58 @@ def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> Frame
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
 
 
-def soft_aggregation(probability: Tensor, object_ids: Sequence[int]) -> LabelMap:
+def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region: Region) -> Tensor:
     """Share the pixels out by soft aggregation (Oh et al., arXiv 1904.00607, section 3.4): the best odds win.
 
     Background is as probable as that no object is there, so that two halves of a doubt are more than none.
 
     Args:
-        probability: float, N x ..., in 0..1: of any pixels.
+        patches: N, of a frame.
         object_ids: N ids, 1..254.
+        region: h x w pixels of the frame, which are shared out.
 
     Returns:
-        uint8, ..., of the same pixels.
+        uint8, h x w.
     """
-    best, winner = probability.max(dim=0)
-    ids = torch.tensor(object_ids, dtype=torch.uint8, device=probability.device)
-    background = (1 - probability).prod(dim=0)
-    return torch.where(best > background, ids[winner], 0).to(torch.uint8).cpu().numpy()
+    size, device = [side.stop - side.start for side in region], patches[0].log_odds.device
+    label_map = torch.zeros(size, dtype=torch.uint8, device=device)
+    for strip in strips(region, _AT_ONCE):
+        windows = [meeting(strip, patch.window) for patch in patches]
+        if (around := hull(windows)) == NOWHERE:
+            continue
+        best = torch.zeros([side.stop - side.start for side in around], device=device)
+        winner, background = torch.zeros_like(best, dtype=torch.uint8), torch.ones_like(best)
+        for patch, object_id, window in zip(patches, object_ids, windows, strict=True):
+            if window != NOWHERE:
+                here, probability = seen_from(around, window), patch.probability(window)
+                winner[here].masked_fill_(probability > best[here], object_id)
+                best[here].clamp_(min=probability)
+                background[here] *= 1 - probability
+        label_map[seen_from(region, around)] = winner.masked_fill_(best <= background, 0)
+    return label_map
+
+
+def cell_shares(
+    label_map: Tensor, object_ids: Sequence[int], windows: Sequence[Region], geometry: Geometry, cells: int
+) -> Tensor:
+    """Say which share of the picture in each cell the objects cover.
+
+    Args:
+        label_map: uint8, H x W.
+        object_ids: N ids.
+        windows: N parts of the frame that hold all pixels of each object.
+        geometry: Of the frame.
+        cells: Side of the grid over the padded square.
+
+    Returns:
+        float, N x rows x columns in 0..1, of the cells that hold picture.
+    """
+    return torch.cat(
+        [
+            geometry.to_cells((label_map[window] == object_id)[None], cells, window)
+            for object_id, window in zip(object_ids, windows, strict=True)
+        ]
+    )
 
 
 def exclusive_label_map(logits: Tensor, object_ids: Sequence[int]) -> LabelMap:
@@ -167,12 +210,18 @@ def recognise(
     return torch.where(found, own - needed, 0.0)
 
 
-def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Return the tight box (x0, y0, x1, y1), inclusive, of a mask; None if it is empty."""
+def box_xyxy(mask: Mask, *, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:
+    """Return the tight box (x0, y0, x1, y1), inclusive, of a mask; None if it is empty.
+
+    Args:
+        mask: bool, H x W.
+        left: Column of the frame at which the mask begins.
+        top: The row.
+    """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]), top + int(rows[-1])
 
 
 def grown_box(mask: Mask, margin: int) -> tuple[float, float, float, float]:

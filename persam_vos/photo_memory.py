@@ -74,9 +74,9 @@ class PhotoMemory:
             decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
         view = self._memory.basis.view(cell_features(embedding))
         odds = self._odds(view, embedding, taken)
-        probability, predicted_iou = PriorDecoder(decoder, self._settings).decode(frame, embedding, odds, self._tokens)
+        patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(frame, embedding, odds, self._tokens)
         similarity = self._memory.nearest(view).unflatten(1, geometry.valid(embedding.cells))
-        return Sighting(probability.logit(), predicted_iou, similarity)
+        return Sighting(patches, predicted_iou, similarity)
 
     def _odds(self, view: View, embedding: ImageEmbedding, taken: Tensor | None) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""

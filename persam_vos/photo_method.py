@@ -12,6 +12,7 @@ from torch import Tensor
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Frame
 from persam_vos.objects import LabelMap
+from persam_vos.patches import Patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class Sighting:
     """What a method makes of one photo, before it is settled what is there.
 
     Attributes:
-        log_odds: float, N x H x W: of each object, at each pixel of the photo.
+        patches: N masks on the photo.
         predicted_iou: float, N: the decoder's own opinion of each mask.
         similarity: float, N x rows x columns in -1..1: of each object, with the cells that hold picture.
     """
 
-    log_odds: Tensor
+    patches: Sequence[Patch]
     predicted_iou: Tensor
     similarity: Tensor
 

@@ -14,6 +14,7 @@ from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.finetune import learn_mask_weights
 from persam_vos.frame import Frame, Geometry
+from persam_vos.patches import NOTHING, patches_of
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_method import Reference, Sighting
 from persam_vos.similarity import similarity_maps
@@ -70,7 +71,7 @@ class PhotoPersam:
         everything = torch.ones(len(similarity), dtype=torch.bool, device=similarity.device)
         best = cascade.refine(embedding, prompts, logits, boxed=everything & boxed)
         rows, columns = geometry.valid(embedding.cells)
-        return Sighting(geometry.to_frame(best.logits), best.predicted_iou, similarity[:, :rows, :columns])
+        return Sighting(patches_of(best.logits, geometry, NOTHING), best.predicted_iou, similarity[:, :rows, :columns])
 
     def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
         geometry, count = embedding.geometry, len(first.logits)

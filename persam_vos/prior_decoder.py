@@ -18,6 +18,7 @@ from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Frame, Geometry
 from persam_vos.mask_token import learn_mask_token
 from persam_vos.objects import box_xyxy
+from persam_vos.patches import NOTHING, Patch, patches_of
 from persam_vos.prior import SHARPEST
 
 # Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
@@ -99,7 +100,7 @@ class PriorDecoder:
 
     def decode(
         self, frame: Frame, embedding: ImageEmbedding, odds: Tensor, tokens: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[list[Patch], Tensor]:
         """Turn priors into masks.
 
         For an object that is likely nowhere the decoder is not asked: it would answer all the same.
@@ -111,11 +112,11 @@ class PriorDecoder:
             tokens: Of the N objects, by ``learn_tokens``; None for none.
 
         Returns:
-            float, N x H x W: probability of each object at each pixel; float, N: predicted IoUs.
+            N masks on the frame; float, N: predicted IoUs.
         """
         geometry = embedding.geometry
         points, boxes, known = _located(odds, geometry)
-        probability = odds.new_zeros(len(odds), geometry.height, geometry.width)
+        found = torch.full_like(odds, NO_PICTURE)
         predicted_iou = odds.new_zeros(len(odds))
         if bool(known.any()):
             odds = odds[known]
@@ -124,14 +125,10 @@ class PriorDecoder:
             prior = odds.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
-            probability[known] = self._onto_frame(frame, geometry, mask.logit(eps=SHARPEST)).sigmoid()
-        return probability, predicted_iou
-
-    def _onto_frame(self, frame: Frame, geometry: Geometry, log_odds: Tensor) -> Tensor:
-        """Bring masks, N x 256 x 256, to the pixels of the frame: N x H x W."""
+            found[known] = mask.logit(eps=SHARPEST)
         if not self._settings.colours:
-            return geometry.to_frame(log_odds, picture_only=True)
-        return follow_colours(log_odds, frame.rgb, geometry, self._settings.colours)
+            return patches_of(found, geometry, NOTHING), predicted_iou
+        return follow_colours(found, frame.rgb, geometry, self._settings.colours, NOTHING), predicted_iou
 
     def _ask(
         self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
 import cv2
 import numpy as np
+import torch
 
-from persam_vos.frame import Frame, Rgb
+from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.objects import LabelMap
+from persam_vos.patches import Patch, patches_of
 
 
 def frame_of(rgb: Rgb, index: int = 0) -> Frame:
     return Frame(index, index, Fraction(1, 25), np.ascontiguousarray(rgb))
+
+
+def on_frame(patches: Sequence[Patch], geometry: Geometry, outside: float = -20.0) -> torch.Tensor:
+    """Lay masks onto a whole frame each: log-odds, N x H x W."""
+    whole = torch.full((len(patches), geometry.height, geometry.width), outside)
+    for frame, patch in zip(whole, patches, strict=True):
+        frame[patch.window] = patch.log_odds
+    return whole
+
+
+def everywhere_on_frame(log_odds: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+    """Bring masks to the frame with all that they say: N x H x W."""
+    return on_frame(patches_of(log_odds, geometry, -math.inf), geometry)
 
 
 def cut_outs() -> list[tuple[Rgb, np.ndarray]]:

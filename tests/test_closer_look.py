@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import cut_outs, frame_of
+from pictures import cut_outs, everywhere_on_frame, frame_of
 from torch.nn import functional
 
 from persam_vos.cells import Window, cell_features, onto_square
@@ -132,7 +132,7 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     sharper = look.sharpen(odds, second, later, shares, seen)
 
     def error(log_odds: torch.Tensor) -> float:
-        found = later.geometry.to_frame(log_odds, picture_only=True).sigmoid()[0].numpy()
+        found = everywhere_on_frame(log_odds, later.geometry).sigmoid()[0].numpy()
         return float(np.abs(found - truth).sum())
 
     assert error(sharper) < 0.8 * error(odds)
@@ -188,9 +188,9 @@ def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> lis
             mask[:], frame.rgb[:] = False, [20, 90, 200]
         (embedding,) = encoder.encode([frame])
         odds = look.sharpen(torch.full((1, 256, 256), -0.1), frame, embedding, last, seen)
-        found.append(embedding.geometry.to_frame(odds, picture_only=True)[0].numpy() > 0)
+        found.append(everywhere_on_frame(odds, embedding.geometry)[0].numpy() > 0)
         seen = torch.tensor([place is not None])
-        look.update(embedding, torch.from_numpy(mask)[None], seen)
+        look.update(embedding.geometry.to_cells(torch.from_numpy(mask)[None], 128), seen)
         if place is not None:
             last = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64)
     return found

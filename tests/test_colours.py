@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from pictures import frame_of
+from pictures import everywhere_on_frame, frame_of, on_frame
 from torch.nn import functional
 
-from persam_vos.colours import _log_likelihood, _sampled, _terms, follow_colours
+from persam_vos.colours import _log_likelihood, _Ratio, _sampled, _terms, follow_colours
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import ImageEmbedding
@@ -23,6 +23,11 @@ def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) ->
     grid = geometry.to_grid(torch.from_numpy(mask)[None], 256)
     soft = functional.avg_pool2d(grid[None], 5, stride=1, padding=2, count_include_pad=False)[0]
     return certainty * (2 * soft - 1)
+
+
+def corrected(log_odds: torch.Tensor, rgb: Rgb, geometry: Geometry, share: float) -> torch.Tensor:
+    """Return the log-odds of corrected masks on the whole frame, and -20 where they are left out."""
+    return on_frame(follow_colours(log_odds, rgb, geometry, share, -4.6), geometry)
 
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
@@ -67,9 +72,9 @@ def test_a_mask_that_is_off_moves_to_the_edge(height: int, width: int) -> None:
     geometry = Geometry(height, width)
     off = on_the_grid(disc(height, width, width / 2 + 0.06 * radius, height / 2, radius), geometry, 2.0)
 
-    found = follow_colours(off, painted(truth), geometry, 0.4)[0].numpy() > 0
+    found = corrected(off, painted(truth), geometry, 0.4)[0].numpy() > 0
 
-    before = geometry.to_frame(off, picture_only=True)[0].numpy() > 0
+    before = everywhere_on_frame(off, geometry)[0].numpy() > 0
     assert found.shape == truth.shape
     assert iou(before, truth) < 0.94
     assert iou(found, truth) > 0.97
@@ -100,11 +105,13 @@ def test_where_both_sides_have_one_colour_the_mask_stays() -> None:
     plain = np.full((480, 854, 3), 127, np.uint8)
 
     torch.testing.assert_close(
-        follow_colours(mask, plain, geometry, 0.4), geometry.to_frame(mask, picture_only=True), rtol=0, atol=0.02
+        corrected(mask, plain, geometry, 0.4), everywhere_on_frame(mask, geometry), rtol=0, atol=0.02
     )
 
 
 @given(st.integers(20, 300), st.integers(20, 300))
+@example(1080, 1920)
+@example(804, 1920)
 def test_samples_show_the_places_that_the_mask_has_there(height: int, width: int) -> None:
     y, x = np.mgrid[:height, :width]
     grey = 127.5 + 60 * np.sin(2 * np.pi * y / height) + 60 * np.cos(2 * np.pi * x / width)
@@ -122,11 +129,11 @@ def test_a_large_frame_is_corrected_block_by_block(monkeypatch: pytest.MonkeyPat
     geometry = Geometry(480, 854)
     truth = disc(480, 854, 427, 240, 90)
     mask = on_the_grid(truth, geometry)
-    whole = follow_colours(mask, painted(truth), geometry, 0.4)
+    whole = corrected(mask, painted(truth), geometry, 0.4)
 
     monkeypatch.setattr("persam_vos.colours._AT_ONCE", 2000)
 
-    torch.testing.assert_close(follow_colours(mask, painted(truth), geometry, 0.4), whole)
+    torch.testing.assert_close(corrected(mask, painted(truth), geometry, 0.4), whole)
 
 
 def test_what_is_sure_stays_whatever_its_colour() -> None:
@@ -135,7 +142,7 @@ def test_what_is_sure_stays_whatever_its_colour() -> None:
     truth = disc(480, 854, 400, 240, 90)
     rgb = painted(truth & ~disc(480, 854, 400, 240, 15))
 
-    found = follow_colours(on_the_grid(truth, geometry), rgb, geometry, 0.4)[0].numpy() > 0
+    found = corrected(on_the_grid(truth, geometry), rgb, geometry, 0.4)[0].numpy() > 0
 
     assert found[disc(480, 854, 400, 240, 15)].all()
 
@@ -147,11 +154,26 @@ def test_objects_are_corrected_each_on_its_own_and_nothing_stays_nothing() -> No
     masks = [on_the_grid(mask, geometry) for mask in (one, two)]
     nothing = torch.full((1, 256, 256), -9.0)
 
-    together = follow_colours(torch.cat([masks[0], nothing, masks[1]]), rgb, geometry, 0.4)
+    together = corrected(torch.cat([masks[0], nothing, masks[1]]), rgb, geometry, 0.4)
 
-    assert torch.equal(together[[0]], follow_colours(masks[0], rgb, geometry, 0.4))
-    assert torch.equal(together[[2]], follow_colours(masks[1], rgb, geometry, 0.4))
-    assert float(together[1].max()) == pytest.approx(-9.0)
+    assert torch.equal(together[[0]], corrected(masks[0], rgb, geometry, 0.4))
+    assert torch.equal(together[[2]], corrected(masks[1], rgb, geometry, 0.4))
+    assert float(together[1].max()) == -20
+    assert corrected(nothing, rgb, geometry, 0.4).shape == (1, 480, 854)
+
+
+def test_the_ratio_at_a_place_is_the_form_there() -> None:
+    generator = torch.Generator().manual_seed(0)
+    form = 0.3 * torch.randn(10, 4, 5, generator=generator)
+    ratio = _Ratio((slice(10, 16), slice(20, 28)), 2.0, form)
+    colours = torch.rand(3, 4, 5, generator=generator) - 0.5
+    y, x = (first - 0.5 + 2 * torch.arange(count) for first, count in ((10, 4), (20, 5)))
+
+    torch.testing.assert_close(ratio.at(y, x, colours), (form * _terms(colours)).sum(dim=0))
+    between = ratio.at(y[:-1] + 1, x, colours[:, :-1])
+    halfway = (form[:, 1:] + form[:, :-1]) / 2
+    torch.testing.assert_close(between, (halfway * _terms(colours[:, :-1])).sum(dim=0))
+    assert float(_Ratio(ratio.window, 2.0, 100 * form).at(y, x, colours).abs().max()) == 3
 
 
 @given(
@@ -168,7 +190,7 @@ def test_any_size_and_any_mask_give_finite_log_odds(
     log_odds[0, corner[0] : corner[0] + size, corner[1] : corner[1] + size] = 9.0
     rgb = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)[:, ::-1]
 
-    found = follow_colours(log_odds, rgb, Geometry(height, width), share)
+    found = corrected(log_odds, rgb, Geometry(height, width), share)
 
     assert found.shape == (1, height, width)
     assert bool(found.isfinite().all())

@@ -119,12 +119,47 @@ def test_resampling_is_two_bilinear_steps(height: int, width: int, samples: int,
 def test_the_padding_has_no_part_in_the_picture(height: int, width: int) -> None:
     geometry = Geometry(height, width)
     rows, columns = geometry.valid(256)
-    grid = torch.full((1, 256, 256), -50.0)
-    grid[:, :rows, :columns] = 3.0
+    grid = torch.full((256, 256), -50.0)
+    grid[:rows, :columns] = 3.0
 
-    found = geometry.to_frame(grid, picture_only=True)
+    pixels, found = geometry.part_to_frame(grid, (slice(0, rows), slice(0, columns)))
 
-    torch.testing.assert_close(found, torch.full((1, height, width), 3.0))
+    assert pixels == (slice(0, height), slice(0, width))
+    torch.testing.assert_close(found, torch.full((height, width), 3.0))
+
+
+@given(st.integers(1, 1500), st.integers(1, 1500), st.tuples(*[st.floats(0, 1)] * 4), st.integers(0, 100))
+def test_a_part_of_the_frame_is_that_part_of_the_whole(
+    height: int, width: int, ends: tuple[float, ...], seed: int
+) -> None:
+    geometry = Geometry(height, width)
+    rows, columns = geometry.valid(256)
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.randn(256, 256, generator=generator)
+    (top, bottom), (left, right) = (
+        sorted(round(end * length) for end in pair) for pair, length in ((ends[:2], rows), (ends[2:], columns))
+    )
+    _, whole = geometry.part_to_frame(grid, (slice(0, rows), slice(0, columns)))
+
+    pixels, part = geometry.part_to_frame(grid, (slice(top, bottom), slice(left, right)))
+
+    torch.testing.assert_close(part, whole[pixels], atol=1e-4, rtol=0)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.tuples(*[st.floats(0, 1)] * 4), st.integers(0, 100))
+def test_cells_of_a_part_are_those_of_a_mask_that_is_0_elsewhere(
+    height: int, width: int, ends: tuple[float, ...], seed: int
+) -> None:
+    geometry = Geometry(height, width)
+    (top, bottom), (left, right) = (
+        sorted(round(end * length) for end in pair) for pair, length in ((ends[:2], height), (ends[2:], width))
+    )
+    part = slice(top, bottom), slice(left, right)
+    masks = torch.zeros(2, height, width, dtype=torch.bool)
+    inside = torch.rand(2, bottom - top, right - left, generator=torch.Generator().manual_seed(seed)) > 0.5
+    masks[:, part[0], part[1]] = inside
+
+    torch.testing.assert_close(geometry.to_cells(inside, 64, part), geometry.to_cells(masks, 64))
 
 
 @pytest.mark.parametrize("size", [(480, 854), (1080, 1920), (1200, 640), (37, 51)])

@@ -25,7 +25,7 @@ from persam_vos.matching import vote
 from persam_vos.memory import Basis, Memory, Moments, View
 from persam_vos.models.mask_decoder import _upscaled_products
 from persam_vos.models.sam import Sam
-from persam_vos.objects import FrameResult, LabelMap, soft_aggregation
+from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.prior import foreground_prior, found_there, keep_near, near_where_it_was
 from persam_vos.tracker import Tracker
 
@@ -255,26 +255,6 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
     assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
     torch.testing.assert_close(part, whole, atol=1.1e-3, rtol=0)
     assert torch.equal(part > 0.01, whole > 0.01)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
-def test_soft_aggregation_is_exclusive_and_keeps_ids(seed: int, count: int) -> None:
-    probability = torch.from_numpy(np.random.default_rng(seed).random((count, 7, 9)))
-    ids = [3 * i + 1 for i in range(count)]
-
-    label_map = soft_aggregation(probability, ids)
-
-    assert set(np.unique(label_map)) <= {0, *ids}
-    chosen = probability.amax(dim=0).numpy()
-    # What is more likely than not is never background, and what wins is the most likely.
-    assert (label_map[chosen > 0.5] > 0).all()
-    for i, object_id in enumerate(ids):
-        assert np.array_equal(probability[i].numpy()[label_map == object_id], chosen[label_map == object_id])
-
-
-def test_two_halves_of_a_doubt_are_more_than_none() -> None:
-    assert soft_aggregation(torch.tensor([[[0.45]], [[0.4]]]), [2, 7]).tolist() == [[2]]
-    assert soft_aggregation(torch.tensor([[[0.45]]]), [2]).tolist() == [[0]]
 
 
 def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder) -> None:

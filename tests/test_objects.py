@@ -1,15 +1,29 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pictures import frame_of
 
 from persam_vos.concept import Concept
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
-from persam_vos.objects import anchor_point, box_xyxy, exclusive_label_map, grown_box, interior_point, recognise
+from persam_vos.objects import (
+    Found,
+    anchor_point,
+    box_xyxy,
+    cell_shares,
+    exclusive_label_map,
+    frame_result,
+    grown_box,
+    interior_point,
+    recognise,
+    soft_aggregation,
+)
+from persam_vos.patches import Patch
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
@@ -35,6 +49,77 @@ def test_each_pixel_has_one_owner_whose_logit_is_positive(logits: np.ndarray) ->
         assert (logits[i][owned] > 0).all()
         assert (logits[:, owned].max(axis=0) == logits[i][owned]).all()
     assert (logits[:, found == 0] <= 0).all()
+
+
+def patch_at(top: int, left: int, probability: torch.Tensor) -> Patch:
+    height, width = probability.shape
+    return Patch((slice(top, top + height), slice(left, left + width)), probability.logit())
+
+
+@st.composite
+def patches(draw: st.DrawFn) -> tuple[list[Patch], torch.Tensor]:
+    """Windows of any kind in a frame of 7 x 9: over each other, at the border, the whole of it, of size 0."""
+    found, whole = [], torch.zeros(draw(st.integers(1, 5)), 7, 9)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
+    for probability in whole:
+        (top, bottom), (left, right) = (
+            sorted(draw(st.tuples(st.integers(0, end), st.integers(0, end)))) for end in (7, 9)
+        )
+        here = torch.rand(bottom - top, right - left, generator=generator)
+        found.append(patch_at(top, left, here))
+        probability[top:bottom, left:right] = here
+    return found, whole
+
+
+@given(patches(), st.sampled_from([1, 20, 1000]))
+def test_soft_aggregation_is_that_of_whole_frames(drawn: tuple[list[Patch], torch.Tensor], at_once: int) -> None:
+    found, probability = drawn
+    ids = [3 * i + 1 for i in range(len(found))]
+    best, winner = probability.max(dim=0)
+    expected = torch.where(best > (1 - probability).prod(dim=0), torch.tensor(ids)[winner], 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("persam_vos.objects._AT_ONCE", at_once)
+        label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9)))
+        part = soft_aggregation(found, ids, (slice(2, 6), slice(3, 9)))
+
+    assert label_map.dtype == torch.uint8
+    assert label_map.tolist() == expected.tolist()
+    assert torch.equal(part, label_map[2:6, 3:9])
+
+
+def test_two_halves_of_a_doubt_are_more_than_none() -> None:
+    one, two = (patch_at(0, 0, torch.tensor([[probability]])) for probability in (0.45, 0.4))
+    pixel = slice(0, 1), slice(0, 1)
+
+    assert soft_aggregation([one, two], [2, 7], pixel).tolist() == [[2]]
+    assert soft_aggregation([one], [2], pixel).tolist() == [[0]]
+
+
+@given(patches(), st.sampled_from([64, 128]))
+def test_shares_in_windows_are_those_of_whole_masks(drawn: tuple[list[Patch], torch.Tensor], cells: int) -> None:
+    found, _ = drawn
+    ids = [3 * i + 1 for i in range(len(found))]
+    label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9)))
+    geometry = Geometry(7, 9)
+
+    shares = cell_shares(label_map, ids, [patch.window for patch in found], geometry, cells)
+
+    masks = torch.stack([label_map == object_id for object_id in ids])
+    torch.testing.assert_close(shares, geometry.to_cells(masks, cells))
+
+
+@given(patches())
+def test_what_is_written_down_does_not_depend_on_the_windows(drawn: tuple[list[Patch], torch.Tensor]) -> None:
+    found, _ = drawn
+    ids = [3 * i + 1 for i in range(len(found))]
+    label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9))).numpy()
+    frame, one = frame_of(np.zeros((7, 9, 3), np.uint8)), torch.ones(len(found))
+
+    in_windows = frame_result(frame, Found(label_map, one, one, [patch.window for patch in found]), ids)
+
+    assert in_windows == frame_result(frame, Found(label_map, one, one), ids)
+    assert [each.area for each in in_windows.objects] == [int((label_map == object_id).sum()) for object_id in ids]
 
 
 @given(masks)
