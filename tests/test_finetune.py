@@ -21,7 +21,7 @@ def test_the_candidate_that_fits_gains_weight(right: int) -> None:
     logits = torch.stack([torch.where(square(size), 8.0, -8.0) for size in SIZES])
     logits[right] *= 0.5
 
-    weights = learn_mask_weights(logits, square(SIZES[right]), steps=800, learning_rate=4e-3)
+    weights = learn_mask_weights(logits.flatten(1), square(SIZES[right]).flatten(), steps=800, learning_rate=4e-3)
 
     assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
     mixed = torch.einsum("k,khw->hw", weights, logits) > 0
@@ -48,7 +48,7 @@ def test_two_weights_are_learnt_as_the_paper_says() -> None:
         optimizer.step()
         schedule.step()
 
-    found = learn_mask_weights(logits, mask, steps=30, learning_rate=1e-2)
+    found = learn_mask_weights(logits.flatten(1), mask.flatten(), steps=30, learning_rate=1e-2)
 
     torch.testing.assert_close(found[1:], free.detach(), rtol=1e-4, atol=1e-5)
 
@@ -56,6 +56,6 @@ def test_two_weights_are_learnt_as_the_paper_says() -> None:
 def test_learning_works_from_inference_tensors() -> None:
     with torch.inference_mode():
         logits = torch.stack([torch.where(square(size), 8.0, -8.0) for size in SIZES])
-        weights = learn_mask_weights(logits, square(16), steps=5, learning_rate=1e-2)
+        weights = learn_mask_weights(logits.flatten(1), square(16).flatten(), steps=5, learning_rate=1e-2)
 
     assert torch.isfinite(weights).all()

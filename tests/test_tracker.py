@@ -310,7 +310,7 @@ def test_of_two_wrong_masks_only_the_thief_leaves(picture: tuple[Frame, ImageEmb
             found.logits[1, :, :50, :50] = 6.0
             return found
 
-    tracker._method._decoder = Stolen([None] * 3, [None] * 3)  # type: ignore[assignment]
+    tracker._method._cascade._decoder = Stolen([None] * 3, [None] * 3)  # type: ignore[assignment]
     result = tracker.step(frame, embedding)
 
     assert [entry.present for entry in result.objects] == [True, False]
