@@ -66,7 +66,9 @@ def find_instances(
     likenesses: list[float] = []
     largest = 0
     while len(scores) < settings.max_objects:
-        sighting = method.look(frame, embedding, _with_border(taken, embedding) if scores else None)
+        # What is painted black is out of the running by that; what still overlaps with it was found before.
+        hidden = _with_border(taken, embedding) if scores and settings.erase == "similarity" else None
+        sighting = method.look(frame, embedding, hidden)
         shared = compete(sighting.patches, [1], embedding, sighting.similarity, needed=everyone(1, taken.device))
         mask, likeness = shared[0] > 0, shared[2]
         own = mask & ~taken

@@ -22,8 +22,8 @@ from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
 from persam_vos.record import recorded_exports, remove_run_json, write_run_json
-from persam_vos.stream import StreamInfo
-from persam_vos.writer import MaskWriter, open_folder, open_writers, remove_exports
+from persam_vos.stream import FrameReader, StreamInfo
+from persam_vos.writer import MaskWriter, ResultWriter, open_folder, open_writers, remove_exports
 
 _DAVIS_RATE = Fraction(24)
 
@@ -91,26 +91,29 @@ def run_video(
             resize=annotation.resize,
             threshold=annotation.threshold,
         )
-        writers = open_writers(
-            output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
-        )
+        exports, background = settings.export, settings.background_rgb
+        writers = open_writers(output, exports, info=info, overwrite=overwrite, background=background)
         engine = _load(settings, output)
-        stale = [name for name in recorded_exports(output) if name not in settings.export]
+        stale = [name for name in recorded_exports(output) if name not in exports]
         # The record of an earlier run must not stand beside half of this one.
         remove_run_json(output)
-        progress.start(Path(source).name, info.frame_count)
-        try:
-            outcome = track(
-                engine, reader, label_map, writers, on_frame=progress.advance, on_interrupt=progress.interrupt
-            )
-        finally:
-            progress.stop()
+        outcome = _track_and_tell(engine, reader, label_map, writers, progress)
     seconds = time.perf_counter() - started
     outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
     given = _input_record(source, annotation, info, label_map)
     remove_exports(output, stale, keep=(Path(source), annotation.path))
     path = write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, seconds))
     return replace(outcome, written=(*outcome.written, path))
+
+
+def _track_and_tell(
+    engine: Engine, reader: FrameReader, label_map: LabelMap, writers: Sequence[ResultWriter], progress: Progress
+) -> TrackOutcome:
+    progress.start(reader.info.source.name, reader.info.frame_count)
+    try:
+        return track(engine, reader, label_map, writers, on_frame=progress.advance, on_interrupt=progress.interrupt)
+    finally:
+        progress.stop()
 
 
 def _input_record(source: str, annotation: AnnotationFile, info: StreamInfo, label_map: LabelMap) -> dict[str, Any]:

@@ -38,33 +38,39 @@ PhotoExport = Annotated[
     Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: all three]")
 ]
 Number = Optional[float]  # noqa: UP045
+MoreReferences = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
+]
+IouThreshold = Annotated[
+    Number,
+    typer.Option("--iou-threshold", metavar="SHARE", help="Of an instance, what may be found already.  [default: 0.3]"),
+]
+Erase = Annotated[
+    Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
+]
+Presence = Annotated[
+    Number, typer.Option("--presence", metavar="SHARE", help="Of its usual likeness, what the object needs to count.")
+]
+MaxMegapixels = Annotated[
+    Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")]
 
 
 def image(
     reference: Annotated[Path, typer.Argument(help="Photo that shows the object.")],
     reference_mask: Annotated[Path, typer.Argument(help="Its mask: object n has value n.")],
     photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.")],
-    more: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
-    ] = None,
+    more: MoreReferences = None,
     output: Output = Path("out"),
     method: Method = None,
     all_instances: AllInstances = False,
     max_objects: MaxObjects = None,
-    iou_threshold: Annotated[
-        Number,
-        typer.Option(
-            "--iou-threshold", metavar="SHARE", help="Of an instance, what may be found already.  [default: 0.3]"
-        ),
-    ] = None,
-    erase: Annotated[
-        Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
-    ] = None,
-    presence: Annotated[
-        Number,
-        typer.Option("--presence", metavar="SHARE", help="Of its usual likeness, what the object needs to count."),
-    ] = None,
+    iou_threshold: IouThreshold = None,
+    erase: Erase = None,
+    presence: Presence = None,
     guidance: Guidance = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
@@ -72,13 +78,11 @@ def image(
     backend: Backend = None,
     precision: Precision = None,
     batch_size: BatchSize = None,
-    max_megapixels: Annotated[
-        Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")
-    ] = None,
+    max_megapixels: MaxMegapixels = None,
     export: PhotoExport = None,
     config: Config = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False,
+    resume: Resume = False,
+    keep_going: KeepGoing = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

@@ -32,7 +32,7 @@ class PhotoFinder:
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: PhotoSettings) -> None:
         """Take the parts of a model; the encoder must encode the whole square, see ``PhotoMethod``."""
         self._encoder = encoder
-        self._settings = settings
+        self.settings = settings
         self._method: PhotoMethod = (
             PhotoMemory(decoder, settings) if settings.method == "memory" else PhotoPersam(decoder, settings)
         )
@@ -60,7 +60,7 @@ class PhotoFinder:
         object_ids = sorted({int(i) for _, label_map in references for i in np.unique(label_map) if i})
         if not object_ids:
             raise EmptyMaskError("the references show no object: every pixel of every mask is 0")
-        if self._settings.all_instances and len(object_ids) > 1:
+        if self.settings.all_instances and len(object_ids) > 1:
             raise SettingsError(f"the masks show {len(object_ids)} objects; all instances can be found of one only")
         self._method.learn(learnt, object_ids)
         self._object_ids = object_ids
@@ -82,10 +82,10 @@ class PhotoFinder:
         if not self._object_ids:
             raise EmptyMaskError("no object is known yet: call learn with annotated photos first")
         embedding = embedding or self._encoder.encode([frame])[0]
-        if self._settings.all_instances:
-            found = find_instances(self._method, self._encoder, frame, embedding, self._settings)
+        if self.settings.all_instances:
+            found = find_instances(self._method, self._encoder, frame, embedding, self.settings)
             return frame_result(frame, found, range(1, len(found.likeness) + 1))
-        found = find_objects(self._method, frame, embedding, self._object_ids, self._settings.presence)
+        found = find_objects(self._method, frame, embedding, self._object_ids, self.settings.presence)
         return frame_result(frame, found, self._object_ids)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from persam_vos.annotation import read_annotation
 from persam_vos.contact_sheet import ContactSheet
 from persam_vos.draw import palette_image
@@ -18,6 +20,7 @@ from persam_vos.engine import EmbeddingEngine, engine_record
 from persam_vos.errors import MaskError, OutputError
 from persam_vos.files import whole_file
 from persam_vos.frame import Frame, Rgb
+from persam_vos.jobs import Progress
 from persam_vos.models.download import file_sha256
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.overlap import compare_masks
@@ -37,27 +40,11 @@ _ALMOST_ALL = 0.999
 _OF_THE_MACHINE = ("device", "backend", "precision", "batch_size")
 
 
-class PhotoProgress(Protocol):
+class PhotoProgress(Progress, Protocol):
     """What a job on photos tells whoever is waiting."""
-
-    def start(self, name: str, frames: int | None) -> None:
-        """A job, or a part of it, of so many photos begins."""
-        ...
-
-    def advance(self, result: FrameResult) -> None:
-        """A photo is done."""
-        ...
 
     def fail(self, message: str) -> None:
         """A photo could not be read."""
-        ...
-
-    def interrupt(self) -> None:
-        """The user wants to stop; the photo in work is still finished."""
-        ...
-
-    def stop(self) -> None:
-        """The job, or the part of it, has ended, one way or another."""
         ...
 
 
@@ -132,24 +119,42 @@ def run_photos(
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
         finder.learn(learnt)
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
-        album = _Album(writer, left)
-        progress.start(output.name, len(left))
-        try:
-            outcome = find_in_photos(
-                engine,
-                finder,
-                [photo for photo, _ in left],
-                album,
-                max_pixels=settings.max_pixels,
-                on_photo=progress.advance,
-                on_failure=_both(album, progress) if keep_going else None,
-                on_interrupt=progress.interrupt,
-            )
-        finally:
-            progress.stop()
+        outcome = _find_in_the_rest(engine, finder, left, writer, progress, keep_going=keep_going)
     seconds = time.perf_counter() - started
     write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, len(photos) - len(left)))
     return outcome
+
+
+def _find_in_the_rest(
+    engine: EmbeddingEngine,
+    finder: PhotoFinder,
+    photos: Sequence[tuple[Path, str]],
+    writer: PhotoWriter,
+    progress: PhotoProgress,
+    *,
+    keep_going: bool,
+) -> PhotoOutcome:
+    """Find in the photos that no earlier run has finished, given with the names of their results."""
+    album = _Album(writer, photos)
+
+    def tell(failure: PhotoFailure) -> None:
+        album.failures.put(failure)
+        progress.fail(failure.reason)
+
+    progress.start("photos", len(photos))
+    try:
+        return find_in_photos(
+            engine,
+            finder,
+            [photo for photo, _ in photos],
+            album,
+            max_pixels=finder.settings.max_pixels,
+            on_photo=progress.advance,
+            on_failure=tell if keep_going else None,
+            on_interrupt=progress.interrupt,
+        )
+    finally:
+        progress.stop()
 
 
 def _outcome_record(outcome: PhotoOutcome, earlier: int) -> dict[str, Any]:
@@ -168,18 +173,22 @@ def _check_resumable(output: Path, settings: PhotoSettings, given: dict[str, Any
     Raises:
         OutputError: If an earlier run's record says so.
     """
+    changed: list[str] = []
     with suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads((output / "run.json").read_text(encoding="utf-8"))
         before, now = earlier["settings"], settings.model_dump(mode="json")
-        changed = [key for key in now if key not in _OF_THE_MACHINE and before.get(key) != now[key]]
-        hashes = [[each["photo_sha256"], each["mask_sha256"]] for each in earlier["references"]]
-        if hashes != [[each["photo_sha256"], each["mask_sha256"]] for each in given["references"]]:
-            changed.append("references")
-        if changed:
-            raise OutputError(
-                f"{output}: its results were made with other {', '.join(changed)}; resume with the same, or pass"
-                " --overwrite or another --output"
-            )
+        changed += [key for key in now if key not in _OF_THE_MACHINE and before.get(key) != now[key]]
+        changed += ["references"] if _hashes(earlier) != _hashes(given) else []
+    # Raised out here: an OutputError is an OSError as well.
+    if changed:
+        raise OutputError(
+            f"{output}: its results were made with other {', '.join(changed)}; resume with the same, or pass"
+            " --overwrite or another --output"
+        )
+
+
+def _hashes(record: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each["photo_sha256"], each["mask_sha256"]) for each in record["references"]]
 
 
 class _Album:
@@ -210,14 +219,6 @@ class _Album:
             self._writer.skip(failure.photo, failure.reason)
 
 
-def _both(album: _Album, progress: PhotoProgress) -> Any:
-    def tell(failure: PhotoFailure) -> None:
-        album.failures.put(failure)
-        progress.fail(failure.reason)
-
-    return tell
-
-
 def run_perseg(
     root: Path,
     output: Path,
@@ -237,33 +238,16 @@ def run_perseg(
     """
     started = time.perf_counter()
     dataset = PerSegDataset(root, classes=classes)
-    references = {
-        name: ReferenceFile(dataset.reference(name), dataset.annotation(dataset.reference(name)))
-        for name in dataset.classes
-    }
+    references = {name: dataset.reference(name) for name in dataset.classes}
     open_folder(output, overwrite=overwrite)
     engine = EmbeddingEngine(settings, square=True)
     finder = PhotoFinder(engine.encoder, engine.decoder, settings)
     sheet, records = ContactSheet(), {}
     for name, reference in references.items():
-        photos = dataset.photos(name)
-        mask = dataset.mask(reference.mask)
-        finder.learn([(read_photo(reference.photo, max_pixels=settings.max_pixels), mask.astype("uint8"))])
-        progress.start(name, len(photos))
-        try:
-            outcome = find_in_photos(
-                engine,
-                finder,
-                photos,
-                _ClassFolder(output / name, dataset, photos, sheet),
-                max_pixels=settings.max_pixels,
-                on_photo=progress.advance,
-                on_interrupt=progress.interrupt,
-            )
-        finally:
-            progress.stop()
-        if outcome.interrupted:
-            raise KeyboardInterrupt
+        mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
+        finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
+        folder = _ClassFolder(output / name, dataset, dataset.photos(name), sheet)
+        outcome = _segment_class(engine, finder, folder, progress)
         records[name] = {"photos": outcome.photos, "seconds_per_stage": outcome.timings.rounded()}
     sheet.write(output / "contact_sheet.jpg")
     seconds = time.perf_counter() - started
@@ -273,23 +257,46 @@ def run_perseg(
     return scores
 
 
+def _segment_class(
+    engine: EmbeddingEngine, finder: PhotoFinder, folder: _ClassFolder, progress: PhotoProgress
+) -> PhotoOutcome:
+    """Segment the photos of a class; KeyboardInterrupt if the user stops it, since half of one cannot be scored."""
+    progress.start(folder.path.name, len(folder.photos))
+    try:
+        outcome = find_in_photos(
+            engine,
+            finder,
+            folder.photos,
+            folder,
+            max_pixels=finder.settings.max_pixels,
+            on_photo=progress.advance,
+            on_interrupt=progress.interrupt,
+        )
+    finally:
+        progress.stop()
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome
+
+
 class _ClassFolder:
     """Writes the masks of a class, and adds them to the contact sheet; see ``ResultWriter``."""
 
-    def __init__(self, folder: Path, dataset: PerSegDataset, photos: Sequence[Path], sheet: ContactSheet) -> None:
+    def __init__(self, path: Path, dataset: PerSegDataset, photos: Sequence[Path], sheet: ContactSheet) -> None:
         self.warnings: list[str] = []
-        self._folder, self._dataset, self._photos, self._sheet = folder, dataset, photos, sheet
+        self.path, self.photos = path, photos
+        self._dataset, self._sheet = dataset, sheet
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        photo = self._photos[frame.index]
-        with whole_file(self._folder / f"{photo.stem}.png") as partial:
+        photo = self.photos[frame.index]
+        with whole_file(self.path / f"{photo.stem}.png") as partial:
             palette_image(result.label_map).save(partial, "PNG")
         truth = self._dataset.mask(self._dataset.annotation(photo))
         iou = compare_masks(result.label_map > 0, truth).iou
-        self._sheet.add(frame.rgb, result.label_map, f"{self._folder.name}/{photo.stem}  {iou:.1f}")
+        self._sheet.add(frame.rgb, result.label_map, f"{self.path.name}/{photo.stem}  {iou:.1f}")
 
     def close(self) -> tuple[Path, ...]:
-        return (self._folder,)
+        return (self.path,)
 
     def abort(self) -> None:
         pass

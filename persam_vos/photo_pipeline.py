@@ -71,14 +71,11 @@ def find_in_photos(
         on_interrupt: Called at the first Ctrl-C or SIGTERM, which takes effect after the photo in work.
 
     Raises:
-        PhotoError: If a photo cannot be read, and ``on_failure`` is None.
-        OutputError: If a result cannot be written.
-        SettingsError: If the GPU's memory is not enough.
+        PersamVosError: If a photo cannot be read, without ``on_failure``, or a result cannot be written, for example.
         KeyboardInterrupt: If the user interrupts for a second time.
     """
-    timings = Timings()
+    timings, found, failed = Timings(), 0, 0
     failures: queue.SimpleQueue[PhotoFailure] = queue.SimpleQueue()
-    found = failed = 0
     sink = Sink([writer], timings, QUEUE_DEPTH)
     with PoliteInterrupt(on_interrupt) as interrupt:
         try:
