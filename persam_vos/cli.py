@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -16,35 +15,16 @@ from persam_vos.errors import PersamVosError, SettingsError
 from persam_vos.options import (
     EXIT_ERROR,
     EXIT_INTERRUPTED,
-    Backend,
-    Background,
-    BatchSize,
-    Checkpoint,
-    Config,
-    Device,
-    Export,
-    FirstPass,
-    Guidance,
     Interrupted,
-    Method,
-    Model,
-    Output,
-    Overwrite,
-    Precision,
-    Preset,
     Quiet,
-    Reader,
     Sequences,
     Split,
     Text,
-    UpdateTarget,
     Year,
-    flags_of,
     names_of,
-    own_interrupt,
 )
 from persam_vos.photo_cli import image, perseg
-from persam_vos.progress import ProgressBar
+from persam_vos.video_cli import davis, demo, run
 
 # Typer carries its own copy of click in some versions and uses the installed one in others.
 UsageError: Any = typer.BadParameter.__base__
@@ -57,8 +37,8 @@ app = typer.Typer(
     help="Mask an object in one frame of a video, get its mask in every frame.",
 )
 
-app.command()(image)
-app.command()(perseg)
+for command in (run, demo, davis, image, perseg):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,108 +54,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def run(
-    video: Annotated[str, typer.Argument(help="Video file, folder of images, or glob.")],
-    first_mask: Annotated[Path, typer.Option("--first-mask", help="Mask of the first frame: object n has value n.")],
-    output: Output = Path("out"),
-    resize_mask: Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")] = False,
-    mask_threshold: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
-    ] = None,
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    reader: Reader = None,
-    guidance: Guidance = None,
-    first_pass: FirstPass = None,
-    update_target: UpdateTarget = None,
-    export: Export = None,
-    background: Background = None,
-    config: Config = None,
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
-    """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
-        background=background,
-    )  # fmt: skip
-    mask = (first_mask, resize_mask, mask_threshold)
-    _track_video(video, output, config, flags, mask=mask, overwrite=overwrite, quiet=quiet)
-
-
-@app.command()
-def demo(
-    output: Output = Path("out/demo"),
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    config: Config = None,
-    quiet: Quiet = False,
-) -> None:
-    """Track the clip that ships, start to finish, replacing an earlier demo."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        export="masks,overlay,cutout",
-    )  # fmt: skip
-    with resources.as_file(resources.files("persam_vos") / "data") as data:
-        mask = (data / "bunny_mask.png", False, None)
-        _track_video(str(data / "bunny.mp4"), output, config, flags, mask=mask, overwrite=True, quiet=quiet)
-
-
-@app.command()
-def davis(
-    root: Annotated[Path, typer.Argument(help="Folder of DAVIS: JPEGImages, Annotations, ImageSets.")],
-    output: Output = Path("out/davis"),
-    year: Year = 2017,
-    split: Split = "val",
-    sequences: Sequences = None,
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    guidance: Guidance = None,
-    first_pass: FirstPass = None,
-    update_target: UpdateTarget = None,
-    config: Config = None,
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
-    """Track every sequence of a DAVIS split, then score it."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        guidance=guidance, first_pass=first_pass, update_target=update_target,
-    )  # fmt: skip
-    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": names_of(sequences)}
-    with own_interrupt():
-        from persam_vos.config import load_settings
-        from persam_vos.jobs import run_davis
-
-        settings = load_settings(config, flags)
-        scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
-    print(scores.table())
 
 
 @app.command()
@@ -257,29 +135,3 @@ def main() -> None:
 def _fail(message: str) -> None:
     print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
-
-
-def _track_video(
-    video: str,
-    output: Path,
-    config: Path | None,
-    flags: dict[str, Any],
-    *,
-    mask: tuple[Path, bool, int | None],
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    with own_interrupt():
-        from persam_vos.config import load_settings
-        from persam_vos.jobs import AnnotationFile, run_video
-
-        settings = load_settings(config, flags)
-        outcome = run_video(video, AnnotationFile(*mask), output, settings, ProgressBar(quiet), overwrite=overwrite)
-    for warning in outcome.warnings:
-        print(f"persam-vos: warning: {warning}", file=sys.stderr)
-    if outcome.interrupted:
-        print(f"persam-vos: interrupted after {outcome.frames} frames; they are kept", file=sys.stderr)
-    if not quiet:
-        print("\n".join(str(path) for path in outcome.written))
-    if outcome.interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)

@@ -51,10 +51,14 @@ class EmbeddingEngine:
         self.encoder: Encoder = SamEncoder(self._sam, backend, square=square)
         self.decoder = Decoder(self._sam)
 
-    def another_encoder(self) -> Encoder:
-        """Return an encoder that shares nothing but the weights with the one there is."""
+    def another_encoder(self, *, square: bool | None = None) -> Encoder:
+        """Return an encoder that shares nothing but the weights with the one there is.
+
+        Args:
+            square: Whether it encodes the padding as well; None for as the one there is.
+        """
         backend = open_backend(self.settings.backend, self._sam, self.device, self.settings.precision)
-        return SamEncoder(self._sam, backend, square=self._square)
+        return SamEncoder(self._sam, backend, square=self._square if square is None else square)
 
     @property
     def may_halve(self) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from persam_vos.annotation import doubts, read_annotation
 from persam_vos.config import Settings
 from persam_vos.davis import DavisScores, score_davis
 from persam_vos.davis_dataset import DavisDataset, Year
 from persam_vos.engine import engine_record
 from persam_vos.errors import DatasetError
+from persam_vos.first_frame import Annotation, FirstFrame
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.pipeline import Engine, TrackOutcome, track
 from persam_vos.reader import ImageReader, open_reader
@@ -48,18 +48,9 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationFile:
-    """The mask of the first frame, and how to take it; see ``read_annotation``."""
-
-    path: Path
-    resize: bool = False
-    threshold: int | None = None
-
-
 def run_video(
     source: str,
-    annotation: AnnotationFile,
+    first: FirstFrame,
     output: Path,
     settings: Settings,
     progress: Progress,
@@ -72,7 +63,7 @@ def run_video(
 
     Args:
         source: Video file, folder of images, or glob.
-        annotation: The mask of the first frame.
+        first: What says where the objects of the first frame are.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
@@ -84,24 +75,20 @@ def run_video(
     started = time.perf_counter()
     with open_reader(source, backend=settings.reader) as reader:
         info = reader.info
-        label_map = read_annotation(
-            annotation.path,
-            height=info.height,
-            width=info.width,
-            resize=annotation.resize,
-            threshold=annotation.threshold,
-        )
+        annotate = first.read(lambda: open_reader(source, backend=settings.reader), info.height, info.width)
         exports, background = settings.export, settings.background_rgb
         writers = open_writers(output, exports, info=info, overwrite=overwrite, background=background)
-        engine = _load(settings, output)
+        with _no_empty_folder(output):
+            engine = Engine(settings)
+            annotation = annotate(engine)
         stale = [name for name in recorded_exports(output) if name not in exports]
         # The record of an earlier run must not stand beside half of this one.
         remove_run_json(output)
-        outcome = _track_and_tell(engine, reader, label_map, writers, progress)
+        outcome = _track_and_tell(engine, reader, annotation.label_map, writers, progress)
     seconds = time.perf_counter() - started
-    outcome = replace(outcome, warnings=(*doubts(label_map), *outcome.warnings))
-    given = _input_record(source, annotation, info, label_map)
-    remove_exports(output, stale, keep=(Path(source), annotation.path))
+    outcome = replace(outcome, warnings=(*annotation.warnings, *outcome.warnings))
+    given = _input_record(source, annotation, info)
+    remove_exports(output, stale, keep=(Path(source), *first.files))
     path = write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, seconds))
     return replace(outcome, written=(*outcome.written, path))
 
@@ -116,15 +103,13 @@ def _track_and_tell(
         progress.stop()
 
 
-def _input_record(source: str, annotation: AnnotationFile, info: StreamInfo, label_map: LabelMap) -> dict[str, Any]:
+def _input_record(source: str, annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
     return {
         "source": str(source),
-        "first_mask": str(annotation.path),
-        "resize_mask": annotation.resize,
-        "mask_threshold": annotation.threshold,
+        **annotation.record,
         "frame_size": [info.height, info.width],
         "frame_rate": info.frame_rate,
-        "objects": [int(i) for i in np.unique(label_map) if i],
+        "objects": [int(i) for i in np.unique(annotation.label_map) if i],
     }
 
 
@@ -161,7 +146,8 @@ def run_davis(
     dataset = DavisDataset(root, year, split, sequences=sequences)
     firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
-    engine = _load(settings, output)
+    with _no_empty_folder(output):
+        engine = Engine(settings)
     remove_run_json(output)
     records = {}
     for sequence in dataset.sequences:
@@ -187,10 +173,11 @@ def run_davis(
     return scores
 
 
-def _load(settings: Settings, output: Path) -> Engine:
-    """Load the model; if that fails, no empty folder is left."""
+@contextlib.contextmanager
+def _no_empty_folder(output: Path) -> Iterator[None]:
+    """Leave no empty folder behind, if what is done in it fails before there is a result."""
     try:
-        return Engine(settings)
+        yield
     except BaseException:
         with contextlib.suppress(OSError):
             output.rmdir()

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from persam_vos.errors import SettingsError
+
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
@@ -79,3 +81,15 @@ def flags_of(**values: Any) -> dict[str, Any]:
 def names_of(text: str | None) -> list[str] | None:
     """Split names at commas."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def split_pair(text: str) -> tuple[Path, Path]:
+    """Split PHOTO:MASK at the colon that leaves two files.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    for place, character in enumerate(text):
+        if character == ":" and Path(text[:place]).is_file() and Path(text[place + 1 :]).is_file():
+            return Path(text[:place]), Path(text[place + 1 :])
+    raise SettingsError(f"{text!r}: must be PHOTO:MASK, two files that exist, with a colon between them")

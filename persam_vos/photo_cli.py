@@ -8,7 +8,6 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from persam_vos.errors import SettingsError
 from persam_vos.options import (
     EXIT_INTERRUPTED,
     AllInstances,
@@ -29,6 +28,7 @@ from persam_vos.options import (
     flags_of,
     names_of,
     own_interrupt,
+    split_pair,
 )
 from persam_vos.progress import ProgressBar
 
@@ -95,7 +95,8 @@ def image(
     ways: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "keep_going": keep_going}
     with own_interrupt():
         from persam_vos.photo_config import load_photo_settings
-        from persam_vos.photo_jobs import ReferenceFile, run_photos
+        from persam_vos.photo_jobs import run_photos
+        from persam_vos.reference_file import ReferenceFile
 
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair) for pair in pairs]
@@ -140,15 +141,3 @@ def perseg(
         progress = ProgressBar(quiet, "photo")
         scores = run_perseg(root, output, settings, progress, classes=names_of(classes), overwrite=overwrite)
     print(scores.table())
-
-
-def split_pair(text: str) -> tuple[Path, Path]:
-    """Split PHOTO:MASK at the colon that leaves two files.
-
-    Raises:
-        SettingsError: If there is none.
-    """
-    for place, character in enumerate(text):
-        if character == ":" and Path(text[:place]).is_file() and Path(text[place + 1 :]).is_file():
-            return Path(text[:place]), Path(text[place + 1 :])
-    raise SettingsError(f"{text!r}: must be PHOTO:MASK, two files that exist, with a colon between them")

@@ -7,22 +7,19 @@ import queue
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from persam_vos.annotation import read_annotation
 from persam_vos.contact_sheet import ContactSheet
 from persam_vos.draw import palette_image
 from persam_vos.engine import EmbeddingEngine, engine_record
-from persam_vos.errors import MaskError, OutputError
+from persam_vos.errors import OutputError
 from persam_vos.files import whole_file
-from persam_vos.frame import Frame, Rgb
+from persam_vos.frame import Frame
 from persam_vos.jobs import Progress
-from persam_vos.models.download import file_sha256
-from persam_vos.objects import FrameResult, LabelMap
+from persam_vos.objects import FrameResult
 from persam_vos.overlap import compare_masks
 from persam_vos.perseg import PerSegScores, score_perseg
 from persam_vos.perseg_dataset import PerSegDataset
@@ -32,10 +29,9 @@ from persam_vos.photo_pipeline import PhotoFailure, PhotoOutcome, find_in_photos
 from persam_vos.photo_writer import PhotoResult, PhotoWriter, output_names
 from persam_vos.photos import find_photos, read_photo
 from persam_vos.record import write_run_json
+from persam_vos.reference_file import ReferenceFile
 from persam_vos.writer import open_folder
 
-# Share of a photo from which on an object leaves nothing to tell it from.
-_ALMOST_ALL = 0.999
 # What another machine may have been told otherwise, without other results being meant.
 _OF_THE_MACHINE = ("device", "backend", "precision", "batch_size")
 
@@ -46,36 +42,6 @@ class PhotoProgress(Progress, Protocol):
     def fail(self, message: str) -> None:
         """A photo could not be read."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceFile:
-    """An annotated photo: the photo, and its mask; see ``read_annotation``."""
-
-    photo: Path
-    mask: Path
-
-    def read(self, max_pixels: int) -> tuple[Rgb, LabelMap]:
-        """Read both.
-
-        Raises:
-            PhotoError: If the photo cannot be read.
-            MaskError: If the mask cannot, does not fit, is empty, or leaves nothing to tell the object from.
-        """
-        rgb = read_photo(self.photo, max_pixels=max_pixels)
-        label_map = read_annotation(self.mask, height=rgb.shape[0], width=rgb.shape[1])
-        if (label_map > 0).mean() > _ALMOST_ALL:
-            raise MaskError(f"{self.mask}: covers all of {self.photo}; leave something that is not the object")
-        return rgb, label_map
-
-    def record(self) -> dict[str, str]:
-        """Name both files, and what they hold."""
-        return {
-            "photo": str(self.photo),
-            "photo_sha256": file_sha256(self.photo),
-            "mask": str(self.mask),
-            "mask_sha256": file_sha256(self.mask),
-        }
 
 
 def run_photos(

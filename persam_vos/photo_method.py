@@ -32,7 +32,7 @@ class Reference:
     def masks(self, object_ids: Sequence[int]) -> Tensor:
         """Return bool, N x H x W, one mask per object; that of an object which this photo does not show is empty."""
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=self.embedding.features.device)
-        return torch.from_numpy(self.label_map).to(ids.device) == ids[:, None, None]
+        return torch.tensor(self.label_map).to(ids.device) == ids[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)

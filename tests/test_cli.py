@@ -185,6 +185,25 @@ def test_misuse(arguments: list[str], parts: list[str], tmp_path: Path) -> None:
     one_line(persam_vos(*arguments, cwd=tmp_path), *parts)
 
 
+def test_a_first_frame_known_in_one_way(clip: Path, mask: Path, tmp_path: Path) -> None:
+    run, reference = ["run", clip, "-o", tmp_path / "o"], ["--first-ref", f"{mask}:{mask}"]
+    one_line(persam_vos(*run), "--first-mask MASK or --first-ref PHOTO:MASK")
+    one_line(persam_vos(*run, *reference, "--first-mask", mask), "one of both")
+    one_line(persam_vos(*run, "--first-mask", mask, "--all-instances"), "--all-instances goes with --first-ref")
+    one_line(persam_vos(*run, "--first-mask", mask, "--max-objects", 2), "--max-objects goes with --first-ref")
+    one_line(persam_vos(*run, *reference, "--mask-threshold", 0), "--mask-threshold goes with --first-mask")
+    one_line(persam_vos(*run, "--first-ref", f"none.jpg:{mask}"), "must be PHOTO:MASK")
+    one_line(persam_vos(*run, *reference, "--max-objects", 0), "--max-objects is 0")
+
+
+def test_a_photo_of_what_is_not_there(clip: Path, tmp_path: Path) -> None:
+    photo = save_mask(tmp_path / "p.png", np.full((HEIGHT, WIDTH), 90, np.uint8))
+    full = save_mask(tmp_path / "full.png", np.ones((HEIGHT, WIDTH), np.uint8))
+    run = ["run", clip, "-o", tmp_path / "o", "--first-ref"]
+    one_line(persam_vos(*run, f"{photo}:{full}"), "full.png: covers all of", "p.png")
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_bad_setting(clip: Path, mask: Path, tmp_path: Path) -> None:
     run = ["run", clip, "--first-mask", mask, "-o", tmp_path / "o"]
     (tmp_path / "c.yaml").write_text("colour: red\n")

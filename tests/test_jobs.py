@@ -16,6 +16,7 @@ from test_pipeline import FakeEngine
 from persam_vos import jobs
 from persam_vos.config import Settings
 from persam_vos.errors import DatasetError, OutputError
+from persam_vos.first_frame import AnnotationFile
 from persam_vos.objects import FrameResult
 
 HEIGHT, WIDTH = 48, 64
@@ -110,7 +111,7 @@ def test_an_earlier_record_does_not_outlive_its_results(
     output.mkdir()
     (output / "run.json").write_text("{}")
     source = str(root / "JPEGImages" / "480p" / "alpha")
-    mask = jobs.AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
+    mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
 
     def fail(name: str, frames: int | None) -> None:
         raise OutputError("disk full")
@@ -153,7 +154,7 @@ def engine_of(settings: Settings) -> FakeEngine:
 
 def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> jobs.TrackOutcome:
     source = str(root / "JPEGImages" / "480p" / "alpha")
-    mask = jobs.AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
+    mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
     return jobs.run_video(source, mask, output, Settings(export=export), Silence(), overwrite=overwrite)
 
 
@@ -181,7 +182,7 @@ def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
     tracked(root, output, "masks", "overlay", overwrite=True)
     assert (output / "cutout.mp4").read_text() == "mine"
     source = str(root / "JPEGImages" / "480p" / "alpha")
-    first = jobs.AnnotationFile(output / "masks" / "00000.png")
+    first = AnnotationFile(output / "masks" / "00000.png")
     jobs.run_video(source, first, output, Settings(export=("overlay",)), Silence(), overwrite=True)
     assert first.path.exists()
 

@@ -1,0 +1,174 @@
+"""Where the objects of a video's first frame come from: its mask, or annotated photos that show the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from persam_vos.annotation import doubts, read_annotation
+from persam_vos.config import EngineSettings
+from persam_vos.engine import EmbeddingEngine
+from persam_vos.errors import EmptyMaskError, VideoError
+from persam_vos.frame import Frame
+from persam_vos.objects import FrameResult, LabelMap
+from persam_vos.photo_config import PhotoSettings, load_photo_settings
+from persam_vos.photo_finder import PhotoFinder
+from persam_vos.reference_file import ReferenceFile
+from persam_vos.stream import FrameReader
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What is known of the first frame.
+
+    Attributes:
+        label_map: uint8, H x W, 0 = background, n = object n.
+        warnings: What makes it doubtful that its objects can be followed.
+        record: How it came about, for run.json.
+    """
+
+    label_map: LabelMap
+    warnings: tuple[str, ...]
+    record: dict[str, Any]
+
+
+class FirstFrame(Protocol):
+    """Something that says where the objects of a first frame are."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads: no run may remove it."""
+        ...
+
+    def read(self, open_again: Callable[[], FrameReader], height: int, width: int) -> Callable[[Any], Annotation]:
+        """Read all that can be wrong; return what asks a model, an ``EmbeddingEngine``, for the rest.
+
+        Args:
+            open_again: Opens the video anew.
+            height: Of the video's frames.
+            width: Of the video's frames.
+
+        Raises:
+            PersamVosError: Of the kind that fits what is wrong.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """The mask of the first frame, and how to take it; see ``read_annotation`` and ``FirstFrame``."""
+
+    path: Path
+    resize: bool = False
+    threshold: int | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The mask."""
+        return (self.path,)
+
+    def read(self, open_again: Callable[[], FrameReader], height: int, width: int) -> Callable[[Any], Annotation]:
+        """Read the mask, which needs no model.
+
+        Raises:
+            MaskError: If it cannot be read, does not fit, or is empty.
+        """
+        del open_again
+        label_map = read_annotation(self.path, height=height, width=width, resize=self.resize, threshold=self.threshold)
+        record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
+        annotation = Annotation(label_map, tuple(doubts(label_map)), record)
+        return lambda _: annotation
+
+
+@dataclass(frozen=True, slots=True)
+class FirstReference:
+    """Annotated photos of the objects, which are then found in the first frame; see ``PhotoFinder``.
+
+    Attributes:
+        references: The photos.
+        settings: Of the search.
+    """
+
+    references: tuple[ReferenceFile, ...]
+    settings: PhotoSettings
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The photos and their masks."""
+        return tuple(path for each in self.references for path in (each.photo, each.mask))
+
+    def read(
+        self, open_again: Callable[[], FrameReader], height: int, width: int
+    ) -> Callable[[EmbeddingEngine], Annotation]:
+        """Read the photos and the first frame.
+
+        Raises:
+            PersamVosError: If one of them cannot be read, or a mask does not fit. What is returned raises
+                EmptyMaskError if nothing in the frame is like what the photos show.
+        """
+        del height, width
+        learnt = [reference.read(self.settings.max_pixels) for reference in self.references]
+        asked = sorted({int(i) for _, label_map in learnt for i in np.unique(label_map) if i})
+        frame, source = _first_frame(open_again)
+
+        def find(engine: EmbeddingEngine) -> Annotation:
+            with engine.memory_errors():
+                # Photos are looked for in the whole square, whatever the tracker needs.
+                finder = PhotoFinder(engine.another_encoder(square=True), engine.decoder, self.settings)
+                finder.learn(learnt)
+                result = finder.find(frame)
+            return self._annotation(result, asked, source)
+
+        return find
+
+    def _annotation(self, result: FrameResult, asked: Sequence[int], source: Path) -> Annotation:
+        found = [entry for entry in result.objects if entry.present]
+        photos = ", ".join(str(each.photo) for each in self.references)
+        if not found:
+            raise EmptyMaskError(
+                f"{source}: nothing in its first frame is like what {photos} shows; start the video where the object is"
+                " seen, or pass another --first-ref, or --first-mask"
+            )
+        seen = {entry.object_id for entry in found}
+        missing = () if self.settings.all_instances else [each for each in asked if each not in seen]
+        warnings = [f"object {each} of {photos} is not seen in the first frame, and not tracked" for each in missing]
+        record = {
+            "first_refs": [reference.record() for reference in self.references],
+            "first_ref_settings": self.settings.model_dump(mode="json"),
+            "found_in_first_frame": [
+                {"object": entry.object_id, "score": entry.score, "similarity": entry.similarity, "area": entry.area}
+                for entry in found
+            ],
+        }
+        return Annotation(result.label_map, (*warnings, *doubts(result.label_map)), record)
+
+
+def reference_settings(settings: EngineSettings, method: str, **flags: Any) -> PhotoSettings:
+    """Return the settings of a search in the first frame: the model of the run, and what the method does on photos.
+
+    Args:
+        settings: Of the run.
+        method: ``memory``, ``persam`` or ``persam-f``.
+        flags: Of ``PhotoSettings``; None leaves one to the method.
+
+    Raises:
+        SettingsError: If a flag is not allowed.
+    """
+    of_run = settings.model_dump(include=set(EngineSettings.model_fields))
+    return load_photo_settings(None, {**of_run, "method": method, **flags})
+
+
+def _first_frame(open_again: Callable[[], FrameReader]) -> tuple[Frame, Path]:
+    """Decode one frame.
+
+    Raises:
+        VideoError: If there is none.
+    """
+    with open_again() as reader:
+        for frame in reader:
+            return frame, reader.info.source
+        raise VideoError(f"{reader.info.source}: no frame could be decoded")

@@ -1,0 +1,229 @@
+"""The commands on video: read flags, call the stages, print, and decide the exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from persam_vos.errors import SettingsError
+from persam_vos.options import (
+    EXIT_INTERRUPTED,
+    AllInstances,
+    Backend,
+    Background,
+    BatchSize,
+    Checkpoint,
+    Config,
+    Device,
+    Export,
+    FirstPass,
+    Guidance,
+    MaxObjects,
+    Method,
+    Model,
+    Output,
+    Overwrite,
+    Precision,
+    Preset,
+    Quiet,
+    Reader,
+    Sequences,
+    Split,
+    UpdateTarget,
+    Year,
+    flags_of,
+    names_of,
+    own_interrupt,
+    split_pair,
+)
+from persam_vos.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from persam_vos.config import Settings
+    from persam_vos.first_frame import FirstFrame
+
+
+def run(
+    video: Annotated[str, typer.Argument(help="Video file, folder of images, or glob.")],
+    first_mask: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--first-mask", help="Mask of the first frame: object n has value n."),
+    ] = None,
+    first_ref: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--first-ref",
+            metavar="PHOTO:MASK",
+            help="Instead of a mask: a photo of the object and its mask; may be repeated.",
+        ),
+    ] = None,
+    all_instances: AllInstances = False,
+    max_objects: MaxObjects = None,
+    output: Output = Path("out"),
+    resize_mask: Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")] = False,
+    mask_threshold: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
+    ] = None,
+    method: Method = None,
+    preset: Preset = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    reader: Reader = None,
+    guidance: Guidance = None,
+    first_pass: FirstPass = None,
+    update_target: UpdateTarget = None,
+    export: Export = None,
+    background: Background = None,
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
+    flags = flags_of(
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        precision=precision, batch_size=batch_size,
+        reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
+        background=background,
+    )  # fmt: skip
+    of_mask = {"--resize-mask": resize_mask or None, "--mask-threshold": mask_threshold}
+    of_reference = {"--all-instances": all_instances or None, "--max-objects": max_objects}
+    _refuse_unless_one(first_mask, first_ref, of_mask, of_reference)
+
+    def first(settings: Settings) -> FirstFrame:
+        from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
+        from persam_vos.reference_file import ReferenceFile
+
+        if first_mask:
+            return AnnotationFile(first_mask, resize_mask, mask_threshold)
+        references = tuple(ReferenceFile(*split_pair(pair)) for pair in first_ref or ())
+        chosen = {"all_instances": all_instances or None, "max_objects": max_objects}
+        return FirstReference(references, reference_settings(settings, settings.method, **chosen))
+
+    _track_video(video, output, config, flags, first=first, overwrite=overwrite, quiet=quiet)
+
+
+def demo(
+    output: Output = Path("out/demo"),
+    method: Method = None,
+    preset: Preset = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    config: Config = None,
+    quiet: Quiet = False,
+) -> None:
+    """Track the clip that ships, start to finish, replacing an earlier demo."""
+    flags = flags_of(
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        precision=precision, batch_size=batch_size,
+        export="masks,overlay,cutout",
+    )  # fmt: skip
+    with resources.as_file(resources.files("persam_vos") / "data") as data:
+
+        def first(_: Settings) -> FirstFrame:
+            from persam_vos.first_frame import AnnotationFile
+
+            return AnnotationFile(data / "bunny_mask.png")
+
+        _track_video(str(data / "bunny.mp4"), output, config, flags, first=first, overwrite=True, quiet=quiet)
+
+
+def davis(
+    root: Annotated[Path, typer.Argument(help="Folder of DAVIS: JPEGImages, Annotations, ImageSets.")],
+    output: Output = Path("out/davis"),
+    year: Year = 2017,
+    split: Split = "val",
+    sequences: Sequences = None,
+    method: Method = None,
+    preset: Preset = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    guidance: Guidance = None,
+    first_pass: FirstPass = None,
+    update_target: UpdateTarget = None,
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Track every sequence of a DAVIS split, then score it."""
+    flags = flags_of(
+        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
+        precision=precision, batch_size=batch_size,
+        guidance=guidance, first_pass=first_pass, update_target=update_target,
+    )  # fmt: skip
+    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": names_of(sequences)}
+    with own_interrupt():
+        from persam_vos.config import load_settings
+        from persam_vos.jobs import run_davis
+
+        settings = load_settings(config, flags)
+        scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
+    print(scores.table())
+
+
+def _refuse_unless_one(
+    first_mask: Path | None,
+    first_ref: Sequence[str] | None,
+    of_mask: Mapping[str, Any],
+    of_reference: Mapping[str, Any],
+) -> None:
+    """Refuse a first frame that nothing, or too much, speaks of.
+
+    Args:
+        first_mask: The flag.
+        first_ref: The flags.
+        of_mask: Flags that go with the first; None for those that were not given.
+        of_reference: Flags that go with the second.
+
+    Raises:
+        SettingsError: Unless there is one of both, with flags of its own only.
+    """
+    if (first_mask is None) == (not first_ref):
+        raise SettingsError("pass --first-mask MASK or --first-ref PHOTO:MASK, one of both")
+    owner, others = ("--first-ref", of_reference) if first_mask else ("--first-mask", of_mask)
+    for flag, value in others.items():
+        if value is not None:
+            raise SettingsError(f"{flag} goes with {owner}, which was not given")
+
+
+def _track_video(
+    video: str,
+    output: Path,
+    config: Path | None,
+    flags: dict[str, Any],
+    *,
+    first: Callable[[Settings], FirstFrame],
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    with own_interrupt():
+        from persam_vos.config import load_settings
+        from persam_vos.jobs import run_video
+
+        settings = load_settings(config, flags)
+        outcome = run_video(video, first(settings), output, settings, ProgressBar(quiet), overwrite=overwrite)
+    for warning in outcome.warnings:
+        print(f"persam-vos: warning: {warning}", file=sys.stderr)
+    if outcome.interrupted:
+        print(f"persam-vos: interrupted after {outcome.frames} frames; they are kept", file=sys.stderr)
+    if not quiet:
+        print("\n".join(str(path) for path in outcome.written))
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
