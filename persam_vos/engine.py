@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +19,8 @@ from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.download import file_sha256
 from persam_vos.models.loading import choose_device, load_sam
 from persam_vos.record import Timings, machine, peak_memory_mib, versions
+
+Result = TypeVar("Result")
 
 # Frames waiting between two stages, beside a batch in work: enough to hide jitter, little enough to keep memory small
 # at 4K. An embedding takes some 15 MB.
@@ -67,9 +69,27 @@ class EmbeddingEngine:
 
     def halve_batch(self) -> None:
         """Encode half as many frames at once from now on, and let go of what the larger batch had claimed."""
-        self.batch_size //= 2
+        # The encoder's thread and the tracker's may both want this at once.
+        self.batch_size = max(self.batch_size // 2, 1)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def with_room(self, work: Callable[[], Result]) -> Result:
+        """Do what needs the GPU beside the encoder; while that is too much for it, encode fewer frames at once.
+
+        Args:
+            work: Something that leaves nothing behind where it fails.
+
+        Returns:
+            What ``work`` returns.
+        """
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError:
+                if not self.may_halve:
+                    raise
+            self.halve_batch()
 
     def embedded(self, frames: Iterator[Frame], timings: Timings) -> Iterator[tuple[Frame, ImageEmbedding]]:
         """Encode frames, several at once; if that is too much for the GPU, fewer from then on."""

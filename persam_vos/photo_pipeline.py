@@ -6,6 +6,7 @@ import queue
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
@@ -106,7 +107,7 @@ def _results(
     ):
         for frame, embedding in embedded:
             with timings.stage("find"):
-                result = finder.find(frame, embedding)
+                result = engine.with_room(partial(finder.find, frame, embedding))
             yield result, frame
 
 

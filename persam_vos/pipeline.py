@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,8 @@ def _results(
     ):
         for frame, embedding in embedded:
             with timings.stage("track"):
-                first = frame.index == 0
-                result = tracker.start(frame, label_map, embedding) if first else tracker.step(frame, embedding)
+                if frame.index == 0:
+                    result = engine.with_room(partial(tracker.start, frame, label_map, embedding))
+                else:
+                    result = engine.with_room(partial(tracker.step, frame, embedding))
             yield result, frame

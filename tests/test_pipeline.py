@@ -191,6 +191,41 @@ def test_a_batch_size_that_was_asked_for_and_one_frame_must_fit(room: int, asked
     assert writer.state == "aborted"
 
 
+class CrowdedDecoder(FakeDecoder):
+    """Has no room beside an encoder of more than so many frames at once."""
+
+    def __init__(self, engine: FakeEngine, beside: int) -> None:
+        self.engine, self.beside, self.refused = engine, beside, 0
+
+    def decode(self, *arguments: object, **options: object) -> Candidates:
+        if self.engine.batch_size > self.beside:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().decode(*arguments, **options)  # type: ignore[arg-type]
+
+
+def test_a_tracker_without_room_makes_batches_smaller_and_loses_no_frame() -> None:
+    engine, writer = engine_with_room(8), FakeWriter()
+    engine.decoder = CrowdedDecoder(engine, beside=2)  # type: ignore[assignment]
+
+    track(engine, FakeReader(21), first_mask(), [writer])
+
+    assert writer.indices == list(range(21))
+    assert engine.batch_size == 2
+    assert engine.decoder.refused == 2
+
+
+@pytest.mark.parametrize("asked", [None, 4])
+def test_a_tracker_that_never_has_room_says_what_helps(asked: int | None) -> None:
+    engine, writer = engine_with_room(8, asked), FakeWriter()
+    engine.decoder = CrowdedDecoder(engine, beside=0)  # type: ignore[assignment]
+
+    with pytest.raises(SettingsError, match=r"out of GPU memory.*smaller --batch-size"):
+        track(engine, FakeReader(9), first_mask(), [writer])
+
+    assert writer.state == "aborted"
+
+
 def test_an_error_of_the_encoder_stops_all() -> None:
     class Broken(FakeEncoder):
         def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
