@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,9 @@ from persam_vos.perseg import PerSegScores, score_perseg
 from persam_vos.perseg_dataset import PerSegDataset
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_finder import PhotoFinder
-from persam_vos.photo_jobs import PhotoProgress
+from persam_vos.photo_jobs import PhotoProgress, no_empty_folder
 from persam_vos.photo_pipeline import PhotoOutcome, find_in_photos
-from persam_vos.photos import photo_size, read_photo
+from persam_vos.photos import photo_size, read_photo, refuse_larger
 from persam_vos.record import remove_run_json, write_run_json
 from persam_vos.writer import open_folder
 
@@ -47,9 +46,10 @@ def run_perseg(
     """
     started = time.perf_counter()
     dataset = PerSegDataset(root, classes=classes)
-    references = {name: _checked_reference(dataset, name) for name in dataset.classes}
+    references = {name: _checked_reference(dataset, name, settings.max_pixels) for name in dataset.classes}
     open_folder(output, overwrite=overwrite)
-    engine = _load(settings, output)
+    with no_empty_folder(output):
+        engine = EmbeddingEngine(settings, square=True)
     # The record of an earlier run must not stand beside half of this one.
     remove_run_json(output)
     finder = PhotoFinder(engine.encoder, engine.decoder, settings)
@@ -68,28 +68,19 @@ def run_perseg(
     return scores
 
 
-def _load(settings: PhotoSettings, output: Path) -> EmbeddingEngine:
-    """Load the model; if that fails, no empty folder is left."""
-    try:
-        return EmbeddingEngine(settings, square=True)
-    except BaseException:
-        with suppress(OSError):
-            output.rmdir()
-        raise
-
-
-def _checked_reference(dataset: PerSegDataset, class_name: str) -> Path:
+def _checked_reference(dataset: PerSegDataset, class_name: str, max_pixels: int) -> Path:
     """Return a class's reference, once it is sure that what will be segmented can be scored: that is known at the end.
 
     Raises:
         DatasetError: If there is nothing to score, or an annotation is empty or not of its photo's size.
-        PhotoError: If a photo is none.
+        PhotoError: If a photo is none, or too large.
     """
     reference, photos = dataset.reference(class_name), dataset.photos(class_name)
     if len(photos) < 2:
         raise DatasetError(f"{reference} is the only photo of its class; at least one more is needed to be scored")
     for photo in photos:
         annotation, (width, height) = dataset.annotation(photo), photo_size(photo)
+        refuse_larger(photo, (width, height), max_pixels)
         mask = dataset.mask(annotation)
         if mask.shape != (height, width):
             raise DatasetError(f"{annotation} is {mask.shape[0]} x {mask.shape[1]}, its photo {height} x {width}")

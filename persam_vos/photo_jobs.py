@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import queue
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,9 @@ from persam_vos.jobs import Progress
 from persam_vos.models.download import file_sha256
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.photo_config import PhotoSettings
-from persam_vos.photo_finder import PhotoFinder
+from persam_vos.photo_finder import PhotoFinder, ids_of
 from persam_vos.photo_pipeline import PhotoFailure, PhotoOutcome, find_in_photos
-from persam_vos.photo_writer import PHOTO_EXPORTS, PhotoResult, PhotoWriter, check_output, output_names
+from persam_vos.photo_writer import PHOTO_EXPORTS, PhotoResult, PhotoWriter, open_output, output_names
 from persam_vos.photos import find_photos, read_photo
 from persam_vos.record import write_run_json
 
@@ -111,16 +111,18 @@ def run_photos(
     """
     started = time.perf_counter()
     learnt = [reference.read(settings.max_pixels) for reference in references]
+    ids_of([label_map for _, label_map in learnt], settings)
     photos = _without_results(find_photos(sources), output)
     names = output_names(photos)
     given = {"references": [reference.record() for reference in references], "sources": [str(each) for each in sources]}
-    check_output(output, overwrite=overwrite, resume=resume)
+    open_output(output, overwrite=overwrite, resume=resume)
     if resume:
         _check_resumable(output, settings, given)
     # Before anything is written or removed: a model that cannot be loaded must cost nobody their earlier results.
-    engine = EmbeddingEngine(settings, square=True)
-    finder = PhotoFinder(engine.encoder, engine.decoder, settings)
-    finder.learn(learnt)
+    with no_empty_folder(output):
+        engine = EmbeddingEngine(settings, square=True)
+        finder = PhotoFinder(engine.encoder, engine.decoder, settings)
+        finder.learn(learnt)
     with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
         left = [(photo, name) for photo, name in zip(photos, names, strict=True) if not writer.is_done(photo, name)]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
@@ -128,6 +130,17 @@ def run_photos(
     seconds = time.perf_counter() - started
     write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, len(photos) - len(left)))
     return outcome
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Leave no empty folder behind if something fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,13 +65,15 @@ PHOTO_EXPORTS = {
 }
 
 
-def check_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
-    """Find out whether a ``PhotoWriter`` would take a folder, without changing anything.
+def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Make the folder of the results, or take one, and find out whether a ``PhotoWriter`` can go on from there.
+
+    What it holds is not changed.
 
     Raises:
         SettingsError: If both ``overwrite`` and ``resume`` are asked for.
-        OutputError: If the folder is a file or holds one in the way, a ``results.jsonl`` that is not ours, or results
-            while neither ``overwrite`` nor ``resume`` is asked for.
+        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, or results while
+            neither ``overwrite`` nor ``resume`` is asked for.
     """
     if overwrite and resume:
         raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
@@ -79,6 +82,9 @@ def check_output(output: Path, *, overwrite: bool = False, resume: bool = False)
     results = output / _RESULTS
     check_file(results)
     with output_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
         if overwrite or resume:
             for _ in read_results(results) if results.exists() else ():
                 pass  # nothing is removed or continued before all of it is known to be ours
@@ -128,13 +134,12 @@ class PhotoWriter:
         unknown = [name for name in exports if name not in PHOTO_EXPORTS]
         if unknown:
             raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(PHOTO_EXPORTS)}")
-        check_output(output, overwrite=overwrite, resume=resume)
+        open_output(output, overwrite=overwrite, resume=resume)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
         self._path = output / _RESULTS
         self._photos: dict[str, str] = {}
         self._end = 0
         with output_errors(output):
-            output.mkdir(parents=True, exist_ok=True)
             if overwrite:
                 self._remove_earlier()
             elif resume:
