@@ -294,7 +294,7 @@ def test_an_interrupt_before_the_first_photo(monkeypatch: pytest.MonkeyPatch, gi
 
 def test_references_with_colons_and_instances(given: Path, command: Command, tmp_path: Path) -> None:
     rgb, labels = scene([(330, 120), None])
-    more = save(tmp_path / "12:30.png", rgb), save(tmp_path / "m:1.png", (labels > 0).astype(np.uint8))
+    more = save(tmp_path / "12:30.png", rgb), save(tmp_path / "m:1.png", (labels > 0) * np.uint8(255))
     soft = save(tmp_path / "soft.png", cv2.GaussianBlur((labels > 0) * np.uint8(255), (15, 15), 0)[::2, ::2])
     photo = save(tmp_path / "one.png", np.hstack([rgb[:, 240:], rgb[:, 240:]]))
     run = [*image(given, photo), "-o", tmp_path / "out", "--method", "persam", "-q", "--ref", ":".join(map(str, more))]
@@ -502,9 +502,7 @@ def test_an_output_that_cannot_be_written(given: Path, command: Command) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_names_that_are_no_text(
-    given: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_that_are_no_text(given: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = save(tmp_path / "one.png", np.full((1, 1, 3), 7, np.uint8))
     odd = tmp_path / os.fsdecode(b"no text \xff")
     odd.mkdir()
