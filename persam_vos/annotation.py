@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ _ALMOST_ALL = 0.95
 
 
 def read_annotation(
-    path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None
+    path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None, of: str = "video"
 ) -> LabelMap:
-    """Read the mask, or label map, of one frame.
+    """Read the mask, or label map, of one frame or photo.
 
     A palette or greyscale picture holds object n as value n, unless all its colours are black and white; a picture of
     one single value besides 0 (255, say) is one object; 255 beside other values is void and becomes background, as in
@@ -31,8 +32,9 @@ def read_annotation(
         path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
-        resize: Scale a mask of another size (nearest neighbour) instead of refusing it.
+        resize: Scale a mask of another size (nearest neighbour) instead of refusing it, before it is decoded.
         threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
+        of: What messages call that to which the mask belongs.
 
     Returns:
         uint8, height x width, with at least one object.
@@ -42,13 +44,8 @@ def read_annotation(
         MaskSizeError: If it is of another size and ``resize`` is off.
         EmptyMaskError: If it holds no object.
     """
-    values = _read_values(path, threshold)
+    values = _read_values(path, threshold, None if resize else (height, width), of)
     if values.shape != (height, width):
-        if not resize:
-            given = f"{values.shape[0]} x {values.shape[1]}"
-            raise MaskSizeError(
-                f"{path}: mask is {given}, video is {height} x {width} (height x width); pass --resize-mask to scale it"
-            )
         scaled = Image.fromarray(values.astype(np.int32)).resize((width, height), Image.Resampling.NEAREST)
         values = np.asarray(scaled)
     return _to_label_map(path, values)
@@ -71,9 +68,20 @@ def doubts(label_map: LabelMap) -> tuple[str, ...]:
     )
 
 
-def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
+def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str) -> npt.NDArray[np.int64]:
+    """Read the numbers of a picture, which must be of a size, (height, width), unless that is None."""
     try:
-        with Image.open(path) as picture:
+        # What Pillow warns of is its size, which is judged here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        with picture:
+            if size is not None and picture.size[::-1] != size:
+                (height, width), (rows, columns) = picture.size[::-1], size
+                raise MaskSizeError(
+                    f"{path}: mask is {height} x {width}, {of} is {rows} x {columns} (height x width); pass "
+                    "--resize-mask to scale it"
+                )
             picture.load()
             if threshold is not None:
                 return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
@@ -85,9 +93,9 @@ def _read_values(path: Path, threshold: int | None) -> npt.NDArray[np.int64]:
     except MaskError:
         raise
     except FileNotFoundError:
-        raise MaskError(f"{path}: no such file; give the mask of the first frame, a PNG of the video's size") from None
+        raise MaskError(f"{path}: no such file; give a mask, a PNG of the {of}'s size") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the video's size") from error
+        raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
 
 
 def _is_black_and_white(picture: Image.Image) -> bool:

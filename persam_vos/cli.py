@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from pathlib import Path
@@ -115,6 +116,9 @@ def models(
 def main() -> None:
     """Run the command line and exit: 0 done, 2 one line of what was wrong, 130 interrupted."""
     share_one_arena()
+    # Names of files need not be text; Python's own way of spelling such is undone where they are printed.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     # A polite kill ends a run like Ctrl-C does: the frames done so far are kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

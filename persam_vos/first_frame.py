@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from persam_vos.annotation import doubts, read_annotation
 from persam_vos.config import EngineSettings
 from persam_vos.engine import EmbeddingEngine
@@ -16,7 +14,7 @@ from persam_vos.errors import EmptyMaskError, VideoError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.photo_config import PhotoSettings, load_photo_settings
-from persam_vos.photo_finder import PhotoFinder
+from persam_vos.photo_finder import PhotoFinder, ids_of
 from persam_vos.reference_file import ReferenceFile
 from persam_vos.stream import FrameReader
 
@@ -112,7 +110,7 @@ class FirstReference:
         """
         del height, width
         learnt = [reference.read(self.settings.max_pixels) for reference in self.references]
-        asked = sorted({int(i) for _, label_map in learnt for i in np.unique(label_map) if i})
+        asked = ids_of([label_map for _, label_map in learnt], self.settings)
         frame, source = _first_frame(open_again)
 
         def find(engine: EmbeddingEngine) -> Annotation:

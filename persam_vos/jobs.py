@@ -78,7 +78,7 @@ def run_video(
         annotate = first.read(lambda: open_reader(source, backend=settings.reader), info.height, info.width)
         exports, background = settings.export, settings.background_rgb
         writers = open_writers(output, exports, info=info, overwrite=overwrite, background=background)
-        with _no_empty_folder(output):
+        with no_empty_folder(output):
             engine = Engine(settings)
             annotation = annotate(engine)
         stale = [name for name in recorded_exports(output) if name not in exports]
@@ -146,7 +146,7 @@ def run_davis(
     dataset = DavisDataset(root, year, split, sequences=sequences)
     firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
-    with _no_empty_folder(output):
+    with no_empty_folder(output):
         engine = Engine(settings)
     remove_run_json(output)
     records = {}
@@ -174,7 +174,7 @@ def run_davis(
 
 
 @contextlib.contextmanager
-def _no_empty_folder(output: Path) -> Iterator[None]:
+def no_empty_folder(output: Path) -> Iterator[None]:
     """Leave no empty folder behind, if what is done in it fails before there is a result."""
     try:
         yield

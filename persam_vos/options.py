@@ -14,6 +14,11 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results th
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
 Config = Annotated[Optional[Path], typer.Option("--config", help="YAML file of settings; flags win over it.")]  # noqa: UP045
 Text = Optional[str]  # noqa: UP045
+ResizeMask = Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")]
+MaskThreshold = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
+]
 Method = Annotated[Text, typer.Option("--method", help="memory, persam or persam-f.  [default: memory]")]
 Preset = Annotated[Text, typer.Option("--preset", help="Of memory: fast or best.  [default: fast]")]
 Model = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -16,7 +16,7 @@ from persam_vos.options import (
     Checkpoint,
     Config,
     Device,
-    Guidance,
+    MaskThreshold,
     MaxObjects,
     Method,
     Model,
@@ -24,6 +24,7 @@ from persam_vos.options import (
     Overwrite,
     Precision,
     Quiet,
+    ResizeMask,
     Text,
     flags_of,
     names_of,
@@ -31,6 +32,9 @@ from persam_vos.options import (
     split_pair,
 )
 from persam_vos.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from persam_vos.photo_pipeline import PhotoOutcome
 
 EXIT_INCOMPLETE = 1
 
@@ -41,6 +45,13 @@ Number = Optional[float]  # noqa: UP045
 MoreReferences = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
+]
+Guidance = Annotated[
+    Text,
+    typer.Option(
+        "--guidance",
+        help="Of persam and persam-f: none, attention, prompting or both.  [default: both of persam, none of persam-f]",
+    ),
 ]
 IouThreshold = Annotated[
     Number,
@@ -64,6 +75,8 @@ def image(
     reference_mask: Annotated[Path, typer.Argument(help="Its mask: object n has value n.")],
     photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.")],
     more: MoreReferences = None,
+    resize_mask: ResizeMask = False,
+    mask_threshold: MaskThreshold = None,
     output: Output = Path("out"),
     method: Method = None,
     all_instances: AllInstances = False,
@@ -86,7 +99,11 @@ def image(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT."""
+    """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT.
+
+    REFERENCE_MASK is a palette or greyscale picture in which object n has the value n, or white on black, of the size
+    at which REFERENCE is seen.
+    """
     flags = flags_of(
         method=method, all_instances=all_instances or None, max_objects=max_objects, iou_threshold=iou_threshold,
         erase=erase, presence=presence, guidance=guidance, model=model, checkpoint=checkpoint, device=device,
@@ -99,17 +116,27 @@ def image(
         from persam_vos.reference_file import ReferenceFile
 
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
-        references = [ReferenceFile(*pair) for pair in pairs]
+        references = [ReferenceFile(*pair, resize_mask, mask_threshold) for pair in pairs]
         settings = load_photo_settings(config, flags)
         outcome = run_photos(references, photos, output, settings, ProgressBar(quiet, "photo"), **ways)
+    _tell(outcome, output, quiet)
+
+
+def _tell(outcome: PhotoOutcome, output: Path, quiet: bool) -> None:
+    """Say how it ended, and exit with the status for it."""
     if outcome.interrupted:
-        print(f"persam-vos: interrupted after {outcome.photos} photos; --resume goes on", file=sys.stderr)
+        print(f"persam-vos: interrupted after {_photos(outcome.photos)}; --resume goes on", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
         print(output / "results.jsonl")
     if outcome.failed:
-        print(f"persam-vos: {outcome.failed} photos could not be read; results.jsonl names them", file=sys.stderr)
+        failed = _photos(outcome.failed)
+        print(f"persam-vos: {failed} could not be read, as results.jsonl says", file=sys.stderr)
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo" if count == 1 else f"{count} photos"
 
 
 def perseg(
@@ -124,6 +151,7 @@ def perseg(
     backend: Backend = None,
     precision: Precision = None,
     batch_size: BatchSize = None,
+    max_megapixels: MaxMegapixels = None,
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -131,11 +159,11 @@ def perseg(
     """Segment PerSeg, each class by its photo 00, then score it."""
     flags = flags_of(
         method=method, guidance=guidance, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
+        precision=precision, batch_size=batch_size, max_megapixels=max_megapixels,
     )  # fmt: skip
     with own_interrupt():
+        from persam_vos.perseg_jobs import run_perseg
         from persam_vos.photo_config import load_photo_settings
-        from persam_vos.photo_jobs import run_perseg
 
         settings = load_photo_settings(config, flags)
         progress = ProgressBar(quiet, "photo")

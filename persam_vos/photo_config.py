@@ -16,6 +16,7 @@ from persam_vos.config import (
     refuse_flags_of_others,
     split_names,
 )
+from persam_vos.errors import SettingsError
 
 # What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
 METHODS: Mapping[str, Mapping[str, Any]] = {
@@ -39,6 +40,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "presence": 0.0,
     },
 }
+# Flags that are heard only where instances are looked for.
+_FLAGS_OF_INSTANCES = ("max_objects", "iou_threshold", "erase")
 # Where instances are looked for, there is always one more that is none.
 _PRESENCE_OF_INSTANCES = 0.85
 
@@ -94,8 +97,11 @@ def load_photo_settings(config: Path | None, flags: Mapping[str, Any]) -> PhotoS
     """Combine defaults, a configuration file and flags, in rising order; see ``load_settings``.
 
     Raises:
-        SettingsError: If the file cannot be read, or a key or value is not allowed.
+        SettingsError: If the file cannot be read, a key or value is not allowed, or a flag would not be heard.
     """
     settings = load_settings_of(PhotoSettings, config, flags, {})
     refuse_flags_of_others(settings.method, flags)
+    unheard = [key for key in _FLAGS_OF_INSTANCES if flags.get(key) is not None and not settings.all_instances]
+    if unheard:
+        raise SettingsError(f"--{unheard[0].replace('_', '-')} is a setting of --all-instances, which is not given")
     return settings

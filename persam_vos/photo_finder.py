@@ -51,17 +51,13 @@ class PhotoFinder:
             EmptyMaskError: If no photo, or no label map, shows any object.
             SettingsError: If there are several objects, and all instances of one are asked for.
         """
+        object_ids = ids_of([label_map for _, label_map in references], self.settings)
         learnt = []
         for rgb, label_map in references:
             if label_map.shape != rgb.shape[:2]:
                 raise MaskSizeError(f"mask is {label_map.shape}, photo is {rgb.shape[:2]} (height, width)")
             frame = photo_frame(rgb)
             learnt.append(Reference(frame, self._encoder.encode([frame])[0], label_map))
-        object_ids = sorted({int(i) for _, label_map in references for i in np.unique(label_map) if i})
-        if not object_ids:
-            raise EmptyMaskError("the references show no object: every pixel of every mask is 0")
-        if self.settings.all_instances and len(object_ids) > 1:
-            raise SettingsError(f"the masks show {len(object_ids)} objects; all instances can be found of one only")
         self._method.learn(learnt, object_ids)
         self._object_ids = object_ids
 
@@ -87,6 +83,21 @@ class PhotoFinder:
             return frame_result(frame, found, range(1, len(found.likeness) + 1))
         found = find_objects(self._method, frame, embedding, self._object_ids, self.settings.presence)
         return frame_result(frame, found, self._object_ids)
+
+
+def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]:
+    """Return the ids of the objects of annotated photos, in rising order, if they are such as can be looked for.
+
+    Raises:
+        EmptyMaskError: If there is none.
+        SettingsError: If there are several, and all instances of one are asked for.
+    """
+    object_ids = sorted({int(i) for label_map in label_maps for i in np.unique(label_map) if i})
+    if not object_ids:
+        raise EmptyMaskError("the references show no object: every pixel of every mask is 0")
+    if settings.all_instances and len(object_ids) > 1:
+        raise SettingsError(f"the masks show {len(object_ids)} objects; all instances can be found of one only")
+    return object_ids
 
 
 def photo_frame(rgb: Rgb, index: int = 0) -> Frame:

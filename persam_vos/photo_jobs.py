@@ -1,4 +1,4 @@
-"""Whole jobs on photos, as the command line offers them: one folder of results, one benchmark scored."""
+"""The job on photos, as the command line offers it: what annotated ones show, found in others, in one folder."""
 
 from __future__ import annotations
 
@@ -10,30 +10,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from persam_vos.contact_sheet import ContactSheet
-from persam_vos.draw import palette_image
 from persam_vos.engine import EmbeddingEngine, engine_record
-from persam_vos.errors import OutputError
-from persam_vos.files import whole_file
+from persam_vos.errors import OutputError, PhotoError
 from persam_vos.frame import Frame
-from persam_vos.jobs import Progress
+from persam_vos.jobs import Progress, no_empty_folder
 from persam_vos.objects import FrameResult
-from persam_vos.overlap import compare_masks
-from persam_vos.perseg import PerSegScores, score_perseg
-from persam_vos.perseg_dataset import PerSegDataset
 from persam_vos.photo_config import PhotoSettings
-from persam_vos.photo_finder import PhotoFinder
+from persam_vos.photo_finder import PhotoFinder, ids_of
 from persam_vos.photo_pipeline import PhotoFailure, PhotoOutcome, find_in_photos
-from persam_vos.photo_writer import PhotoResult, PhotoWriter, output_names
-from persam_vos.photos import find_photos, read_photo
+from persam_vos.photo_writer import PHOTO_EXPORTS, PhotoResult, PhotoWriter, open_output, output_names
+from persam_vos.photos import find_photos
 from persam_vos.record import write_run_json
 from persam_vos.reference_file import ReferenceFile
-from persam_vos.writer import open_folder
 
-# What another machine may have been told otherwise, without other results being meant.
-_OF_THE_MACHINE = ("device", "backend", "precision", "batch_size")
+# What another run may have been told otherwise without other results being meant: the machine's, and which photos are
+# refused, since none of those is among the results.
+_NOT_OF_RESULTS = ("device", "backend", "precision", "batch_size", "max_megapixels")
 
 
 class PhotoProgress(Progress, Protocol):
@@ -74,21 +66,38 @@ def run_photos(
     """
     started = time.perf_counter()
     learnt = [reference.read(settings.max_pixels) for reference in references]
-    photos = find_photos(sources)
+    ids_of([label_map for _, label_map in learnt], settings)
+    photos = _without_results(find_photos(sources), output)
     names = output_names(photos)
     given = {"references": [reference.record() for reference in references], "sources": [str(each) for each in sources]}
+    open_output(output, overwrite=overwrite, resume=resume)
     if resume:
         _check_resumable(output, settings, given)
-    with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
-        left = [(photo, name) for photo, name in zip(photos, names, strict=True) if not writer.is_done(photo, name)]
+    # Before anything is written or removed: a model that cannot be loaded must cost nobody their earlier results.
+    with no_empty_folder(output):
         engine = EmbeddingEngine(settings, square=True)
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
         finder.learn(learnt)
+    with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
+        left = [(photo, name) for photo, name in zip(photos, names, strict=True) if not writer.is_done(photo, name)]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
         outcome = _find_in_the_rest(engine, finder, left, writer, progress, keep_going=keep_going)
     seconds = time.perf_counter() - started
     write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, len(photos) - len(left)))
     return outcome
+
+
+def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:
+    """Leave out what lies where the results go: with an output among the photos, that is what an earlier run wrote.
+
+    Raises:
+        PhotoError: If nothing else is there.
+    """
+    folders = [(output / export.folder).resolve() for export in PHOTO_EXPORTS.values()]
+    kept = [photo for photo in photos if not any(photo.resolve().is_relative_to(folder) for folder in folders)]
+    if photos and not kept:
+        raise PhotoError(f"{photos[0]}: lies among the results in {output}; give photos that are none of them")
+    return kept
 
 
 def _find_in_the_rest(
@@ -143,8 +152,8 @@ def _check_resumable(output: Path, settings: PhotoSettings, given: dict[str, Any
     with suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads((output / "run.json").read_text(encoding="utf-8"))
         before, now = earlier["settings"], settings.model_dump(mode="json")
-        changed += [key for key in now if key not in _OF_THE_MACHINE and before.get(key) != now[key]]
-        changed += ["references"] if _hashes(earlier) != _hashes(given) else []
+        changed += [key for key in now if key not in _NOT_OF_RESULTS and before.get(key) != now[key]]
+        changed += ["references"] if _meaning(earlier) != _meaning(given) else []
     # Raised out here: an OutputError is an OSError as well.
     if changed:
         raise OutputError(
@@ -153,8 +162,10 @@ def _check_resumable(output: Path, settings: PhotoSettings, given: dict[str, Any
         )
 
 
-def _hashes(record: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(each["photo_sha256"], each["mask_sha256"]) for each in record["references"]]
+def _meaning(record: dict[str, Any]) -> list[list[Any]]:
+    """Return what the references say, wherever their files lie."""
+    keys = ("photo_sha256", "mask_sha256", "resize_mask", "mask_threshold")
+    return [[each[key] for key in keys] for each in record["references"]]
 
 
 class _Album:
@@ -183,86 +194,3 @@ class _Album:
         while not self.failures.empty():
             failure = self.failures.get()
             self._writer.skip(failure.photo, failure.reason)
-
-
-def run_perseg(
-    root: Path,
-    output: Path,
-    settings: PhotoSettings,
-    progress: PhotoProgress,
-    *,
-    classes: Sequence[str] | None = None,
-    overwrite: bool = False,
-) -> PerSegScores:
-    """Segment every photo of PerSeg by its class's reference, into ``output/CLASS/NN.png``, then score them.
-
-    Beside the tables lies ``contact_sheet.jpg``, with every prediction.
-
-    Raises:
-        PersamVosError: Of the kind that fits what is wrong.
-        KeyboardInterrupt: If the user stops it.
-    """
-    started = time.perf_counter()
-    dataset = PerSegDataset(root, classes=classes)
-    references = {name: dataset.reference(name) for name in dataset.classes}
-    open_folder(output, overwrite=overwrite)
-    engine = EmbeddingEngine(settings, square=True)
-    finder = PhotoFinder(engine.encoder, engine.decoder, settings)
-    sheet, records = ContactSheet(), {}
-    for name, reference in references.items():
-        mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
-        finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
-        folder = _ClassFolder(output / name, dataset, dataset.photos(name), sheet)
-        outcome = _segment_class(engine, finder, folder, progress)
-        records[name] = {"photos": outcome.photos, "seconds_per_stage": outcome.timings.rounded()}
-    sheet.write(output / "contact_sheet.jpg")
-    seconds = time.perf_counter() - started
-    write_run_json(output, engine_record(engine, seconds) | {"perseg": str(root), "classes": records})
-    scores = score_perseg(output, root, classes=dataset.classes)
-    scores.write(output)
-    return scores
-
-
-def _segment_class(
-    engine: EmbeddingEngine, finder: PhotoFinder, folder: _ClassFolder, progress: PhotoProgress
-) -> PhotoOutcome:
-    """Segment the photos of a class; KeyboardInterrupt if the user stops it, since half of one cannot be scored."""
-    progress.start(folder.path.name, len(folder.photos))
-    try:
-        outcome = find_in_photos(
-            engine,
-            finder,
-            folder.photos,
-            folder,
-            max_pixels=finder.settings.max_pixels,
-            on_photo=progress.advance,
-            on_interrupt=progress.interrupt,
-        )
-    finally:
-        progress.stop()
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return outcome
-
-
-class _ClassFolder:
-    """Writes the masks of a class, and adds them to the contact sheet; see ``ResultWriter``."""
-
-    def __init__(self, path: Path, dataset: PerSegDataset, photos: Sequence[Path], sheet: ContactSheet) -> None:
-        self.warnings: list[str] = []
-        self.path, self.photos = path, photos
-        self._dataset, self._sheet = dataset, sheet
-
-    def write(self, frame: Frame, result: FrameResult) -> None:
-        photo = self.photos[frame.index]
-        with whole_file(self.path / f"{photo.stem}.png") as partial:
-            palette_image(result.label_map).save(partial, "PNG")
-        truth = self._dataset.mask(self._dataset.annotation(photo))
-        iou = compare_masks(result.label_map > 0, truth).iou
-        self._sheet.add(frame.rgb, result.label_map, f"{self.path.name}/{photo.stem}  {iou:.1f}")
-
-    def close(self) -> tuple[Path, ...]:
-        return (self.path,)
-
-    def abort(self) -> None:
-        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +65,39 @@ PHOTO_EXPORTS = {
 }
 
 
+def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Make the folder of the results, or take one, and find out whether a ``PhotoWriter`` can go on from there.
+
+    What it holds is not changed.
+
+    Raises:
+        SettingsError: If both ``overwrite`` and ``resume`` are asked for.
+        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, or results while
+            neither ``overwrite`` nor ``resume`` is asked for.
+    """
+    if overwrite and resume:
+        raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is a file; the output must be a folder")
+    results = output / _RESULTS
+    check_file(results)
+    with output_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+        if overwrite or resume:
+            for _ in read_results(results) if results.exists() else ():
+                pass  # nothing is removed or continued before all of it is known to be ours
+            return
+        for name in (_RESULTS, *(export.folder for export in PHOTO_EXPORTS.values())):
+            path = output / name
+            if path.is_file() or (path.is_dir() and any(path.iterdir())):
+                raise OutputError(
+                    f"{output}: holds results already ({name}); pass --resume to go on with them, or --overwrite to "
+                    "replace them"
+                )
+
+
 class PhotoWriter:
     """Writes the results of any number of photos into a folder, so that a run that is killed can be resumed.
 
@@ -100,23 +134,16 @@ class PhotoWriter:
         unknown = [name for name in exports if name not in PHOTO_EXPORTS]
         if unknown:
             raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(PHOTO_EXPORTS)}")
-        if overwrite and resume:
-            raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
-        if output.exists() and not output.is_dir():
-            raise OutputError(f"{output}: is a file; the output must be a folder")
+        open_output(output, overwrite=overwrite, resume=resume)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
         self._path = output / _RESULTS
-        check_file(self._path)
         self._photos: dict[str, str] = {}
         self._end = 0
         with output_errors(output):
-            output.mkdir(parents=True, exist_ok=True)
             if overwrite:
                 self._remove_earlier()
             elif resume:
                 self._read_earlier()
-            else:
-                self._refuse_earlier()
             # Unbuffered: what has failed to be written must not be written later.
             self._file = self._path.open("ab", buffering=0)
         self.done = frozenset(self._photos)
@@ -214,15 +241,6 @@ class PhotoWriter:
     def _file_of(self, export: str, name: str) -> Path:
         return self._output / PHOTO_EXPORTS[export].folder / f"{name}{PHOTO_EXPORTS[export].suffix}"
 
-    def _refuse_earlier(self) -> None:
-        for name in (_RESULTS, *(export.folder for export in PHOTO_EXPORTS.values())):
-            path = self._output / name
-            if path.is_file() or (path.is_dir() and any(path.iterdir())):
-                raise OutputError(
-                    f"{self._output}: holds results already ({name}); pass --resume to go on with them, or --overwrite "
-                    "to replace them"
-                )
-
     def _read_earlier(self) -> None:
         if not self._path.exists():
             return
@@ -235,8 +253,6 @@ class PhotoWriter:
     def _remove_earlier(self) -> None:
         if not self._path.exists():
             return
-        for _ in read_results(self._path):
-            pass  # nothing is removed before all of it is known to be ours
         for record, _ in read_results(self._path):
             if "name" in record:
                 for export in PHOTO_EXPORTS:

@@ -158,17 +158,21 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
             say what is white.
     """
     with _opened(Path(path)) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise PhotoError(
-                f"{path}: {width} x {height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; pass "
-                "--max-megapixels to raise it"
-            )
+        refuse_larger(path, image.size, max_pixels)
         # A TIFF's tags are read again, with the same complaints, while it is decoded.
         with _quiet() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
             image.load()
         rgb, turn = _to_rgb(image), _TURNS.get(_orientation(image))
         return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def refuse_larger(path: str | Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Raise ``PhotoError`` if a photo of a size, (width, height), has more pixels than that."""
+    if size[0] * size[1] > max_pixels:
+        raise PhotoError(
+            f"{path}: {size[0]} x {size[1]} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; pass "
+            "--max-megapixels to raise it"
+        )
 
 
 def photo_size(path: str | Path) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from persam_vos.options import (
     Export,
     FirstPass,
     Guidance,
+    MaskThreshold,
     MaxObjects,
     Method,
     Model,
@@ -32,6 +33,7 @@ from persam_vos.options import (
     Preset,
     Quiet,
     Reader,
+    ResizeMask,
     Sequences,
     Split,
     UpdateTarget,
@@ -65,11 +67,8 @@ def run(
     all_instances: AllInstances = False,
     max_objects: MaxObjects = None,
     output: Output = Path("out"),
-    resize_mask: Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")] = False,
-    mask_threshold: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
-    ] = None,
+    resize_mask: ResizeMask = False,
+    mask_threshold: MaskThreshold = None,
     method: Method = None,
     preset: Preset = None,
     model: Model = None,
@@ -95,9 +94,8 @@ def run(
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
-    of_mask = {"--resize-mask": resize_mask or None, "--mask-threshold": mask_threshold}
-    of_reference = {"--all-instances": all_instances or None, "--max-objects": max_objects}
-    _refuse_unless_one(first_mask, first_ref, of_mask, of_reference)
+    chosen = {"all_instances": all_instances or None, "max_objects": max_objects}
+    _refuse_unless_one(first_mask, first_ref, chosen)
 
     def first(settings: Settings) -> FirstFrame:
         from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
@@ -105,8 +103,7 @@ def run(
 
         if first_mask:
             return AnnotationFile(first_mask, resize_mask, mask_threshold)
-        references = tuple(ReferenceFile(*split_pair(pair)) for pair in first_ref or ())
-        chosen = {"all_instances": all_instances or None, "max_objects": max_objects}
+        references = tuple(ReferenceFile(*split_pair(pair), resize_mask, mask_threshold) for pair in first_ref or ())
         return FirstReference(references, reference_settings(settings, settings.method, **chosen))
 
     _track_video(video, output, config, flags, first=first, overwrite=overwrite, quiet=quiet)
@@ -179,28 +176,18 @@ def davis(
 
 
 def _refuse_unless_one(
-    first_mask: Path | None,
-    first_ref: Sequence[str] | None,
-    of_mask: Mapping[str, Any],
-    of_reference: Mapping[str, Any],
+    first_mask: Path | None, first_ref: Sequence[str] | None, of_references: Mapping[str, Any]
 ) -> None:
-    """Refuse a first frame that nothing, or too much, speaks of.
-
-    Args:
-        first_mask: The flag.
-        first_ref: The flags.
-        of_mask: Flags that go with the first; None for those that were not given.
-        of_reference: Flags that go with the second.
+    """Refuse a first frame of which nothing, or too much, is known.
 
     Raises:
-        SettingsError: Unless there is one of both, with flags of its own only.
+        SettingsError: Unless there is either a mask or photos; ``of_references`` goes with the latter only.
     """
     if (first_mask is None) == (not first_ref):
         raise SettingsError("pass --first-mask MASK or --first-ref PHOTO:MASK, one of both")
-    owner, others = ("--first-ref", of_reference) if first_mask else ("--first-mask", of_mask)
-    for flag, value in others.items():
-        if value is not None:
-            raise SettingsError(f"{flag} goes with {owner}, which was not given")
+    given = [name for name, value in of_references.items() if value is not None]
+    if first_mask and given:
+        raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
 
 
 def _track_video(

@@ -191,7 +191,6 @@ def test_a_first_frame_known_in_one_way(clip: Path, mask: Path, tmp_path: Path) 
     one_line(persam_vos(*run, *reference, "--first-mask", mask), "one of both")
     one_line(persam_vos(*run, "--first-mask", mask, "--all-instances"), "--all-instances goes with --first-ref")
     one_line(persam_vos(*run, "--first-mask", mask, "--max-objects", 2), "--max-objects goes with --first-ref")
-    one_line(persam_vos(*run, *reference, "--mask-threshold", 0), "--mask-threshold goes with --first-mask")
     one_line(persam_vos(*run, "--first-ref", f"none.jpg:{mask}"), "must be PHOTO:MASK")
     one_line(persam_vos(*run, *reference, "--max-objects", 0), "--max-objects is 0")
 

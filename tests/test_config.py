@@ -7,8 +7,11 @@ import yaml
 
 from persam_vos.config import Settings, load_settings
 from persam_vos.errors import SettingsError
+from persam_vos.photo_config import METHODS, PhotoSettings, load_photo_settings
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+CONFIGS = [path for path in EXAMPLES if not path.stem.startswith("photos")]
+OF_PHOTOS = {path.stem: path for path in EXAMPLES if path.stem.startswith("photos")}
 
 
 def write(path: Path, text: str) -> Path:
@@ -25,6 +28,38 @@ def test_the_examples_are_complete_and_allowed(path: Path) -> None:
 
 def test_the_default_example_is_the_default() -> None:
     assert load_settings(next(path for path in CONFIGS if path.stem == "memory"), {}) == Settings()
+
+
+def test_the_examples_of_photos_are_complete() -> None:
+    for path in OF_PHOTOS.values():
+        assert set(yaml.safe_load(path.read_text())) == set(PhotoSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("photos", {}),
+        ("photos-persam", {"method": "persam"}),
+        ("photos-persam-published", {"method": "persam", "guidance_alignment": "squashed"}),
+        ("photos-persam-f", {"method": "persam-f"}),
+    ],
+)
+def test_the_examples_of_photos_are_the_defaults_of_their_methods(name: str, settings: dict[str, str]) -> None:
+    assert load_photo_settings(OF_PHOTOS[name], {}) == PhotoSettings(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_example_of_photos_leaves_to_a_method_what_is_its_own(method: str) -> None:
+    assert load_photo_settings(OF_PHOTOS["photos"], {"method": method}) == PhotoSettings(method=method)  # type: ignore[arg-type]
+    assert load_photo_settings(OF_PHOTOS["photos"], {"method": method, "all_instances": True}).presence == 0.85
+
+
+def test_flags_of_instances_are_refused_where_one_thing_is_looked_for(tmp_path: Path) -> None:
+    for flags in ({"max_objects": 3}, {"iou_threshold": 0.5}, {"erase": "pixels"}):
+        (flag,) = flags
+        with pytest.raises(SettingsError, match=f"--{flag.replace('_', '-')} is a setting of --all-instances"):
+            load_photo_settings(None, flags)
+        assert load_photo_settings(write(tmp_path / "c.yaml", "all_instances: true"), flags).all_instances
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:

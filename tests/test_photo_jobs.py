@@ -13,8 +13,9 @@ from PIL import Image
 
 from persam_vos.errors import MaskError, OutputError, PhotoError, SettingsError
 from persam_vos.objects import FrameResult
+from persam_vos.perseg_jobs import run_perseg
 from persam_vos.photo_config import PhotoSettings
-from persam_vos.photo_jobs import run_perseg, run_photos
+from persam_vos.photo_jobs import run_photos
 from persam_vos.reference_file import ReferenceFile
 
 CAT, CUP = (60, 80), (300, 100)
