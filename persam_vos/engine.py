@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -91,9 +92,17 @@ class EmbeddingEngine:
                     raise
             self.halve_batch()
 
-    def embedded(self, frames: Iterator[Frame], timings: Timings) -> Iterator[tuple[Frame, ImageEmbedding]]:
-        """Encode frames, several at once; if that is too much for the GPU, fewer from then on."""
-        while batch := list(itertools.islice(frames, self.batch_size)):
+    def embedded(
+        self, frames: Iterator[Frame], timings: Timings, most_pixels: float = math.inf
+    ) -> Iterator[tuple[Frame, ImageEmbedding]]:
+        """Encode frames, several at once; if that is too much for the GPU, fewer from then on.
+
+        Args:
+            frames: Of any size each.
+            timings: Told how long it takes.
+            most_pixels: Frames of so many together are a batch, however few they are.
+        """
+        while batch := _batch(frames, self.batch_size, most_pixels):
             while batch:
                 now = batch[: self.batch_size]
                 with timings.stage("encode"):
@@ -130,6 +139,18 @@ class EmbeddingEngine:
                 f"out of GPU memory with batches of {self.batch_size} pictures; pass a smaller --batch-size, another"
                 " --model or --device cpu"
             ) from error
+
+
+def _batch(frames: Iterator[Frame], size: int, most_pixels: float) -> list[Frame]:
+    """Take frames until they are so many, or so large together; none if there are none left."""
+    batch: list[Frame] = []
+    pixels = 0
+    for frame in itertools.islice(frames, size):
+        batch.append(frame)
+        pixels += frame.height * frame.width
+        if pixels >= most_pixels:
+            break
+    return batch
 
 
 def engine_record(engine: EmbeddingEngine, seconds: float) -> dict[str, Any]:

@@ -206,10 +206,12 @@ class Geometry:
         return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]
 
 
-# Resampling is linear, and in rows and columns apart: a product with a small matrix, made once, on either side.
+# Resampling is linear, and in rows and columns apart: a product with a small matrix, made once, on either side. A video
+# needs some ten of them; of photos, each has a size of its own, and a matrix of 6,000 pixels takes 6 MB.
+_MATRICES = 16
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_MATRICES)
 @torch.inference_mode(False)
 def _samples_to_frame(
     length: int, resized: int, samples: int, input_size: int, picture_only: bool, device: torch.device
@@ -224,7 +226,7 @@ def _samples_to_frame(
     return shares[: int(shares.any(dim=1).nonzero().max()) + 1].T.contiguous()
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_MATRICES)
 @torch.inference_mode(False)
 def _frame_to_cells(length: int, resized: int, size: int, device: torch.device) -> Tensor:
     """Float, cells x length: from pixels along one side of a frame to the means over cells of so many input pixels."""

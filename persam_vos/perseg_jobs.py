@@ -57,7 +57,8 @@ def run_perseg(
     sheet, records = ContactSheet(), {}
     for name, reference in references.items():
         mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
-        finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
+        with engine.memory_errors():
+            finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
         folder = _ClassFolder(output / name, dataset, dataset.photos(name), sheet)
         outcome = _segment_class(engine, finder, folder, progress)
         records[name] = {"photos": outcome.photos, "seconds_per_stage": outcome.timings.rounded()}

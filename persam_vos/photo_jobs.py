@@ -77,7 +77,8 @@ def run_photos(
     with no_empty_folder(output):
         engine = EmbeddingEngine(settings, square=True)
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
-        finder.learn(learnt)
+        with engine.memory_errors():
+            finder.learn(learnt)
     with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
         left = [(photo, name) for photo, name in zip(photos, names, strict=True) if not writer.is_done(photo, name)]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,10 +13,15 @@ from persam_vos.errors import PhotoError
 from persam_vos.frame import Frame
 from persam_vos.objects import FrameResult
 from persam_vos.photo_finder import PhotoFinder, photo_frame
-from persam_vos.photos import read_photo
+from persam_vos.photos import photo_size, read_photo, refuse_larger
 from persam_vos.record import Timings
-from persam_vos.workers import PoliteInterrupt, Sink, prefetch
+from persam_vos.workers import Allowance, PoliteInterrupt, Sink, prefetch
 from persam_vos.writer import ResultWriter
+
+# Pixels of the photos that are somewhere between reading and writing, and of those encoded at once; the first may be
+# exceeded by one photo. Photos have any size: of the largest that are read by default, twenty would take 6 GB.
+_MOST_PIXELS = 128_000_000
+_BATCH_PIXELS = 48_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,42 +72,51 @@ def find_in_photos(
         writer: Where the results go; it is closed, or after an error aborted, at the end.
         max_pixels: See ``read_photo``.
         on_photo: Called after each photo, in order.
-        on_failure: Called for each photo that cannot be read, which is then left out; None to raise its error.
+        on_failure: Called for each photo that cannot be read, which is then left out, by the thread that reads; None to
+            raise its error.
         on_interrupt: Called at the first Ctrl-C or SIGTERM, which takes effect after the photo in work.
 
     Raises:
         PersamVosError: If a photo cannot be read, without ``on_failure``, or a result cannot be written, for example.
         KeyboardInterrupt: If the user interrupts for a second time.
     """
-    timings, found, failed = Timings(), 0, 0
-    failures: queue.SimpleQueue[PhotoFailure] = queue.SimpleQueue()
-    sink = Sink([writer], timings, QUEUE_DEPTH)
+    timings, found = Timings(), 0
+    failures: list[PhotoFailure] = []
+    room = Allowance(_MOST_PIXELS, _BATCH_PIXELS)
+    sink = Sink([_GivesBack(writer, room)], timings, QUEUE_DEPTH)
     with PoliteInterrupt(on_interrupt) as interrupt:
+
+        def fail(failure: PhotoFailure) -> bool:
+            failures.append(failure)
+            if on_failure is not None:
+                on_failure(failure)
+            return not interrupt.asked
+
         try:
-            frames = _read(photos, max_pixels, None if on_failure is None else failures)
-            with engine.memory_errors(), closing(_results(engine, finder, frames, timings)) as results:
+            frames = _read(photos, max_pixels, room, None if on_failure is None else fail)
+            with engine.memory_errors(), closing(_results(engine, finder, frames, room, timings)) as results:
                 for result, frame in results:
                     sink.put(frame, result)
                     found += 1
-                    failed += _tell(failures, on_failure)
                     on_photo(result)
                     if interrupt.asked:
                         break
-            failed += _tell(failures, on_failure)
             sink.close()
         except BaseException:
             sink.abort()
             raise
-    return PhotoOutcome(found, failed, interrupt.asked, timings)
+    return PhotoOutcome(found, len(failures), interrupt.asked, timings)
 
 
 def _results(
-    engine: EmbeddingEngine, finder: PhotoFinder, frames: Iterator[Frame], timings: Timings
+    engine: EmbeddingEngine, finder: PhotoFinder, frames: Iterator[Frame], room: Allowance, timings: Timings
 ) -> Generator[tuple[FrameResult, Frame], None, None]:
     """Run all stages but writing; closing this ends their threads, the last stage's first."""
     with (
         closing(prefetch("read", timings.timed("read", frames), QUEUE_DEPTH)) as read,
-        closing(prefetch("encode", engine.embedded(read, timings), EMBEDDED_DEPTH)) as embedded,
+        closing(prefetch("encode", engine.embedded(read, timings, _BATCH_PIXELS), EMBEDDED_DEPTH)) as embedded,
+        # Or the first of these threads might wait for room for good.
+        closing(room),
     ):
         for frame, embedding in embedded:
             with timings.stage("find"):
@@ -111,22 +124,48 @@ def _results(
             yield result, frame
 
 
-def _read(photos: Sequence[Path], max_pixels: int, failures: queue.SimpleQueue[PhotoFailure] | None) -> Iterator[Frame]:
+def _read(
+    photos: Sequence[Path], max_pixels: int, room: Allowance, fail: Callable[[PhotoFailure], bool] | None
+) -> Iterator[Frame]:
+    """Read photos, where there is room; ``fail`` is told of those that cannot be read, and says whether to go on."""
     for index, photo in enumerate(photos):
         try:
-            rgb = read_photo(photo, max_pixels=max_pixels)
-        except PhotoError as error:
-            if failures is None:
+            width, height = photo_size(photo)
+            refuse_larger(photo, (width, height), max_pixels)
+            if not room.take(width * height):
+                return
+            try:
+                rgb = read_photo(photo, max_pixels=max_pixels)
+            except BaseException:
+                room.give(width * height)
                 raise
-            failures.put(PhotoFailure(photo, str(error)))
+        except PhotoError as error:
+            if fail is None:
+                raise
+            if not fail(PhotoFailure(photo, str(error))):
+                return
             continue
         yield photo_frame(rgb, index)
 
 
-def _tell(failures: queue.SimpleQueue[PhotoFailure], on_failure: Callable[[PhotoFailure], None] | None) -> int:
-    """Tell of the failures since the last time, and return their number."""
-    count = 0
-    while on_failure is not None and not failures.empty():
-        on_failure(failures.get())
-        count += 1
-    return count
+class _GivesBack:
+    """Writes, and says that there is room again; see ``ResultWriter``."""
+
+    def __init__(self, writer: ResultWriter, room: Allowance) -> None:
+        self.warnings = writer.warnings
+        self._writer, self._room = writer, room
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        try:
+            self._writer.write(frame, result)
+        except BaseException:
+            # Nothing is written any more, so that nothing would be given back for which reading waits.
+            self._room.close()
+            raise
+        self._room.give(frame.height * frame.width)
+
+    def close(self) -> tuple[Path, ...]:
+        return self._writer.close()
+
+    def abort(self) -> None:
+        self._writer.abort()

@@ -128,6 +128,43 @@ class _Worker:
         self._thread.join()
 
 
+class Allowance:
+    """How much may be in use at once of something that is taken in one thread and given back in another.
+
+    Whoever takes waits while there would be more than ``most``; but what exceeds it alone is taken as soon as no more
+    than ``enough`` is in use. So one that holds less than ``enough``, and waits for more to be taken, gets it.
+    """
+
+    def __init__(self, most: int, enough: int) -> None:
+        self._most, self._enough = most, enough
+        self._used = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, amount: int) -> bool:
+        """Wait until so much may be used as well; return False if that is wanted no more."""
+
+        def ready() -> bool:
+            return self._closed or self._used + amount <= self._most or self._used <= self._enough
+
+        with self._changed:
+            self._changed.wait_for(ready)
+            self._used += amount
+            return not self._closed
+
+    def give(self, amount: int) -> None:
+        """Give back what is used no more."""
+        with self._changed:
+            self._used -= amount
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
 class Sink:
     """The writers, in a thread of their own behind a bounded queue."""
 
