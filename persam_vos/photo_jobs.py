@@ -94,8 +94,8 @@ def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:
     Raises:
         PhotoError: If nothing else is there.
     """
-    folders = [(output / export.folder).resolve() for export in PHOTO_EXPORTS.values()]
-    kept = [photo for photo in photos if not any(photo.resolve().is_relative_to(folder) for folder in folders)]
+    folders = {(output / export.folder).resolve() for export in PHOTO_EXPORTS.values()}
+    kept = [photo for photo in photos if folders.isdisjoint(photo.resolve().parents)]
     if photos and not kept:
         raise PhotoError(f"{photos[0]}: lies among the results in {output}; give photos that are none of them")
     return kept
