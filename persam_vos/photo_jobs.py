@@ -18,7 +18,7 @@ from persam_vos.objects import FrameResult
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_finder import PhotoFinder, ids_of
 from persam_vos.photo_pipeline import PhotoFailure, PhotoOutcome, find_in_photos
-from persam_vos.photo_writer import PHOTO_EXPORTS, PhotoResult, PhotoWriter, open_output, output_names
+from persam_vos.photo_writer import PHOTO_EXPORTS, PhotoResult, PhotoWriter, open_output
 from persam_vos.photos import find_photos
 from persam_vos.record import write_run_json
 from persam_vos.reference_file import ReferenceFile
@@ -68,7 +68,6 @@ def run_photos(
     learnt = [reference.read(settings.max_pixels) for reference in references]
     ids_of([label_map for _, label_map in learnt], settings)
     photos = _without_results(find_photos(sources), output)
-    names = output_names(photos)
     given = {"references": [reference.record() for reference in references], "sources": [str(each) for each in sources]}
     open_output(output, overwrite=overwrite, resume=resume)
     if resume:
@@ -80,7 +79,8 @@ def run_photos(
         with engine.memory_errors():
             finder.learn(learnt)
     with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
-        left = [(photo, name) for photo, name in zip(photos, names, strict=True) if not writer.is_done(photo, name)]
+        named = zip(photos, writer.names_of(photos), strict=True)
+        left = [(photo, name) for photo, name in named if name not in writer.done]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
         outcome = _find_in_the_rest(engine, finder, left, writer, progress, keep_going=keep_going)
     seconds = time.perf_counter() - started

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ class PhotoResult:
     objects: tuple[ObjectResult, ...]
 
 
-def output_names(paths: Sequence[Path]) -> list[str]:
+def output_names(
+    paths: Sequence[Path], known: Mapping[Path, str] | None = None, taken: Iterable[str] = ()
+) -> list[str]:
     """Name the outputs of photos after the photos, below the deepest folder that all of them share.
 
     Names that would be one, also where a system ignores case, get the photo's suffix (``a.png`` becomes ``a_png``) and,
@@ -46,10 +48,13 @@ def output_names(paths: Sequence[Path]) -> list[str]:
 
     Args:
         paths: The photos.
+        known: Names that some of them have already, and keep.
+        taken: Names that no other may get.
 
     Returns:
         One name per photo: unique, relative, with ``/``, without ``..``.
     """
+    known = known or {}
     full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 (Path.absolute keeps "..")
     shared = 0
     for level in zip(*(path.parent.parts for path in full), strict=False):
@@ -61,17 +66,21 @@ def output_names(paths: Sequence[Path]) -> list[str]:
         # A folder must not be called like a file of ours.
         folders = [re.sub(r"(?i)\.(png|jpg)$", r"_\1", _clean(part)) for part in path.parent.parts[shared:]]
         names.append("/".join([*folders, _clean(path.stem)]))
-    counts = Counter(map(_key, names))
-    taken = {key for key, count in counts.items() if count == 1}
+    used = {_key(name) for name in (*taken, *known.values())}
+    counts = Counter(used)
+    counts.update(_key(name) for name, path in zip(names, paths, strict=True) if path not in known)
+    used |= {key for key, count in counts.items() if count == 1}
     tries: Counter[str] = Counter()
     for i in sorted((i for i, name in enumerate(names) if counts[_key(name)] > 1), key=lambda i: str(full[i])):
+        if paths[i] in known:
+            continue
         base = f"{names[i]}_{_clean(full[i].suffix[1:])}" if full[i].suffix else names[i]
         names[i] = base
-        while _key(names[i]) in taken:
+        while _key(names[i]) in used:
             tries[base] += 1
             names[i] = f"{base}_{tries[base] + 1}"
-        taken.add(_key(names[i]))
-    return names
+        used.add(_key(names[i]))
+    return [known.get(path, name) for path, name in zip(paths, names, strict=True)]
 
 
 def _clean(part: str) -> str:
@@ -90,6 +99,45 @@ def is_name(value: object) -> bool:
     if not isinstance(value, str):
         return False
     return all(part not in ("", ".", "..") and not _NOT_IN_NAMES.search(part) for part in value.split("/"))
+
+
+class EarlierNames:
+    """What photos were called in an earlier run, which may have been started elsewhere, or with other photos."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[tuple[str, ...], dict[str, int | None]] = {}
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Remember a line of a photo that was found, as ``read_results`` gives it."""
+        # What it says of folders counts as far as it goes.
+        known = Path(os.path.normpath(record["photo"])).parts
+        parts = tuple(part for part in known if part != "..") or Path(os.path.abspath(record["photo"])).parts  # noqa: PTH100
+        self._by_path.setdefault(parts, {})[record["name"]] = record.get("bytes")
+
+    def names_of(self, photos: Sequence[Path]) -> dict[Path, str]:
+        """Return the names of those that are the same: of one path, as far as that is known, and of as many bytes."""
+        found: dict[Path, str] = {}
+        claimed: set[str] = set()
+        for photo in photos:
+            parts, size = Path(os.path.abspath(photo)).parts, size_of(photo)  # noqa: PTH100 (absolute keeps "..")
+            same = (
+                name
+                for start in range(len(parts))
+                for name, earlier_size in self._by_path.get(parts[start:], {}).items()
+                if earlier_size in (None, size) and name not in claimed
+            )
+            if (name := next(same, None)) is not None:
+                found[photo] = name
+                claimed.add(name)
+        return found
+
+
+def size_of(photo: Path) -> int | None:
+    """Return the bytes of a file; None if they cannot be told."""
+    try:
+        return photo.stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 def read_results(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

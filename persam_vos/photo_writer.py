@@ -19,12 +19,13 @@ from persam_vos.draw import draw_overlay, draw_transparent, palette_image
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.frame import Rgb
 from persam_vos.objects import LabelMap
-from persam_vos.photo_results import PhotoResult, is_name, output_names, read_results
+from persam_vos.photo_results import EarlierNames, PhotoResult, is_name, output_names, read_results, size_of
 from persam_vos.result_files import check_file, check_size, object_record, output_errors
 
 __all__ = ["PHOTO_EXPORTS", "PhotoResult", "PhotoWriter", "output_names", "read_results"]
 
 _RESULTS = "results.jsonl"
+_TRACKS = "tracks.jsonl"  # of a video, whose run.json would be lost
 _PARTIAL = ".writing.partial"  # no file of ours ends like this
 _JPEG_QUALITY = 92
 _JPEG_SIDE = 65_500  # in pixels; JPEG has no longer ones
@@ -96,15 +97,17 @@ def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) 
                     f"{output}: holds results already ({name}); pass --resume to go on with them, or --overwrite to "
                     "replace them"
                 )
+        if (output / _TRACKS).exists():
+            raise OutputError(f"{output}: holds what was found in a video; give another --output, or pass --overwrite")
 
 
 class PhotoWriter:
     """Writes the results of any number of photos into a folder, so that a run that is killed can be resumed.
 
     Of each photo: ``masks/NAME.png`` (palette PNG), ``overlays/NAME.jpg`` and ``cutouts/NAME.png`` (RGBA), then a line
-    in ``results.jsonl``, which so lists only what is whole. Its keys: photo, name, width, height, objects, and of each
-    object those of ``object_record``; or, of a photo that failed, photo and error. Of a photo that was tried again the
-    last line counts.
+    in ``results.jsonl``, which so lists only what is whole. Its keys: photo, bytes (of that file), name, width, height,
+    objects, and of each object those of ``object_record``; or, of a photo that failed, photo and error. Of a photo that
+    was tried again the last line counts.
 
     A writer belongs to one thread at a time. Its memory does not grow with the photos, save for the names in ``done``.
 
@@ -137,16 +140,19 @@ class PhotoWriter:
         open_output(output, overwrite=overwrite, resume=resume)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
         self._path = output / _RESULTS
-        self._photos: dict[str, str] = {}
+        self._earlier = EarlierNames()
+        self._taken: set[str] = set()
+        self._failed: dict[str, str] = {}
         self._end = 0
+        done: set[str] = set()
         with output_errors(output):
             if overwrite:
                 self._remove_earlier()
             elif resume:
-                self._read_earlier()
+                done = self._read_earlier()
             # Unbuffered: what has failed to be written must not be written later.
             self._file = self._path.open("ab", buffering=0)
-        self.done = frozenset(self._photos)
+        self.done = frozenset(done)
 
     def __enter__(self) -> PhotoWriter:
         """Return the writer itself."""
@@ -158,22 +164,9 @@ class PhotoWriter:
         """Close the writer."""
         self.close()
 
-    def is_done(self, photo: Path, name: str) -> bool:
-        """Tell whether an earlier run finished this photo.
-
-        Raises:
-            OutputError: If that name is another photo's, as when another folder's photos are resumed into this output.
-        """
-        recorded = self._photos.get(name)
-        if recorded is None or Path(recorded) == photo:
-            return recorded is not None
-        # The earlier run may have been started elsewhere: what it says of folders counts, as far as it goes.
-        known = [part for part in Path(os.path.normpath(recorded)).parts if part != ".."]
-        if list(Path(os.path.abspath(photo)).parts[-len(known) :]) != known:  # noqa: PTH100 (absolute keeps "..")
-            raise OutputError(
-                f"{self._path}: {name} is of {recorded}, not of {photo}; give another --output, or pass --overwrite"
-            )
-        return True
+    def names_of(self, photos: Sequence[Path]) -> list[str]:
+        """Name the outputs of photos as ``output_names`` does, where an earlier run has not named them already."""
+        return output_names(photos, self._earlier.names_of(photos), self._taken)
 
     def write(self, result: PhotoResult, rgb: Rgb) -> None:
         """Write the files of a photo, then its line; files of the same names are replaced.
@@ -193,17 +186,17 @@ class PhotoWriter:
             self._save(self._file_of(export, result.name), PHOTO_EXPORTS[export].encode(rgb, result.label_map))
         height, width = result.label_map.shape
         objects = [object_record(entry) for entry in result.objects]
-        self._append(
-            {"photo": str(result.photo), "name": result.name, "width": width, "height": height, "objects": objects}
-        )
+        of_photo = {"photo": str(result.photo), "bytes": size_of(result.photo), "name": result.name}
+        self._append({**of_photo, "width": width, "height": height, "objects": objects})
 
     def skip(self, photo: Path, reason: str) -> None:
-        """Write down that a photo failed, and why.
+        """Write down that a photo failed, and why, unless an earlier run has.
 
         Raises:
             OutputError: If it cannot be written.
         """
-        self._append({"photo": str(photo), "error": reason})
+        if self._failed.get(str(photo)) != reason:
+            self._append({"photo": str(photo), "error": reason})
 
     def close(self) -> None:
         """Close the list, which is removed if it lists nothing; more than once does no harm."""
@@ -241,14 +234,19 @@ class PhotoWriter:
     def _file_of(self, export: str, name: str) -> Path:
         return self._output / PHOTO_EXPORTS[export].folder / f"{name}{PHOTO_EXPORTS[export].suffix}"
 
-    def _read_earlier(self) -> None:
+    def _read_earlier(self) -> set[str]:
+        """Read what an earlier run has listed, and return the names of what it finished."""
         if not self._path.exists():
-            return
+            return set()
         for record, end in read_results(self._path):
-            self._end, name = end, record.get("name")
-            if name is not None and all(self._file_of(export, name).is_file() for export in self._exports):
-                self._photos[name] = record["photo"]
+            self._end = end
+            if "name" in record:
+                self._earlier.add(record)
+                self._taken.add(record["name"])
+            else:
+                self._failed[record["photo"]] = record["error"]
         os.truncate(self._path, self._end)
+        return {name for name in self._taken if all(self._file_of(each, name).is_file() for each in self._exports)}
 
     def _remove_earlier(self) -> None:
         if not self._path.exists():

@@ -160,7 +160,7 @@ class TestLines:
         with PhotoWriter(tmp_path) as writer:
             writer.write(PhotoResult(Path("photos/a.jpg"), "a", labels(), objects), cat())
         assert (tmp_path / "results.jsonl").read_text() == (
-            '{"photo": "photos/a.jpg", "name": "a", "width": 90, "height": 60, "objects": ['
+            '{"photo": "photos/a.jpg", "bytes": null, "name": "a", "width": 90, "height": 60, "objects": ['
             '{"object": 1, "present": true, "score": 0.123457, "similarity": -0.0, "area": 113, '
             '"box_xyxy": [29, 16, 41, 28]}, '
             '{"object": 9, "present": false, "score": 0.0, "similarity": null, "area": 0, "box_xyxy": null}]}\n'
@@ -196,7 +196,7 @@ class TestLines:
         assert os.fsencode(lines(tmp_path)[0]["photo"]) == b"photos/caf\xe9 \xf0.jpg"
         assert set(tree(tmp_path)) == files_of("caf_ _") | {"results.jsonl"}
         with PhotoWriter(tmp_path, resume=True) as writer:
-            assert writer.is_done(photo, name)
+            assert writer.done == set(writer.names_of([photo])) == {name}
 
     def test_each_line_is_there_at_once(self, tmp_path):
         with PhotoWriter(tmp_path) as writer:
@@ -326,22 +326,57 @@ class TestResume:
         left = set(tree(tmp_path)) - files_of(*listed, f"{len(listed) % 3}/{len(listed)}") - {"results.jsonl"}
         assert left == set()  # the photo that was being written has taken the place of what was left of it
 
-    def test_another_photo_of_the_same_name_is_told(self, tmp_path, monkeypatch):
+    def test_a_photo_keeps_the_name_that_an_earlier_run_gave_it(self, tmp_path):
+        beach, alps = Path("s/beach/1.jpg"), Path("s/alps/2.jpg")
+        with PhotoWriter(tmp_path) as writer:
+            assert writer.names_of([beach]) == ["1"]
+            writer.write(PhotoResult(beach, "1", labels(), ()), cat())
+        with PhotoWriter(tmp_path, resume=True) as writer:
+            assert writer.names_of([alps, beach]) == ["alps/2", "1"]
+            assert writer.names_of([Path("f/1.png"), beach]) == ["f/1", "1"]
+            assert writer.names_of([Path("f/1.png"), Path("f/2.png")]) == ["1_png", "2"]
+
+    def test_a_photo_of_another_folder_is_another_photo(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with PhotoWriter(tmp_path / "out") as writer:
             writer.write(PhotoResult(Path("../x/monday/1.jpg"), "1", labels(), ()), cat())
             writer.write(PhotoResult(tmp_path / "monday" / "2.jpg", "2", labels(), ()), cat())
         with PhotoWriter(tmp_path / "out", resume=True) as writer:
-            assert not writer.is_done(Path("monday/3.jpg"), "3")
-            same = ["../x/monday/1.jpg", tmp_path.parent / "x" / "monday" / "1.jpg", "/elsewhere/x/monday/1.jpg"]
-            assert all(writer.is_done(Path(photo), "1") for photo in same)
-            assert writer.is_done(Path("monday/../monday/2.jpg"), "2")
-            for photo, name in [("tuesday/1.jpg", "1"), ("../x/monday/1.png", "1"), ("elsewhere/monday/2.jpg", "2")]:
-                with pytest.raises(OutputError, match=r"is of .*, not of .*; give another --output"):
-                    writer.is_done(Path(photo), name)
+            for same in ("../x/monday/1.jpg", tmp_path.parent / "x/monday/1.jpg", "/elsewhere/x/monday/1.jpg"):
+                assert writer.names_of([Path(same)]) == ["1"]
+            assert writer.names_of([Path("monday/../monday/2.jpg")]) == ["2"]
+            others = ["tuesday/1.jpg", "../x/monday/1.png", "elsewhere/monday/2.jpg"]
+            assert not writer.done.intersection(writer.names_of([Path(other) for other in others]))
+
+    def test_a_photo_of_another_size_is_another_photo(self, tmp_path, monkeypatch):
+        """Started in another folder, or with the photo changed in between."""
+        for day in ("monday", "tuesday"):
+            (tmp_path / day).mkdir()
+            (tmp_path / day / "1.jpg").write_text(day)
+        monkeypatch.chdir(tmp_path / "monday")
+        with PhotoWriter(tmp_path / "out") as writer:
+            writer.write(PhotoResult(Path("1.jpg"), "1", labels(), ()), cat())
+        with PhotoWriter(tmp_path / "out", resume=True) as writer:
+            assert writer.names_of([Path("1.jpg")]) == ["1"]
+            monkeypatch.chdir(tmp_path / "tuesday")
+            assert writer.names_of([Path("1.jpg")]) == ["1_jpg"]
+            assert writer.names_of([Path("1.jpg"), Path("../monday/1.jpg")]) == ["tuesday/1", "1"]
+
+    def test_a_photo_that_fails_again_has_one_line(self, tmp_path):
+        for reason in ("broken", "broken", "gone"):
+            with PhotoWriter(tmp_path, resume=True) as writer:
+                writer.skip(Path("a.jpg"), reason)
+        assert [line["error"] for line in lines(tmp_path)] == ["broken", "gone"]
 
 
 class TestEarlier:
+    def test_a_video_keeps_its_record(self, tmp_path):
+        (tmp_path / "tracks.jsonl").write_text("{}")
+        with pytest.raises(OutputError, match="holds what was found in a video; give another --output"):
+            PhotoWriter(tmp_path)
+        PhotoWriter(tmp_path, overwrite=True).close()
+        assert (tmp_path / "tracks.jsonl").exists()
+
     @pytest.mark.parametrize("held", ["results.jsonl", "masks/1.png", "overlays/a/2.jpg", "cutouts/3.txt"])
     def test_results_are_neither_mixed_nor_lost_unasked(self, tmp_path, held):
         (tmp_path / held).parent.mkdir(parents=True, exist_ok=True)
@@ -633,4 +668,4 @@ class TestNames:
         assert [path.name for path in output.parent.iterdir()] == ["out"]
         with PhotoWriter(output, exports=["masks"], resume=True) as writer:
             assert writer.done == set(names)
-            assert all(writer.is_done(path, name) for path, name in zip(paths, names, strict=True))
+            assert writer.names_of(paths) == names
