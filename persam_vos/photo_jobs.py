@@ -23,9 +23,9 @@ from persam_vos.photos import find_photos
 from persam_vos.record import write_run_json
 from persam_vos.reference_file import ReferenceFile
 
-# What another run may have been told otherwise without other results being meant: the machine's, and which photos are
-# refused, since none of those is among the results.
-_NOT_OF_RESULTS = ("device", "backend", "precision", "batch_size", "max_megapixels")
+# What another run may have been told otherwise without other results being meant: the machine's; which photos are
+# refused, since none of those is among the results; what is written of each; and the weights' path, whose hash counts.
+_NOT_OF_RESULTS = ("device", "backend", "precision", "batch_size", "max_megapixels", "export", "checkpoint")
 
 
 class PhotoProgress(Progress, Protocol):
@@ -70,11 +70,11 @@ def run_photos(
     photos = _without_results(find_photos(sources), output)
     given = {"references": [reference.record() for reference in references], "sources": [str(each) for each in sources]}
     open_output(output, overwrite=overwrite, resume=resume)
-    if resume:
-        _check_resumable(output, settings, given)
     # Before anything is written or removed: a model that cannot be loaded must cost nobody their earlier results.
     with no_empty_folder(output):
         engine = EmbeddingEngine(settings, square=True)
+        if resume:
+            _check_resumable(output, engine_record(engine, 0.0) | given)
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
         with engine.memory_errors():
             finder.learn(learnt)
@@ -143,8 +143,8 @@ def _outcome_record(outcome: PhotoOutcome, earlier: int) -> dict[str, Any]:
     }
 
 
-def _check_resumable(output: Path, settings: PhotoSettings, given: dict[str, Any]) -> None:
-    """Refuse to go on with results of other references or settings: nobody could tell which is which.
+def _check_resumable(output: Path, record: dict[str, Any]) -> None:
+    """Refuse to go on with results of other references, weights or settings: nobody could tell which is which.
 
     Raises:
         OutputError: If an earlier run's record says so.
@@ -152,9 +152,10 @@ def _check_resumable(output: Path, settings: PhotoSettings, given: dict[str, Any
     changed: list[str] = []
     with suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads((output / "run.json").read_text(encoding="utf-8"))
-        before, now = earlier["settings"], settings.model_dump(mode="json")
+        before, now = earlier["settings"], record["settings"]
         changed += [key for key in now if key not in _NOT_OF_RESULTS and before.get(key) != now[key]]
-        changed += ["references"] if _meaning(earlier) != _meaning(given) else []
+        changed += ["weights"] if earlier["checkpoint"]["sha256"] != record["checkpoint"]["sha256"] else []
+        changed += ["references"] if _meaning(earlier) != _meaning(record) else []
     # Raised out here: an OutputError is an OSError as well.
     if changed:
         raise OutputError(

@@ -12,6 +12,7 @@ from pictures import scene
 from PIL import Image
 
 from persam_vos.errors import MaskError, OutputError, PhotoError, SettingsError
+from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.objects import FrameResult
 from persam_vos.perseg_jobs import run_perseg
 from persam_vos.photo_config import PhotoSettings
@@ -99,6 +100,25 @@ def test_resuming_does_only_the_rest(tmp_path: Path, reference: ReferenceFile) -
     assert progress.done == 1
     names = [json.loads(line)["name"] for line in (out / "results.jsonl").read_text().splitlines()]
     assert names == ["a", "b"]
+
+
+def test_weights_are_told_by_what_they_hold_and_exports_may_be_added(tmp_path: Path, reference: ReferenceFile) -> None:
+    save(tmp_path / "in", "a", (330, 120), None)
+    sources, out = [str(tmp_path / "in")], tmp_path / "out"
+    run_photos([reference], sources, out, PhotoSettings(export=("masks",), **FAST), Silence())
+    copy = tmp_path / "mobile_sam.safetensors"
+    copy.write_bytes(resolve_checkpoint("mobile_sam").read_bytes())
+
+    elsewhere = PhotoSettings(checkpoint=copy, export=("masks", "cutout"), **FAST)
+    outcome = run_photos([reference], sources, out, elsewhere, Silence(), resume=True)
+
+    assert outcome.photos == 1
+    assert (out / "cutouts" / "a.png").exists()
+    record = json.loads((out / "run.json").read_text())
+    record["checkpoint"]["sha256"] = "0" * 64
+    (out / "run.json").write_text(json.dumps(record))
+    with pytest.raises(OutputError, match="made with other weights"):
+        run_photos([reference], sources, out, elsewhere, Silence(), resume=True)
 
 
 def test_results_of_other_settings_or_references_are_not_resumed(tmp_path: Path, reference: ReferenceFile) -> None:
