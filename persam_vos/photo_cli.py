@@ -61,7 +61,13 @@ Erase = Annotated[
     Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
 ]
 Presence = Annotated[
-    Number, typer.Option("--presence", metavar="SHARE", help="Of its usual likeness, what the object needs to count.")
+    Number,
+    typer.Option(
+        "--presence",
+        metavar="SHARE",
+        help="Of its usual likeness, what the object needs to count.  [default: 0.75 of memory, 0 of the others, 0.85"
+        " for instances]",
+    ),
 ]
 MaxMegapixels = Annotated[
     Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")

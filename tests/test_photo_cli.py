@@ -247,8 +247,8 @@ def test_results_are_neither_replaced_nor_continued_by_mistake(finished: Path, g
 
 def test_an_interrupted_run_goes_on_to_the_same_masks(given: Path, command: Command, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
-    for index in range(4):
-        save(photos / f"{index}.png", scene([(40 + 90 * index, 60 + 20 * index), None])[0])
+    for index in range(5):
+        save(photos / f"{index}.png", scene([(30 + 80 * index, 50 + 20 * index), None])[0])
     run = [*image(given, photos), "--method", "persam"]
     output = tmp_path / "stopped"
     arguments = [sys.executable, "-m", "persam_vos", *map(str, run), "-o", str(output)]
@@ -262,22 +262,22 @@ def test_an_interrupted_run_goes_on_to_the_same_masks(given: Path, command: Comm
 
     assert (process.returncode, out) == (130, "")
     done = len(records(output))
-    assert 0 < done < 4
+    assert 0 < done < 5
     assert err.splitlines()[-1].endswith(f"interrupted after {done} photo{'s' * (done > 1)}; --resume goes on")
     assert json.loads((output / "run.json").read_text())["complete"] is False
 
     # A limit that was too low is what one may want to change.
     resumed = command(*run, "-o", output, "--resume", "--max-megapixels", "200")
     assert (resumed.status, resumed.out) == (0, f"{output / 'results.jsonl'}\n")
-    assert f"{4 - done}/{4 - done}" in resumed.err
+    assert f"{5 - done}/{5 - done}" in resumed.err
     assert command(*run, "-o", tmp_path / "whole", "-q") == (0, "", "")
     assert records(output) == records(tmp_path / "whole")
     for folder, suffix in SUFFIXES.items():
-        for index in range(4):
+        for index in range(5):
             file = Path(folder) / f"{index}{suffix}"
             assert (output / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     record = json.loads((output / "run.json").read_text())
-    assert (record["complete"], record["photos"], record["photos_of_earlier_runs"]) == (True, 4 - done, done)
+    assert (record["complete"], record["photos"], record["photos_of_earlier_runs"]) == (True, 5 - done, done)
 
 
 def test_an_interrupt_before_the_first_photo(monkeypatch: pytest.MonkeyPatch, given: Path, command: Command) -> None:
