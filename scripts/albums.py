@@ -90,10 +90,17 @@ def read_albums(roots: Sequence[Path], frames: int) -> list[Album]:
     Args:
         roots: The folders.
         frames: Of a sequence, so many are taken, as far apart as it allows.
+
+    Raises:
+        DatasetError: If a folder is not sound.
     """
     albums: list[Album] = []
     for root in roots:
         albums += _classes(root) if (root / "Images").is_dir() else _sequences(root, frames)
+    for album in albums:
+        for rgb, label_map in album.photos:
+            if rgb.shape[:2] != label_map.shape:
+                raise DatasetError(f"{album.name}: a mask is {label_map.shape}, its photo {rgb.shape[:2]}")
     return [album for album in albums if len(album.photos) > 1]
 
 
