@@ -110,6 +110,8 @@ def bench_photos(arguments: argparse.Namespace) -> dict[str, Any]:
             for method in METHODS
         },
         "seconds_to_learn": {way: round(statistics.median(each), 3) for way, each in learning.items()},
+        "steps": settings["persam-f"].finetune_steps,
+        "steps_timed_of_the_authors": STEPS,
         "persam_f_learns_times_as_fast": round(median_ratio(learning[PUBLISHED["persam-f"]], learning["persam-f"]), 1),
         "peak_mib": peak_memory_mib(),
     }

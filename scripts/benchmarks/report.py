@@ -162,11 +162,14 @@ def _photos(found: Found) -> list[str]:
         for way, value in found["seconds_a_photo"].items()
     ]
     columns = [head, "s a photo", "s to learn, without encoding", "times as fast a photo as the authors' way"]
-    learning = f"`persam-f` learns {found['persam_f_learns_times_as_fast']} times as fast"
+    learning = (
+        f"`persam-f` learns {found['persam_f_learns_times_as_fast']} times as fast, by {found['steps']} steps, of which"
+        f" {found['steps_timed_of_the_authors']} were timed the authors' way"
+    )
     return [
         *_table(columns, rows),
         "",
-        f"{learning}, without encoding. `memory` is held against the authors' way of `persam`.",
+        f"{learning}. `memory` is held against the authors' way of `persam`.",
     ]
 
 
