@@ -108,7 +108,7 @@ def _classes(root: Path) -> Iterator[Album]:
     dataset = PerSegDataset(root)
     for name in dataset.classes:
         photos = dataset.photos(name)
-        masks = [dataset.mask(dataset.annotation(photo)).view(np.uint8) for photo in photos]
+        masks = [dataset.mask(dataset.annotation(photo)).astype(np.uint8) for photo in photos]
         yield Album(name, tuple(zip(map(read_photo, photos), masks, strict=True)))
 
 
@@ -119,8 +119,8 @@ def _sequences(root: Path, frames: int) -> Iterator[Album]:
         if len(annotations) != len(paths):
             raise DatasetError(f"{name}: {len(annotations)} annotations of {len(paths)} frames")
         chosen = np.linspace(0, len(paths) - 1, min(frames, len(paths))).round().astype(int)
-        pictures = [np.asarray(Image.open(paths[i]).convert("RGB")) for i in chosen]
-        label_maps = [dataset.label_map(annotations[i]) for i in chosen]
+        pictures = [np.array(Image.open(paths[i]).convert("RGB")) for i in chosen]
+        label_maps = [np.array(dataset.label_map(annotations[i])) for i in chosen]
         objects = range(1, int(label_maps[0].max()) + 1)
         pairs = zip(pictures, label_maps, strict=True)
         yield Album(name, tuple(pair for pair in pairs if all((pair[1] == i).mean() > _SMALLEST for i in objects)))

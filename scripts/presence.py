@@ -27,7 +27,7 @@ from persam_vos.photo_finder import photo_frame
 from persam_vos.photo_memory import PhotoMemory
 from persam_vos.photo_method import PhotoMethod, Reference
 
-THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+THRESHOLDS = (0.7, 0.75, 0.8, 0.82, 0.84, 0.85, 0.86, 0.87, 0.88, 0.9)
 # A mask of the object that is worse than this had better be missed.
 _WORTHLESS = 0.5
 
@@ -79,7 +79,7 @@ def table(found: Sequence[Look]) -> Iterator[str]:
     elsewhere = [each for each in found if each.reference != each.photo]
     good = [each for each in there if each.iou >= _WORTHLESS]
     yield (
-        f"| presence | missed of {len(there)} | of these, of the {len(good)} with a fair mask | false finds in"
+        f"| presence | missed of {len(there)} | missed of the {len(good)} with IoU over 50% | false finds in"
         f" {len(elsewhere)} | mean of both | mIoU |"
     )
     yield "| ---: | ---: | ---: | ---: | ---: | ---: |"

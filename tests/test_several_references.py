@@ -19,7 +19,7 @@ from persam_vos.photo_finder import PhotoFinder, photo_frame
 
 # Of PerSAM-F, fewer and longer steps end where a thousand short ones do.
 FASTER = {
-    "memory": {"passes": 1},
+    "memory": {},
     "persam": {},
     "persam-f": {"finetune_steps": 100, "finetune_learning_rate": 1e-2},
 }
