@@ -164,7 +164,7 @@ class Memory:
             weights=moments.solve(regularisation),
             first=(view, shares),
             last=(view, shares),
-            own_keys=tuple((view.keys[own], view.keys[own]) for own in map(_own_cells, shares)),
+            own_keys=tuple((view.keys[own], view.keys[own]) for own in map(own_cells, shares)),
             likeness=torch.full((len(shares),), torch.nan, device=features.device),
         )
 
@@ -207,14 +207,14 @@ class Memory:
             first=self.first,
             last=(view, shares),
             own_keys=tuple(
-                (first, view.keys[_own_cells(share)] if now else last)
+                (first, view.keys[own_cells(share)] if now else last)
                 for (first, last), share, now in zip(self.own_keys, shares, seen.tolist(), strict=True)
             ),
             likeness=torch.where(seen, usual, self.likeness),
         )
 
 
-def _own_cells(shares: Tensor) -> Tensor:
+def own_cells(shares: Tensor) -> Tensor:
     """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of."""
     own = shares >= _MAJORITY
     own[shares.argmax()] = True

@@ -20,7 +20,7 @@ from persam_vos.errors import SettingsError
 
 # What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
 METHODS: Mapping[str, Mapping[str, Any]] = {
-    "memory": {"passes": 4, "presence": 0.75},
+    "memory": {"passes": 4, "presence": 0.85},
     "persam": {
         "target": "mean",
         "positive_points": 1,
@@ -52,7 +52,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``.
         presence: An object counts as absent where its mask is less than this share as like it as the reference is like
-            itself; 0 takes every mask for its object, as published. Left to the method, it is higher for instances.
+            itself; 0 takes every mask for its object, as published. Left to the method, it may be higher for instances.
         all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
         max_objects: Instances of a photo, at most.
         iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none.
@@ -63,7 +63,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
-    presence: Annotated[float, Field(ge=0, le=1)] = 0.75
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.85
     all_instances: bool = False
     max_objects: Annotated[int, Field(ge=1, le=254)] = 20
     iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3

@@ -14,7 +14,7 @@ from persam_vos.decoder import Decoder
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Frame
 from persam_vos.matching import vote
-from persam_vos.memory import Memory, View
+from persam_vos.memory import Memory, View, own_cells
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_method import Reference, Sighting
 from persam_vos.prior import ridge_probability
@@ -53,7 +53,7 @@ class PhotoMemory:
         ]
         cells, covered = torch.cat(features), torch.cat(shares, dim=1)
         memory = Memory.learn(cells, covered, self._settings.regularisation)
-        own = _likeness_to_others_of_its_own(memory)
+        own = _likeness_to_others_of_its_own(memory, [len(each) for each in features])
         self.usual = torch.stack([each.mean() for each in own])
         if self._settings.all_instances:
             kept = ~_look_alikes(memory, own[0])
@@ -93,13 +93,28 @@ class PhotoMemory:
         return prior_odds(prior, embedding)
 
 
-def _likeness_to_others_of_its_own(memory: Memory) -> list[Tensor]:
-    """Return, of each object, how like the most similar other one its cells are: float, one for each cell."""
+def _likeness_to_others_of_its_own(memory: Memory, sizes: Sequence[int]) -> list[Tensor]:
+    """Return, of each object, how like the most similar other one of the same photo its cells are.
+
+    Of the same photo: two that are nearly the same would make every cell look like another one.
+
+    Args:
+        memory: Of the references.
+        sizes: Cells of each of them.
+
+    Returns:
+        float, one for each cell of the object.
+    """
+    view, shares = memory.first
     found = []
-    for keys, _ in memory.own_keys:
-        similarity = keys @ keys.T
-        # Of an object of one cell, that cell is all there is.
-        found.append(similarity.topk(min(2, len(keys)), dim=1).values[:, -1])
+    for share in shares:
+        parts = own_cells(share).split(list(sizes))
+        likeness = []
+        for keys, own in zip(view.keys.split(list(sizes)), parts, strict=True):
+            similarity = keys[own] @ keys[own].T
+            # Of an object of one cell, that cell is all there is.
+            likeness.append(similarity.topk(min(2, len(similarity)), dim=1).values[:, -1:].flatten())
+        found.append(torch.cat(likeness))
     return found
 
 

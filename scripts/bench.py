@@ -10,6 +10,7 @@ JSON:
     python scripts/bench.py track [--video VIDEO --mask MASK] [--preset fast]
     python scripts/bench.py encode [--batch-sizes 1,2,4]
     python scripts/bench.py objects [--method memory]
+    python scripts/bench.py photos [--backend B] [--precision P]
     python scripts/bench.py start
     python scripts/bench.py score DAVIS [--year 2016] [--results FOLDER] [--workers N]
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
@@ -18,9 +19,10 @@ JSON:
 ``pipeline``: frames a second from video to masks and overlay, against the encoder alone, and against the way the
 authors' script works: the whole square in eager PyTorch, then three decoder passes, one after the other; the decoder is
 this project's, which is faster than theirs. ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage by
-itself over its floor. ``start``: a run of one frame, from the start of its process to the end. ``memory``: how resident
-memory grows over a long clip, made by looping a short one. ``score``: ``score_davis`` against
-``tests/official_davis.py``, which must agree.
+itself over its floor. ``photos``: seconds a photo, from file to files, and to learn, beside the authors' way: one thing
+after the other, and the decoder run at every step of PerSAM-F's learning. ``start``: a run of one frame, from the start
+of its process to the end. ``memory``: how resident memory grows over a long clip, made by looping a short one.
+``score``: ``score_davis`` against ``tests/official_davis.py``, which must agree.
 
 All but ``score`` and ``start`` take ``--device cuda``.
 """
@@ -34,6 +36,7 @@ from pathlib import Path
 from benchmarks.measure import CLIP, MASK
 from benchmarks.memory import compare_objects, watch_memory
 from benchmarks.networks import bench_encode, bench_objects
+from benchmarks.photos import bench_photos
 from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_track
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
@@ -47,14 +50,15 @@ COMMANDS = {
     "track": bench_track,
     "encode": bench_encode,
     "objects": bench_objects,
+    "photos": bench_photos,
     "start": bench_start,
     "score": bench_score,
     "memory": watch_memory,
     "objects-memory": compare_objects,
 }
 # Frames and repeats where none are asked for.
-FRAMES = {"pipeline": 24, "sizes": 12, "track": 50, "memory": 5000}
-REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "start": 5, "score": 3}
+FRAMES = {"pipeline": 24, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
+REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
 
 def names(text: str) -> list[str]:
@@ -88,8 +92,9 @@ def parse() -> argparse.Namespace:
     added["report"].add_argument("--only", type=names, default=list(MEASUREMENTS), help="names, separated by commas")
     added["report"].add_argument("--output", type=Path, default=Path("docs"))
     added["pipeline"].add_argument("--baseline", default="reference", choices=("reference", "none"))
-    added["pipeline"].add_argument("--backend", default="auto")
-    added["pipeline"].add_argument("--precision", default="auto")
+    for command in (added["pipeline"], added["photos"]):
+        command.add_argument("--backend", default="auto")
+        command.add_argument("--precision", default="auto")
     added["encode"].add_argument("--batch-sizes", type=numbers, default=[1, 2, 4])
     added["score"].add_argument("root", type=Path, help="a DAVIS folder")
     added["score"].add_argument("--results", type=Path, help="a folder of results; by default the annotations, shifted")

@@ -52,7 +52,7 @@ class CachedEncoder:
             return
         embedding = self._encoder.encode([frame])[0]
         arrays = {"f": embedding.features} | {f"s{i}": stage for i, stage in enumerate(embedding.stages)}
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
             np.savez(file, **{name: array.half().numpy() for name, array in arrays.items()})

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
 from persam_vos.config import Settings
+from persam_vos.decoder import Decoder
 from persam_vos.encoder import ImageEmbedding, SamEncoder
+from persam_vos.engine import EmbeddingEngine
 from persam_vos.errors import SettingsError
 from persam_vos.frame import Frame, Geometry
 from persam_vos.models.backends import Backend, open_backend
@@ -57,6 +59,12 @@ def _plain(block: Any) -> torch.nn.Module:
     plain.mlp.load_state_dict(block.mlp.state_dict())
     plain.local_conv = block.local_conv
     return plain.requires_grad_(False).to(block.local_conv.weight.device)
+
+
+def published_parts(engine: EmbeddingEngine) -> tuple[SamEncoder, Decoder]:
+    """Return the parts of the authors' way: the whole square in eager float32 PyTorch, and a decoder."""
+    sam = load_sam(engine.settings.model, engine.checkpoint, engine.device)
+    return SamEncoder(sam, EagerBackend(sam), square=True), Decoder(sam)
 
 
 def frame_480p() -> Frame:

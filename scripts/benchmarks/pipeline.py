@@ -20,9 +20,8 @@ from PIL import Image
 
 from benchmarks.clips import SIZES, FirstFrames, label_map_of, make_clip
 from benchmarks.measure import DATA, counted_flop, described, in_turns, matrix_rate, median_ratio
-from benchmarks.networks import EagerBackend, encoder_flop
+from benchmarks.networks import encoder_flop, published_parts
 from persam_vos.config import Settings, load_settings
-from persam_vos.decoder import Decoder
 from persam_vos.encoder import SamEncoder
 from persam_vos.frame import Frame
 from persam_vos.models.loading import load_sam
@@ -222,8 +221,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _reference(engine: Engine, frames: list[Frame], label_map: LabelMap) -> Callable[[], None]:
     """Return the authors' way: the whole square in eager PyTorch, then three decoder passes, one after the other."""
-    plain = load_sam(engine.settings.model, engine.checkpoint, engine.device)
-    eager, decoder = SamEncoder(plain, EagerBackend(plain), square=True), Decoder(plain)
+    eager, decoder = published_parts(engine)
     published = load_settings(DATA.parents[1] / "configs" / "persam-published.yaml", {})
 
     def run() -> None:

@@ -23,6 +23,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
     "objects": (("objects",), "Tracking more objects, without encoding"),
     "track": (("track",), "The demo clip"),
     "track-best": (("track", "--preset", "best"), "The demo clip with `--preset best`"),
+    "photos": (("photos",), "Photos from file to files, and learning, against the published way"),
     "start": (("start",), "Start-up"),
     "score": (("score",), "Scoring DAVIS"),
     "memory": (("memory",), "Memory over 5,000 frames, `memory`"),
@@ -151,6 +152,27 @@ def _track(found: Found) -> list[str]:
     return _table([head, "ms a frame"], rows)
 
 
+def _photos(found: Found) -> list[str]:
+    height, width = found["photo_size"]
+    exports = ", ".join(found["exports"])
+    head = f"{width} x {height}, {found['photos']} photos, {found['backend']} {found['precision']}; {exports}"
+    ratios = found["times_as_fast"]
+    rows = [
+        [way, value, found["seconds_to_learn"].get(way, ""), ratios.get(way, "")]
+        for way, value in found["seconds_a_photo"].items()
+    ]
+    columns = [head, "s a photo", "s to learn, without encoding", "times as fast a photo as the authors' way"]
+    learning = (
+        f"`persam-f` learns {found['persam_f_learns_times_as_fast']} times as fast, by {found['steps']} steps, of which"
+        f" {found['steps_timed_of_the_authors']} were timed the authors' way"
+    )
+    return [
+        *_table(columns, rows),
+        "",
+        f"{learning}. `memory` is held against the authors' way of `persam`.",
+    ]
+
+
 def _start(found: Found) -> list[str]:
     return _table(["", "seconds"], [["a run of one frame, process and all", found["seconds_of_a_run_of_one_frame"]]])
 
@@ -187,6 +209,7 @@ _TABLES: dict[str, Callable[[Found], list[str]]] = {
     "encode": _encode,
     "objects": _objects,
     "track": _track,
+    "photos": _photos,
     "start": _start,
     "score": _score,
     "memory": _memory,
