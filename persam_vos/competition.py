@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def compete(
     patches: Sequence[Patch],
     object_ids: Sequence[int],
     embedding: ImageEmbedding,
-    similarity: Tensor,
+    likeness_of: Callable[[Tensor], Tensor],
     *,
     needed: Tensor,
     least: Tensor | float = 0.0,
@@ -30,20 +30,21 @@ def compete(
         patches: Of N objects.
         object_ids: N ids, 1..254.
         embedding: Of the frame.
-        similarity: float, N x rows x columns in -1..1: how like each object the cells are that hold picture.
-        needed: float, N: what the mean of it must reach under an object's mask; -inf takes every mask for its object.
+        likeness_of: Says how like its object each mask is, float, N, NaN where there is none; given what share of each
+            cell that holds picture the masks cover, float, N x rows x columns.
+        needed: float, N: what that must be at least; -inf takes every mask for its object.
         least: float, N: cells that an object must cover; what is less is left over from the competition, not seen.
 
     Returns:
-        uint8, H x W: the label map; float, N x rows x columns: share of each cell that the masks cover; float, N: mean
-        of ``similarity`` under each mask, NaN where there is none.
+        uint8, H x W: the label map; float, N x rows x columns: share of each cell that the masks cover; float, N: how
+        like its object each mask is, NaN where there is none.
     """
     geometry, cells, left = embedding.geometry, embedding.cells, list(patches)
     label_map = soft_aggregation(left, object_ids, (slice(0, geometry.height), slice(0, geometry.width)))
     shares = cell_shares(label_map, object_ids, [patch.window for patch in left], geometry, cells)
     while True:
         covered = shares.sum(dim=(1, 2))
-        likeness = (similarity * shares).sum(dim=(1, 2)) / covered
+        likeness = likeness_of(shares)
         surplus = (likeness - needed).nan_to_num(0.0)
         surplus[(covered < least) & ~likeness.isnan()] = -1
         worst = int(surplus.argmin())
@@ -52,6 +53,16 @@ def compete(
         changed = _withdraw(worst, left, object_ids, label_map)
         windows = [left[k].window for k in changed]
         shares[changed] = cell_shares(label_map, [object_ids[k] for k in changed], windows, geometry, cells)
+
+
+def mean_under(similarity: Tensor, shares: Tensor) -> Tensor:
+    """Return the mean of how like each object the cells under its mask are, as ``likeness_of``.
+
+    Args:
+        similarity: float, N x rows x columns, of each cell.
+        shares: The same: share of each cell that the masks cover.
+    """
+    return (similarity * shares).sum(dim=(1, 2)) / shares.sum(dim=(1, 2))
 
 
 def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor) -> list[int]:

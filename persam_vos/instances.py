@@ -37,7 +37,7 @@ def find_objects(
     """
     sighting = method.look(frame, embedding)
     needed = presence * method.usual if presence else everyone(len(object_ids), method.usual.device)
-    label_map, _, likeness = compete(sighting.patches, object_ids, embedding, sighting.similarity, needed=needed)
+    label_map, _, likeness = compete(sighting.patches, object_ids, embedding, sighting.likeness_of, needed=needed)
     windows = [patch.window for patch in sighting.patches]
     return Found(label_map.cpu().numpy(), sighting.predicted_iou, likeness, windows)
 
@@ -69,7 +69,7 @@ def find_instances(
         # What is painted black is out of the running by that; what still overlaps with it was found before.
         hidden = _with_border(taken, embedding) if scores and settings.erase == "similarity" else None
         sighting = method.look(frame, embedding, hidden)
-        shared = compete(sighting.patches, [1], embedding, sighting.similarity, needed=everyone(1, taken.device))
+        shared = compete(sighting.patches, [1], embedding, sighting.likeness_of, needed=everyone(1, taken.device))
         mask, likeness = shared[0] > 0, shared[2]
         own = mask & ~taken
         area = int(own.sum())

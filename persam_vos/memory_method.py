@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from persam_vos.cells import cell_features
 from persam_vos.closer_look import CloserLook
-from persam_vos.competition import compete, everyone
+from persam_vos.competition import compete, everyone, mean_under
 from persam_vos.config import TrackerSettings
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import Encoder, ImageEmbedding
@@ -103,9 +104,9 @@ class MemoryMethod:
         """Share the pixels out among the objects that are as like their memory as usual; see ``compete``."""
         state, presence, ids = self._state, self._settings.memory_presence, self._object_ids
         assert state is not None
-        similarity = nearest.unflatten(1, state.last.shape[1:])
+        likeness_of = partial(mean_under, nearest.unflatten(1, state.last.shape[1:]))
         if not presence:
-            return compete(patches, ids, embedding, similarity, needed=everyone(len(ids), nearest.device))
+            return compete(patches, ids, embedding, likeness_of, needed=everyone(len(ids), nearest.device))
         needed = presence * state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
         least = _SPECK * state.last.sum(dim=(1, 2))
-        return compete(patches, ids, embedding, similarity, needed=needed, least=least)
+        return compete(patches, ids, embedding, likeness_of, needed=needed, least=least)

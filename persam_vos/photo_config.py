@@ -20,7 +20,7 @@ from persam_vos.errors import SettingsError
 
 # What a method sets, unless it is set beside it: PerSAM's as published on photos (arXiv 2305.03048).
 METHODS: Mapping[str, Mapping[str, Any]] = {
-    "memory": {"passes": 4, "presence": 0.85},
+    "memory": {"passes": 4, "presence": 0.77},
     "persam": {
         "target": "mean",
         "positive_points": 1,
@@ -63,7 +63,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
-    presence: Annotated[float, Field(ge=0, le=1)] = 0.85
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.77
     all_instances: bool = False
     max_objects: Annotated[int, Field(ge=1, le=254)] = 20
     iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3

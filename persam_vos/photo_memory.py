@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ from persam_vos.cells import cell_features
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Frame
+from persam_vos.likeness import Likeness, among
 from persam_vos.matching import vote
-from persam_vos.memory import Memory, View, own_cells
+from persam_vos.memory import Memory, View
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_method import Reference, Sighting
 from persam_vos.prior import ridge_probability
@@ -40,6 +42,7 @@ class PhotoMemory:
         self._decoder = decoder
         self._settings = settings
         self._memory: Memory | None = None
+        self._likeness: Likeness | None = None
         self._tokens: Tensor | None = None
         self.usual = torch.empty(0)
 
@@ -53,10 +56,10 @@ class PhotoMemory:
         ]
         cells, covered = torch.cat(features), torch.cat(shares, dim=1)
         memory = Memory.learn(cells, covered, self._settings.regularisation)
-        own = _likeness_to_others_of_its_own(memory, [len(each) for each in features])
-        self.usual = torch.stack([each.mean() for each in own])
+        self._likeness = Likeness.learn(features, shares)
+        self.usual = self._likeness.usual
         if self._settings.all_instances:
-            kept = ~_look_alikes(memory, own[0])
+            kept = ~_look_alikes(memory)
             memory = Memory.learn(cells[kept], covered[:, kept], self._settings.regularisation)
         self._memory, self._tokens = memory, None
         if self._settings.mask_token:
@@ -69,14 +72,15 @@ class PhotoMemory:
     def look(self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, /) -> Sighting:
         """Ask the memory, then the decoder about what it says; see ``PhotoMethod``."""
         assert self._memory is not None
+        assert self._likeness is not None
         geometry, decoder = embedding.geometry, self._decoder
         if taken is not None:
             decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
-        view = self._memory.basis.view(cell_features(embedding))
-        odds = self._odds(view, embedding, taken)
+        cells = cell_features(embedding)
+        odds = self._odds(self._memory.basis.view(cells), embedding, taken)
         patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(frame, embedding, odds, self._tokens)
-        similarity = self._memory.nearest(view).unflatten(1, geometry.valid(embedding.cells))
-        return Sighting(patches, predicted_iou, similarity)
+        likeness_of = partial(self._likeness.of_masks, cells, self._likeness.nearest(cells))
+        return Sighting(patches, predicted_iou, likeness_of)
 
     def _odds(self, view: View, embedding: ImageEmbedding, taken: Tensor | None) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
@@ -93,45 +97,17 @@ class PhotoMemory:
         return prior_odds(prior, embedding)
 
 
-def _likeness_to_others_of_its_own(memory: Memory, sizes: Sequence[int]) -> list[Tensor]:
-    """Return, of each object, how like the most similar other one of the same photo its cells are.
-
-    Of the same photo: two that are nearly the same would make every cell look like another one.
-
-    Args:
-        memory: Of the references.
-        sizes: Cells of each of them.
-
-    Returns:
-        float, one for each cell of the object.
-    """
-    view, shares = memory.first
-    found = []
-    for share in shares:
-        parts = own_cells(share).split(list(sizes))
-        likeness = []
-        for keys, own in zip(view.keys.split(list(sizes)), parts, strict=True):
-            similarity = keys[own] @ keys[own].T
-            # Of an object of one cell, that cell is all there is.
-            likeness.append(similarity.topk(min(2, len(similarity)), dim=1).values[:, -1:].flatten())
-        found.append(torch.cat(likeness))
-    return found
-
-
-def _look_alikes(memory: Memory, own: Tensor) -> Tensor:
+def _look_alikes(memory: Memory) -> Tensor:
     """Say which cells of the references are as like the one object as its own are, though it is not there.
 
     More of its kind, perhaps, which nobody has marked: to learn that they are something else would hide all of them.
-
-    Args:
-        memory: Of the references.
-        own: float: how like others of its own the object's cells are.
 
     Returns:
         bool, cells.
     """
     view, shares = memory.first
-    return (memory.nearest(view)[0] > own.quantile(_LEAST_ALIKE) - _ROOM) & (shares[0] == 0)
+    usual = among(memory.own_keys[0][0]).quantile(_LEAST_ALIKE)
+    return (memory.nearest(view)[0] > usual - _ROOM) & (shares[0] == 0)
 
 
 def _most_of_one_part(prior: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,19 +42,19 @@ class Sighting:
     Attributes:
         patches: N masks on the photo.
         predicted_iou: float, N: the decoder's own opinion of each mask.
-        similarity: float, N x rows x columns in -1..1: of each object, with the cells that hold picture.
+        likeness_of: Says how like its object each mask is; see ``compete``.
     """
 
     patches: Sequence[Patch]
     predicted_iou: Tensor
-    similarity: Tensor
+    likeness_of: Callable[[Tensor], Tensor]
 
 
 class PhotoMethod(Protocol):
     """A way to find N objects in photos.
 
     Attributes:
-        usual: float, N: how similar the cells of each object are to what was learnt of it, -1..1, in its references.
+        usual: float, N: how like what was learnt of it each object is in its references, by the same measure.
     """
 
     usual: Tensor

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from persam_vos.cascade import Cascade, mix
 from persam_vos.choice import choose
+from persam_vos.competition import mean_under
 from persam_vos.concept import Concept, learn_concept
 from persam_vos.decoder import Candidates, Decoder
 from persam_vos.encoder import ImageEmbedding
@@ -71,7 +73,8 @@ class PhotoPersam:
         everything = torch.ones(len(similarity), dtype=torch.bool, device=similarity.device)
         best = cascade.refine(embedding, prompts, logits, boxed=everything & boxed)
         rows, columns = geometry.valid(embedding.cells)
-        return Sighting(patches_of(best.logits, geometry, NOTHING), best.predicted_iou, similarity[:, :rows, :columns])
+        likeness_of = partial(mean_under, similarity[:, :rows, :columns])
+        return Sighting(patches_of(best.logits, geometry, NOTHING), best.predicted_iou, likeness_of)
 
     def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
         geometry, count = embedding.geometry, len(first.logits)

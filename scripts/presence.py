@@ -27,7 +27,7 @@ from persam_vos.photo_finder import photo_frame
 from persam_vos.photo_memory import PhotoMemory
 from persam_vos.photo_method import PhotoMethod, Reference
 
-THRESHOLDS = (0.7, 0.75, 0.8, 0.82, 0.84, 0.85, 0.86, 0.87, 0.88, 0.9)
+THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.76, 0.77, 0.78, 0.79, 0.8, 0.82, 0.84)
 # A mask of the object that is worse than this had better be missed.
 _WORTHLESS = 0.5
 
