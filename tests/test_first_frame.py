@@ -110,7 +110,7 @@ def test_the_search_runs_on_the_model_of_the_run(tmp_path: Path) -> None:
 
 
 def test_what_the_first_frame_does_not_show_is_an_error_and_leaves_nothing(tmp_path: Path, cat: ReferenceFile) -> None:
-    source = save_video(tmp_path / "video", scene([AWAY, (320, 60)])[0])
+    source = save_video(tmp_path / "video", scene([AWAY, (200, 60)])[0])
 
     with pytest.raises(EmptyMaskError, match=r"video: nothing in its first frame is like what .*cat\.png shows"):
         track(source, tmp_path / "out", cat)
