@@ -39,8 +39,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "presence": 0.0,
     },
 }
-# Where instances are looked for, there is always one more that is none.
-_PRESENCE_OF_INSTANCES = 0.85
+# Where instances are looked for, there is always one more that is none. Of ``memory``, see ``PhotoMemory``.
+_PRESENCE_OF_INSTANCES = {"memory": 0.5, "persam": 0.85}
 
 
 class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
@@ -76,7 +76,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
         given = {key: value for key, value in values.items() if value is not None or key == "checkpoint"}
         defaults = dict(METHODS.get(method, {}))
         if given.get("all_instances"):
-            defaults["presence"] = _PRESENCE_OF_INSTANCES
+            defaults["presence"] = _PRESENCE_OF_INSTANCES["memory" if method == "memory" else "persam"]
         return {**defaults, **given}
 
     @field_validator("export", mode="before")

@@ -43,11 +43,16 @@ class Sighting:
         patches: N masks on the photo.
         predicted_iou: float, N: the decoder's own opinion of each mask.
         similarity: float, N x rows x columns in -1..1: of each object, with the cells that hold picture.
+        evidence: float, N x rows x columns: the same as a share of what is usual, by which an instance is accepted;
+            None for ``similarity`` as a share of ``PhotoMethod.usual``.
+        place: bool, rows x columns: of one object, the cells that were looked at for an instance; None for all.
     """
 
     patches: Sequence[Patch]
     predicted_iou: Tensor
     similarity: Tensor
+    evidence: Tensor | None = None
+    place: Tensor | None = None
 
 
 class PhotoMethod(Protocol):
@@ -55,20 +60,26 @@ class PhotoMethod(Protocol):
 
     Attributes:
         usual: float, N: how similar the cells of each object are to what was learnt of it, -1..1, in its references.
+        size: The square root of the one object's area, as a share of its photo's longer side, by which small instances
+            are looked at more closely; None to look at photos as they are.
     """
 
     usual: Tensor
+    size: float | None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
         """Learn the objects; each has pixels in one reference at least."""
         ...
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, /) -> Sighting:
+    def look(
+        self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+    ) -> Sighting:
         """Look for the objects.
 
         Args:
             frame: The photo.
             embedding: Of it, over the whole square.
             taken: bool, H x W: pixels that are out of the running; None for none.
+            aside: bool, H x W: pixels where nothing is looked for, although an answer may reach there; None for none.
         """
         ...
