@@ -22,6 +22,10 @@ from persam_vos.region import Region, tight
 # left over around them.
 _SPECK = 0.02
 _ENCLOSED = 0.5
+# Where a method has evidence of its own, the similarity itself must still be this share of what is usual.
+_ALIKE = 0.8
+# Of a mask in pieces, those beside the largest one that have this share of it are other instances.
+_ANOTHER = 0.3
 # So many proposals in a row may be refused before the search ends.
 _PATIENCE = 4
 # A photo is looked at more closely where that enlarges it by so much at least, and at most; and so many times the
@@ -105,7 +109,7 @@ class _Proposal:
         mask: bool, H x W.
         predicted_iou: The decoder's own opinion of it.
         likeness: As ``Found`` has it.
-        evidence: The same as a share of what is usual of the object.
+        evidence: See ``Sighting``: the mean of it; 0 where the similarity speaks against it.
     """
 
     mask: Tensor
@@ -191,13 +195,21 @@ def _proposal(method: PhotoMethod, sighting: Sighting, embedding: ImageEmbedding
     """Take what a method has sighted for an instance."""
     nobody_leaves = everyone(1, sighting.similarity.device)
     label_map, shares, likeness = compete(sighting.patches, [1], embedding, sighting.similarity, needed=nobody_leaves)
-    evidence = sighting.similarity / method.usual if sighting.evidence is None else sighting.evidence
-    return _Proposal(
-        label_map > 0,
-        float(sighting.predicted_iou[0]),
-        float(likeness[0]),
-        float((evidence * shares).sum() / shares.sum()),
-    )
+    share = float(likeness[0] / method.usual[0])
+    if sighting.evidence is None:
+        return _Proposal(label_map > 0, float(sighting.predicted_iou[0]), float(likeness[0]), share)
+    evidence = float((sighting.evidence * shares).sum() / shares.sum()) if share >= _ALIKE else 0.0
+    return _Proposal(_one_piece(label_map > 0), float(sighting.predicted_iou[0]), float(likeness[0]), evidence)
+
+
+def _one_piece(mask: Tensor) -> Tensor:
+    """Leave out of a mask, bool H x W, what is another instance rather than a part of the largest piece."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.cpu().numpy().astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    others = areas >= _ANOTHER * areas.max()
+    others[[0, int(areas.argmax())]] = False
+    return mask & ~torch.from_numpy(others[pieces]).to(mask.device)
 
 
 def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:

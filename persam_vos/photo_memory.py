@@ -27,6 +27,8 @@ _LEAST_ALIKE = 0.1
 _ROOM = 0.05
 # Probability of what lies elsewhere than the instance that is looked at.
 _ELSEWHERE = 1e-3
+# What is more like a cell of the references' background than like any of the object, by this much, is no evidence.
+_CLEARLY = 0.05
 # Cells, at most, by which an object or its surroundings are known where all of them are not needed.
 _SOME = 256
 
@@ -136,12 +138,14 @@ class _Looks:
     Attributes:
         mean: float, C: of the references.
         own: float, k x C: of the object's cells, of unit length once the mean is taken off.
-        usual: How like another one of them they are, -1..1.
+        others: float, l x C: of cells of the background, likewise.
+        usual: How like another one of its own the object's cells are, -1..1.
         background: How like one of them the cells of the background are.
     """
 
     mean: Tensor
     own: Tensor
+    others: Tensor
     usual: float
     background: float
 
@@ -153,13 +157,15 @@ class _Looks:
         own = shares >= min(0.5, float(shares.max()))
         known = _some(centred[own])
         among = (known @ known.T).topk(min(2, len(known)), dim=1).values[:, -1]
-        others = _some(centred[shares == 0]) if bool((shares == 0).any()) else -known
-        return cls(mean, known, float(among.mean()), float((others @ known.T).amax(dim=1).mean()))
+        others = _some(centred[shares == 0], 4 * _SOME) if bool((shares == 0).any()) else -known
+        return cls(mean, known, others, float(among.mean()), float((others @ known.T).amax(dim=1).mean()))
 
     def evidence(self, cells: Tensor) -> Tensor:
         """Say how like the object cells, n x C, are: float, n; 0 as the background usually is, 1 as the object is."""
-        likeness = (functional.normalize(cells - self.mean, dim=1) @ self.own.T).amax(dim=1)
-        return (likeness - self.background) / max(self.usual - self.background, 1e-3)
+        centred = functional.normalize(cells - self.mean, dim=1)
+        likeness, otherwise = ((centred @ each.T).amax(dim=1) for each in (self.own, self.others))
+        evidence = (likeness - self.background) / max(self.usual - self.background, 1e-3)
+        return evidence.masked_fill(otherwise > likeness + _CLEARLY, 0.0)
 
 
 def _shallow(embedding: ImageEmbedding) -> Tensor:
@@ -168,9 +174,9 @@ def _shallow(embedding: ImageEmbedding) -> Tensor:
     return cell_features(embedding)[:, neck : neck + embedding.stages[0].shape[0]]
 
 
-def _some(cells: Tensor) -> Tensor:
+def _some(cells: Tensor, most: int = _SOME) -> Tensor:
     """Return cells, n x C, or so many of them, evenly spread, if there are many."""
-    index = torch.linspace(0, len(cells) - 1, min(len(cells), _SOME), device=cells.device)
+    index = torch.linspace(0, len(cells) - 1, min(len(cells), most), device=cells.device)
     return cells[index.round().long()]
 
 
