@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,10 +15,21 @@ from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame
 from persam_vos.objects import Found
 from persam_vos.photo_config import PhotoSettings
-from persam_vos.photo_method import PhotoMethod
+from persam_vos.photo_method import PhotoMethod, Sighting
+from persam_vos.region import Region, tight
 
-# What is smaller than this share of the largest instance is what was left over around one.
+# What is smaller than this share of the largest instance, or has so much of its surroundings in instances, is what was
+# left over around them.
 _SPECK = 0.02
+_ENCLOSED = 0.5
+# Of a mask in pieces, those beside the largest one that have this share of it are other instances.
+_ANOTHER = 0.3
+# So many proposals in a row may be refused before the search ends.
+_PATIENCE = 4
+# A photo is looked at more closely where that enlarges it by so much at least, and at most; and so many times the
+# instance is seen then, in height and width.
+_CLOSER, _CLOSEST = 1.5, 4.0
+_SURROUNDINGS = 2.0
 
 
 def find_objects(
@@ -47,12 +58,13 @@ def find_instances(
 ) -> Found:
     """Find whatever is like the one object that was learnt, one instance after the other.
 
-    What was found is taken out of the running, and the photo is looked at again: until nothing is like the object any
-    more, or what is found was found before, or there are enough.
+    What was found is taken out of the running, and the photo is looked at again. What is refused, as too little like
+    the object or found before, is put aside: nothing more is looked for there, but elsewhere. The search ends where
+    nothing is left that may be an instance, when several proposals in a row were refused, or when there are enough.
 
     Args:
         method: Which has learnt one object.
-        encoder: For photos of which something is painted black, if the settings ask for that.
+        encoder: For what is looked at more closely, and for photos of which something is painted black.
         frame: The photo.
         embedding: Of it.
         settings: ``presence``, ``max_objects``, ``iou_threshold`` and ``erase`` count here.
@@ -61,37 +73,166 @@ def find_instances(
         Instances have the ids 1 and on, in the order in which they were found.
     """
     taken = torch.zeros(frame.height, frame.width, dtype=torch.bool, device=embedding.features.device)
+    aside = taken.clone()
     label_map = np.zeros((frame.height, frame.width), np.uint8)
-    scores: list[float] = []
-    likenesses: list[float] = []
-    largest = 0
-    while len(scores) < settings.max_objects:
+    found: list[_Proposal] = []
+    refused, needed = 0, settings.presence * float(method.usual[0])
+    while len(found) < settings.max_objects and refused < _PATIENCE:
         # What is painted black is out of the running by that; what still overlaps with it was found before.
-        hidden = _with_border(taken, embedding) if scores and settings.erase == "similarity" else None
-        sighting = method.look(frame, embedding, hidden)
-        shared = compete(sighting.patches, [1], embedding, sighting.likeness_of, needed=everyone(1, taken.device))
-        mask, likeness = shared[0] > 0, shared[2]
-        own = mask & ~taken
-        area = int(own.sum())
-        if area == 0 or area < _SPECK * largest or float(likeness) < settings.presence * float(method.usual):
+        hidden = _with_border(taken, embedding) if found and settings.erase == "similarity" else None
+        proposal, place = _propose(method, encoder, frame, embedding, hidden, aside)
+        if not bool(place.any()):
             break
-        if float((mask & taken).sum()) > settings.iou_threshold * float(mask.sum()):
-            break
-        label_map[own.cpu().numpy()] = len(scores) + 1
-        scores.append(float(sighting.predicted_iou[0]))
-        likenesses.append(float(likeness))
-        taken |= mask
-        largest = max(largest, area)
+        own = proposal.mask & ~taken
+        accepted = _accepted(proposal, needed, own, taken, found, settings.iou_threshold)
+        if not accepted or _left_over(own, taken, embedding):
+            refused += 1
+            aside |= place
+            continue
+        refused = 0
+        found.append(proposal)
+        label_map[own.cpu().numpy()] = len(found)
+        taken |= proposal.mask
         if settings.erase == "pixels":
             frame = replace(frame, rgb=np.where(taken.cpu().numpy()[..., None], np.uint8(0), frame.rgb))
             embedding = encoder.encode([frame])[0]
+    scores, likenesses = ([getattr(each, name) for each in found] for name in ("predicted_iou", "likeness"))
     return Found(label_map, torch.tensor(scores), torch.tensor(likenesses))
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """What may be an instance.
+
+    Attributes:
+        mask: bool, H x W.
+        predicted_iou: The decoder's own opinion of it.
+        likeness: As ``Found`` has it.
+    """
+
+    mask: Tensor
+    predicted_iou: float
+    likeness: float
+
+
+def _accepted(
+    proposal: _Proposal, needed: float, own: Tensor, taken: Tensor, found: Sequence[_Proposal], most_shared: float
+) -> bool:
+    """Say whether a proposal is an instance.
+
+    Args:
+        proposal: What may be one.
+        needed: How like the object it must be.
+        own: bool, H x W: what of it is new.
+        taken: bool, H x W: what was found before.
+        found: The same, one by one.
+        most_shared: Share of it that may have been found before.
+    """
+    area, largest = int(own.sum()), max((int(each.mask.sum()) for each in found), default=0)
+    if area == 0 or area < _SPECK * largest or not proposal.likeness >= needed:
+        return False
+    return float((proposal.mask & taken).sum()) <= most_shared * float(proposal.mask.sum())
+
+
+def _left_over(own: Tensor, taken: Tensor, embedding: ImageEmbedding) -> bool:
+    """Say whether something new, bool H x W, is mostly surrounded by what was found before."""
+    around = _with_border(own, embedding) & ~own
+    return float((around & taken).sum()) > _ENCLOSED * float(around.sum())
+
+
+def _propose(
+    method: PhotoMethod, encoder: Encoder, frame: Frame, embedding: ImageEmbedding, hidden: Tensor | None, aside: Tensor
+) -> tuple[_Proposal, Tensor]:
+    """Look for one instance, more closely if it is small.
+
+    Args:
+        method: Which has learnt one object.
+        encoder: For the closer look.
+        frame: The photo.
+        embedding: Of it.
+        hidden: bool, H x W: what is out of the running; None for nothing.
+        aside: bool, H x W: where nothing is looked for.
+
+    Returns:
+        The instance; bool, H x W: where it was looked for.
+    """
+    sighting = method.look(frame, embedding, hidden, aside)
+    proposal, place = _proposal(method, sighting, embedding), _on_frame(sighting.place, embedding)
+    part = None if method.size is None else _closer_part(proposal.mask | place, method.size)
+    if part is None:
+        return proposal, place
+    closer = replace(frame, rgb=np.ascontiguousarray(frame.rgb[part]))
+    closely = encoder.encode([closer])[0]
+    elsewhere = aside | ~(_with_border(place, embedding) | _with_border(proposal.mask, embedding))
+    sighting = method.look(closer, closely, None if hidden is None else hidden[part], elsewhere[part])
+    nearer = _proposal(method, sighting, closely)
+    if not bool(nearer.mask.any()):
+        return proposal, place
+    whole = torch.zeros_like(proposal.mask)
+    whole[part] = nearer.mask
+    return replace(nearer, mask=whole), place
+
+
+def _closer_part(held: Tensor, size: float) -> Region | None:
+    """Choose the part of a photo in which something, bool H x W, is about as large as the reference shows the object.
+
+    Args:
+        held: What is looked at.
+        size: See ``PhotoMethod``.
+
+    Returns:
+        The rows and columns, or None if the photo as it is will do.
+    """
+    (around,) = tight(held[None])
+    lengths = [side.stop - side.start for side in around]
+    longest = max(held.shape)
+    wanted = max(float(held.sum()) ** 0.5 / size, _SURROUNDINGS * max(lengths), longest / _CLOSEST)
+    if not max(lengths) or wanted > longest / _CLOSER:
+        return None
+    starts = [
+        min(max(round((side.start + side.stop - wanted) / 2), 0), max(length - round(wanted), 0))
+        for side, length in zip(around, held.shape, strict=True)
+    ]
+    y, x = (slice(start, min(start + round(wanted), end)) for start, end in zip(starts, held.shape, strict=True))
+    return y, x
+
+
+def _proposal(method: PhotoMethod, sighting: Sighting, embedding: ImageEmbedding) -> _Proposal:
+    """Take what a method has sighted for an instance."""
+    nobody_leaves = everyone(1, method.usual.device)
+    label_map, _, likeness = compete(sighting.patches, [1], embedding, sighting.likeness_of, needed=nobody_leaves)
+    # Of a photo that is looked at as it is, as published, the mask is taken as it is.
+    mask = label_map > 0 if method.size is None else _one_piece(label_map > 0)
+    return _Proposal(mask, float(sighting.predicted_iou[0]), float(likeness[0]))
+
+
+def _one_piece(mask: Tensor) -> Tensor:
+    """Leave out of a mask, bool H x W, what is another instance rather than a part of the largest piece."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.cpu().numpy().astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    others = areas >= _ANOTHER * areas.max()
+    others[[0, int(areas.argmax())]] = False
+    return mask & ~torch.from_numpy(others[pieces]).to(mask.device)
+
+
+def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:
+    """Return the pixels, bool H x W, of cells, bool rows x columns; all of them for None."""
+    cells, geometry = embedding.cells, embedding.geometry
+    if place is None:
+        place = torch.ones(geometry.valid(cells), dtype=torch.bool, device=embedding.features.device)
+    square = torch.zeros(cells, cells, device=place.device)
+    square[: place.shape[0], : place.shape[1]] = place
+    # A cell alone has no pixel above a half between its neighbours.
+    return geometry.to_frame(square.repeat_interleave(4, 0).repeat_interleave(4, 1)[None])[0] > 0.5
 
 
 def _with_border(taken: Tensor, embedding: ImageEmbedding) -> Tensor:
     """Add what lies half a cell around: cells at the border of an instance are like it as well."""
     geometry = embedding.geometry
     reach = max(round(0.5 * max(geometry.height, geometry.width) / embedding.cells), 1)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    grown = cv2.dilate(taken.cpu().numpy().astype(np.uint8), disc) > 0
-    return torch.from_numpy(grown).to(taken.device)
+    outside = (~taken).cpu().numpy().astype(np.uint8)
+    if outside.all():
+        return taken
+    near = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
+    return torch.from_numpy(near).to(taken.device)

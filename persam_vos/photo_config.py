@@ -42,7 +42,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 }
 # Flags that are heard only where instances are looked for.
 _FLAGS_OF_INSTANCES = ("max_objects", "iou_threshold", "erase")
-# Where instances are looked for, there is always one more that is none.
+# Where instances are looked for, there is always one more that is none: what takes every mask must not here.
 _PRESENCE_OF_INSTANCES = 0.85
 
 
@@ -78,7 +78,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
             return values
         given = {key: value for key, value in values.items() if value is not None or key == "checkpoint"}
         defaults = dict(METHODS.get(method, {}))
-        if given.get("all_instances"):
+        if given.get("all_instances") and not defaults.get("presence"):
             defaults["presence"] = _PRESENCE_OF_INSTANCES
         return {**defaults, **given}
 

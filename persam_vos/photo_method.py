@@ -43,11 +43,13 @@ class Sighting:
         patches: N masks on the photo.
         predicted_iou: float, N: the decoder's own opinion of each mask.
         likeness_of: Says how like its object each mask is; see ``compete``.
+        place: bool, rows x columns: of one object, the cells that were looked at for an instance; None for all.
     """
 
     patches: Sequence[Patch]
     predicted_iou: Tensor
     likeness_of: Callable[[Tensor], Tensor]
+    place: Tensor | None = None
 
 
 class PhotoMethod(Protocol):
@@ -55,20 +57,26 @@ class PhotoMethod(Protocol):
 
     Attributes:
         usual: float, N: how like what was learnt of it each object is in its references, by the same measure.
+        size: The square root of the one object's area, as a share of its photo's longer side, by which small instances
+            are looked at more closely; None to look at photos as they are.
     """
 
     usual: Tensor
+    size: float | None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
         """Learn the objects; each has pixels in one reference at least."""
         ...
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, /) -> Sighting:
+    def look(
+        self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+    ) -> Sighting:
         """Look for the objects.
 
         Args:
             frame: The photo.
             embedding: Of it, over the whole square.
             taken: bool, H x W: pixels that are out of the running; None for none.
+            aside: bool, H x W: pixels where nothing is looked for, although an answer may reach there; None for none.
         """
         ...

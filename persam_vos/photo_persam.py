@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +34,10 @@ class PhotoPersam:
 
     Attributes:
         usual: See ``PhotoMethod``.
+        size: See ``PhotoMethod``: as published, photos are looked at as they are.
     """
+
+    size: float | None = None
 
     def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
         self._decoder = decoder
@@ -55,13 +60,17 @@ class PhotoPersam:
         self.usual = torch.tensor([concept.likeness for concept in self._concepts], device=masks[0].device)
         self._weights = self._learn_weights(references, masks) if self._settings.method == "persam-f" else None
 
-    def look(self, _: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, /) -> Sighting:
+    def look(
+        self, _: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+    ) -> Sighting:
         """Prompt with the location prior, then refine twice; see ``PhotoMethod``."""
         geometry = embedding.geometry
         similarity = similarity_maps(self._concepts, embedding)
         decoder = self._decoder
+        for hidden in (taken, aside):
+            if hidden is not None:
+                similarity = similarity.masked_fill(geometry.to_grid(hidden[None], embedding.cells) > 0.5, _TAKEN)
         if taken is not None:
-            similarity = similarity.masked_fill(geometry.to_grid(taken[None], embedding.cells) > 0.5, _TAKEN)
             decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
         cascade = Cascade(decoder, self._settings)
         prompts = cascade.prompts(embedding, similarity)
@@ -73,8 +82,10 @@ class PhotoPersam:
         everything = torch.ones(len(similarity), dtype=torch.bool, device=similarity.device)
         best = cascade.refine(embedding, prompts, logits, boxed=everything & boxed)
         rows, columns = geometry.valid(embedding.cells)
-        likeness_of = partial(mean_under, similarity[:, :rows, :columns])
-        return Sighting(patches_of(best.logits, geometry, NOTHING), best.predicted_iou, likeness_of)
+        shown = similarity[:, :rows, :columns]
+        place = _around_the_best(shown[0]) if self._settings.all_instances else None
+        patches = patches_of(best.logits, geometry, NOTHING)
+        return Sighting(patches, best.predicted_iou, partial(mean_under, shown), place)
 
     def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
         geometry, count = embedding.geometry, len(first.logits)
@@ -103,6 +114,19 @@ class PhotoPersam:
                 )
             )
         return torch.stack(weights)
+
+
+def _around_the_best(similarity: Tensor) -> Tensor:
+    """Return the cells, of rows x columns, around the most similar one that are more like it than like the mean."""
+    known = similarity[similarity > _TAKEN]
+    if not len(known):
+        return torch.zeros_like(similarity, dtype=torch.bool)
+    alike = (similarity > (similarity.max() + known.mean()) / 2).cpu().numpy()
+    _, parts = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
+    row, column = divmod(int(similarity.argmax()), similarity.shape[1])
+    around = torch.from_numpy(parts == parts[row, column]).to(similarity.device)
+    around[row, column] = True
+    return around
 
 
 def _samples(geometry: Geometry, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
