@@ -15,7 +15,7 @@ from persam_vos.objects import FrameResult
 from persam_vos.photo_finder import PhotoFinder, photo_frame
 from persam_vos.photos import photo_size, read_photo, refuse_larger
 from persam_vos.record import Timings
-from persam_vos.workers import Allowance, PoliteInterrupt, Sink, prefetch
+from persam_vos.workers import Allowance, PoliteInterrupt, Sink, prefetch, write_all
 from persam_vos.writer import ResultWriter
 
 # Pixels of the photos that are somewhere between reading and writing, and of those encoded at once; the first may be
@@ -80,32 +80,19 @@ def find_in_photos(
         PersamVosError: If a photo cannot be read, without ``on_failure``, or a result cannot be written, for example.
         KeyboardInterrupt: If the user interrupts for a second time.
     """
-    timings, found = Timings(), 0
-    failures: list[PhotoFailure] = []
-    room = Allowance(_MOST_PIXELS, _BATCH_PIXELS)
+    timings, room = Timings(), Allowance(_MOST_PIXELS, _BATCH_PIXELS)
     sink = Sink([_GivesBack(writer, room)], timings, QUEUE_DEPTH)
     with PoliteInterrupt(on_interrupt) as interrupt:
-
-        def fail(failure: PhotoFailure) -> bool:
-            failures.append(failure)
-            if on_failure is not None:
-                on_failure(failure)
-            return not interrupt.asked
-
+        failures = _Failures(on_failure, interrupt)
         try:
-            frames = _read(photos, max_pixels, room, None if on_failure is None else fail)
+            frames = _read(photos, max_pixels, room, failures)
             with engine.memory_errors(), closing(_results(engine, finder, frames, room, timings)) as results:
-                for result, frame in results:
-                    sink.put(frame, result)
-                    found += 1
-                    on_photo(result)
-                    if interrupt.asked:
-                        break
+                found = write_all(results, sink, on_photo, interrupt)
             sink.close()
         except BaseException:
             sink.abort()
             raise
-    return PhotoOutcome(found, len(failures), interrupt.asked, timings)
+    return PhotoOutcome(found, failures.count, interrupt.asked, timings)
 
 
 def _results(
@@ -124,10 +111,8 @@ def _results(
             yield result, frame
 
 
-def _read(
-    photos: Sequence[Path], max_pixels: int, room: Allowance, fail: Callable[[PhotoFailure], bool] | None
-) -> Iterator[Frame]:
-    """Read photos, where there is room; ``fail`` is told of those that cannot be read, and says whether to go on."""
+def _read(photos: Sequence[Path], max_pixels: int, room: Allowance, failures: _Failures) -> Iterator[Frame]:
+    """Read photos, where there is room."""
     for index, photo in enumerate(photos):
         try:
             width, height = photo_size(photo)
@@ -140,12 +125,27 @@ def _read(
                 room.give(width * height)
                 raise
         except PhotoError as error:
-            if fail is None:
-                raise
-            if not fail(PhotoFailure(photo, str(error))):
+            if not failures.tell_of(photo, error):
                 return
             continue
         yield photo_frame(rgb, index)
+
+
+class _Failures:
+    """Tells of photos that cannot be read, and counts them."""
+
+    def __init__(self, tell: Callable[[PhotoFailure], None] | None, interrupt: PoliteInterrupt) -> None:
+        self.count = 0
+        self._tell, self._interrupt = tell, interrupt
+
+    def tell_of(self, photo: Path, error: PhotoError) -> bool:
+        """Tell of one, or raise its error if nobody listens; return whether to go on."""
+        if self._tell is None:
+            raise error
+        self.count += 1
+        self._tell(PhotoFailure(photo, str(error)))
+        # While nothing can be read, nothing else hears an interrupt.
+        return not self._interrupt.asked
 
 
 class _GivesBack:

@@ -19,7 +19,7 @@ from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.reader import FrameReader
 from persam_vos.record import Timings
 from persam_vos.tracker import Tracker
-from persam_vos.workers import PoliteInterrupt, Sink, prefetch
+from persam_vos.workers import PoliteInterrupt, Sink, prefetch, write_all
 from persam_vos.writer import ResultWriter
 
 # Up to so many objects, in frames of so many pixels, tracking takes less than encoding.
@@ -103,7 +103,7 @@ def track(
     with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
             with engine.memory_errors(), closing(_results(engine, reader, label_map, timings)) as results:
-                frames = _write_all(results, sink, on_frame, interrupt)
+                frames = write_all(results, sink, on_frame, interrupt)
             if interrupt.asked and not keep_interrupted:
                 raise KeyboardInterrupt
             if not frames:
@@ -116,23 +116,6 @@ def track(
             reader.close()
     warnings = (*reader.warnings, *(text for writer in writers for text in writer.warnings))
     return TrackOutcome(frames, interrupt.asked, written, timings, warnings)
-
-
-def _write_all(
-    results: Iterator[tuple[FrameResult, Frame]],
-    sink: Sink,
-    on_frame: Callable[[FrameResult], None],
-    interrupt: PoliteInterrupt,
-) -> int:
-    """Hand results to the writers until they end or the user wants to stop; return their number."""
-    frames = 0
-    for result, frame in results:
-        sink.put(frame, result)
-        frames += 1
-        on_frame(result)
-        if interrupt.asked:
-            break
-    return frames
 
 
 @contextmanager

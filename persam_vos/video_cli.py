@@ -94,18 +94,8 @@ def run(
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
-    chosen = {"all_instances": all_instances or None, "max_objects": max_objects}
-    _refuse_unless_one(first_mask, first_ref, chosen)
-
-    def first(settings: Settings) -> FirstFrame:
-        from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
-        from persam_vos.reference_file import ReferenceFile
-
-        if first_mask:
-            return AnnotationFile(first_mask, resize_mask, mask_threshold)
-        references = tuple(ReferenceFile(*split_pair(pair), resize_mask, mask_threshold) for pair in first_ref or ())
-        return FirstReference(references, reference_settings(settings, settings.method, **chosen))
-
+    of_references = {"all_instances": all_instances or None, "max_objects": max_objects}
+    first = _first_frame_of(first_mask, first_ref or (), (resize_mask, mask_threshold), of_references)
     _track_video(video, output, config, flags, first=first, overwrite=overwrite, quiet=quiet)
 
 
@@ -175,19 +165,33 @@ def davis(
     print(scores.table())
 
 
-def _refuse_unless_one(
-    first_mask: Path | None, first_ref: Sequence[str] | None, of_references: Mapping[str, Any]
-) -> None:
-    """Refuse a first frame of which nothing, or too much, is known.
+def _first_frame_of(
+    first_mask: Path | None,
+    first_refs: Sequence[str],
+    mask_options: tuple[bool, int | None],
+    of_references: Mapping[str, Any],
+) -> Callable[[Settings], FirstFrame]:
+    """Choose what says where the objects of the first frame are, once the settings are known.
 
     Raises:
         SettingsError: Unless there is either a mask or photos; ``of_references`` goes with the latter only.
     """
-    if (first_mask is None) == (not first_ref):
+    if (first_mask is None) == (not first_refs):
         raise SettingsError("pass --first-mask MASK or --first-ref PHOTO:MASK, one of both")
     given = [name for name, value in of_references.items() if value is not None]
     if first_mask and given:
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
+
+    def first(settings: Settings) -> FirstFrame:
+        from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
+        from persam_vos.reference_file import ReferenceFile
+
+        if first_mask:
+            return AnnotationFile(first_mask, *mask_options)
+        references = tuple(ReferenceFile(*split_pair(pair), *mask_options) for pair in first_refs)
+        return FirstReference(references, reference_settings(settings, settings.method, **of_references))
+
+    return first
 
 
 def _track_video(

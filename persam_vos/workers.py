@@ -215,3 +215,20 @@ class Sink:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def write_all(
+    results: Iterable[tuple[FrameResult, Frame]],
+    sink: Sink,
+    on_frame: Callable[[FrameResult], None],
+    interrupt: PoliteInterrupt,
+) -> int:
+    """Hand results to the writers until they end or the user wants to stop; return their number."""
+    frames = 0
+    for result, frame in results:
+        sink.put(frame, result)
+        frames += 1
+        on_frame(result)
+        if interrupt.asked:
+            break
+    return frames
