@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ class EmbeddingEngine:
             progress: Show a bar if the model must be downloaded.
         """
         self.settings = settings
+        self._encoding = threading.Lock()
         self.device = choose_device(settings.device)
         self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
         self._sam = load_sam(settings.model, self.checkpoint, self.device)
@@ -90,7 +92,9 @@ class EmbeddingEngine:
             except torch.OutOfMemoryError:
                 if not self.may_halve:
                     raise
-            self.halve_batch()
+            # The batch that is being encoded lets go of its memory first.
+            with self._encoding:
+                self.halve_batch()
 
     def embedded(
         self, frames: Iterator[Frame], timings: Timings, most_pixels: float = math.inf
@@ -119,7 +123,8 @@ class EmbeddingEngine:
     def _encode_if_it_fits(self, frames: Sequence[Frame]) -> list[ImageEmbedding] | None:
         """Encode frames; None if the GPU's memory is not enough, and fewer at once may be tried."""
         try:
-            return self.encoder.encode(frames)
+            with self._encoding:
+                return self.encoder.encode(frames)
         except torch.OutOfMemoryError:
             if not self.may_halve:
                 raise

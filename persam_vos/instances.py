@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -75,28 +76,30 @@ def find_instances(
     taken = torch.zeros(frame.height, frame.width, dtype=torch.bool, device=embedding.features.device)
     aside = taken.clone()
     label_map = np.zeros((frame.height, frame.width), np.uint8)
-    found: list[_Proposal] = []
-    refused, needed = 0, settings.presence * float(method.usual[0])
-    while len(found) < settings.max_objects and refused < _PATIENCE:
+    scores: list[float] = []
+    likenesses: list[float] = []
+    refused, largest = 0, 0
+    needed = settings.presence * float(method.usual[0]) if settings.presence else -math.inf
+    while len(scores) < settings.max_objects and refused < _PATIENCE:
         # What is painted black is out of the running by that; what still overlaps with it was found before.
-        hidden = _with_border(taken, embedding) if found and settings.erase == "similarity" else None
+        hidden = _with_border(taken, embedding) if scores and settings.erase == "similarity" else None
         proposal, place = _propose(method, encoder, frame, embedding, hidden, aside)
         if not bool(place.any()):
             break
         own = proposal.mask & ~taken
-        accepted = _accepted(proposal, needed, own, taken, found, settings.iou_threshold)
+        accepted = _accepted(proposal, needed, own, taken, largest, settings.iou_threshold)
         if not accepted or _left_over(own, taken, embedding):
             refused += 1
             aside |= place
             continue
-        refused = 0
-        found.append(proposal)
-        label_map[own.cpu().numpy()] = len(found)
+        refused, largest = 0, max(largest, int(proposal.mask.sum()))
+        scores.append(proposal.predicted_iou)
+        likenesses.append(proposal.likeness)
+        label_map[own.cpu().numpy()] = len(scores)
         taken |= proposal.mask
         if settings.erase == "pixels":
             frame = replace(frame, rgb=np.where(taken.cpu().numpy()[..., None], np.uint8(0), frame.rgb))
             embedding = encoder.encode([frame])[0]
-    scores, likenesses = ([getattr(each, name) for each in found] for name in ("predicted_iou", "likeness"))
     return Found(label_map, torch.tensor(scores), torch.tensor(likenesses))
 
 
@@ -115,9 +118,7 @@ class _Proposal:
     likeness: float
 
 
-def _accepted(
-    proposal: _Proposal, needed: float, own: Tensor, taken: Tensor, found: Sequence[_Proposal], most_shared: float
-) -> bool:
+def _accepted(proposal: _Proposal, needed: float, own: Tensor, taken: Tensor, largest: int, most_shared: float) -> bool:
     """Say whether a proposal is an instance.
 
     Args:
@@ -125,10 +126,10 @@ def _accepted(
         needed: How like the object it must be.
         own: bool, H x W: what of it is new.
         taken: bool, H x W: what was found before.
-        found: The same, one by one.
+        largest: Pixels of the largest instance found before.
         most_shared: Share of it that may have been found before.
     """
-    area, largest = int(own.sum()), max((int(each.mask.sum()) for each in found), default=0)
+    area = int(own.sum())
     if area == 0 or area < _SPECK * largest or not proposal.likeness >= needed:
         return False
     return float((proposal.mask & taken).sum()) <= most_shared * float(proposal.mask.sum())
@@ -158,6 +159,9 @@ def _propose(
     """
     sighting = method.look(frame, embedding, hidden, aside)
     proposal, place = _proposal(method, sighting, embedding), _on_frame(sighting.place, embedding)
+    if not bool(place.any()):
+        # A photo may have fewer pixels than cells.
+        place = proposal.mask
     part = None if method.size is None else _closer_part(proposal.mask | place, method.size)
     if part is None:
         return proposal, place

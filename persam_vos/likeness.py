@@ -11,6 +11,11 @@ from torch.nn import functional
 
 from persam_vos.memory import own_cells
 
+# Of so few cells nobody can say how like one another they usually are; then this is taken for it, which is little: at a
+# border, cells are half something else.
+_FEW = 8
+_USUAL_OF_FEW = 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
@@ -38,7 +43,7 @@ class Likeness:
             tuple(each[own_cells(share[k])] for each, share in zip(unit, shares, strict=True) if bool(share[k].any()))
             for k in range(len(shares[0]))
         )
-        return cls(own, torch.stack([torch.cat([among(each) for each in kinds]).mean() for kinds in own]))
+        return cls(own, torch.stack([_usual(kinds) for kinds in own]))
 
     def nearest(self, cells: Tensor) -> Tensor:
         """Say how like the cell of each object that it is most like each cell, float, n x D, is: float, N x n."""
@@ -67,6 +72,11 @@ class Likeness:
             back = torch.stack([(inside @ own.T).amax(dim=0).mean() for own in self.own[k]]).max()
             found[k] = (there + back) / 2
         return found
+
+
+def _usual(views: Sequence[Tensor]) -> Tensor:
+    known = [among(each) for each in views if len(each) >= _FEW]
+    return torch.cat(known).mean() if known else views[0].new_tensor(_USUAL_OF_FEW)
 
 
 def among(cells: Tensor) -> Tensor:

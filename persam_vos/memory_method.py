@@ -74,11 +74,12 @@ class MemoryMethod:
         label_map, shares, likeness = self._recognise(embedding, patches, nearest)
         seen = ~likeness.isnan()
         memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
-        self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         windows = [patch.window for patch in patches]
         if self._closer is not None:
             finer = cell_shares(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
             self._closer.update(finer, seen)
+        # Last: a step that fails for want of memory is asked again, and nothing must be learnt twice.
+        self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map.cpu().numpy(), predicted_iou, likeness, windows)
 
     def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:

@@ -65,8 +65,8 @@ Presence = Annotated[
     typer.Option(
         "--presence",
         metavar="SHARE",
-        help="Of its usual likeness, what the object needs to count.  [default: 0.75 of memory, 0 of the others, 0.85"
-        " for instances]",
+        help="Of its usual likeness, what the object needs to count.  [default: 0.77 of memory; of the others 0, for"
+        " instances 0.85]",
     ),
 ]
 MaxMegapixels = Annotated[

@@ -52,7 +52,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``.
         presence: An object counts as absent where its mask is less than this share as like it as the reference is like
-            itself; 0 takes every mask for its object, as published. Left to the method, it may be higher for instances.
+            itself; 0 takes every mask for its object, as published. PerSAM's default is higher for instances.
         all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
         max_objects: Instances of a photo, at most.
         iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none.

@@ -6,7 +6,6 @@ import json
 import queue
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,7 +77,9 @@ def run_photos(
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
         with engine.memory_errors():
             finder.learn(learnt)
-    with PhotoWriter(output, exports=settings.export, overwrite=overwrite, resume=resume) as writer:
+    learnt_from = [path for reference in references for path in (reference.photo, reference.mask)]
+    ways = {"overwrite": overwrite, "resume": resume}
+    with PhotoWriter(output, exports=settings.export, keep=learnt_from, **ways) as writer:
         named = zip(photos, writer.names_of(photos), strict=True)
         left = [(photo, name) for photo, name in named if name not in writer.done]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
@@ -149,14 +150,20 @@ def _check_resumable(output: Path, record: dict[str, Any]) -> None:
     Raises:
         OutputError: If an earlier run's record says so.
     """
-    changed: list[str] = []
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        earlier = json.loads((output / "run.json").read_text(encoding="utf-8"))
-        before, now = earlier["settings"], record["settings"]
-        changed += [key for key in now if key not in _NOT_OF_RESULTS and before.get(key) != now[key]]
+    path = output / "run.json"
+    if not path.exists():
+        return
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        before, now = dict(earlier["settings"]), record["settings"]
+        changed = [key for key in now if key not in _NOT_OF_RESULTS and before.get(key) != now[key]]
         changed += ["weights"] if earlier["checkpoint"]["sha256"] != record["checkpoint"]["sha256"] else []
         changed += ["references"] if _meaning(earlier) != _meaning(record) else []
-    # Raised out here: an OutputError is an OSError as well.
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OutputError(
+            f"{path}: is no record of an earlier run of ours, so that nothing can be resumed; pass --overwrite or"
+            " another --output"
+        ) from error
     if changed:
         raise OutputError(
             f"{output}: its results were made with other {', '.join(changed)}; resume with the same, or pass"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError
+from persam_vos.models.download import file_sha256
 from persam_vos.objects import LabelMap, ObjectResult
 
 _START = b'{"photo": "'  # of every line that we write
@@ -102,40 +103,39 @@ def is_name(value: object) -> bool:
 
 
 class EarlierNames:
-    """What photos were called in an earlier run, which may have been started elsewhere, or with other photos."""
+    """What photos were called in an earlier run, which may have been started elsewhere, or with other photos.
+
+    Photos are known by what they hold: of two with the same content the masks are the same.
+    """
 
     def __init__(self) -> None:
-        self._by_path: dict[tuple[str, ...], dict[str, int | None]] = {}
+        self._by_content: dict[str, dict[str, str]] = {}
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Remember a line of a photo that was found, as ``read_results`` gives it."""
-        # What it says of folders counts as far as it goes.
-        known = Path(os.path.normpath(record["photo"])).parts
-        parts = tuple(part for part in known if part != "..") or Path(os.path.abspath(record["photo"])).parts  # noqa: PTH100
-        self._by_path.setdefault(parts, {})[record["name"]] = record.get("bytes")
+        if isinstance(content := record.get("sha256"), str):
+            self._by_content.setdefault(content, {})[record["name"]] = Path(record["photo"]).name
 
     def names_of(self, photos: Sequence[Path]) -> dict[Path, str]:
-        """Return the names of those that are the same: of one path, as far as that is known, and of as many bytes."""
+        """Return the names of those that are the same, each given once; of copies, first to the one called the same."""
+        if not self._by_content:
+            return {}
+        known = {photo: content for photo in photos if (content := content_of(photo)) in self._by_content}
         found: dict[Path, str] = {}
-        claimed: set[str] = set()
-        for photo in photos:
-            parts, size = Path(os.path.abspath(photo)).parts, size_of(photo)  # noqa: PTH100 (absolute keeps "..")
-            same = (
-                name
-                for start in range(len(parts))
-                for name, earlier_size in self._by_path.get(parts[start:], {}).items()
-                if earlier_size in (None, size) and name not in claimed
-            )
-            if (name := next(same, None)) is not None:
-                found[photo] = name
-                claimed.add(name)
+        for called_the_same in (True, False):
+            for photo, content in known.items():
+                names = self._by_content[content]
+                match = (n for n, file in names.items() if not called_the_same or file == photo.name)
+                if photo not in found and (name := next(match, None)) is not None:
+                    found[photo] = name
+                    del names[name]
         return found
 
 
-def size_of(photo: Path) -> int | None:
-    """Return the bytes of a file; None if they cannot be told."""
+def content_of(photo: Path) -> str | None:
+    """Return the SHA-256 of a file; None if it cannot be read."""
     try:
-        return photo.stat().st_size
+        return file_sha256(photo)
     except (OSError, ValueError):
         return None
 

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from persam_vos.draw import draw_overlay, draw_transparent, palette_image
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.frame import Rgb
 from persam_vos.objects import LabelMap
-from persam_vos.photo_results import EarlierNames, PhotoResult, is_name, output_names, read_results, size_of
+from persam_vos.photo_results import EarlierNames, PhotoResult, content_of, is_name, output_names, read_results
 from persam_vos.result_files import check_file, check_size, object_record, output_errors
 
 __all__ = ["PHOTO_EXPORTS", "PhotoResult", "PhotoWriter", "output_names", "read_results"]
@@ -105,9 +105,9 @@ class PhotoWriter:
     """Writes the results of any number of photos into a folder, so that a run that is killed can be resumed.
 
     Of each photo: ``masks/NAME.png`` (palette PNG), ``overlays/NAME.jpg`` and ``cutouts/NAME.png`` (RGBA), then a line
-    in ``results.jsonl``, which so lists only what is whole. Its keys: photo, bytes (of that file), name, width, height,
-    objects, and of each object those of ``object_record``; or, of a photo that failed, photo and error. Of a photo that
-    was tried again the last line counts.
+    in ``results.jsonl``, which so lists only what is whole. Its keys: photo, sha256 (of that file), name, width,
+    height, objects, and of each object those of ``object_record``; or, of a photo that failed, photo and error. Of a
+    photo that was tried again the last line counts.
 
     A writer belongs to one thread at a time. Its memory does not grow with the photos, save for the names in ``done``.
 
@@ -115,6 +115,7 @@ class PhotoWriter:
         output: The folder.
         exports: Names from ``PHOTO_EXPORTS``; a name given twice counts once.
         overwrite: Remove the results of an earlier run: ``results.jsonl`` and the files that it lists.
+        keep: Files that are not removed, whatever lists them.
         resume: Keep them, and go on after them; a line that was being written when the run was killed is removed.
 
     Attributes:
@@ -133,11 +134,13 @@ class PhotoWriter:
         exports: Sequence[str] = ("masks", "overlay", "cutout"),
         overwrite: bool = False,
         resume: bool = False,
+        keep: Collection[Path] = (),
     ) -> None:
         unknown = [name for name in exports if name not in PHOTO_EXPORTS]
         if unknown:
             raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(PHOTO_EXPORTS)}")
         open_output(output, overwrite=overwrite, resume=resume)
+        self._kept = frozenset(path.resolve() for path in keep)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
         self._path = output / _RESULTS
         self._earlier = EarlierNames()
@@ -186,7 +189,7 @@ class PhotoWriter:
             self._save(self._file_of(export, result.name), PHOTO_EXPORTS[export].encode(rgb, result.label_map))
         height, width = result.label_map.shape
         objects = [object_record(entry) for entry in result.objects]
-        of_photo = {"photo": str(result.photo), "bytes": size_of(result.photo), "name": result.name}
+        of_photo = {"photo": str(result.photo), "sha256": content_of(result.photo), "name": result.name}
         self._append({**of_photo, "width": width, "height": height, "objects": objects})
 
     def skip(self, photo: Path, reason: str) -> None:
@@ -243,6 +246,7 @@ class PhotoWriter:
             if "name" in record:
                 self._earlier.add(record)
                 self._taken.add(record["name"])
+                self._failed.pop(record["photo"], None)
             else:
                 self._failed[record["photo"]] = record["error"]
         os.truncate(self._path, self._end)
@@ -254,7 +258,9 @@ class PhotoWriter:
         for record, _ in read_results(self._path):
             if "name" in record:
                 for export in PHOTO_EXPORTS:
-                    self._remove(self._file_of(export, record["name"]))
+                    file = self._file_of(export, record["name"])
+                    if file.resolve() not in self._kept:
+                        self._remove(file)
         self._path.unlink()
 
     def _remove(self, path: Path) -> None:

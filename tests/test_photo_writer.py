@@ -160,7 +160,7 @@ class TestLines:
         with PhotoWriter(tmp_path) as writer:
             writer.write(PhotoResult(Path("photos/a.jpg"), "a", labels(), objects), cat())
         assert (tmp_path / "results.jsonl").read_text() == (
-            '{"photo": "photos/a.jpg", "bytes": null, "name": "a", "width": 90, "height": 60, "objects": ['
+            '{"photo": "photos/a.jpg", "sha256": null, "name": "a", "width": 90, "height": 60, "objects": ['
             '{"object": 1, "present": true, "score": 0.123457, "similarity": -0.0, "area": 113, '
             '"box_xyxy": [29, 16, 41, 28]}, '
             '{"object": 9, "present": false, "score": 0.0, "similarity": null, "area": 0, "box_xyxy": null}]}\n'
@@ -196,7 +196,7 @@ class TestLines:
         assert os.fsencode(lines(tmp_path)[0]["photo"]) == b"photos/caf\xe9 \xf0.jpg"
         assert set(tree(tmp_path)) == files_of("caf_ _") | {"results.jsonl"}
         with PhotoWriter(tmp_path, resume=True) as writer:
-            assert writer.done == set(writer.names_of([photo])) == {name}
+            assert writer.done == {name}
 
     def test_each_line_is_there_at_once(self, tmp_path):
         with PhotoWriter(tmp_path) as writer:
@@ -326,41 +326,59 @@ class TestResume:
         left = set(tree(tmp_path)) - files_of(*listed, f"{len(listed) % 3}/{len(listed)}") - {"results.jsonl"}
         assert left == set()  # the photo that was being written has taken the place of what was left of it
 
+    def photos(self, folder, **contents) -> dict[str, Path]:
+        """Files of a content each, by name; ``_`` is a folder's end."""
+        found = {}
+        for name, content in contents.items():
+            found[name] = folder / f"{name.replace('_', '/')}.bmp"
+            found[name].parent.mkdir(parents=True, exist_ok=True)
+            found[name].write_text(content)
+        return found
+
     def test_a_photo_keeps_the_name_that_an_earlier_run_gave_it(self, tmp_path):
-        beach, alps = Path("s/beach/1.jpg"), Path("s/alps/2.jpg")
-        with PhotoWriter(tmp_path) as writer:
-            assert writer.names_of([beach]) == ["1"]
-            writer.write(PhotoResult(beach, "1", labels(), ()), cat())
-        with PhotoWriter(tmp_path, resume=True) as writer:
-            assert writer.names_of([alps, beach]) == ["alps/2", "1"]
-            assert writer.names_of([Path("f/1.png"), beach]) == ["f/1", "1"]
-            assert writer.names_of([Path("f/1.png"), Path("f/2.png")]) == ["1_png", "2"]
-
-    def test_a_photo_of_another_folder_is_another_photo(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
+        at = self.photos(tmp_path, beach_1="sea", alps_2="snow", alps_1="ice")
         with PhotoWriter(tmp_path / "out") as writer:
-            writer.write(PhotoResult(Path("../x/monday/1.jpg"), "1", labels(), ()), cat())
-            writer.write(PhotoResult(tmp_path / "monday" / "2.jpg", "2", labels(), ()), cat())
+            assert writer.names_of([at["beach_1"]]) == ["1"]
+            writer.write(PhotoResult(at["beach_1"], "1", labels(), ()), cat())
         with PhotoWriter(tmp_path / "out", resume=True) as writer:
-            for same in ("../x/monday/1.jpg", tmp_path.parent / "x/monday/1.jpg", "/elsewhere/x/monday/1.jpg"):
-                assert writer.names_of([Path(same)]) == ["1"]
-            assert writer.names_of([Path("monday/../monday/2.jpg")]) == ["2"]
-            others = ["tuesday/1.jpg", "../x/monday/1.png", "elsewhere/monday/2.jpg"]
-            assert not writer.done.intersection(writer.names_of([Path(other) for other in others]))
+            assert writer.names_of([at["alps_2"], at["beach_1"]]) == ["alps/2", "1"]
+            assert writer.names_of([at["alps_1"], at["alps_2"]]) == ["1_bmp", "2"]
 
-    def test_a_photo_of_another_size_is_another_photo(self, tmp_path, monkeypatch):
-        """Started in another folder, or with the photo changed in between."""
-        for day in ("monday", "tuesday"):
-            (tmp_path / day).mkdir()
-            (tmp_path / day / "1.jpg").write_text(day)
-        monkeypatch.chdir(tmp_path / "monday")
+    def test_a_photo_is_known_by_what_it_holds(self, tmp_path, monkeypatch):
+        """Not by its path as it was typed, nor by its size: started in another folder, 1.bmp is another photo."""
+        at = self.photos(tmp_path, monday_1="one", tuesday_1="two")
+        monkeypatch.chdir(at["monday_1"].parent)
         with PhotoWriter(tmp_path / "out") as writer:
-            writer.write(PhotoResult(Path("1.jpg"), "1", labels(), ()), cat())
+            writer.write(PhotoResult(Path("1.bmp"), "1", labels(), ()), cat())
+        monkeypatch.chdir(at["tuesday_1"].parent)
+        moved = at["monday_1"].rename(tmp_path / "moved.bmp")
         with PhotoWriter(tmp_path / "out", resume=True) as writer:
-            assert writer.names_of([Path("1.jpg")]) == ["1"]
-            monkeypatch.chdir(tmp_path / "tuesday")
-            assert writer.names_of([Path("1.jpg")]) == ["1_jpg"]
-            assert writer.names_of([Path("1.jpg"), Path("../monday/1.jpg")]) == ["tuesday/1", "1"]
+            assert writer.names_of([Path("1.bmp")]) == ["1_bmp"]
+        with PhotoWriter(tmp_path / "out", resume=True) as writer:
+            assert writer.names_of([Path("1.bmp"), moved]) == ["tuesday/1", "1"]
+
+    def test_of_copies_each_has_a_name(self, tmp_path):
+        at = self.photos(tmp_path, a="same", b="same", c="same")
+        with PhotoWriter(tmp_path / "out") as writer:
+            for name in "ab":
+                writer.write(PhotoResult(at[name], name, labels(), ()), cat())
+        with PhotoWriter(tmp_path / "out", resume=True) as writer:
+            assert writer.names_of([at["c"], at["b"], at["a"]]) == ["c", "b", "a"]
+
+    def test_the_error_of_a_photo_that_was_read_in_between_is_listed_again(self, tmp_path):
+        photo = Path("photos/a.jpg")
+        for turn in range(3):
+            with PhotoWriter(tmp_path, resume=True) as writer:
+                if turn == 1:
+                    writer.write(result_of("a"), cat())
+                else:
+                    writer.skip(photo, "broken")
+        assert ["error" in line for line in lines(tmp_path)] == [True, False, True]
+
+    def test_what_a_run_learns_from_is_not_removed(self, tmp_path):
+        write(tmp_path, "a", "b")
+        PhotoWriter(tmp_path, overwrite=True, keep=[tmp_path / "masks" / "a.png"]).close()
+        assert set(tree(tmp_path)) == {"masks/a.png"}
 
     def test_a_photo_that_fails_again_has_one_line(self, tmp_path):
         for reason in ("broken", "broken", "gone"):
@@ -668,4 +686,3 @@ class TestNames:
         assert [path.name for path in output.parent.iterdir()] == ["out"]
         with PhotoWriter(output, exports=["masks"], resume=True) as writer:
             assert writer.done == set(names)
-            assert writer.names_of(paths) == names

@@ -75,6 +75,7 @@ class FakeDecoder:
 class FakeEngine(Engine):
     def __init__(self, batch_size: int = 1) -> None:
         self.settings = Settings()
+        self._encoding = threading.Lock()
         self.batch_size = batch_size
         self.backend, self.precision = "torch", "float32"
         self.device = torch.device("cpu")

@@ -88,7 +88,7 @@ def test_their_order_does_not_matter(finder: PhotoFinder) -> None:
 
 
 def test_the_same_twice_says_nothing_new(finder: PhotoFinder) -> None:
-    """But of what is usual in the references: every cell has its like in the other one."""
+    """Not even of what is usual, although every cell has its like in the other one."""
     assert_the_same(find(finder, [cat_of(ONE)]), find(finder, [cat_of(ONE), cat_of(ONE)]))
 
 

@@ -88,7 +88,7 @@ _Run = Callable[[Sequence[npt.NDArray[np.float32]]], Sequence[Arrays]]
 class _ExportBackend(Backend):
     """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
 
-    As many pictures as came at first, up to ``at_once``, will run at once. Exports are kept in the user's cache, named
+    As many pictures as came at once so far, up to ``at_once``, run at once. Exports are kept in the user's cache, named
     by what they depend on.
     """
 
@@ -96,7 +96,7 @@ class _ExportBackend(Backend):
         self.precision = self._precise(precision)
         # For inference like what it wraps, or its export would leave that in training mode.
         self._network = _ChannelsLast(sam.image_encoder).eval()
-        self._loaded: dict[tuple[int, int], _Run] = {}
+        self._loaded: dict[tuple[int, int], tuple[int, _Run]] = {}
         self._loading = threading.Lock()
         # Now, since it may be lowered for the tracker alone.
         self._threads = torch.get_num_threads()
@@ -105,9 +105,11 @@ class _ExportBackend(Backend):
         """Embed pictures of one size."""
         size = int(pictures.shape[2]), int(pictures.shape[3])
         with self._loading:
-            if size not in self._loaded:
-                self._loaded[size] = self._load(_exported(self._network, size), min(len(pictures), self.at_once))
-        outputs = self._loaded[size]([picture[None].numpy() for picture in pictures])
+            streams, wanted = self._loaded[size][0] if size in self._loaded else 0, min(len(pictures), self.at_once)
+            if streams < wanted:
+                self._loaded[size] = wanted, self._load(_exported(self._network, size), wanted)
+            run = self._loaded[size][1]
+        outputs = run([picture[None].numpy() for picture in pictures])
         return [tuple(torch.from_numpy(each)[0].permute(2, 0, 1) for each in picture) for picture in outputs]
 
     @abstractmethod
