@@ -70,6 +70,8 @@ def doubts(label_map: LabelMap) -> tuple[str, ...]:
 
 def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str) -> npt.NDArray[np.int64]:
     """Read the numbers of a picture, which must be of a size, (height, width), unless that is None."""
+    if path.exists() and not path.is_file():
+        raise MaskError(f"{path}: is no file; give a PNG of the {of}'s size")
     try:
         # What Pillow warns of is its size, which is judged here.
         with warnings.catch_warnings():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,17 +119,19 @@ class FirstReference:
                 finder = PhotoFinder(engine.another_encoder(square=True), engine.decoder, self.settings)
                 finder.learn(learnt)
                 result = finder.find(frame)
-            return self._annotation(result, asked, source)
+            return self._annotation(result, asked, finder.usual_likeness, source)
 
         return find
 
-    def _annotation(self, result: FrameResult, asked: Sequence[int], source: Path) -> Annotation:
+    def _annotation(
+        self, result: FrameResult, asked: Sequence[int], usual: Mapping[int, float], source: Path
+    ) -> Annotation:
         found = [entry for entry in result.objects if entry.present]
         photos = ", ".join(str(each.photo) for each in self.references)
         if not found:
             raise EmptyMaskError(
                 f"{source}: nothing in its first frame is like what {photos} shows; start the video where the object is"
-                " seen, or pass another --first-ref, or --first-mask"
+                " seen, or pass another --first-ref, a lower --presence, or --first-mask"
             )
         seen = {entry.object_id for entry in found}
         missing = () if self.settings.all_instances else [each for each in asked if each not in seen]
@@ -137,6 +139,7 @@ class FirstReference:
         record = {
             "first_refs": [reference.record() for reference in self.references],
             "first_ref_settings": self.settings.model_dump(mode="json"),
+            "usual_likeness": usual,
             "found_in_first_frame": [
                 {"object": entry.object_id, "score": entry.score, "similarity": entry.similarity, "area": entry.area}
                 for entry in found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -51,7 +52,51 @@ def find_objects(
     needed = presence * method.usual if presence else everyone(len(object_ids), method.usual.device)
     label_map, _, likeness = compete(sighting.patches, object_ids, embedding, sighting.likeness_of, needed=needed)
     windows = [patch.window for patch in sighting.patches]
+    if method.both_ways:
+        likeness = _one_thing_each(label_map, object_ids, sighting, embedding, likeness)
     return Found(label_map.cpu().numpy(), sighting.predicted_iou, likeness, windows)
+
+
+def _one_thing_each(
+    label_map: Tensor, object_ids: Sequence[int], sighting: Sighting, embedding: ImageEmbedding, likeness: Tensor
+) -> Tensor:
+    """Leave to each object, in place, the piece of its mask that is as like it alone as the whole, if there is one.
+
+    Then the pieces are several things: two halves of one thing are less like it than both together.
+
+    Args:
+        label_map: uint8, H x W.
+        object_ids: N ids.
+        sighting: Of the photo.
+        embedding: Of it.
+        likeness: float, N: of the masks.
+
+    Returns:
+        float, N: of what is left.
+    """
+    geometry, likeness = embedding.geometry, likeness.clone()
+    for k, object_id in enumerate(object_ids):
+        pieces = _pieces((label_map == object_id).cpu().numpy())
+        if len(pieces) < 2:
+            continue
+        shares = torch.zeros(len(object_ids), *geometry.valid(embedding.cells), device=likeness.device)
+        alone = []
+        for piece in pieces:
+            shares[k] = geometry.to_cells(torch.from_numpy(piece)[None].to(likeness.device), embedding.cells)[0]
+            alone.append(float(sighting.likeness_of(shares)[k]))
+        best = int(np.argmax(alone))
+        if alone[best] >= float(likeness[k]):
+            for piece in (*pieces[:best], *pieces[best + 1 :]):
+                label_map[torch.from_numpy(piece).to(label_map.device)] = 0
+            likeness[k] = alone[best]
+    return likeness
+
+
+def _pieces(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
+    """Split a mask, H x W, into its connected parts of some size; there may be none, or one."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    return [parts == n for n in range(1, count) if areas[n] >= _ANOTHER * areas[1:].max()]
 
 
 def find_instances(
@@ -212,12 +257,10 @@ def _proposal(method: PhotoMethod, sighting: Sighting, embedding: ImageEmbedding
 
 def _one_piece(mask: Tensor) -> Tensor:
     """Leave out of a mask, bool H x W, what is another instance rather than a part of the largest piece."""
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.cpu().numpy().astype(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    others = areas >= _ANOTHER * areas.max()
-    others[[0, int(areas.argmax())]] = False
-    return mask & ~torch.from_numpy(others[pieces]).to(mask.device)
+    pieces = sorted(_pieces(mask.cpu().numpy()), key=np.count_nonzero)
+    for other in pieces[:-1]:
+        mask = mask & ~torch.from_numpy(other).to(mask.device)
+    return mask
 
 
 def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:

@@ -56,7 +56,16 @@ AllInstances = Annotated[
 ]
 MaxObjects = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--max-objects", metavar="N", help="Instances of a photo, at most.  [default: 20]"),
+    typer.Option("--max-objects", metavar="N", help="Instances, at most.  [default: 20]"),
+]
+Presence = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--presence",
+        metavar="SHARE",
+        help="Of its usual likeness, what the object needs to count.  [default: 0.77 of memory; of the others 0, for"
+        " instances 0.85]",
+    ),
 ]
 Sequences = Annotated[Text, typer.Option("--sequences", help="Only these, with commas.")]
 Year = Annotated[int, typer.Option("--year", help="2016 (one object) or 2017.")]

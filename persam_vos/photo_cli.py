@@ -23,6 +23,7 @@ from persam_vos.options import (
     Output,
     Overwrite,
     Precision,
+    Presence,
     Quiet,
     ResizeMask,
     Text,
@@ -59,15 +60,6 @@ IouThreshold = Annotated[
 ]
 Erase = Annotated[
     Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
-]
-Presence = Annotated[
-    Number,
-    typer.Option(
-        "--presence",
-        metavar="SHARE",
-        help="Of its usual likeness, what the object needs to count.  [default: 0.77 of memory; of the others 0, for"
-        " instances 0.85]",
-    ),
 ]
 MaxMegapixels = Annotated[
     Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")

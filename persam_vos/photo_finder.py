@@ -61,6 +61,11 @@ class PhotoFinder:
         self._method.learn(learnt, object_ids)
         self._object_ids = object_ids
 
+    @property
+    def usual_likeness(self) -> dict[int, float]:
+        """Of each object by its id, what ``presence`` is a share of: see ``PhotoMethod.usual``."""
+        return {i: round(float(each), 6) for i, each in zip(self._object_ids, self._method.usual, strict=True)}
+
     @torch.inference_mode()
     def find(self, frame: Frame, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Find what was learnt.

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from persam_vos.engine import EmbeddingEngine, engine_record
 from persam_vos.errors import OutputError, PhotoError
-from persam_vos.frame import Frame
+from persam_vos.frame import Frame, Rgb
 from persam_vos.jobs import Progress, no_empty_folder
-from persam_vos.objects import FrameResult
+from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.photo_config import PhotoSettings
 from persam_vos.photo_finder import PhotoFinder, ids_of
 from persam_vos.photo_pipeline import PhotoFailure, PhotoOutcome, find_in_photos
@@ -67,19 +67,11 @@ def run_photos(
     learnt = [reference.read(settings.max_pixels) for reference in references]
     ids_of([label_map for _, label_map in learnt], settings)
     photos = _without_results(find_photos(sources), output)
-    given = {"references": [reference.record() for reference in references], "sources": [str(each) for each in sources]}
+    given = _given(references, sources)
     open_output(output, overwrite=overwrite, resume=resume)
-    # Before anything is written or removed: a model that cannot be loaded must cost nobody their earlier results.
-    with no_empty_folder(output):
-        engine = EmbeddingEngine(settings, square=True)
-        if resume:
-            _check_resumable(output, engine_record(engine, 0.0) | given)
-        finder = PhotoFinder(engine.encoder, engine.decoder, settings)
-        with engine.memory_errors():
-            finder.learn(learnt)
-    learnt_from = [path for reference in references for path in (reference.photo, reference.mask)]
-    ways = {"overwrite": overwrite, "resume": resume}
-    with PhotoWriter(output, exports=settings.export, keep=learnt_from, **ways) as writer:
+    engine, finder = _learnt(learnt, settings, output, given, resume=resume)
+    keep = [path for each in references for path in (each.photo, each.mask)]
+    with PhotoWriter(output, exports=settings.export, keep=keep, overwrite=overwrite, resume=resume) as writer:
         named = zip(photos, writer.names_of(photos), strict=True)
         left = [(photo, name) for photo, name in named if name not in writer.done]
         write_run_json(output, engine_record(engine, 0.0) | given | {"complete": False})
@@ -87,6 +79,33 @@ def run_photos(
     seconds = time.perf_counter() - started
     write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, len(photos) - len(left)))
     return outcome
+
+
+def _learnt(
+    references: Sequence[tuple[Rgb, LabelMap]],
+    settings: PhotoSettings,
+    output: Path,
+    given: dict[str, Any],
+    *,
+    resume: bool,
+) -> tuple[EmbeddingEngine, PhotoFinder]:
+    """Load the model and learn, before anything is written or removed: failing must cost nobody their earlier results.
+
+    What is usual of the objects is added to ``given``.
+    """
+    with no_empty_folder(output):
+        engine = EmbeddingEngine(settings, square=True)
+        if resume:
+            _check_resumable(output, engine_record(engine, 0.0) | given)
+        finder = PhotoFinder(engine.encoder, engine.decoder, settings)
+        with engine.memory_errors():
+            finder.learn(references)
+    given["usual_likeness"] = finder.usual_likeness
+    return engine, finder
+
+
+def _given(references: Sequence[ReferenceFile], sources: Sequence[str]) -> dict[str, Any]:
+    return {"references": [each.record() for each in references], "sources": [str(each) for each in sources]}
 
 
 def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:

@@ -42,8 +42,11 @@ class PhotoMemory:
 
     Attributes:
         usual: See ``PhotoMethod``.
+        both_ways: See ``PhotoMethod``.
         size: See ``PhotoMethod``.
     """
+
+    both_ways = True
 
     def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
         self._decoder = decoder

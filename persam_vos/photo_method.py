@@ -57,11 +57,13 @@ class PhotoMethod(Protocol):
 
     Attributes:
         usual: float, N: how like what was learnt of it each object is in its references, by the same measure.
+        both_ways: Whether a mask's likeness also asks how much of the object it shows.
         size: The square root of the one object's area, as a share of its photo's longer side, by which small instances
             are looked at more closely; None to look at photos as they are.
     """
 
     usual: Tensor
+    both_ways: bool
     size: float | None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:

@@ -34,10 +34,12 @@ class PhotoPersam:
 
     Attributes:
         usual: See ``PhotoMethod``.
+        both_ways: See ``PhotoMethod``.
         size: See ``PhotoMethod``: as published, photos are looked at as they are.
     """
 
     size: float | None = None
+    both_ways = False
 
     def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
         self._decoder = decoder

@@ -141,7 +141,7 @@ class _Failures:
     def tell_of(self, photo: Path, error: PhotoError) -> bool:
         """Tell of one, or raise its error if nobody listens; return whether to go on."""
         if self._tell is None:
-            raise error
+            raise PhotoError(f"{error}; pass --keep-going to leave out what cannot be read") from error
         self.count += 1
         self._tell(PhotoFailure(photo, str(error)))
         # While nothing can be read, nothing else hears an interrupt.

@@ -73,8 +73,8 @@ def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) 
 
     Raises:
         SettingsError: If both ``overwrite`` and ``resume`` are asked for.
-        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, or results while
-            neither ``overwrite`` nor ``resume`` is asked for.
+        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, results while
+            neither ``overwrite`` nor ``resume`` is asked for, or, without ``overwrite``, masks that nothing lists.
     """
     if overwrite and resume:
         raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
@@ -86,17 +86,24 @@ def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) 
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
             pass
-        if overwrite or resume:
-            for _ in read_results(results) if results.exists() else ():
+        if results.exists():
+            if not overwrite and not resume:
+                raise OutputError(
+                    f"{output}: holds results already ({_RESULTS}); pass --resume to go on with them, or --overwrite "
+                    "to replace them"
+                )
+            for _ in read_results(results):
                 pass  # nothing is removed or continued before all of it is known to be ours
             return
-        for name in (_RESULTS, *(export.folder for export in PHOTO_EXPORTS.values())):
+        for name in () if overwrite else (export.folder for export in PHOTO_EXPORTS.values()):
             path = output / name
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 raise OutputError(
-                    f"{output}: holds results already ({name}); pass --resume to go on with them, or --overwrite to "
-                    "replace them"
+                    f"{output}: holds {name}, which no {_RESULTS} lists; give another --output, or pass --overwrite to "
+                    "replace what has the same names there"
                 )
+        if overwrite:
+            return
         if (output / _TRACKS).exists():
             raise OutputError(f"{output}: holds what was found in a video; give another --output, or pass --overwrite")
 
@@ -147,6 +154,7 @@ class PhotoWriter:
         self._taken: set[str] = set()
         self._failed: dict[str, str] = {}
         self._end = 0
+        self._saved = False
         done: set[str] = set()
         with output_errors(output):
             if overwrite:
@@ -202,10 +210,10 @@ class PhotoWriter:
             self._append({"photo": str(photo), "error": reason})
 
     def close(self) -> None:
-        """Close the list, which is removed if it lists nothing; more than once does no harm."""
+        """Close the list, which is removed if there is nothing to list; more than once does no harm."""
         if not self._file.closed:
             self._file.close()
-            if not self._end:
+            if not self._end and not self._saved:
                 with output_errors(self._path):
                     self._path.unlink(missing_ok=True)
 
@@ -216,6 +224,7 @@ class PhotoWriter:
             try:
                 partial.write_bytes(data)
                 partial.replace(path)
+                self._saved = True
             except BaseException:
                 with suppress(OSError):
                     partial.unlink()

@@ -30,6 +30,7 @@ from persam_vos.options import (
     Output,
     Overwrite,
     Precision,
+    Presence,
     Preset,
     Quiet,
     Reader,
@@ -66,6 +67,7 @@ def run(
     ] = None,
     all_instances: AllInstances = False,
     max_objects: MaxObjects = None,
+    presence: Presence = None,
     output: Output = Path("out"),
     resize_mask: ResizeMask = False,
     mask_threshold: MaskThreshold = None,
@@ -94,7 +96,7 @@ def run(
         reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
         background=background,
     )  # fmt: skip
-    of_references = {"all_instances": all_instances or None, "max_objects": max_objects}
+    of_references = {"all_instances": all_instances or None, "max_objects": max_objects, "presence": presence}
     first = _first_frame_of(first_mask, first_ref or (), (resize_mask, mask_threshold), of_references)
     _track_video(video, output, config, flags, first=first, overwrite=overwrite, quiet=quiet)
 

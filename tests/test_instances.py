@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pictures import cut_outs, frame_of, scene
 
+from persam_vos import instances
 from persam_vos.competition import mean_under
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Frame, Geometry
-from persam_vos.instances import find_instances
+from persam_vos.instances import find_instances, find_objects
 from persam_vos.objects import FrameResult, LabelMap
 from persam_vos.patches import Patch
 from persam_vos.photo_config import PhotoSettings
@@ -29,7 +31,7 @@ FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes
 class Script:
     """A method that sees boxes, each as (rows, columns, likeness), one after the other, where nothing hides them."""
 
-    usual, size = torch.ones(1), None
+    usual, size, both_ways = torch.ones(1), None, False
 
     def __init__(self, *boxes: tuple[slice, slice, float]) -> None:
         self.boxes = boxes
@@ -216,3 +218,85 @@ class TestSeparation:
         prior[1:3, 1:3], prior[6, 6] = 0.9, 0.9
 
         assert not largest_part(prior).any()
+
+
+class Halves(Script):
+    """A method that has seen one mask in two pieces, and knows how like the object either is, and both."""
+
+    both_ways = True
+
+    def __init__(self, pieces: tuple[float, float], both: float) -> None:
+        super().__init__()
+        self.pieces, self.both = pieces, both
+
+    def look(self, frame: Frame, embedding: ImageEmbedding, taken=None, aside=None, /) -> Sighting:
+        odds = torch.full((SIDE, SIDE), -8.0)
+        odds[A], odds[C] = 8.0, 8.0
+
+        def likeness_of(shares: torch.Tensor) -> torch.Tensor:
+            top, bottom = (bool(shares[0][rows].any()) for rows in (slice(0, 30), slice(35, 64)))
+            return torch.tensor([self.both if top and bottom else self.pieces[0 if top else 1]])
+
+        return Sighting([Patch(EVERYWHERE, odds)], torch.tensor([0.9]), likeness_of)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "both", "left"),
+    [((0.9, 0.8), 0.85, [A]), ((0.7, 0.9), 0.85, [C]), ((0.7, 0.6), 0.8, [A, C])],
+)
+def test_one_thing_is_found_where_one_is_looked_for(
+    pieces: tuple[float, float], both: float, left: list[tuple[slice, slice]]
+) -> None:
+    """Two things alike are not one; two halves of a thing that something hides are."""
+    frame = photo_frame(np.full((SIDE, SIDE, 3), 99, np.uint8))
+
+    found = find_objects(Halves(pieces, both), frame, Nobody().encode([frame])[0], [1], 0.5)
+
+    assert (found.label_map > 0).sum() == sum(found.label_map[each].size for each in left)
+    assert all(found.label_map[each].all() for each in left)
+    assert float(found.likeness[0]) == pytest.approx(max(*pieces) if len(left) == 1 else both)
+
+
+def test_what_is_mostly_within_others_is_left_over_from_them() -> None:
+    inner = np.s_[24:40, 24:40]
+    ring = [(slice(4, 24), slice(4, 60), 0.9), (slice(24, 60), slice(4, 24), 0.9), (slice(24, 60), slice(40, 60), 0.9)]
+
+    labels, count = search(Script(*ring, (*inner, 0.9)))
+
+    assert count == 3
+    assert not labels[inner].any()
+
+
+def small_cats(scale: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Two cats so much smaller than the reference shows one, on its meadow."""
+    rgb, _ = scene([None, None])
+    picture, mask = cut_outs()[0]
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    truths = []
+    for x, y in ((60, 50), (330, 150)):
+        truth = np.zeros(rgb.shape[:2], bool)
+        truth[y : y + size[1], x : x + size[0]] = mask
+        rgb[truth] = picture[mask]
+        truths.append(truth)
+    return rgb, truths
+
+
+def test_small_instances_are_looked_at_more_closely(encoder, decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb, truths = small_cats(0.3)
+    finder = PhotoFinder(encoder, decoder, PhotoSettings(all_instances=True, **FAST))
+    reference, labels = scene([(60, 80), None])
+    finder.learn([(reference, labels)])
+
+    def best() -> list[float]:
+        found = finder.find(photo_frame(rgb)).label_map
+        ious = [[float((t & (found == n)).sum() / (t | (found == n)).sum()) for n in range(1, 255)] for t in truths]
+        return [max(each) for each in ious]
+
+    closely = best()
+    monkeypatch.setattr(instances, "_closer_part", lambda *_: None)
+    as_it_is = best()
+
+    assert min(closely) > 0.8
+    assert min(as_it_is) < min(closely) - 0.1

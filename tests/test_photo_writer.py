@@ -388,6 +388,15 @@ class TestResume:
 
 
 class TestEarlier:
+    def test_masks_that_no_run_of_ours_lists_are_not_resumed(self, tmp_path):
+        """Drawn by hand, for the very photos that are searched."""
+        (tmp_path / "masks").mkdir()
+        (tmp_path / "masks" / "a.png").write_text("mine")
+        for resume in (False, True):
+            with pytest.raises(OutputError, match=r"holds masks, which no results\.jsonl lists; give another --output"):
+                PhotoWriter(tmp_path, resume=resume)
+        assert (tmp_path / "masks" / "a.png").read_text() == "mine"
+
     def test_a_video_keeps_its_record(self, tmp_path):
         (tmp_path / "tracks.jsonl").write_text("{}")
         with pytest.raises(OutputError, match="holds what was found in a video; give another --output"):
@@ -399,9 +408,9 @@ class TestEarlier:
     def test_results_are_neither_mixed_nor_lost_unasked(self, tmp_path, held):
         (tmp_path / held).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / held).write_bytes(b"")
-        with pytest.raises(
-            OutputError, match=rf"holds results already \({held.split('/')[0]}\); pass --resume .* --over"
-        ):
+        listed = r"holds results already \(results\.jsonl\); pass --resume .* --over"
+        unlisted = rf"holds {held.split('/')[0]}, which no results\.jsonl lists; .* --over"
+        with pytest.raises(OutputError, match=listed if held == "results.jsonl" else unlisted):
             PhotoWriter(tmp_path)
         assert tree(tmp_path) == {held: b""}
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -127,23 +127,24 @@ def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repea
         "FFmpeg encodes": lambda: _only_encode(frames),
     }
     times = {name: statistics.median(each) / len(frames) for name, each in in_turns(ways, repeats).items()}
-    encoder_floor = _encoder_flop(engine, frames[0]) / matrix_rate(engine.precision, engine.device)
-    tracker_floor = counted_flop(lambda: tracker.step(frames[-1], embeddings[-1])) / matrix_rate(
-        "float32", engine.device
-    )
     floors = {
         "decode": times.pop("FFmpeg decodes"),
-        "encode": encoder_floor,
-        "track": tracker_floor,
+        "encode": _encoder_flop(engine, frames[0]) / matrix_rate(engine.precision, engine.device),
+        "track": counted_flop(lambda: tracker.step(frames[-1], embeddings[-1])) / matrix_rate("float32", engine.device),
         "write": times.pop("FFmpeg encodes"),
     }
+    return _over_floors(times, floors)
+
+
+def _over_floors(seconds: Mapping[str, float], floors: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Say of each stage how long it takes and must take at least, in milliseconds, and how many times that it takes."""
     return {
         name: {
             "ms": round(1000 * each, 2),
             "floor_ms": round(1000 * floors[name], 2),
             "over_floor": round(each / floors[name], 2),
         }
-        for name, each in times.items()
+        for name, each in seconds.items()
     }
 
 
