@@ -1,4 +1,4 @@
-"""Embeddings of frames, kept on disk as float16, for scripts/ablate.py and scripts/drift.py."""
+"""Embeddings of frames, kept on disk as float16, for the other scripts."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
+from albums import settings_of
 from embeddings import CachedEncoder
-from scenes import KINDS, Concept, compose, read_davis, read_perseg
+from scenes import KINDS, Thing, compose, read_davis, read_perseg
 
 from persam_vos.draw import draw_overlay
 from persam_vos.engine import EmbeddingEngine
@@ -85,19 +85,19 @@ def table(scores: dict[str, Score]) -> Iterator[str]:
 
 
 def measure(
-    concepts: Sequence[Concept], everything: Sequence[Concept], arguments: argparse.Namespace, settings: PhotoSettings
+    things: Sequence[Thing], everything: Sequence[Thing], arguments: argparse.Namespace, settings: PhotoSettings
 ) -> dict[str, Score]:
     """Find instances in all scenes: by kind, and altogether."""
     engine = EmbeddingEngine(settings, square=True)
-    encoder = CachedEncoder(engine.encoder, arguments.cache) if arguments.cache else None
+    encoder = CachedEncoder(engine.encoder, _folder(arguments.cache, engine.precision)) if arguments.cache else None
     finder = PhotoFinder(encoder or engine.encoder, engine.decoder, settings)
     scores = {kind: Score() for kind in (*arguments.kinds.split(","), "all")}
-    for concept in concepts:
-        finder.learn([(concept.reference.rgb, concept.reference.mask.view(np.uint8))])
+    for thing in things:
+        finder.learn([(thing.reference.rgb, thing.reference.mask.view(np.uint8))])
         for kind in arguments.kinds.split(","):
             for number in range(arguments.scenes):
-                seed = [arguments.seed, number, *f"{concept.name} {kind}".encode()]
-                rgb, truth = compose(concept, everything, KINDS[kind], np.random.default_rng(seed))
+                seed = [arguments.seed, number, *f"{thing.name} {kind}".encode()]
+                rgb, truth = compose(thing, everything, KINDS[kind], np.random.default_rng(seed))
                 if encoder:
                     encoder.fill(photo_frame(rgb))
                 started = time.perf_counter()
@@ -106,7 +106,7 @@ def measure(
                 for name in (kind, "all"):
                     scores[name].add(found, truth, seconds)
                 if arguments.pictures:
-                    save(arguments.pictures / f"{kind}-{concept.name}-{number}.jpg", rgb, found, truth)
+                    save(arguments.pictures / f"{kind}-{thing.name}-{number}.jpg", rgb, found, truth)
     return scores
 
 
@@ -115,6 +115,13 @@ def save(path: Path, rgb: Rgb, found: LabelMap, truth: LabelMap) -> None:
     pair = np.hstack([draw_overlay(rgb, found), draw_overlay(rgb, truth)])
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pair[..., ::-1])
+
+
+def _folder(cache: Path, precision: str) -> Path:
+    """Make the folder of a cache in which embeddings of one precision lie."""
+    folder = cache / precision
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def main() -> None:
@@ -126,20 +133,19 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS), help="of scenes, with commas")
     parser.add_argument("--scenes", type=int, default=2, help="per object and kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--method", default="memory", help="memory, persam or persam-f")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a scene")
     parser.add_argument("--pictures", type=Path, help="folder for pictures of what was found and what is there")
     arguments = parser.parse_args()
-    concepts = read_perseg(arguments.perseg)
-    everything = list(concepts)
+    things = read_perseg(arguments.perseg)
+    everything = list(things)
     if arguments.davis:
         known = sorted(folder.name for folder in (arguments.davis / "JPEGImages" / "480p").iterdir())
         everything += read_davis(arguments.davis, known)
-        concepts += [each for each in everything if each.name in arguments.sequences.split(",")]
-    if arguments.cache:
-        arguments.cache.mkdir(parents=True, exist_ok=True)
-    settings = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in arguments.set)}
-    scores = measure(concepts, everything, arguments, PhotoSettings(all_instances=True, **settings))
+        things += [each for each in everything if each.name in arguments.sequences.split(",")]
+    settings = settings_of(arguments.method, ["all_instances=true", *arguments.set])
+    scores = measure(things, everything, arguments, settings)
     print("\n".join(table(scores)))
 
 

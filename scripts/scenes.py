@@ -58,7 +58,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Concept:
+class Thing:
     """An object: its reference, other shots of it, and how its class is called."""
 
     name: str
@@ -66,27 +66,27 @@ class Concept:
     others: tuple[Shot, ...]
 
 
-def read_perseg(root: Path) -> list[Concept]:
+def read_perseg(root: Path) -> list[Thing]:
     """Read the classes of a folder in PerSeg's layout, scaled down to scenes' size; photo 00 is the reference."""
-    concepts = []
+    things = []
     for folder in sorted((root / "Images").iterdir()):
         shots = [
             _shot(photo, root / "Annotations" / folder.name / f"{photo.stem}.png")
             for photo in sorted(folder.glob("*.*g"))
         ]
-        concepts.append(Concept(folder.name, shots[0], tuple(shots[1:])))
-    return concepts
+        things.append(Thing(folder.name, shots[0], tuple(shots[1:])))
+    return things
 
 
-def read_davis(root: Path, sequences: Sequence[str]) -> list[Concept]:
+def read_davis(root: Path, sequences: Sequence[str]) -> list[Thing]:
     """Read sequences of DAVIS: the reference is the first frame, and six later ones are the other shots."""
-    concepts = []
+    things = []
     for name in sequences:
         photos = sorted((root / "JPEGImages" / "480p" / name).glob("*.jpg"))
         chosen = [photos[0], *(photos[i] for i in np.linspace(len(photos) // 4, len(photos) - 1, 6).astype(int))]
         shots = [_shot(each, root / "Annotations" / "480p" / name / f"{each.stem}.png") for each in chosen]
-        concepts.append(Concept(name, shots[0], tuple(shots[1:])))
-    return concepts
+        things.append(Thing(name, shots[0], tuple(shots[1:])))
+    return things
 
 
 def _shot(photo: Path, annotation: Path) -> Shot:
@@ -99,13 +99,11 @@ def _shot(photo: Path, annotation: Path) -> Shot:
     return Shot(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), shrunk)
 
 
-def compose(
-    concept: Concept, everything: Sequence[Concept], kind: Kind, random: np.random.Generator
-) -> tuple[Rgb, LabelMap]:
+def compose(thing: Thing, everything: Sequence[Thing], kind: Kind, random: np.random.Generator) -> tuple[Rgb, LabelMap]:
     """Make a scene.
 
     Args:
-        concept: Whose instances are to be found.
+        thing: Whose instances are to be found.
         everything: Concepts, from whose photos the backgrounds come, and of which the others distract.
         kind: Of the scene.
         random: Where chance comes from.
@@ -113,7 +111,7 @@ def compose(
     Returns:
         uint8, H x W x 3; uint8, H x W: what is seen of instance n has the value n, all else is 0.
     """
-    others = [each for each in everything if each.name != concept.name]
+    others = [each for each in everything if each.name != thing.name]
     background = others[random.integers(len(others))]
     shots = (background.reference, *background.others)
     rgb = shots[random.integers(len(shots))].rgb.copy()
@@ -121,7 +119,7 @@ def compose(
     scene = _Scene(rgb, labels, {}, random)
     count = int(random.integers(kind.instances[0], kind.instances[1] + 1))
     for _ in range(count):
-        scene.paste_instance(concept, kind, count)
+        scene.paste_instance(thing, kind, count)
     for _ in range(int(random.integers(1, 3))):
         scene.paste_distractor(others[random.integers(len(others))])
     return scene.rgb, np.where(scene.labels == _DISTRACTOR, 0, scene.labels)
@@ -139,12 +137,12 @@ class _Scene:
     areas: dict[int, int]
     random: np.random.Generator
 
-    def paste_instance(self, concept: Concept, kind: Kind, count: int) -> None:
+    def paste_instance(self, thing: Thing, kind: Kind, count: int) -> None:
         """Paste one more instance, smaller and smaller until there is room."""
         scale = self.random.uniform(*kind.scale)
         for _ in range(8):
-            most = np.sqrt(_CROWDED / count * self.labels.size) / (concept.reference.size * max(self.labels.shape))
-            picture, alpha = self._cut(concept, min(scale, most))
+            most = np.sqrt(_CROWDED / count * self.labels.size) / (thing.reference.size * max(self.labels.shape))
+            picture, alpha = self._cut(thing, min(scale, most))
             for _ in range(60):
                 if self._fits(where := self._place(alpha.shape), alpha > 0.5, touching=kind.touching):
                     number = len(self.areas) + 1
@@ -153,25 +151,25 @@ class _Scene:
                     return
             scale *= 0.85
 
-    def paste_distractor(self, concept: Concept) -> None:
+    def paste_distractor(self, thing: Thing) -> None:
         """Paste something else, if there is room."""
-        picture, alpha = self._cut(concept, self.random.uniform(0.3, 0.7))
+        picture, alpha = self._cut(thing, self.random.uniform(0.3, 0.7))
         for _ in range(60):
             where = self._place(alpha.shape)
             if self._fits(where, alpha > 0.5, touching=False):
                 self._paste(where, picture, alpha, _DISTRACTOR)
                 return
 
-    def _cut(self, concept: Concept, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    def _cut(self, thing: Thing, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Cut an object out, at ``scale`` times the reference's size: float h x w x 3, and opacity, float h x w."""
-        shot = concept.others[self.random.integers(len(concept.others))]
+        shot = thing.others[self.random.integers(len(thing.others))]
         ys, xs = np.nonzero(shot.mask)
         part = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
         picture, mask = shot.rgb[part].astype(np.float32), shot.mask[part].astype(np.float32)
         if self.random.random() < 0.5:
             picture, mask = picture[:, ::-1], mask[:, ::-1]
         picture = picture * (1 + self.random.uniform(-_LIT, _LIT))
-        factor = scale * concept.reference.size * max(self.labels.shape) / np.sqrt(mask.sum())
+        factor = scale * thing.reference.size * max(self.labels.shape) / np.sqrt(mask.sum())
         height, width = mask.shape
         factor = min(factor, _FITS * self.labels.shape[0] / height, _FITS * self.labels.shape[1] / width)
         angle = self.random.uniform(-_TURNED, _TURNED)

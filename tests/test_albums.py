@@ -97,4 +97,4 @@ def test_misses_and_false_finds_are_counted() -> None:
     rows = {line.split(" | ")[0]: line for line in presence.table(looks)}
 
     assert rows["| 0.80"] == "| 0.80 | 0.0% | 0.0% | 50.0% | 25.0% | 90.0 |"
-    assert rows["| 0.85"] == "| 0.85 | 50.0% | 50.0% | 50.0% | 50.0% | 45.0 |"
+    assert rows["| 0.82"] == "| 0.82 | 50.0% | 50.0% | 50.0% | 50.0% | 45.0 |"
