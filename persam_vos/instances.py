@@ -26,8 +26,6 @@ _SPECK = 0.02
 _ENCLOSED = 0.5
 # Of a mask in pieces, those beside the largest one that have this share of it are other instances.
 _ANOTHER = 0.3
-# A piece of a mask that is so nearly as like the object as all of it is the object, and the rest are others.
-_AS_LIKE = 0.97
 # So many proposals in a row may be refused before the search ends.
 _PATIENCE = 4
 # A photo is looked at more closely where that enlarges it by so much at least, and at most; and so many times the
@@ -87,7 +85,7 @@ def _one_thing_each(
             shares[k] = geometry.to_cells(torch.from_numpy(piece)[None].to(likeness.device), embedding.cells)[0]
             alone.append(float(sighting.likeness_of(shares)[k]))
         best = int(np.argmax(alone))
-        if alone[best] >= _AS_LIKE * float(likeness[k]):
+        if alone[best] >= float(likeness[k]):
             for piece in (*pieces[:best], *pieces[best + 1 :]):
                 label_map[torch.from_numpy(piece).to(label_map.device)] = 0
             likeness[k] = alone[best]
