@@ -56,7 +56,11 @@ Guidance = Annotated[
 ]
 IouThreshold = Annotated[
     Number,
-    typer.Option("--iou-threshold", metavar="SHARE", help="Of an instance, what may be found already.  [default: 0.3]"),
+    typer.Option(
+        "--iou-threshold",
+        metavar="SHARE",
+        help="With --erase pixels: of an instance, what may be found already.  [default: 0.3]",
+    ),
 ]
 Erase = Annotated[
     Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")

@@ -55,7 +55,8 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
             itself; 0 takes every mask for its object, as published. PerSAM's default is higher for instances.
         all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
         max_objects: Instances of a photo, at most.
-        iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none.
+        iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none. With
+            ``erase: similarity`` none can: what was found is out of the running.
         erase: How an instance found is taken out of the running: in the ``similarity`` and the candidate masks, or in
             the ``pixels``: painted black, and the photo encoded again, as in the published way.
         export: What is written besides results.jsonl and run.json.

@@ -171,9 +171,8 @@ class _Looks:
         centred = functional.normalize(cells - mean, dim=1)
         own = shares >= min(0.5, float(shares.max()))
         known = _some(centred[own])
-        among = (known @ known.T).topk(min(2, len(known)), dim=1).values[:, -1]
         others = _some(centred[shares == 0], 4 * _SOME) if bool((shares == 0).any()) else -known
-        return cls(mean, known, others, float(among.mean()), float((others @ known.T).amax(dim=1).mean()))
+        return cls(mean, known, others, float(among(known).mean()), float((others @ known.T).amax(dim=1).mean()))
 
     def evidence(self, cells: Tensor) -> Tensor:
         """Say how like the object cells, n x C, are: float, n; 0 as the background usually is, 1 as the object is."""

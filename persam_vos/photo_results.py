@@ -122,13 +122,14 @@ class EarlierNames:
             return {}
         known = {photo: content for photo in photos if (content := content_of(photo)) in self._by_content}
         found: dict[Path, str] = {}
+        claimed: set[str] = set()
         for called_the_same in (True, False):
             for photo, content in known.items():
-                names = self._by_content[content]
-                match = (n for n, file in names.items() if not called_the_same or file == photo.name)
+                free = ((n, file) for n, file in self._by_content[content].items() if n not in claimed)
+                match = (n for n, file in free if not called_the_same or file == photo.name)
                 if photo not in found and (name := next(match, None)) is not None:
                     found[photo] = name
-                    del names[name]
+                    claimed.add(name)
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,15 @@ def _sequences(root: Path, frames: int) -> Iterator[Album]:
         objects = range(1, int(label_maps[0].max()) + 1)
         pairs = zip(pictures, label_maps, strict=True)
         yield Album(name, tuple(pair for pair in pairs if all((pair[1] == i).mean() > _SMALLEST for i in objects)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every script on albums is told: where they lie, and what is kept and changed."""
+    parser.add_argument("roots", type=Path, nargs="+", help="folders in the layout of PerSeg or DAVIS 2017")
+    parser.add_argument("--frames", type=int, default=6, help="of each sequence")
+    parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a photo; by default none are kept")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+    parser.add_argument("--json", type=Path, help="file for the single figures")
 
 
 def settings_of(method: str, changes: Sequence[str]) -> PhotoSettings:

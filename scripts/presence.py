@@ -14,11 +14,10 @@ import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from albums import Album, RememberingEncoder, open_model, read_albums, settings_of
+from albums import Album, RememberingEncoder, add_arguments, open_model, read_albums, settings_of
 from references import iou
 from tqdm import tqdm
 
@@ -103,13 +102,9 @@ def closest(found: Sequence[Look], count: int = 8) -> Iterator[str]:
 def main() -> None:
     """Read the command line, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", type=Path, nargs="+", help="folders in the layout of PerSeg or DAVIS 2017")
+    add_arguments(parser)
     parser.add_argument("--references", type=int, default=1)
     parser.add_argument("--negatives", type=int, default=2, help="photos looked at of each other album")
-    parser.add_argument("--frames", type=int, default=6, help="of each sequence")
-    parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a photo; by default none are kept")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
-    parser.add_argument("--json", type=Path, help="file for the single figures")
     arguments = parser.parse_args()
     albums = [album for album in read_albums(arguments.roots, arguments.frames) if album.object_ids == [1]]
     settings = settings_of("memory", arguments.set)

@@ -20,12 +20,11 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from albums import Album, RememberingEncoder, open_model, read_albums, settings_of
+from albums import Album, RememberingEncoder, add_arguments, open_model, read_albums, settings_of
 from tqdm import tqdm
 
 from persam_vos.decoder import Decoder
@@ -135,14 +134,10 @@ def per_album(found: dict[str, dict[str, list[Curve]]], albums: Sequence[Album])
 def main() -> None:
     """Read the command line, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", type=Path, nargs="+", help="folders in the layout of PerSeg or DAVIS 2017")
+    add_arguments(parser)
     parser.add_argument("--methods", default=",".join(METHODS), help="with commas")
     parser.add_argument("--most", type=int, default=4, help="references at most")
     parser.add_argument("--orders", type=int, default=2, help="of each album of many photos")
-    parser.add_argument("--frames", type=int, default=6, help="of each sequence")
-    parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a photo; by default none are kept")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every method")
-    parser.add_argument("--json", type=Path, help="file for the single figures")
     arguments = parser.parse_args()
     albums = read_albums(arguments.roots, arguments.frames)
     settings = {method: settings_of(method, arguments.set) for method in arguments.methods.split(",")}

@@ -363,7 +363,8 @@ class TestResume:
             for name in "ab":
                 writer.write(PhotoResult(at[name], name, labels(), ()), cat())
         with PhotoWriter(tmp_path / "out", resume=True) as writer:
-            assert writer.names_of([at["c"], at["b"], at["a"]]) == ["c", "b", "a"]
+            for _ in range(2):
+                assert writer.names_of([at["c"], at["b"], at["a"]]) == ["c", "b", "a"]
 
     def test_the_error_of_a_photo_that_was_read_in_between_is_listed_again(self, tmp_path):
         photo = Path("photos/a.jpg")
