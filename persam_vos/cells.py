@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from persam_vos.encoder import ImageEmbedding
 
+# What is divided by is at least this.
+_SOME = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -34,24 +37,30 @@ class Window:
         return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
 
 
-def cell_features(embedding: ImageEmbedding) -> Tensor:
+def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32) -> Tensor:
     """Describe every cell that holds picture by the neck and all stages of the encoder.
 
     Each of them is scaled to unit length per cell, so that none outweighs the others; finer stages are summed over
     the cell. The shallow stages tell things apart that the neck no longer does.
 
+    Args:
+        embedding: Of a frame.
+        dtype: Of the result; what encoded the frame in bfloat16 has no more digits than that.
+
     Returns:
-        float, cells x D; the cells row by row, D = 864 for MobileSAM.
+        cells x D; the cells row by row, D = 864 for MobileSAM.
     """
     rows, columns = embedding.geometry.valid(embedding.cells)
-    blocks = []
-    for stage in (embedding.features[:, :rows, :columns], *embedding.stages):
+    stages = (embedding.features[:, :rows, :columns], *embedding.stages)
+    features = embedding.features.new_empty(rows * columns, sum(len(stage) for stage in stages), dtype=dtype)
+    for stage, block in zip(stages, features.split([len(stage) for stage in stages], dim=1), strict=True):
         numbers = stage.permute(1, 2, 0)
         if stage.shape[1] > rows:
             # One side after the other: several times as fast as both at once.
             numbers = numbers.unflatten(1, (columns, -1)).sum(dim=2).unflatten(0, (rows, -1)).sum(dim=1)
-        blocks.append(functional.normalize(numbers.flatten(0, 1), dim=1))
-    return torch.cat(blocks, dim=1)
+        cells = numbers.flatten(0, 1)
+        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_SOME), out=block)
+    return features
 
 
 def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:

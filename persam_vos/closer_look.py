@@ -117,8 +117,9 @@ class CloserLook:
     object that does not fit into it, with the others, it says nothing.
     """
 
-    def __init__(self, encoder: Encoder, settings: TrackerSettings) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: Encoder, settings: TrackerSettings, dtype: torch.dtype = torch.float32) -> None:
+        """Take what encodes, and the type of the cells' features; see ``cell_features``."""
+        self._encoder, self._dtype = encoder, dtype
         self._settings = settings
         self._look: _Look | None = None
 
@@ -189,7 +190,7 @@ class CloserLook:
         self._look = replace(look, memory=memory, fresh=fresh, now=None)
 
     def _features(self, part: Window, frame: Frame, embedding: ImageEmbedding) -> Tensor:
-        return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0])
+        return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0], self._dtype)
 
 
 def _shares(part: Window, everywhere: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from persam_vos.cells import Window
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
-from persam_vos.models.mask_decoder import decode_masks
+from persam_vos.models.mask_decoder import decode_masks, embed_masks
 from persam_vos.models.sam import Sam
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
@@ -101,11 +101,17 @@ class Candidates:
 
 
 class Decoder:
-    """SAM's prompt encoder and mask decoder."""
+    """SAM's prompt encoder and mask decoder.
 
-    def __init__(self, sam: Sam) -> None:
+    Attributes:
+        dtype: Of the arithmetic of the mask decoder; what goes in and comes out is float32.
+    """
+
+    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         self._prompt_encoder = sam.prompt_encoder
-        self._mask_decoder = sam.mask_decoder
+        own = sam.mask_decoder
+        self._mask_decoder = own if dtype == torch.float32 else copy.deepcopy(own).to(dtype)
         self._taken: Tensor | None = None
         with torch.inference_mode():
             self._position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
@@ -182,19 +188,25 @@ class Decoder:
             placed = grid.permute(1, 2, 0)
             return torch.stack([placed[window.cut(1)[1:]] for window in windows]).flatten(1, 2)
 
-        dense = self._embed_masks(cut(prompts.mask_logits, 4)).flatten(2).transpose(1, 2)
+        def ready(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(self.dtype)
+
+        mask_logits = cut(prompts.mask_logits, 4)
+        none = self._prompt_encoder.no_mask_embed.weight[None]
+        dense = none if mask_logits is None else embed_masks(self._prompt_encoder.mask_downscaling, mask_logits)
         bias = cut(guidance.attention) if guidance else None
         target = guidance.target if guidance else None
-        return decode_masks(
+        logits, predicted_iou = decode_masks(
             self._mask_decoder,
-            cells(embedding.features) + dense,
-            cells(self._position),
-            tokens[batch],
-            bias=None if bias is None else bias.flatten(1)[:, None],
-            target=None if target is None else target[batch, None],
-            own_tokens=own_tokens,
+            (cells(embedding.features) + dense).to(self.dtype),
+            cells(self._position).to(self.dtype),
+            tokens[batch].to(self.dtype),
+            bias=None if bias is None else ready(bias.flatten(1)[:, None]),
+            target=None if target is None else ready(target[batch, None]),
+            own_tokens=ready(own_tokens),
             columns=windows[0].columns,
         )
+        return logits.float(), predicted_iou.float()
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
         """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""
@@ -210,14 +222,6 @@ class Decoder:
         kinds = torch.cat([encoder.not_a_point_embed.weight, *(e.weight for e in encoder.point_embeddings)])
         embedded: Tensor = torch.where(labels[..., None] == PADDING, 0.0, located) + kinds[labels + 1]
         return embedded
-
-    def _embed_masks(self, mask_logits: Tensor | None) -> Tensor:
-        """Embed logits, float N x 4h x 4w, as N x C x h x w; the lack of them as 1 x C x 1 x 1."""
-        if mask_logits is None:
-            none: Tensor = self._prompt_encoder.no_mask_embed.weight[..., None, None]
-            return none
-        dense: Tensor = self._prompt_encoder.mask_downscaling(mask_logits[:, None])
-        return dense
 
 
 def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Window]:

@@ -70,11 +70,8 @@ class SamEncoder:
         return [self._embedding(*each, height // CELL) for each in zip(geometries, outputs, strict=True)]
 
     def _embedding(self, geometry: Geometry, outputs: Sequence[Tensor], encoded_rows: int) -> ImageEmbedding:
-        """Lay the neck's output onto the square, and cut the stages to what holds picture."""
-        neck, *stages = outputs
-        cells = INPUT_SIZE // CELL
-        features = neck.new_zeros(cells, cells, neck.shape[0]).permute(2, 0, 1)
-        features[:, : neck.shape[1], : neck.shape[2]] = neck
+        """Cut the stages to what holds picture."""
+        features, *stages = outputs
         return ImageEmbedding(features, geometry, tuple(_held(stage, geometry, encoded_rows) for stage in stages))
 
     def _length(self, length: int) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +36,12 @@ _GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
 
 class EmbeddingEngine:
-    """A model on a device, its parts, and how many frames it encodes at once."""
+    """A model on a device, and its parts.
+
+    Attributes:
+        batch_size: Frames that are encoded at once.
+        encodes_apart: Whether what encodes has threads of its own, and each of these frames to itself.
+    """
 
     def __init__(self, settings: EngineSettings, *, square: bool, progress: bool = True) -> None:
         """Load the model.
@@ -49,20 +57,22 @@ class EmbeddingEngine:
         self.checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
         self._sam = load_sam(settings.model, self.checkpoint, self.device)
         self._square = square
-        backend = open_backend(settings.backend, self._sam, self.device, settings.precision)
+        at_once = None if settings.batch_size == "auto" else settings.batch_size
+        if at_once is None and self.device.type == "cuda":
+            at_once = _GPU_BATCH[settings.model]
+        backend = open_backend(settings.backend, self._sam, self.device, settings.precision, at_once)
         self.backend, self.precision = backend.name, backend.precision
-        auto = _GPU_BATCH[settings.model] if self.device.type == "cuda" else backend.at_once
-        self.batch_size = auto if settings.batch_size == "auto" else settings.batch_size
+        self.encodes_apart, self.batch_size = backend.apart, backend.at_once
         self.encoder: Encoder = SamEncoder(self._sam, backend, square=square)
-        self.decoder = Decoder(self._sam)
+        self.decoder = Decoder(self._sam, getattr(torch, backend.precision))
 
     def another_encoder(self, *, square: bool | None = None) -> Encoder:
-        """Return an encoder that shares nothing but the weights with the one there is.
+        """Return an encoder for one frame at a time, that shares nothing but the weights with the one there is.
 
         Args:
             square: Whether it encodes the padding as well; None for as the one there is.
         """
-        backend = open_backend(self.settings.backend, self._sam, self.device, self.settings.precision)
+        backend = open_backend(self.settings.backend, self._sam, self.device, self.settings.precision, at_once=1)
         return SamEncoder(self._sam, backend, square=self._square if square is None else square)
 
     @property
@@ -104,8 +114,43 @@ class EmbeddingEngine:
         Args:
             frames: Of any size each.
             timings: Told how long it takes.
-            most_pixels: Frames of so many together are a batch, however few they are.
+            most_pixels: While frames of so many together are encoded, no more are taken, however few they are.
         """
+        encoded = self._side_by_side if self.encodes_apart else self._in_batches
+        return encoded(frames, timings, most_pixels)
+
+    def _side_by_side(
+        self, frames: Iterator[Frame], timings: Timings, most_pixels: float
+    ) -> Iterator[tuple[Frame, ImageEmbedding]]:
+        """Encode every frame by itself; as soon as one is done, another one begins."""
+
+        def encode(frame: Frame) -> tuple[ImageEmbedding, float]:
+            start = time.perf_counter()
+            (embedding,) = self.encoder.encode([frame])
+            return embedding, time.perf_counter() - start
+
+        pending: deque[tuple[Frame, Future[tuple[ImageEmbedding, float]]]] = deque()
+        with ThreadPoolExecutor(self.batch_size, "persam-vos encode") as pool:
+            try:
+                while True:
+                    pixels = sum(frame.height * frame.width for frame, _ in pending)
+                    # One more than are encoded, for the first of them may be the last to be done.
+                    room = len(pending) <= self.batch_size and pixels < most_pixels
+                    if room and (frame := next(frames, None)) is not None:
+                        pending.append((frame, pool.submit(encode, frame)))
+                        continue
+                    if not pending:
+                        return
+                    frame, future = pending.popleft()
+                    embedding, seconds = future.result()
+                    timings.add("encode", seconds / self.batch_size)
+                    yield frame, embedding
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _in_batches(
+        self, frames: Iterator[Frame], timings: Timings, most_pixels: float
+    ) -> Iterator[tuple[Frame, ImageEmbedding]]:
         while batch := _batch(frames, self.batch_size, most_pixels):
             while batch:
                 now = batch[: self.batch_size]

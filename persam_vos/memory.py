@@ -45,23 +45,24 @@ class Basis:
     """Directions onto which cell features are projected; fixed by the annotated frame.
 
     Attributes:
-        directions: float, D x d, of unit length, the principal ones first.
+        directions: float32 or bfloat16, D x d, of unit length, the principal ones first.
     """
 
     directions: Tensor
 
     @classmethod
     def of(cls, features: Tensor) -> Basis:
-        """Take the principal directions of cell features, float cells x D."""
+        """Take the principal directions of cell features, cells x D, float32 or bfloat16, which they will have too."""
+        dtype, features = features.dtype, features.float()
         moments = (features.T @ features).double()
         # Of many equal eigenvalues, as made-up features have, LAPACK may fail to tell the directions apart.
         ramp = 1e-9 * moments.trace() * torch.linspace(1, 2, len(moments), dtype=moments.dtype, device=moments.device)
-        directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1).float()
-        return cls(directions[:, :_RIDGE_DIMENSIONS].contiguous())
+        directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1)
+        return cls(directions[:, :_RIDGE_DIMENSIONS].to(dtype).contiguous())
 
     def view(self, features: Tensor) -> View:
-        """Project cell features, float cells x D."""
-        projected = features @ self.directions
+        """Project cell features, cells x D, of the same type."""
+        projected = (features @ self.directions).float()
         inputs = torch.cat([projected, features.new_ones(len(features), 1)], dim=1)
         return View(inputs, functional.normalize(projected[:, :_KEY_DIMENSIONS], dim=1))
 

@@ -40,11 +40,12 @@ class MemoryMethod:
 
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._decoder = PriorDecoder(decoder, settings)
+        self._dtype = decoder.dtype
         self._settings = settings
         self._object_ids: Sequence[int] = ()
         self._state: _State | None = None
         self._tokens: Tensor | None = None
-        self._closer = CloserLook(encoder, settings) if settings.closer_look else None
+        self._closer = CloserLook(encoder, settings, decoder.dtype) if settings.closer_look else None
 
     def start(
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
@@ -53,7 +54,7 @@ class MemoryMethod:
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
         masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
         shares = embedding.geometry.to_cells(masks, embedding.cells)
-        memory = Memory.learn(cell_features(embedding), shares.flatten(1), self._settings.regularisation)
+        memory = Memory.learn(self._features(embedding), shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
         self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
         if self._closer is not None:
@@ -67,7 +68,7 @@ class MemoryMethod:
         """Find the objects in the next frame."""
         state = self._state
         assert state is not None
-        view = state.memory.basis.view(cell_features(embedding))
+        view = state.memory.basis.view(self._features(embedding))
         nearest = state.memory.nearest(view)
         odds = self._propagate(frame, embedding, view, nearest)
         patches, predicted_iou = self._decoder.decode(frame, embedding, odds, self._tokens)
@@ -81,6 +82,9 @@ class MemoryMethod:
         # Last: a step that fails for want of memory is asked again, and nothing must be learnt twice.
         self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
         return Found(label_map.cpu().numpy(), predicted_iou, likeness, windows)
+
+    def _features(self, embedding: ImageEmbedding) -> Tensor:
+        return cell_features(embedding, self._dtype)
 
     def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
         """Return the prior's log-odds, float N x 256 x 256 over the padded square."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from persam_vos.allocation import give_back_freed
 from persam_vos.config import Settings
 from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
 from persam_vos.errors import VideoError
@@ -22,6 +23,8 @@ from persam_vos.tracker import Tracker
 from persam_vos.workers import PoliteInterrupt, Sink, prefetch, write_all
 from persam_vos.writer import ResultWriter
 
+# Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
+_GIVE_BACK_AFTER = 25
 # Up to so many objects, in frames of so many pixels, tracking takes less than encoding.
 _FEW_OBJECTS = 2
 _FEW_PIXELS = 1920 * 1200
@@ -128,8 +131,7 @@ def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterato
     threads = torch.get_num_threads()
     light = len(np.unique(label_map)) <= 1 + _FEW_OBJECTS and label_map.size <= _FEW_PIXELS
     light = light and not engine.settings.closer_look
-    apart = engine.backend != "torch" and engine.device.type == "cpu"
-    torch.set_num_threads(max(threads // 2, 1) if light and apart else threads)
+    torch.set_num_threads(max(threads // 2, 1) if light and engine.encodes_apart else threads)
     try:
         yield
     finally:
@@ -151,4 +153,6 @@ def _results(
                     result = engine.with_room(partial(tracker.start, frame, label_map, embedding))
                 else:
                     result = engine.with_room(partial(tracker.step, frame, embedding))
+                if frame.index % _GIVE_BACK_AFTER == _GIVE_BACK_AFTER - 1:
+                    give_back_freed()
             yield result, frame

@@ -42,7 +42,11 @@ class Timings:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count time that was taken elsewhere."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """Count the time that an iterable takes to give its items."""

@@ -57,7 +57,7 @@ COMMANDS = {
     "objects-memory": compare_objects,
 }
 # Frames and repeats where none are asked for.
-FRAMES = {"pipeline": 24, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
+FRAMES = {"pipeline": 96, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
 REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
 

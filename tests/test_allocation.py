@@ -1,4 +1,4 @@
-"""All threads take memory from one arena, where the C library has more."""
+"""All threads take memory from one arena, where the C library has more, and what they free goes back."""
 
 from __future__ import annotations
 
@@ -38,3 +38,25 @@ def arenas(first: str) -> int:
 def test_threads_share_one_arena() -> None:
     assert arenas("") > 1
     assert arenas("from persam_vos.allocation import share_one_arena; share_one_arena()") == 1
+
+
+HOLES = """
+from persam_vos.allocation import give_back_freed
+resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+blocks = [bytearray(100_000) for _ in range(2000)]
+last = blocks.pop()
+full = resident()
+del blocks
+kept = resident()
+give_back_freed()
+print(full - kept, kept - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps them")
+def test_what_lies_free_below_a_block_in_use_goes_back() -> None:
+    found = subprocess.run([sys.executable, "-c", HOLES], check=True, capture_output=True, text=True)
+    at_once, when_asked = map(float, found.stdout.split())
+
+    assert at_once < 10
+    assert when_asked > 150

@@ -17,8 +17,9 @@ from pictures import frame_of
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.errors import SettingsError
 from persam_vos.frame import Frame, Geometry
-from persam_vos.models import backends
+from persam_vos.models import backends, exports
 from persam_vos.models.backends import TorchBackend, open_backend
+from persam_vos.models.buffers import Buffers
 from persam_vos.models.sam import Sam
 from persam_vos.models.tiny_vit import encoded_length
 
@@ -82,11 +83,49 @@ def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Fra
         assert float(likeness.mean()) > (0.998 if name == "torch" else 0.999)
 
 
+@pytest.mark.parametrize("name", ["torch", *ENGINES])
+@pytest.mark.parametrize("upright", [False, True])
+def test_what_was_handed_out_stays_as_it_is(name: backends.BackendName, upright: bool, sam: Sam, wide: Frame) -> None:
+    pictures = [wide.rgb, np.full_like(wide.rgb, 90), wide.rgb[:, ::-1]]
+    frames = [frame_of(np.ascontiguousarray(rgb.swapaxes(0, 1) if upright else rgb)) for rgb in pictures]
+    encoder = SamEncoder(sam, open_backend(name, sam, CPU, "float32"))
+
+    kept = [encoder.encode([frame])[0] for frame in frames]
+    copies = [[block.clone() for block in blocks(embedding)] for embedding in kept]
+    for frame in frames[::-1]:
+        encoder.encode([frame])  # and dropped: its memory is used again
+
+    for embedding, copied in zip(kept, copies, strict=True):
+        assert embedding.features.shape == (256, 64, 64)
+        assert not embedding.features[:, 20:, 20:].any()
+        assert all(torch.equal(*pair) for pair in zip(blocks(embedding), copied, strict=True))
+    assert not torch.equal(kept[0].features, kept[2].features)
+
+
+def test_a_buffer_is_lent_again_once_nothing_refers_to_it() -> None:
+    buffers = Buffers((2, 3))
+    first, second = buffers.lend(), buffers.lend()
+    first[:], second[:] = 1, 2
+    part = torch.from_numpy(first)[0, 1:]
+    del first
+
+    third = buffers.lend()
+    assert not third.any()
+    place = second.ctypes.data
+    del second
+    again = buffers.lend()
+
+    assert again.ctypes.data == place
+    assert part.tolist() == [1, 1]
+    del part
+    assert buffers.lend().tolist() == [[1, 1, 1]] * 2
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_threads_may_ask_at_the_same_time(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
     encoder = SamEncoder(sam, open_backend(name, sam, CPU))
     other = frame_of(np.full_like(wide.rgb, 90))
-    expected = [each.features for each in encoder.encode([wide, other])]  # several at once, from now on
+    expected = [each.features for each in encoder.encode([wide, other])]
     asked = [[0], [1, 0, 1], [0, 1], [1]] * 3
 
     with ThreadPoolExecutor(4) as pool:
@@ -123,7 +162,7 @@ def test_an_export_is_made_once(
 ) -> None:
     (first,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
     (export,) = (cache / "exports").iterdir()
-    monkeypatch.setattr(backends, "_export", None)
+    monkeypatch.setattr(exports, "_export", None)
 
     (second,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
 

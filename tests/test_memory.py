@@ -45,6 +45,23 @@ def test_every_stage_has_the_same_weight_in_a_cell() -> None:
     torch.testing.assert_close(features[row * 64 + column, 8:], expected / expected.norm())
 
 
+def test_a_memory_in_bfloat16_sees_nearly_the_same(encoder: SamEncoder) -> None:
+    from skimage import data
+
+    embedding = encoder.encode([frame_of(data.astronaut()[:288])])[0]
+    whole, half = cell_features(embedding), cell_features(embedding, torch.bfloat16)
+    shares = torch.zeros(1, len(whole))
+    shares[:, 500:700] = 1.0
+
+    expected, found = (Memory.learn(features, shares, 1e-3) for features in (whole, half))
+
+    assert half.dtype == found.basis.directions.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), whole, atol=2e-3, rtol=0)
+    assert found.weights.dtype == torch.float32
+    ours, theirs = (memory.score(memory.first[0]) for memory in (found, expected))
+    assert float((ours - theirs).abs().mean()) < 0.02
+
+
 def test_the_real_encoder_hands_out_its_stages(encoder: SamEncoder) -> None:
     embedding = encoder.encode([frame_of(np.zeros((90, 160, 3), np.uint8))])[0]
 
@@ -474,6 +491,8 @@ def one_square() -> tuple[ImageEmbedding, LabelMap, Frame]:
 
 class Answering(Decoder):
     """A decoder that writes down what it is asked, and always gives the same four candidates, or four per object."""
+
+    dtype = torch.float32
 
     def __init__(self, logits: torch.Tensor, predicted_iou: Sequence[float]) -> None:
         every = logits if logits.ndim == 4 else logits[None]

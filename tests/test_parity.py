@@ -101,6 +101,28 @@ def test_batched_decoder_equals_segment_anything_one_by_one(
         torch.testing.assert_close(found.predicted_iou[i], iou[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("target", [None, torch.ones(3, 256)])
+def test_in_bfloat16_the_decoder_says_nearly_the_same(
+    sam: Sam, decoder: Decoder, embedding: ImageEmbedding, target: torch.Tensor | None
+) -> None:
+    half = Decoder(sam, torch.bfloat16)
+    prompts = Prompts(POINTS, LABELS).with_boxes(BOXES, torch.ones(3, dtype=torch.bool))
+    guidance = Guidance(torch.linspace(0, 1, 4096).reshape(1, 64, 64).repeat(3, 1, 1), target)
+    tokens = torch.eye(decoder.token_size)[None, :2].repeat(3, 1, 1)
+
+    expected, found = (each.decode(embedding, prompts, guidance, own_tokens=tokens) for each in (decoder, half))
+
+    for one, other in (
+        (found.logits, expected.logits),
+        (found.own_logits, expected.own_logits),
+        (found.predicted_iou, expected.predicted_iou),
+    ):
+        assert one.dtype == torch.float32
+        assert not torch.equal(one, other)
+        assert float((one - other).norm() / other.norm()) < 0.05
+    assert all(each.dtype == torch.float32 for each in sam.mask_decoder.parameters())
+
+
 @pytest.mark.usefixtures("at_once")
 def test_objects_do_not_see_each_other_and_any_number_fits(decoder: Decoder, embedding: ImageEmbedding) -> None:
     many = 19  # more than one batch of the decoder

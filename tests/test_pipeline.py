@@ -55,6 +55,7 @@ class FakeDecoder:
     """Answers every prompt with the left half of the picture, and own tokens with nothing."""
 
     token_size = 32
+    dtype = torch.float32
 
     def decode(
         self,
@@ -73,6 +74,8 @@ class FakeDecoder:
 
 
 class FakeEngine(Engine):
+    encodes_apart = False
+
     def __init__(self, batch_size: int = 1) -> None:
         self.settings = Settings()
         self._encoding = threading.Lock()
@@ -245,11 +248,70 @@ def test_an_error_of_the_encoder_stops_all() -> None:
     assert reader.given < 30
 
 
-@pytest.mark.parametrize(("backend", "expected"), [("openvino", 2), ("torch", 4)])
-def test_the_tracker_leaves_threads_to_an_encoder_that_has_its_own(backend: str, expected: int) -> None:
+class BusyEncoder(FakeEncoder):
+    """Takes its time, and longest for every third frame; knows how many frames it had in work at once."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        super().__init__()
+        self.fail_at, self.now, self.most = fail_at, 0, 0
+        self._lock = threading.Lock()
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        (frame,) = frames
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.02 if frame.index % 3 == 0 else 0.005)
+        with self._lock:
+            self.now -= 1
+        if frame.index == self.fail_at:
+            raise RuntimeError("encoder")
+        return super().encode(frames)
+
+
+def engine_apart(at_once: int, fail_at: int | None = None) -> FakeEngine:
+    engine = FakeEngine(at_once)
+    engine.encodes_apart, engine.encoder = True, BusyEncoder(fail_at)
+    return engine
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(1, 4), (9, 1), (20, 3)])
+def test_frames_encoded_side_by_side_come_in_order(count: int, at_once: int) -> None:
+    engine, writer = engine_apart(at_once), FakeWriter()
+
+    outcome = track(engine, FakeReader(count), first_mask(), [writer])
+
+    assert writer.indices == list(range(count))
+    assert sorted(engine.encoder.batches) == [[index] for index in range(count)]
+    assert engine.encoder.most == min(count, at_once)
+    assert outcome.timings.seconds["encode"] >= 0.005 * count / at_once
+
+
+def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() -> None:
+    engine, reader, seen = engine_apart(3, fail_at=7), FakeReader(1000), []
+
+    with pytest.raises(RuntimeError, match="encoder"):
+        track(engine, reader, first_mask(), [], on_frame=lambda result: seen.append(result.index))
+
+    assert seen == list(range(len(seen)))
+    assert len(seen) <= 7
+    assert reader.given < 30
+
+
+def test_large_frames_are_not_encoded_side_by_side() -> None:
+    engine = engine_apart(3)
+
+    found = list(engine.embedded(iter(FakeReader(6)), Timings(), most_pixels=HEIGHT * WIDTH))
+
+    assert [frame.index for frame, _ in found] == list(range(6))
+    assert engine.encoder.most == 1
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(True, 2), (False, 4)])
+def test_the_tracker_leaves_threads_to_an_encoder_that_has_its_own(apart: bool, expected: int) -> None:
     before, during = torch.get_num_threads(), []
     engine = FakeEngine()
-    engine.backend = backend
+    engine.encodes_apart = apart
     torch.set_num_threads(4)
     try:
         track(engine, FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 import importlib.util
-import io
-import os
 import threading
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from persam_vos import __version__
 from persam_vos.errors import SettingsError
-from persam_vos.models.checkpoints import cache_dir
-from persam_vos.models.sam import Sam
+from persam_vos.models.buffers import Array, Buffers
+from persam_vos.models.exports import ChannelsLast, exported
+from persam_vos.models.sam import GRID, Sam
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Arrays = Sequence[npt.NDArray[np.float32]]
 Outputs = tuple[Tensor, ...]
 
-_OPSET: Final = 17
 # Pictures that an engine runs at once at most: each takes some 100 MB.
 _MOST_AT_ONCE: Final = 4
-# Goes up when exports change: those in the cache, of an earlier version, are then of no use.
-_EXPORT: Final = 3
 
 
 class Backend(Protocol):
@@ -42,20 +32,22 @@ class Backend(Protocol):
     Attributes:
         name: As in the settings.
         precision: Of the arithmetic; what goes in and comes out is float32.
-        at_once: Pictures that are best run at once on a CPU.
+        apart: Whether it has threads of its own, and runs every picture by itself; otherwise, a batch shares the work.
+        at_once: Pictures that it runs at once.
     """
 
     name: str
     precision: str
-    at_once: int = 1
+    apart: bool
+    at_once: int
 
     @abstractmethod
     def run(self, pictures: Tensor) -> Sequence[Outputs]:
         """Embed float N x 3 x H x W, normalised; more than one thread may ask at a time.
 
         Returns:
-            Of each picture the neck's output and the stages before it, each float32, C x h x w, the numbers of a cell
-            side by side in memory.
+            Of each picture the neck's output, C x 64 x 64 over the padded square, 0 where nothing was encoded, and the
+            stages before it, C x h x w. All are float32, the numbers of a cell side by side in memory.
         """
 
 
@@ -63,9 +55,11 @@ class TorchBackend(Backend):
     """PyTorch, on the device where the model lies."""
 
     name = "torch"
+    apart = False
 
-    def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
+    def __init__(self, sam: Sam, precision: Precision = "float32", at_once: int = 1) -> None:
         """Take a network; ``auto`` is float32: on a CPU without instructions for it, bfloat16 is slower."""
+        self.at_once = at_once
         self.precision = "bfloat16" if precision == "bfloat16" else "float32"
         self._network = sam.image_encoder
         # TinyViT is mostly convolutions, which run a quarter faster on channels-last memory; ViT has none that matter.
@@ -76,39 +70,44 @@ class TorchBackend(Backend):
         """Embed a batch."""
         placed = pictures.contiguous(memory_format=self._layout)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            outputs = self._network(placed)
+            neck, *stages = self._network(placed)
+        below, right = (GRID - length for length in neck.shape[2:])
+        outputs = [functional.pad(neck, (0, right, 0, below)), *stages]
         placed_last = (each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
         return list(zip(*placed_last, strict=True))
 
 
-# One picture or more -> the outputs of each.
-_Run = Callable[[Sequence[npt.NDArray[np.float32]]], Sequence[Arrays]]
+# One picture or more -> the outputs of each, of which the first is laid onto the square.
+_Run = Callable[[Sequence[Array]], Sequence[Sequence[Array]]]
 
 
 class _ExportBackend(Backend):
     """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
 
-    As many pictures as came at once so far, up to ``at_once``, run at once. Exports are kept in the user's cache, named
-    by what they depend on.
+    Exports are kept in the user's cache, named by what they depend on.
     """
 
-    def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
+    apart = True
+
+    def __init__(self, sam: Sam, precision: Precision = "float32", at_once: int | None = None) -> None:
+        """Take a network, and how many pictures to run at once, at most; None for as many as are best."""
         self.precision = self._precise(precision)
         # For inference like what it wraps, or its export would leave that in training mode.
-        self._network = _ChannelsLast(sam.image_encoder).eval()
-        self._loaded: dict[tuple[int, int], tuple[int, _Run]] = {}
+        self._network = ChannelsLast(sam.image_encoder).eval()
+        self._loaded: dict[tuple[int, int], _Run] = {}
         self._loading = threading.Lock()
         # Now, since it may be lowered for the tracker alone.
         self._threads = torch.get_num_threads()
+        best = self._best_at_once()
+        self.at_once = best if at_once is None else min(at_once, best)
 
     def run(self, pictures: Tensor) -> Sequence[Outputs]:
         """Embed pictures of one size."""
         size = int(pictures.shape[2]), int(pictures.shape[3])
         with self._loading:
-            streams, wanted = self._loaded[size][0] if size in self._loaded else 0, min(len(pictures), self.at_once)
-            if streams < wanted:
-                self._loaded[size] = wanted, self._load(_exported(self._network, size), wanted)
-            run = self._loaded[size][1]
+            if size not in self._loaded:
+                self._loaded[size] = self._load(exported(self._network, size))
+            run = self._loaded[size]
         outputs = run([picture[None].numpy() for picture in pictures])
         return [tuple(torch.from_numpy(each)[0].permute(2, 0, 1) for each in picture) for picture in outputs]
 
@@ -117,8 +116,12 @@ class _ExportBackend(Backend):
         """Settle what ``auto`` is; refuse what cannot be had."""
 
     @abstractmethod
-    def _load(self, export: bytes, streams: int) -> _Run:
-        """Make a function of the export, which is to run so many pictures at once."""
+    def _best_at_once(self) -> int:
+        """Say how many pictures are best run at once."""
+
+    @abstractmethod
+    def _load(self, export: bytes) -> _Run:
+        """Make a function of the export, which is to run ``at_once`` pictures at once."""
 
 
 class OnnxRuntimeBackend(_ExportBackend):
@@ -133,25 +136,32 @@ class OnnxRuntimeBackend(_ExportBackend):
             )
         return "float32"
 
-    def _load(self, export: bytes, _: int) -> _Run:
+    def _best_at_once(self) -> int:
+        return 1
+
+    def _load(self, export: bytes) -> _Run:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         session = onnxruntime.InferenceSession(export, options, providers=["CPUExecutionProvider"])
         (given,) = session.get_inputs()
-        return lambda pictures: [session.run(None, {given.name: picture}) for picture in pictures]
+
+        def run(pictures: Sequence[Array]) -> Sequence[Sequence[Array]]:
+            outputs = []
+            for picture in pictures:
+                neck, *stages = session.run(None, {given.name: picture})
+                below, right = (GRID - length for length in neck.shape[1:3])
+                outputs.append([np.pad(neck, ((0, 0), (0, below), (0, right), (0, 0))), *stages])
+            return outputs
+
+        return run
 
 
 class OpenVinoBackend(_ExportBackend):
     """OpenVINO on the CPU; in bfloat16, at nearly twice the speed, where the CPU has instructions for it."""
 
     name = "openvino"
-
-    def __init__(self, sam: Sam, precision: Precision = "float32") -> None:
-        super().__init__(sam, precision)
-        # Threads that work on pictures of their own do not wait for each other.
-        self.at_once = min(self._threads, _MOST_AT_ONCE)
 
     def _precise(self, precision: Precision) -> str:
         import openvino
@@ -164,7 +174,11 @@ class OpenVinoBackend(_ExportBackend):
             )
         return "bfloat16" if able and precision != "float32" else "float32"
 
-    def _load(self, export: bytes, streams: int) -> _Run:
+    def _best_at_once(self) -> int:
+        # Threads that work on pictures of their own do not wait for each other.
+        return min(self._threads, _MOST_AT_ONCE)
+
+    def _load(self, export: bytes) -> _Run:
         import openvino
 
         core = openvino.Core()
@@ -173,38 +187,69 @@ class OpenVinoBackend(_ExportBackend):
         settings = {
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": self._threads,
-            "NUM_STREAMS": streams,
+            "NUM_STREAMS": self.at_once,
             "ENABLE_CPU_PINNING": False,
         }
         compiled = core.compile_model(core.read_model(export), "CPU", settings)
-        return functools.partial(_run_requests, compiled, streams, _Requests())
+        return _OpenVinoRun(compiled, self.at_once)
 
 
-class _Requests(threading.local):
-    """Requests of a compiled network, each thread's own: one serves one picture at a time."""
+class _OpenVinoRun:
+    """Runs a compiled network on pictures, as many at once as there are streams.
 
-    def __init__(self) -> None:
-        self.own: list[Any] = []
+    What it hands out is what OpenVINO wrote: nothing is copied.
+    """
 
+    def __init__(self, compiled: Any, streams: int) -> None:
+        self._compiled = compiled
+        self._streams = streams
+        # A request serves one picture at a time: each thread has its own.
+        self._requests = threading.local()
+        neck, *stages = (tuple(output.shape) for output in compiled.outputs)
+        self._encoded = neck[1:3]
+        self._buffers = [Buffers(shape) for shape in ((1, GRID, GRID, neck[3]), *stages)]
+        # Whole rows of the square are one stretch of its memory.
+        self._neck = None if neck[2] == GRID else Buffers(neck)
 
-def _run_requests(
-    compiled: Any, streams: int, requests: _Requests, pictures: Sequence[npt.NDArray[np.float32]]
-) -> Sequence[Arrays]:
-    """Run pictures, as many at once as there are streams."""
-    outputs: list[Arrays] = []
-    for start in range(0, len(pictures), streams):
-        at_once = pictures[start : start + streams]
+    def __call__(self, pictures: Sequence[Array]) -> Sequence[Sequence[Array]]:
+        outputs: list[Sequence[Array]] = []
+        for start in range(0, len(pictures), self._streams):
+            outputs += self._at_once(pictures[start : start + self._streams])
+        return outputs
+
+    def _at_once(self, pictures: Sequence[Array]) -> Sequence[Sequence[Array]]:
         # Taken, and given back once they are done: what an interrupt leaves running is not used again.
-        taken, requests.own = requests.own, []
-        taken += [compiled.create_infer_request() for _ in range(len(at_once) - len(taken))]
-        for request, picture in zip(taken, at_once, strict=False):
-            request.start_async(picture, share_inputs=True)
-        for request, _ in zip(taken, at_once, strict=False):
-            request.wait()
-            # The request's own memory is written to again by the next picture.
-            outputs.append([tensor.data.copy() for tensor in request.output_tensors])
-        requests.own = taken
-    return outputs
+        requests: list[Any] = getattr(self._requests, "own", [])
+        self._requests.own = []
+        requests += [self._compiled.create_infer_request() for _ in range(len(pictures) - len(requests))]
+        running, outputs = requests[: len(pictures)], []
+        try:
+            for request, picture in zip(running, pictures, strict=True):
+                outputs.append(self._start(request, picture))
+        finally:
+            # What is being written to must not be let go of before.
+            for request in running[: len(outputs)]:
+                request.wait()
+        self._requests.own = requests
+        return [self._placed(*each) for each in outputs]
+
+    def _start(self, request: Any, picture: Array) -> tuple[Array, list[Array]]:
+        """Let a request begin, and return what it will write: the neck's output, and all that is handed out."""
+        import openvino
+
+        lent = [buffers.lend() for buffers in self._buffers]
+        neck = self._neck.lend() if self._neck else lent[0][:, : self._encoded[0]]
+        for i, array in enumerate([neck, *lent[1:]]):
+            request.set_output_tensor(i, openvino.Tensor(array, shared_memory=True))
+        request.start_async(picture, share_inputs=True)
+        return neck, lent
+
+    def _placed(self, neck: Array, lent: list[Array]) -> list[Array]:
+        """Lay the neck's output onto the square, unless it has been written there."""
+        if self._neck:
+            rows, columns = self._encoded
+            lent[0][:, :rows, :columns] = neck
+        return lent
 
 
 # Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
@@ -214,8 +259,17 @@ _ENGINES: Final[dict[str, tuple[type[_ExportBackend], tuple[str, ...]]]] = {
 }
 
 
-def open_backend(name: BackendName, sam: Sam, device: torch.device, precision: Precision = "auto") -> Backend:
+def open_backend(
+    name: BackendName, sam: Sam, device: torch.device, precision: Precision = "auto", at_once: int | None = None
+) -> Backend:
     """Open the backend that a setting names, with its arithmetic; ``auto`` is the fastest one that is installed.
+
+    Args:
+        name: Of the backend.
+        sam: The network.
+        device: Where it lies.
+        precision: Of the arithmetic.
+        at_once: Pictures that it is to run at once, at most; None for as many as are best on a CPU.
 
     Raises:
         SettingsError: If it is not installed, or cannot run this model on this device, or in this precision.
@@ -227,7 +281,7 @@ def open_backend(name: BackendName, sam: Sam, device: torch.device, precision: P
     if name == "auto":
         chosen = installed[0] if fits and installed else "torch"
     if chosen == "torch":
-        return TorchBackend(sam, precision)
+        return TorchBackend(sam, precision, at_once or 1)
     if not fits:
         raise SettingsError(
             f"--backend is '{name}', which runs mobile_sam on a CPU only; for {sam.name} on {device.type} use torch"
@@ -236,55 +290,4 @@ def open_backend(name: BackendName, sam: Sam, device: torch.device, precision: P
         raise SettingsError(
             f"--backend is '{name}', which is not installed: pip install 'persam-vos[{name}]', or use auto"
         )
-    return _ENGINES[chosen][0](sam, precision)
-
-
-class _ChannelsLast(torch.nn.Module):
-    """A network whose outputs are N x h x w x C: most of them lie so in memory anyway, and are used so."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(each.permute(0, 2, 3, 1) for each in self._network(x))
-
-
-def _exported(network: torch.nn.Module, size: tuple[int, int]) -> bytes:
-    """Return the ONNX export of a network for pictures of one size, from the cache if it is there."""
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    versions = f"{__version__}-export{_EXPORT}-torch{torch.__version__}-opset{_OPSET}"
-    path = cache_dir() / "exports" / f"{digest.hexdigest()[:32]}-{size[0]}x{size[1]}-{versions}.onnx"
-    with contextlib.suppress(OSError):
-        return _unsealed(path.read_bytes())
-    export = _export(network, size)
-    # A cache that cannot be written costs seconds in the next run, not this one.
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(hashlib.sha256(export).digest() + export)
-        part.replace(path)
-    return export
-
-
-def _unsealed(content: bytes) -> bytes:
-    """Return what follows the digest that the file begins with; a file that is not whole is as good as none."""
-    seal, export = content[:32], content[32:]
-    if hashlib.sha256(export).digest() != seal:
-        raise OSError("damaged")
-    return export
-
-
-def _export(network: torch.nn.Module, size: tuple[int, int]) -> bytes:
-    file = io.BytesIO()
-    example = torch.zeros(1, 3, *size)
-    with warnings.catch_warnings():
-        # Tracing warns of every Python number that becomes a constant, which is the point of an export for one size.
-        warnings.simplefilter("ignore")
-        # Its type hints know of no file objects, which its documentation allows.
-        target: Any = file
-        torch.onnx.export(network, (example,), target, dynamo=False, opset_version=_OPSET)
-    return file.getvalue()
+    return _ENGINES[chosen][0](sam, precision, at_once)

@@ -47,6 +47,32 @@ def decode_masks(
     return logits, network.iou_prediction_head(queries[:, 0])
 
 
+def embed_masks(downscaling: Any, logits: Tensor) -> Tensor:
+    """Embed the mask prompt of N objects.
+
+    The prompt encoder's convolutions have kernels as large as their stride: products of matrices, as in
+    ``_upscaled_products``.
+
+    Args:
+        downscaling: Convolution, normalisation, activation, the same again, convolution.
+        logits: float, N x 4h x 4w.
+
+    Returns:
+        float, N x hw x C.
+    """
+    first, norm, _, second, second_norm, _, last = downscaling
+    rows, columns = logits.shape[1] // 4, logits.shape[2] // 4
+    # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
+    parts = logits.reshape(-1, rows, 2, 2, columns, 2, 2).permute(0, 1, 4, 2, 5, 3, 6)
+    halves = functional.linear(parts.reshape(-1, 4, 4), first.weight.flatten(1), first.bias)
+    halves = functional.gelu(functional.layer_norm(halves, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+    whole = functional.linear(halves.flatten(1), second.weight.permute(0, 2, 3, 1).flatten(1), second.bias)
+    norm = second_norm
+    whole = functional.gelu(functional.layer_norm(whole, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+    embedded: Tensor = functional.linear(whole, last.weight.flatten(1), last.bias)
+    return embedded.view(len(logits), rows * columns, -1)
+
+
 def _two_way(
     transformer: Any,
     tokens: Tensor,
@@ -85,7 +111,8 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None
     """
     queries = _by_head(attention, attention.q_proj(q)) / _head_width(attention) ** 0.5
     asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
-    weights = (asked @ k.transpose(1, 2)).softmax(dim=-1)
+    # In this order, for the cells to lie as they are: in bfloat16 they would be turned over and copied.
+    weights = (k @ asked.transpose(1, 2)).transpose(1, 2).softmax(dim=-1)
     if bias is not None:
         weights = (weights + bias).softmax(dim=-1)
     means = (weights @ v).unflatten(1, (attention.num_heads, -1))

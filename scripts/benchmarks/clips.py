@@ -20,11 +20,12 @@ SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 
 def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> None:
-    """Write some frames of a clip, enlarged to width x height, as H.264."""
+    """Write some frames of a clip, enlarged to width x height, as H.264; of more than it has, there and back again."""
     with open_reader(source) as reader, av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=reader.info.frame_rate or 25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for frame in itertools.islice(reader, count):
+        frames = list(itertools.islice(reader, count))
+        for frame in itertools.islice(itertools.cycle([*frames, *frames[-2:0:-1]]), count):
             picture = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_CUBIC)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
