@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from persam_vos.encoder import ImageEmbedding
 
-# What is divided by is at least this.
-_SOME = 1e-12
+# Length of a cell's numbers at least: of a picture of one colour they may all be 0.
+_LEAST_NORM = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32)
             # One side after the other: several times as fast as both at once.
             numbers = numbers.unflatten(1, (columns, -1)).sum(dim=2).unflatten(0, (rows, -1)).sum(dim=1)
         cells = numbers.flatten(0, 1)
-        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_SOME), out=block)
+        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_LEAST_NORM), out=block)
     return features
 
 

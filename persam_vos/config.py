@@ -108,9 +108,10 @@ class EngineSettings(_Validated):
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
         backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
-        precision: Of the encoder's arithmetic; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
+        precision: Of the networks' arithmetic; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
         batch_size: Frames or photos encoded at once; ``auto`` is one per core and at most 4 where OpenVINO runs, else
-            1; on a GPU up to 16, by model, and half as many whenever they do not fit.
+            1; on a GPU up to 16, by model, and half as many whenever they do not fit. OpenVINO and ONNX Runtime never
+            take more than with ``auto``.
     """
 
     model: Literal["mobile_sam", "vit_b", "vit_l", "vit_h"] = "mobile_sam"

@@ -42,7 +42,7 @@ class Encoder(Protocol):
     """Anything that embeds frames."""
 
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Embed frames, in their order; all are encoded in one batch."""
+        """Embed frames, in their order, all of them at once."""
         ...
 
 
@@ -60,7 +60,7 @@ class SamEncoder:
 
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Embed frames in one batch; they may differ in size."""
+        """Embed frames at once; they may differ in size."""
         geometries = [Geometry(frame.height, frame.width, INPUT_SIZE) for frame in frames]
         height, width = (max(self._length(each.resized[side]) for each in geometries) for side in (0, 1))
         pictures = self._sam.pixel_mean.new_zeros(len(frames), 3, height, width)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -19,7 +19,7 @@ from persam_vos.decoder import Decoder
 from persam_vos.encoder import Encoder, ImageEmbedding, SamEncoder
 from persam_vos.errors import SettingsError
 from persam_vos.frame import Frame
-from persam_vos.models.backends import open_backend
+from persam_vos.models.backends import Backend, open_backend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.download import file_sha256
 from persam_vos.models.loading import choose_device, load_sam
@@ -27,7 +27,7 @@ from persam_vos.record import Timings, machine, peak_memory_mib, versions
 
 Result = TypeVar("Result")
 
-# Frames waiting between two stages, beside a batch in work: enough to hide jitter, little enough to keep memory small
+# Frames waiting between two stages, beside those in work: enough to hide jitter, little enough to keep memory small
 # at 4K. An embedding takes some 15 MB.
 QUEUE_DEPTH = 4
 EMBEDDED_DEPTH = 2
@@ -35,11 +35,20 @@ EMBEDDED_DEPTH = 2
 _GPU_BATCH = {"mobile_sam": 16, "vit_b": 8, "vit_l": 4, "vit_h": 4}
 
 
+class _Encoded(NamedTuple):
+    """An embedding, and when, by the clock, it was begun and done."""
+
+    embedding: ImageEmbedding
+    start: float
+    end: float
+
+
 class EmbeddingEngine:
     """A model on a device, and its parts.
 
     Attributes:
-        batch_size: Frames that are encoded at once.
+        encoder: For one frame at a time.
+        batch_size: Frames that ``embedded`` encodes at once.
         encodes_apart: Whether what encodes has threads of its own, and each of these frames to itself.
     """
 
@@ -63,8 +72,10 @@ class EmbeddingEngine:
         backend = open_backend(settings.backend, self._sam, self.device, settings.precision, at_once)
         self.backend, self.precision = backend.name, backend.precision
         self.encodes_apart, self.batch_size = backend.apart, backend.at_once
-        self.encoder: Encoder = SamEncoder(self._sam, backend, square=square)
-        self.decoder = Decoder(self._sam, getattr(torch, backend.precision))
+        self._ahead: Encoder = SamEncoder(self._sam, backend, square=square)
+        # What runs frames side by side gives each of them a part of the threads only.
+        self.encoder = self.another_encoder() if backend.apart else self._ahead
+        self.decoder = Decoder(self._sam, _decoder_dtype(backend, self.device))
 
     def another_encoder(self, *, square: bool | None = None) -> Encoder:
         """Return an encoder for one frame at a time, that shares nothing but the weights with the one there is.
@@ -123,30 +134,38 @@ class EmbeddingEngine:
         self, frames: Iterator[Frame], timings: Timings, most_pixels: float
     ) -> Iterator[tuple[Frame, ImageEmbedding]]:
         """Encode every frame by itself; as soon as one is done, another one begins."""
-
-        def encode(frame: Frame) -> tuple[ImageEmbedding, float]:
-            start = time.perf_counter()
-            (embedding,) = self.encoder.encode([frame])
-            return embedding, time.perf_counter() - start
-
-        pending: deque[tuple[Frame, Future[tuple[ImageEmbedding, float]]]] = deque()
+        pending: deque[tuple[Frame, Future[_Encoded]]] = deque()
+        error: Exception | None = None
+        more, done = True, 0.0
         with ThreadPoolExecutor(self.batch_size, "persam-vos encode") as pool:
             try:
-                while True:
+                while more or pending:
                     pixels = sum(frame.height * frame.width for frame, _ in pending)
                     # One more than are encoded, for the first of them may be the last to be done.
-                    room = len(pending) <= self.batch_size and pixels < most_pixels
-                    if room and (frame := next(frames, None)) is not None:
-                        pending.append((frame, pool.submit(encode, frame)))
+                    if more and len(pending) <= self.batch_size and pixels < most_pixels:
+                        try:
+                            pending.append((frame := next(frames), pool.submit(self._encode_one, frame)))
+                        except StopIteration:
+                            more = False
+                        except Exception as raised:
+                            # The frames before come first.
+                            error, more = raised, False
                         continue
-                    if not pending:
-                        return
                     frame, future = pending.popleft()
-                    embedding, seconds = future.result()
-                    timings.add("encode", seconds / self.batch_size)
-                    yield frame, embedding
+                    encoded = future.result()
+                    # Time in which several were encoded counts once.
+                    timings.add("encode", max(encoded.end - max(encoded.start, done), 0.0))
+                    done = max(encoded.end, done)
+                    yield frame, encoded.embedding
             finally:
                 pool.shutdown(cancel_futures=True)
+        if error is not None:
+            raise error
+
+    def _encode_one(self, frame: Frame) -> _Encoded:
+        start = time.perf_counter()
+        (embedding,) = self._ahead.encode([frame])
+        return _Encoded(embedding, start, time.perf_counter())
 
     def _in_batches(
         self, frames: Iterator[Frame], timings: Timings, most_pixels: float
@@ -169,7 +188,7 @@ class EmbeddingEngine:
         """Encode frames; None if the GPU's memory is not enough, and fewer at once may be tried."""
         try:
             with self._encoding:
-                return self.encoder.encode(frames)
+                return self._ahead.encode(frames)
         except torch.OutOfMemoryError:
             if not self.may_halve:
                 raise
@@ -203,12 +222,22 @@ def _batch(frames: Iterator[Frame], size: int, most_pixels: float) -> list[Frame
     return batch
 
 
+def _decoder_dtype(backend: Backend, device: torch.device) -> torch.dtype:
+    """Return what the decoder, which PyTorch runs, computes in: what the encoder does, where PyTorch is fast at it.
+
+    OpenVINO has bfloat16 on CPUs where PyTorch only imitates it, 20 times as slowly.
+    """
+    able = device.type != "cpu" or backend.name == "torch" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if backend.precision == "bfloat16" and able else torch.float32
+
+
 def engine_record(engine: EmbeddingEngine, seconds: float) -> dict[str, Any]:
     """Return what every run.json says, of a run that took so many seconds."""
     return {
         "settings": engine.settings.model_dump(mode="json"),
         "backend": engine.backend,
         "precision": engine.precision,
+        "decoder_precision": str(engine.decoder.dtype).removeprefix("torch."),
         "batch_size": engine.batch_size,
         "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
         "versions": versions(),

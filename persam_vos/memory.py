@@ -151,7 +151,7 @@ class Memory:
         """Learn the objects of the annotated frame.
 
         Args:
-            features: float, cells x D.
+            features: float32 or bfloat16, cells x D.
             shares: float, N x cells in 0..1, of each object; each has some cell.
             regularisation: Of the ridge regression.
         """

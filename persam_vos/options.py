@@ -30,9 +30,14 @@ Backend = Annotated[
     Text, typer.Option("--backend", help="torch, onnxruntime, openvino or auto, the fastest.  [default: auto]")
 ]
 Precision = Annotated[
-    Text, typer.Option("--precision", help="Of the encoder: float32, bfloat16 or auto.  [default: auto]")
+    Text, typer.Option("--precision", help="Of the networks: float32, bfloat16 or auto.  [default: auto]")
 ]
-BatchSize = Annotated[Text, typer.Option("--batch-size", help="Frames encoded at once, or auto.  [default: auto]")]
+BatchSize = Annotated[
+    Text,
+    typer.Option(
+        "--batch-size", help="Frames encoded at once, or auto; more than that, not with OpenVINO.  [default: auto]"
+    ),
+]
 Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
 Guidance = Annotated[
     Text, typer.Option("--guidance", help="Of persam: none, attention, prompting or both.  [default: none]")

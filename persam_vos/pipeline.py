@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from persam_vos.allocation import give_back_freed
+from persam_vos.allocation import GIVE_BACK_AFTER, give_back_freed
 from persam_vos.config import Settings
 from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
 from persam_vos.errors import VideoError
@@ -23,8 +23,6 @@ from persam_vos.tracker import Tracker
 from persam_vos.workers import PoliteInterrupt, Sink, prefetch, write_all
 from persam_vos.writer import ResultWriter
 
-# Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
-_GIVE_BACK_AFTER = 25
 # Up to so many objects, in frames of so many pixels, tracking takes less than encoding.
 _FEW_OBJECTS = 2
 _FEW_PIXELS = 1920 * 1200
@@ -42,12 +40,10 @@ class Engine(EmbeddingEngine):
         """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
         super().__init__(settings, square=encodes_square(settings), progress=progress)
         self.settings: Settings = settings
-        # What the tracker encodes itself, for a closer look, comes one by one: apart from what runs several at once.
-        self.closer_encoder = self.another_encoder() if settings.closer_look else self.encoder
 
     def new_tracker(self) -> Tracker:
         """Return a tracker for one more video."""
-        return Tracker(self.closer_encoder, self.decoder, self.settings)
+        return Tracker(self.encoder, self.decoder, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +149,6 @@ def _results(
                     result = engine.with_room(partial(tracker.start, frame, label_map, embedding))
                 else:
                     result = engine.with_room(partial(tracker.step, frame, embedding))
-                if frame.index % _GIVE_BACK_AFTER == _GIVE_BACK_AFTER - 1:
-                    give_back_freed()
+            if frame.index % GIVE_BACK_AFTER == GIVE_BACK_AFTER - 1:
+                give_back_freed()
             yield result, frame

@@ -82,6 +82,10 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
             offer(_End(error))
         else:
             offer(_End())
+        finally:
+            # Whatever threads and files it has end in this one.
+            if isinstance(items, Generator):
+                items.close()
 
     worker = _Worker(name, work)
     try:

@@ -42,7 +42,8 @@ def test_threads_share_one_arena() -> None:
 
 HOLES = """
 from persam_vos.allocation import give_back_freed
-resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+import resource
+resident = lambda: int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
 blocks = [bytearray(100_000) for _ in range(2000)]
 last = blocks.pop()
 full = resident()

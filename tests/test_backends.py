@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import frame_of
 
+from persam_vos.config import EngineSettings
 from persam_vos.encoder import ImageEmbedding, SamEncoder
+from persam_vos.engine import EmbeddingEngine
 from persam_vos.errors import SettingsError
 from persam_vos.frame import Frame, Geometry
 from persam_vos.models import backends, exports
@@ -106,19 +109,68 @@ def test_a_buffer_is_lent_again_once_nothing_refers_to_it() -> None:
     buffers = Buffers((2, 3))
     first, second = buffers.lend(), buffers.lend()
     first[:], second[:] = 1, 2
-    part = torch.from_numpy(first)[0, 1:]
+    part, other = torch.from_numpy(first)[0, 1:], second[:, :1]
     del first
 
     third = buffers.lend()
     assert not third.any()
     place = second.ctypes.data
     del second
+    assert buffers.lend().ctypes.data != place
+    del other
     again = buffers.lend()
 
     assert again.ctypes.data == place
     assert part.tolist() == [1, 1]
     del part
     assert buffers.lend().tolist() == [[1, 1, 1]] * 2
+
+
+class Request:
+    """Of an engine: knows whether it was waited for."""
+
+    def __init__(self, fails: bool) -> None:
+        self.fails, self.running, self.waited = fails, False, False
+
+    def set_output_tensor(self, *_: object) -> None:
+        assert not self.running
+
+    def start_async(self, *_: object, **__: object) -> None:
+        self.running = True
+
+    def wait(self) -> None:
+        self.running, self.waited = False, True
+        if self.fails:
+            raise RuntimeError("engine")
+
+
+def test_whatever_fails_all_that_run_are_waited_for() -> None:
+    pytest.importorskip("openvino")
+    requests = [Request(fails=False), Request(fails=True), Request(fails=False)]
+    made = iter(requests)
+    outputs = [SimpleNamespace(shape=shape) for shape in ((1, 64, 64, 2), (1, 3, 3, 2))]
+    run = backends._OpenVinoRun(SimpleNamespace(outputs=outputs, create_infer_request=lambda: next(made)), 3)
+
+    with pytest.raises(RuntimeError, match="engine"):
+        run([np.zeros((1, 3, 4, 4), np.float32)] * 3)
+
+    assert all(request.waited for request in requests)
+
+
+@pytest.mark.parametrize("name", ENGINES[:1])
+def test_a_few_sizes_of_picture_are_kept_ready(
+    name: backends.BackendName, sam: Sam, wide: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "_MOST_LOADED", 1)
+    backend = open_backend(name, sam, CPU)
+    encoder = SamEncoder(sam, backend)
+    (first,) = encoder.encode([wide])
+
+    encoder.encode([frame_of(np.ascontiguousarray(wide.rgb.swapaxes(0, 1)))])
+    assert len(backend._loaded) == 1  # type: ignore[attr-defined]
+    (again,) = encoder.encode([wide])
+
+    assert torch.equal(again.features, first.features)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -261,3 +313,29 @@ def test_frames_of_any_sizes_share_a_batch(encoder: SamEncoder, wide: Frame) -> 
 
     torch.testing.assert_close(first.features, alone.features, atol=1e-3, rtol=0)
     assert (second.geometry.height, second.geometry.width) == wide.rgb.shape[:2]
+
+
+@pytest.mark.parametrize(("name", "able"), [("openvino", True), ("openvino", False), ("torch", False)])
+def test_the_decoder_computes_in_bfloat16_where_that_is_fast(
+    name: backends.BackendName, able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "openvino":
+        pytest.importorskip("openvino")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
+
+    engine = EmbeddingEngine(EngineSettings(backend=name, device="cpu"), square=False)
+
+    half = engine.precision == "bfloat16" and able
+    assert engine.decoder.dtype == (torch.bfloat16 if half else torch.float32)
+    assert engine.encodes_apart == (name == "openvino")
+    assert (engine.encoder is engine._ahead) == (name == "torch")
+    assert engine.batch_size >= 1
+
+
+@pytest.mark.parametrize("asked", [1, 64])
+def test_a_batch_on_a_cpu_is_as_asked_but_no_larger_than_is_good(asked: int) -> None:
+    pytest.importorskip("openvino")
+
+    engine = EmbeddingEngine(EngineSettings(backend="openvino", device="cpu", batch_size=asked), square=False)
+
+    assert engine.batch_size == min(asked, torch.get_num_threads(), 4)

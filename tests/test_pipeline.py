@@ -16,7 +16,7 @@ import torch
 
 from persam_vos.config import Settings
 from persam_vos.decoder import Candidates, Prompts
-from persam_vos.encoder import ImageEmbedding
+from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.errors import MaskSizeError, OutputError, SettingsError, VideoError
 from persam_vos.frame import Frame, Geometry
 from persam_vos.objects import FrameResult
@@ -85,6 +85,10 @@ class FakeEngine(Engine):
         self.checkpoint = Path(__file__)
         self.encoder = FakeEncoder()
         self.decoder = FakeDecoder()  # type: ignore[assignment]
+
+    @property
+    def _ahead(self) -> Encoder:  # type: ignore[override]
+        return self.encoder
 
     def new_tracker(self) -> Tracker:
         return Tracker(self.encoder, self.decoder, self.settings)
@@ -164,6 +168,17 @@ def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
     assert set(outcome.timings.seconds) == {"decode", "encode", "track", "write"}
     assert reader.closed
     assert writer.state == "closed"
+
+
+def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    writer = FakeWriter()
+    monkeypatch.setattr("persam_vos.pipeline.give_back_freed", lambda: given_back.append(len(writer.indices)))
+
+    track(FakeEngine(), FakeReader(60), first_mask(), [writer])
+
+    assert len(given_back) == 2
+    assert given_back[0] <= 25 <= given_back[1] <= 50
 
 
 def engine_with_room(room: int, batch_size: int | None = None) -> FakeEngine:
@@ -287,6 +302,27 @@ def test_frames_encoded_side_by_side_come_in_order(count: int, at_once: int) -> 
     assert outcome.timings.seconds["encode"] >= 0.005 * count / at_once
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_an_error_of_the_reader_comes_after_the_frames_before(at_once: int) -> None:
+    engine, seen = engine_apart(at_once), []
+    results = engine.embedded(iter(FakeReader(9, fail_at=5)), Timings())
+
+    with pytest.raises(VideoError, match="frame 5 is broken"):
+        seen.extend(frame.index for frame, _ in results)
+
+    assert seen == list(range(5))
+
+
+def test_frames_encoded_side_by_side_may_be_left_in_the_middle() -> None:
+    engine, reader = engine_apart(3), FakeReader(1000)
+    results = engine.embedded(iter(reader), Timings())
+
+    next(results)
+    results.close()  # and no thread is left, see above
+
+    assert reader.given <= 5
+
+
 def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() -> None:
     engine, reader, seen = engine_apart(3, fail_at=7), FakeReader(1000), []
 
@@ -301,10 +337,13 @@ def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() 
 def test_large_frames_are_not_encoded_side_by_side() -> None:
     engine = engine_apart(3)
 
-    found = list(engine.embedded(iter(FakeReader(6)), Timings(), most_pixels=HEIGHT * WIDTH))
+    timings = Timings()
+
+    found = list(engine.embedded(iter(FakeReader(6)), timings, most_pixels=HEIGHT * WIDTH))
 
     assert [frame.index for frame, _ in found] == list(range(6))
     assert engine.encoder.most == 1
+    assert timings.seconds["encode"] >= 0.06  # all of it, since nothing ran beside it
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(True, 2), (False, 4)])

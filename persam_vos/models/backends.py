@@ -6,6 +6,7 @@ import importlib.util
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
@@ -24,6 +25,8 @@ Outputs = tuple[Tensor, ...]
 
 # Pictures that an engine runs at once at most: each takes some 100 MB.
 _MOST_AT_ONCE: Final = 4
+# Sizes of pictures for which an engine is kept ready: each takes some 200 MB.
+_MOST_LOADED: Final = 4
 
 
 class Backend(Protocol):
@@ -107,6 +110,8 @@ class _ExportBackend(Backend):
         with self._loading:
             if size not in self._loaded:
                 self._loaded[size] = self._load(exported(self._network, size))
+            if len(self._loaded) > _MOST_LOADED:
+                del self._loaded[next(iter(self._loaded))]
             run = self._loaded[size]
         outputs = run([picture[None].numpy() for picture in pictures])
         return [tuple(torch.from_numpy(each)[0].permute(2, 0, 1) for each in picture) for picture in outputs]
@@ -218,30 +223,28 @@ class _OpenVinoRun:
         return outputs
 
     def _at_once(self, pictures: Sequence[Array]) -> Sequence[Sequence[Array]]:
-        # Taken, and given back once they are done: what an interrupt leaves running is not used again.
+        # Taken, and given back once they are done: what an error leaves behind is not used again.
         requests: list[Any] = getattr(self._requests, "own", [])
         self._requests.own = []
         requests += [self._compiled.create_infer_request() for _ in range(len(pictures) - len(requests))]
-        running, outputs = requests[: len(pictures)], []
-        try:
-            for request, picture in zip(running, pictures, strict=True):
-                outputs.append(self._start(request, picture))
-        finally:
-            # What is being written to must not be let go of before.
-            for request in running[: len(outputs)]:
-                request.wait()
+        outputs = []
+        # All are waited for, whatever happens: what is being written to must not be let go of before.
+        with ExitStack() as running:
+            for request, picture in zip(requests, pictures, strict=False):
+                outputs.append(self._lend(request))
+                running.callback(request.wait)
+                request.start_async(picture, share_inputs=True)
         self._requests.own = requests
         return [self._placed(*each) for each in outputs]
 
-    def _start(self, request: Any, picture: Array) -> tuple[Array, list[Array]]:
-        """Let a request begin, and return what it will write: the neck's output, and all that is handed out."""
+    def _lend(self, request: Any) -> tuple[Array, list[Array]]:
+        """Return what a request will write: the neck's output, and all that is handed out."""
         import openvino
 
         lent = [buffers.lend() for buffers in self._buffers]
         neck = self._neck.lend() if self._neck else lent[0][:, : self._encoded[0]]
         for i, array in enumerate([neck, *lent[1:]]):
             request.set_output_tensor(i, openvino.Tensor(array, shared_memory=True))
-        request.start_async(picture, share_inputs=True)
         return neck, lent
 
     def _placed(self, neck: Array, lent: list[Array]) -> list[Array]:

@@ -28,7 +28,7 @@ class Buffers:
             kept = self._free.pop()
         except IndexError:
             kept = np.zeros(self._shape, np.float32)
-        lent = kept.view()
-        # A tensor made of an array refers to it, and so do all views of the tensor.
+        # A view of a view would refer to what is kept, not to what is lent; tensors and their views do refer to that.
+        lent: Array = np.asarray(kept.data)
         weakref.finalize(lent, self._free.append, kept).atexit = False
         return lent

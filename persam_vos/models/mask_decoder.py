@@ -1,4 +1,4 @@
-"""SAM's mask decoder on the cells that it is given, rearranged for speed; the same numbers up to rounding."""
+"""SAM's mask decoder on the cells that it is given, rearranged for speed; in float32 the same up to rounding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def decode_masks(
     """Answer the prompts of N objects.
 
     Args:
-        network: With its weights.
+        network: With its weights, float32 or bfloat16, as all that is given with it.
         cells: float, N x hw x C: embedding plus dense prompt.
         position: float, N or 1 x hw x C: positional encoding of the cells.
         prompts: float, N x P x C: embedded points and boxes.
@@ -67,9 +67,8 @@ def embed_masks(downscaling: Any, logits: Tensor) -> Tensor:
     halves = functional.linear(parts.reshape(-1, 4, 4), first.weight.flatten(1), first.bias)
     halves = functional.gelu(functional.layer_norm(halves, norm.weight.shape, norm.weight, norm.bias, norm.eps))
     whole = functional.linear(halves.flatten(1), second.weight.permute(0, 2, 3, 1).flatten(1), second.bias)
-    norm = second_norm
-    whole = functional.gelu(functional.layer_norm(whole, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-    embedded: Tensor = functional.linear(whole, last.weight.flatten(1), last.bias)
+    whole = functional.layer_norm(whole, whole.shape[1:], second_norm.weight, second_norm.bias, second_norm.eps)
+    embedded: Tensor = functional.linear(functional.gelu(whole), last.weight.flatten(1), last.bias)
     return embedded.view(len(logits), rows * columns, -1)
 
 

@@ -93,7 +93,7 @@ def bench_encode(arguments: argparse.Namespace) -> dict[str, Any]:
     floors = {precision: flop / matrix_rate(precision, device) for precision in PRECISIONS}
     for name, precision, batch in itertools.product(BACKENDS, PRECISIONS, arguments.batch_sizes):
         with contextlib.suppress(SettingsError):
-            encoder = SamEncoder(sam, open_backend(name, sam, device, precision))
+            encoder = SamEncoder(sam, open_backend(name, sam, device, precision, batch))
             key = f"{name} {precision}, {batch} at once"
             ways[key] = lambda encoder=encoder, batch=batch: encoder.encode([frame] * batch)  # type: ignore[misc]
             batches[key] = batch
