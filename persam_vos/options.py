@@ -34,9 +34,7 @@ Precision = Annotated[
 ]
 BatchSize = Annotated[
     Text,
-    typer.Option(
-        "--batch-size", help="Frames encoded at once, or auto; more than that, not with OpenVINO.  [default: auto]"
-    ),
+    typer.Option("--batch-size", help="Frames encoded at once; OpenVINO takes 4 at most.  [default: auto]"),
 ]
 Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
 Guidance = Annotated[
