@@ -7,9 +7,6 @@ import functools
 import sys
 from typing import Any
 
-# Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
-GIVE_BACK_AFTER = 25
-
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 

@@ -188,9 +188,6 @@ class Decoder:
             placed = grid.permute(1, 2, 0)
             return torch.stack([placed[window.cut(1)[1:]] for window in windows]).flatten(1, 2)
 
-        def ready(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(self.dtype)
-
         mask_logits = cut(prompts.mask_logits, 4)
         none = self._prompt_encoder.no_mask_embed.weight[None]
         dense = none if mask_logits is None else embed_masks(self._prompt_encoder.mask_downscaling, mask_logits)
@@ -201,9 +198,9 @@ class Decoder:
             (cells(embedding.features) + dense).to(self.dtype),
             cells(self._position).to(self.dtype),
             tokens[batch].to(self.dtype),
-            bias=None if bias is None else ready(bias.flatten(1)[:, None]),
-            target=None if target is None else ready(target[batch, None]),
-            own_tokens=ready(own_tokens),
+            bias=None if bias is None else bias.flatten(1)[:, None].to(self.dtype),
+            target=None if target is None else target[batch, None].to(self.dtype),
+            own_tokens=None if own_tokens is None else own_tokens.to(self.dtype),
             columns=windows[0].columns,
         )
         return logits.float(), predicted_iou.float()

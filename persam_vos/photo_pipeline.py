@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from persam_vos.allocation import GIVE_BACK_AFTER, give_back_freed
 from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
 from persam_vos.errors import PhotoError
 from persam_vos.frame import Frame
@@ -106,11 +105,9 @@ def _results(
         # Or the first of these threads might wait for room for good.
         closing(room),
     ):
-        for count, (frame, embedding) in enumerate(embedded, start=1):
+        for frame, embedding in embedded:
             with timings.stage("find"):
                 result = engine.with_room(partial(finder.find, frame, embedding))
-            if count % GIVE_BACK_AFTER == 0:
-                give_back_freed()
             yield result, frame
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from persam_vos.allocation import GIVE_BACK_AFTER, give_back_freed
 from persam_vos.config import Settings
 from persam_vos.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
 from persam_vos.errors import VideoError
@@ -149,6 +148,4 @@ def _results(
                     result = engine.with_room(partial(tracker.start, frame, label_map, embedding))
                 else:
                     result = engine.with_room(partial(tracker.step, frame, embedding))
-            if frame.index % GIVE_BACK_AFTER == GIVE_BACK_AFTER - 1:
-                give_back_freed()
             yield result, frame

@@ -104,7 +104,7 @@ def compose(thing: Thing, everything: Sequence[Thing], kind: Kind, random: np.ra
 
     Args:
         thing: Whose instances are to be found.
-        everything: Concepts, from whose photos the backgrounds come, and of which the others distract.
+        everything: Things, from whose photos the backgrounds come, and of which the others distract.
         kind: Of the scene.
         random: Where chance comes from.
 

@@ -173,7 +173,7 @@ def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
 def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back: list[int] = []
     writer = FakeWriter()
-    monkeypatch.setattr("persam_vos.pipeline.give_back_freed", lambda: given_back.append(len(writer.indices)))
+    monkeypatch.setattr("persam_vos.workers.give_back_freed", lambda: given_back.append(len(writer.indices)))
 
     track(FakeEngine(), FakeReader(60), first_mask(), [writer])
 
@@ -335,9 +335,7 @@ def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() 
 
 
 def test_large_frames_are_not_encoded_side_by_side() -> None:
-    engine = engine_apart(3)
-
-    timings = Timings()
+    engine, timings = engine_apart(3), Timings()
 
     found = list(engine.embedded(iter(FakeReader(6)), timings, most_pixels=HEIGHT * WIDTH))
 
