@@ -1,5 +1,5 @@
 """``python -m persam_vos`` is ``persam-vos``."""
 
-from persam_vos.cli import main
+from persam_vos.cli import leave_at_once
 
-main()
+leave_at_once()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from pathlib import Path
@@ -111,6 +112,26 @@ def models(
         print(status.line())
     if any(status.intact is False for status in found):
         raise typer.Exit(1)
+
+
+def leave_at_once() -> None:
+    """Run ``main``, and end the process without taking PyTorch and OpenVINO apart, which takes most of a second.
+
+    Everything has been written, and nothing here waits for the interpreter's end.
+    """
+    try:
+        main()
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read it has seen enough.
+            pass
+        except OSError as error:
+            print(f"persam-vos: cannot print: {error.strerror or error}", file=sys.stderr)
+            status = EXIT_ERROR
+        os._exit(status)
 
 
 def main() -> None:

@@ -104,17 +104,16 @@ class Decoder:
     """SAM's prompt encoder and mask decoder.
 
     Attributes:
-        dtype: Of the arithmetic of the mask decoder; what goes in and comes out is float32.
+        dtype: In which cells are computed; what goes in and comes out is float32.
     """
 
     def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
         self._prompt_encoder = sam.prompt_encoder
-        own = sam.mask_decoder
-        self._mask_decoder = own if dtype == torch.float32 else copy.deepcopy(own).to(dtype)
+        self._mask_decoder = sam.mask_decoder
         self._taken: Tensor | None = None
         with torch.inference_mode():
-            self._position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
+            self._position = self._prompt_encoder.get_dense_pe().to(dtype, memory_format=torch.channels_last)[0]
 
     def without(self, taken: Tensor) -> Decoder:
         """Return the same decoder for a frame of which some is out of the running.
@@ -196,14 +195,14 @@ class Decoder:
         logits, predicted_iou = decode_masks(
             self._mask_decoder,
             (cells(embedding.features) + dense).to(self.dtype),
-            cells(self._position).to(self.dtype),
-            tokens[batch].to(self.dtype),
+            cells(self._position),
+            tokens[batch],
             bias=None if bias is None else bias.flatten(1)[:, None].to(self.dtype),
-            target=None if target is None else target[batch, None].to(self.dtype),
-            own_tokens=None if own_tokens is None else own_tokens.to(self.dtype),
+            target=None if target is None else target[batch, None],
+            own_tokens=own_tokens,
             columns=windows[0].columns,
         )
-        return logits.float(), predicted_iou.float()
+        return logits.float(), predicted_iou
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
         """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""

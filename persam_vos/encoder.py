@@ -11,6 +11,7 @@ from torch import Tensor
 
 from persam_vos.frame import Frame, Geometry
 from persam_vos.models.backends import Backend
+from persam_vos.models.buffers import Buffers
 from persam_vos.models.sam import CELL, INPUT_SIZE, Sam
 
 
@@ -56,6 +57,7 @@ class SamEncoder:
         """Take a network and what runs it; ``square`` encodes the whole square, as SAM was trained."""
         self.backend = backend
         self._sam = sam
+        self._buffers = Buffers(())
         self.square = square
 
     @torch.inference_mode()
@@ -63,7 +65,7 @@ class SamEncoder:
         """Embed frames at once; they may differ in size."""
         geometries = [Geometry(frame.height, frame.width, INPUT_SIZE) for frame in frames]
         height, width = (max(self._length(each.resized[side]) for each in geometries) for side in (0, 1))
-        pictures = self._sam.pixel_mean.new_zeros(len(frames), 3, height, width)
+        pictures = self._pictures_for((len(frames), 3, height, width))
         for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
             self._place(frame, geometry, picture)
         outputs = self.backend.run(pictures)
@@ -74,17 +76,28 @@ class SamEncoder:
         features, *stages = outputs
         return ImageEmbedding(features, geometry, tuple(_held(stage, geometry, encoded_rows) for stage in stages))
 
+    def _pictures_for(self, shape: tuple[int, int, int, int]) -> Tensor:
+        """Return room for pictures, on the model's device."""
+        if self._sam.pixel_mean.is_cuda:
+            return self._sam.pixel_mean.new_empty(shape)
+        buffers = self._buffers
+        if buffers.shape != shape:
+            self._buffers = buffers = Buffers(shape)
+        return torch.from_numpy(buffers.lend())
+
     def _length(self, length: int) -> int:
         return INPUT_SIZE if self.square else self._sam.encoded_length(length)
 
     def _place(self, frame: Frame, geometry: Geometry, picture: Tensor) -> None:
-        """Scale and normalise a frame into the top left of float, 3 x height x width."""
+        """Scale and normalise a frame into the top left of float, 3 x height x width; the rest becomes 0."""
         pixels, (rows, columns) = geometry.resize(frame.rgb), geometry.resized
         if picture.is_cuda:
             # From pinned memory the copy runs beside what the device computes.
             pixels = pixels.contiguous().pin_memory()
         placed = picture[:, :rows, :columns]
         placed.copy_(pixels, non_blocking=True).sub_(self._sam.pixel_mean).div_(self._sam.pixel_std)
+        picture[:, rows:] = 0
+        picture[:, :rows, columns:] = 0
 
 
 def _held(stage: Tensor, geometry: Geometry, encoded_rows: int) -> Tensor:

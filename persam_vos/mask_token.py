@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import optimize
-from scipy.special import expit
 from torch import Tensor
 
 # Keeps the token small, for features of mean square 1 beside the mean loss of a sample. On nine sequences twice as much
@@ -34,6 +32,10 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     Returns:
         float, C + 1: the token, and the constant last.
     """
+    # Only here: it takes a third of a second to import.
+    from scipy import optimize
+    from scipy.special import expit
+
     inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu().numpy()
     size = np.sqrt((inputs**2).mean(axis=0))
     # A number that is silent here must not be given a weight that shouts when it speaks up in a later frame.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -32,7 +33,7 @@ def vote(similarity: Tensor, shares: Tensor) -> Tensor:
 
 
 def _most_similar(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the highest similarities of each row, ``_NEIGHBOURS`` at most, and their columns.
+    """Return the highest similarities of each row, ``_NEIGHBOURS`` at most, and their columns, in no order.
 
     To select from a long row is slow. What is sought lies in as many groups of columns at most, those of the highest
     maxima: only these are looked through.
@@ -40,14 +41,24 @@ def _most_similar(similarity: Tensor) -> tuple[Tensor, Tensor]:
     length = similarity.shape[1]
     count = min(_NEIGHBOURS, length)
     if length % _GROUP or length // _GROUP < count:
-        nearest, columns = similarity.topk(count, dim=1)
-        return nearest, columns
+        return _highest(similarity, count)
     # A group's columns lie apart, so that the maxima are taken of whole stretches of the row at once.
     _, groups = _most_similar(similarity.unflatten(1, (_GROUP, length // _GROUP)).amax(dim=1))
     members = torch.arange(0, length, length // _GROUP, device=similarity.device)
     columns = (groups[:, :, None] + members).flatten(1)
-    nearest, index = similarity.gather(1, columns).topk(count, dim=1)
+    nearest, index = _highest(similarity.gather(1, columns), count)
     return nearest, columns.gather(1, index)
+
+
+def _highest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the highest numbers of each row, and their columns, in no order."""
+    if rows.is_cuda:
+        highest, columns = rows.topk(count, dim=1, sorted=False)
+        return highest, columns
+    # Twice as fast as PyTorch, which sorts pairs.
+    order = torch.from_numpy(np.argpartition(rows.numpy(), rows.shape[1] - count, axis=1))
+    columns = order[:, rows.shape[1] - count :].contiguous()
+    return rows.gather(1, columns), columns
 
 
 def _weighed(nearest: Tensor, index: Tensor, shares: Tensor) -> Tensor:
@@ -106,7 +117,8 @@ class Nearby:
         """Return the share of each object among the most similar cells: float, N x cells, 0 far from every object."""
         nearest, index = _most_similar(self.similarity)
         reach, width = self._reach, self.shares.shape[2]
-        corners = self._flat(torch.arange(self.shares[0].numel(), device=index.device).unflatten(0, (-1, width)))[:, :1]
+        places = torch.arange(self.shares[0].numel(), device=index.device).unflatten(0, (-1, width))
+        corners = places[: 1 - reach, : 1 - reach].reshape(-1, 1)
         cells = corners + index // reach * width + index % reach
         return self._onto_grid(_weighed(nearest, cells, self.shares.flatten(1)), 0.0)
 

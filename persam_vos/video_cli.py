@@ -185,11 +185,14 @@ def _first_frame_of(
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
 
     def first(settings: Settings) -> FirstFrame:
-        from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
+        if first_mask:
+            from persam_vos.first_frame import AnnotationFile
+
+            return AnnotationFile(first_mask, *mask_options)
+        # Only here: what photos need takes time to import.
+        from persam_vos.first_reference import FirstReference, reference_settings
         from persam_vos.reference_file import ReferenceFile
 
-        if first_mask:
-            return AnnotationFile(first_mask, *mask_options)
         references = tuple(ReferenceFile(*split_pair(pair), *mask_options) for pair in first_refs)
         return FirstReference(references, reference_settings(settings, settings.method, **of_references))
 

@@ -252,6 +252,34 @@ def test_help_and_version() -> None:
     assert persam_vos("--version").stdout.strip() == f"persam-vos {cli.__version__}"
 
 
+# As most have it: what is printed waits until there is much of it, or until the end.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+def test_what_waits_to_be_printed_is_not_lost() -> None:
+    assert persam_vos("models", env=BUFFERED).stdout == persam_vos("models").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_what_cannot_be_printed_is_an_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "persam_vos", "models"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
+
+    assert result.returncode == 2
+    assert result.stderr == "persam-vos: cannot print: No space left on device\n"
+
+
+def test_who_reads_no_further_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "persam_vos", "models"]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, env=BUFFERED)
+    os.close(writing)
+
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_an_interrupt_before_anything_was_done_is_said(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

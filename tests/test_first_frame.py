@@ -13,7 +13,8 @@ from PIL import Image
 
 from persam_vos.config import Settings
 from persam_vos.errors import EmptyMaskError, MaskSizeError, PhotoError, SettingsError
-from persam_vos.first_frame import AnnotationFile, FirstReference, reference_settings
+from persam_vos.first_frame import AnnotationFile
+from persam_vos.first_reference import FirstReference, reference_settings
 from persam_vos.frame import Rgb
 from persam_vos.jobs import run_video
 from persam_vos.objects import FrameResult, LabelMap

@@ -64,10 +64,10 @@ def test_the_trunk_is_timms(size: tuple[int, int]) -> None:
 
 
 def test_nothing_slow_is_imported() -> None:
-    """A second of start-up: torchvision and PyTorch's compiler, of which nothing is used."""
+    """A second of start-up: torchvision and PyTorch's compiler, of which nothing is used; what few runs need."""
     code = (
         "import sys, persam_vos.jobs; assert 'segment_anything' not in sys.modules;"
-        "slow = ('torchvision', 'torch._dynamo', 'timm', 'matplotlib', 'openvino');"
+        "slow = ('torchvision', 'torch._dynamo', 'timm', 'matplotlib', 'openvino', 'scipy');"
         "print(*[name for name in slow if name in sys.modules])"
     )
 

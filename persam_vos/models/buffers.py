@@ -1,4 +1,4 @@
-"""Memory that is used again: what an inference engine writes to, frame after frame."""
+"""Memory that is used again: what an inference engine reads from and writes to, frame after frame."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ class Buffers:
 
     Blocks this large, made in one thread and dropped in another, leave holes in the process's memory: more or fewer
     from one minute to the next. There are never more of these than were in use at once.
+
+    Attributes:
+        shape: Of each of them.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
-        self._shape = tuple(shape)
+        self.shape = tuple(shape)
         self._free: list[Array] = []
 
     def lend(self) -> Array:
@@ -27,7 +30,7 @@ class Buffers:
         try:
             kept = self._free.pop()
         except IndexError:
-            kept = np.zeros(self._shape, np.float32)
+            kept = np.zeros(self.shape, np.float32)
         # A view of a view would refer to what is kept, not to what is lent; tensors and their views do refer to that.
         lent: Array = np.asarray(kept.data)
         weakref.finalize(lent, self._free.append, kept).atexit = False

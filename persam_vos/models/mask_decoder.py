@@ -1,4 +1,7 @@
-"""SAM's mask decoder on the cells that it is given, rearranged for speed; in float32 the same up to rounding."""
+"""SAM's mask decoder on the cells that it is given, rearranged for speed; in float32 the same up to rounding.
+
+Cells may be bfloat16 and are most of the work. Tokens are few, and float32: products so small are slow in bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ def decode_masks(
     """Answer the prompts of N objects.
 
     Args:
-        network: With its weights, float32 or bfloat16, as all that is given with it.
-        cells: float, N x hw x C: embedding plus dense prompt.
-        position: float, N or 1 x hw x C: positional encoding of the cells.
+        network: With its weights, float32.
+        cells: float32 or bfloat16, N x hw x C: embedding plus dense prompt.
+        position: The same, N or 1 x hw x C: positional encoding of the cells.
         prompts: float, N x P x C: embedded points and boxes.
         bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
         target: float, N x 1 x C: PerSAM's semantic prompt, or None.
@@ -35,7 +38,8 @@ def decode_masks(
         columns: w.
 
     Returns:
-        float, N x (4 + K) x 4h x 4w: logits, then the products with ``own_tokens``; float, N x 4: predicted IoU.
+        N x (4 + K) x 4h x 4w, of the type of the cells: logits, then the products with ``own_tokens``; float, N x 4:
+        predicted IoU.
     """
     output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], dim=1)
@@ -109,12 +113,12 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None
     without a copy by heads. The bias of the projection of k adds the same to all that a softmax compares: nothing.
     """
     queries = _by_head(attention, attention.q_proj(q)) / _head_width(attention) ** 0.5
-    asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2).to(k.dtype)
     # In this order, for the cells to lie as they are: in bfloat16 they would be turned over and copied.
     weights = (k @ asked.transpose(1, 2)).transpose(1, 2).softmax(dim=-1)
     if bias is not None:
         weights = (weights + bias).softmax(dim=-1)
-    means = (weights @ v).unflatten(1, (attention.num_heads, -1))
+    means = (weights @ v).to(q.dtype).unflatten(1, (attention.num_heads, -1))
     heads = means @ attention.v_proj.weight.unflatten(0, (attention.num_heads, -1)).transpose(1, 2)
     attended: Tensor = attention.out_proj(heads.transpose(1, 2).flatten(2) + attention.v_proj.bias)
     return attended
@@ -128,13 +132,13 @@ def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor)
     keys = _by_head(attention, attention.k_proj(k)) / _head_width(attention) ** 0.5
     asked = (keys @ attention.q_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
     offset = (keys @ attention.q_proj.bias.unflatten(0, (attention.num_heads, -1, 1))).flatten(1, 2)
-    scores = torch.baddbmm(offset, asked, q.transpose(1, 2))
+    scores = torch.baddbmm(offset.to(q.dtype), asked.to(q.dtype), q.transpose(1, 2))
     weights = scores.unflatten(1, (attention.num_heads, -1)).softmax(dim=2).flatten(1, 2)
     values = _by_head(attention, attention.v_proj(v))
     projection = attention.out_proj.weight.unflatten(1, (attention.num_heads, -1)).permute(1, 2, 0)
     # The weights of a head add up to 1, so that every answer may carry its part of the bias.
     answers = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
-    return cells.baddbmm_(weights.transpose(1, 2), answers)
+    return cells.baddbmm_(weights.transpose(1, 2), answers.to(cells.dtype))
 
 
 def _by_head(attention: Any, projected: Tensor) -> Tensor:
@@ -162,7 +166,7 @@ def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int
     first, norm, _, second, _ = upscaling
     halves = functional.layer_norm(_grown(first, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
     quarters = functional.gelu(_grown(second, functional.gelu(halves)))
-    products = quarters.flatten(1, 3) @ masks.transpose(1, 2)
+    products = quarters.flatten(1, 3) @ masks.transpose(1, 2).to(quarters.dtype)
     # row, column; row and column of the half; row and column of the quarter; mask
     parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
     logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
@@ -171,6 +175,7 @@ def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int
 
 def _grown(convolution: Any, cells: Tensor) -> Tensor:
     """Apply a transposed convolution of kernel and stride 2 to ... x C: ... x 4 x C', the four row by row."""
-    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    grown: Tensor = functional.linear(cells, weight, convolution.bias.repeat(4)).unflatten(-1, (4, -1))
+    weight, bias = (each.to(cells.dtype) for each in (convolution.weight, convolution.bias))
+    kernels = weight.permute(2, 3, 1, 0).flatten(0, 2)
+    grown: Tensor = functional.linear(cells, kernels, bias.repeat(4)).unflatten(-1, (4, -1))
     return grown
