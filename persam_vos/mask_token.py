@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,6 +17,11 @@ _REGULARISATION = 0.05
 _QUIETEST = 0.01
 
 Vector = npt.NDArray[np.float64]
+
+
+def get_ready() -> None:
+    """Begin to import what learning needs: it takes a third of a second, in which the first frame is encoded."""
+    threading.Thread(target=importlib.import_module, args=("scipy.optimize",), name="persam-vos import").start()
 
 
 def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
@@ -32,7 +40,7 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     Returns:
         float, C + 1: the token, and the constant last.
     """
-    # Only here: it takes a third of a second to import.
+    # Only here; see ``get_ready``.
     from scipy import optimize
     from scipy.special import expit
 

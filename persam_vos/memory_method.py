@@ -16,6 +16,7 @@ from persam_vos.config import TrackerSettings
 from persam_vos.decoder import Decoder
 from persam_vos.encoder import Encoder, ImageEmbedding
 from persam_vos.frame import Frame
+from persam_vos.mask_token import get_ready
 from persam_vos.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.objects import Found, LabelMap, cell_shares
 from persam_vos.patches import Patch
@@ -45,6 +46,8 @@ class MemoryMethod:
         self._object_ids: Sequence[int] = ()
         self._state: _State | None = None
         self._tokens: Tensor | None = None
+        if settings.mask_token:
+            get_ready()
         self._closer = CloserLook(encoder, settings, decoder.dtype) if settings.closer_look else None
 
     def start(
