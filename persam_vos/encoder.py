@@ -78,7 +78,7 @@ class SamEncoder:
 
     def _pictures_for(self, shape: tuple[int, int, int, int]) -> Tensor:
         """Return room for pictures, on the model's device."""
-        if self._sam.pixel_mean.is_cuda:
+        if self._sam.pixel_mean.device.type != "cpu":
             return self._sam.pixel_mean.new_empty(shape)
         buffers = self._buffers
         if buffers.shape != shape:

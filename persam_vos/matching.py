@@ -52,7 +52,7 @@ def _most_similar(similarity: Tensor) -> tuple[Tensor, Tensor]:
 
 def _highest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the highest numbers of each row, and their columns, in no order."""
-    if rows.is_cuda:
+    if rows.device.type != "cpu":
         highest, columns = rows.topk(count, dim=1, sorted=False)
         return highest, columns
     # Twice as fast as PyTorch, which sorts pairs.

@@ -48,6 +48,22 @@ def blocks(embedding: ImageEmbedding) -> Sequence[torch.Tensor]:
     return embedding.features, *embedding.stages
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_leaves_nothing_to_the_next_one_in_its_place(sam: Sam, wide: Frame, turned: bool) -> None:
+    """Of a little less height, but encoded in as much of the square."""
+    high, less_high = (
+        frame_of(rgb.swapaxes(0, 1) if turned else rgb) for rgb in (wide.rgb, np.ascontiguousarray(wide.rgb[:-2]))
+    )
+    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([less_high])
+    encoder = SamEncoder(sam, TorchBackend(sam))
+
+    encoder.encode([high])
+    (found,) = encoder.encode([less_high])
+
+    for one, other in zip(blocks(found), blocks(expected), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
     (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])

@@ -69,10 +69,10 @@ def embed_masks(downscaling: Any, logits: Tensor) -> Tensor:
     # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
     parts = logits.reshape(-1, rows, 2, 2, columns, 2, 2).permute(0, 1, 4, 2, 5, 3, 6)
     halves = functional.linear(parts.reshape(-1, 4, 4), first.weight.flatten(1), first.bias)
-    halves = functional.gelu(functional.layer_norm(halves, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+    halves = functional.gelu(_normalized(halves, norm))
     whole = functional.linear(halves.flatten(1), second.weight.permute(0, 2, 3, 1).flatten(1), second.bias)
-    whole = functional.layer_norm(whole, whole.shape[1:], second_norm.weight, second_norm.bias, second_norm.eps)
-    embedded: Tensor = functional.linear(functional.gelu(whole), last.weight.flatten(1), last.bias)
+    whole = functional.gelu(_normalized(whole, second_norm))
+    embedded: Tensor = functional.linear(whole, last.weight.flatten(1), last.bias)
     return embedded.view(len(logits), rows * columns, -1)
 
 
@@ -100,7 +100,8 @@ def _two_way(
         attended = _attend(layer.cross_attn_token_to_image, queries + tokens, located, keys, bias)
         queries = layer.norm2(queries + attended)
         queries = layer.norm3(queries + layer.mlp(queries))
-        keys = layer.norm4(_attend_back(layer.cross_attn_image_to_token, keys, located, queries + tokens, queries))
+        _attend_back(layer.cross_attn_image_to_token, keys, located, queries + tokens, queries)
+        keys = _normalized(keys, layer.norm4)
     q = queries + tokens if target is None else queries + tokens + target
     attended = _attend(transformer.final_attn_token_to_image, q, keys + position, keys, None)
     return transformer.norm_final_attn(queries + attended), keys
@@ -124,7 +125,7 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None
     return attended
 
 
-def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor) -> None:
     """Add to ``cells``, in place, their attention to the few tokens; like in ``_attend`` no cell is projected.
 
     The tokens are kept off the last dimension, where softmax over a few numbers is slow.
@@ -138,7 +139,7 @@ def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor)
     projection = attention.out_proj.weight.unflatten(1, (attention.num_heads, -1)).permute(1, 2, 0)
     # The weights of a head add up to 1, so that every answer may carry its part of the bias.
     answers = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
-    return cells.baddbmm_(weights.transpose(1, 2), answers.to(cells.dtype))
+    cells.baddbmm_(weights.transpose(1, 2), answers.to(cells.dtype))
 
 
 def _by_head(attention: Any, projected: Tensor) -> Tensor:
@@ -164,13 +165,19 @@ def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int
         columns: w.
     """
     first, norm, _, second, _ = upscaling
-    halves = functional.layer_norm(_grown(first, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+    halves = _normalized(_grown(first, keys), norm)
     quarters = functional.gelu(_grown(second, functional.gelu(halves)))
     products = quarters.flatten(1, 3) @ masks.transpose(1, 2).to(quarters.dtype)
     # row, column; row and column of the half; row and column of the quarter; mask
     parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
     logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
     return logits
+
+
+def _normalized(numbers: Tensor, norm: Any) -> Tensor:
+    """Normalise the last dimension, with weights of the type of what they are given: a GPU takes no other."""
+    weight, bias = (each.to(numbers.dtype) for each in (norm.weight, norm.bias))
+    return functional.layer_norm(numbers, weight.shape, weight, bias, norm.eps)
 
 
 def _grown(convolution: Any, cells: Tensor) -> Tensor:
