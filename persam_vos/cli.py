@@ -124,9 +124,11 @@ def leave_at_once() -> None:
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
         try:
-            sys.stdout.flush()
+            # There is none for who closed it.
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except BrokenPipeError:
-            # Whoever read it has seen enough.
+            # Whoever read it has seen enough of what waited.
             pass
         except OSError as error:
             print(f"persam-vos: cannot print: {error.strerror or error}", file=sys.stderr)

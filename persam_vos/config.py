@@ -132,7 +132,8 @@ class TrackerSettings(MemorySettings, PersamSettings):
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
         background_matching: How much of its prior a cell loses that is more like the last frame's background nearby
             than like the object; 0 is off.
-        memory_rate: Share of each frame in the running part of the memory; 0 is off.
+        memory_rate: Share of each frame in the running part of the memory; every third is learnt from, with the share
+            of three. 0 is off.
         first_share: Share of the annotated frame in the ridge regression.
         gate: How far, in square roots of its area but at least 2 cells (32 pixels of the network's input), an object
             may move in a frame before what is found there counts as something else, as long as enough of it is found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 
@@ -21,7 +22,13 @@ Vector = npt.NDArray[np.float64]
 
 def get_ready() -> None:
     """Begin to import what learning needs: it takes a third of a second, in which the first frame is encoded."""
-    threading.Thread(target=importlib.import_module, args=("scipy.optimize",), name="persam-vos import").start()
+
+    def work() -> None:
+        # What is wrong is said where it is imported again.
+        with contextlib.suppress(Exception):
+            importlib.import_module("scipy.optimize")
+
+    threading.Thread(target=work, name="persam-vos import").start()
 
 
 def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:

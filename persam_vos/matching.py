@@ -55,7 +55,7 @@ def _highest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if rows.device.type != "cpu":
         highest, columns = rows.topk(count, dim=1, sorted=False)
         return highest, columns
-    # Twice as fast as PyTorch, which sorts pairs.
+    # Twice as fast as PyTorch on a thread, and about as fast as on two: that sorts pairs.
     order = torch.from_numpy(np.argpartition(rows.numpy(), rows.shape[1] - count, axis=1))
     columns = order[:, rows.shape[1] - count :].contiguous()
     return rows.gather(1, columns), columns

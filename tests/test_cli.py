@@ -257,7 +257,14 @@ BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHON
 
 
 def test_what_waits_to_be_printed_is_not_lost() -> None:
-    assert persam_vos("models", env=BUFFERED).stdout == persam_vos("models").stdout
+    assert "mobile_sam" in persam_vos("models", env=BUFFERED).stdout
+
+
+def test_who_wants_to_read_nothing_gets_the_same_status() -> None:
+    command = f"{sys.executable} -m persam_vos models >&-"
+    result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, check=False)
+
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")

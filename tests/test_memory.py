@@ -193,6 +193,23 @@ def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
     assert not torch.equal(newer.own_keys[0][1], memory.own_keys[0][1])
 
 
+def test_every_third_frame_is_learnt_from_with_the_share_of_three() -> None:
+    memory, features, shares = learnt([10])
+    view = memory.basis.view(features.roll(1, 0))
+    seen, likeness, settings = torch.tensor([True]), torch.tensor([0.9]), TrackerSettings(memory_rate=0.1)
+    expected, found = memory.recent, memory
+
+    for index in range(1, 3 * _LEARN_EVERY + 1):
+        found = found.update(view, shares, seen, likeness, settings)
+        expected = expected.lerp(Moments.of(view.inputs, shares), 0.1)
+
+        if index % _LEARN_EVERY == 0:
+            torch.testing.assert_close(found.recent.second, expected.second)
+            torch.testing.assert_close(found.recent.first, expected.first)
+            weights = expected.lerp(memory.annotated, settings.first_share).solve(settings.regularisation)
+            torch.testing.assert_close(found.weights, weights, rtol=1e-3, atol=1e-4)
+
+
 def test_features_with_many_equal_directions_are_learnt() -> None:
     """Three blocks of one-hot features: hundreds of equal eigenvalues, on which LAPACK gave up."""
     kinds = torch.zeros(36, 64, dtype=torch.long)

@@ -32,7 +32,7 @@ def decode_masks(
         cells: float32 or bfloat16, N x hw x C: embedding plus dense prompt.
         position: The same, N or 1 x hw x C: positional encoding of the cells.
         prompts: float, N x P x C: embedded points and boxes.
-        bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
+        bias: The same, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
         target: float, N x 1 x C: PerSAM's semantic prompt, or None.
         own_tokens: float, N x K x C / 8: to be multiplied with the upscaled cells as well, or None for K = 0.
         columns: w.
