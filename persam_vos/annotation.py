@@ -62,7 +62,7 @@ def doubts(label_map: LabelMap) -> tuple[str, ...]:
     ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
     return tuple(
         f"object {object_id} has {area} of the first frame's {label_map.size} pixels: too "
-        + ("few to be recognised by" if area < least else "many to be told from the rest")
+        + ("few to recognise it by" if area < least else "many to be told from the rest")
         for object_id, area in zip(ids.tolist(), areas.tolist(), strict=True)
         if area < least or area > _ALMOST_ALL * label_map.size
     )

@@ -76,7 +76,7 @@ def score(
 
     from persam_vos.davis import score_davis
 
-    with tqdm(unit="frame", disable=quiet or None, leave=False) as bar:
+    with tqdm(unit="frame", disable=quiet or sys.stderr is None or None, leave=False) as bar:
 
         def on_score(done: int, total: int) -> None:
             bar.total = total
@@ -142,8 +142,10 @@ def main() -> None:
     # Names of files need not be text; Python's own way of spelling such is undone where they are printed.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
-    # A polite kill ends a run like Ctrl-C does: the frames done so far are kept.
+    # A polite kill ends a run like Ctrl-C does, and so does a closed terminal: the frames done so far are kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except PersamVosError as error:

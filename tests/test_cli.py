@@ -277,6 +277,17 @@ def test_what_cannot_be_printed_is_an_error() -> None:
     assert result.stderr == "persam-vos: cannot print: No space left on device\n"
 
 
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_bar_that_cannot_be_drawn_costs_no_results(clip: Path, mask: Path, tmp_path: Path, stderr: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs a file that is always full")
+    command = [sys.executable, "-m", "persam_vos", "run", str(clip), "--first-mask", str(mask), "-o", str(tmp_path)]
+    result = subprocess.run(["sh", "-c", f"exec {' '.join(command)} {stderr}"], stdout=subprocess.PIPE, check=False)
+
+    assert result.returncode == 0
+    assert len(list((tmp_path / "masks").iterdir())) == 5
+
+
 def test_who_reads_no_further_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -308,7 +319,7 @@ def test_an_interrupt_leaves_a_playable_overlay_of_the_frames_done(tmp_path: Pat
         deadline = time.monotonic() + 120
         while not partial.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        time.sleep(3)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
 

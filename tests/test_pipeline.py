@@ -472,7 +472,7 @@ def test_no_frame_is_an_error() -> None:
     assert writer.state == "aborted"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_keeps_the_frames_done(number: signal.Signals) -> None:
     writer, former = FakeWriter(), signal.getsignal(number)
 
@@ -487,6 +487,20 @@ def test_an_interrupt_keeps_the_frames_done(number: signal.Signals) -> None:
     assert outcome.frames == 5
     assert writer.state == "closed"
     assert signal.getsignal(number) is former
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    """As ``nohup`` has it, or a shell that runs something in the background."""
+    writer, former = FakeWriter(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        outcome = track(
+            FakeEngine(), FakeReader(5), first_mask(), [writer], on_frame=lambda _: signal.raise_signal(signal.SIGHUP)
+        )
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+    assert not outcome.interrupted
+    assert outcome.frames == 5
 
 
 def test_an_interrupt_while_files_are_finished_lets_them_be_finished() -> None:
