@@ -144,7 +144,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape")
     # A polite kill ends a run like Ctrl-C does, and so does a closed terminal: the frames done so far are kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)

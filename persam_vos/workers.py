@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,17 +20,22 @@ from persam_vos.writer import ResultWriter
 
 T = TypeVar("T")
 
-# What asks a run to end; a closed terminal does as well, where there are terminals.
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 # Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
 _GIVE_BACK_AFTER = 25
+
+
+def _endings() -> list[signal.Signals]:
+    """Return the signals that ask a run to end; a closed terminal's is one of them, unless ``nohup`` has it ignored."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
 
 
 class PoliteInterrupt:
     """Turns the first Ctrl-C, SIGTERM or closed terminal into a wish, heard between two frames.
 
-    The second one raises KeyboardInterrupt; what the stages are at is still finished, unless there is a third. What
-    whoever started the process has it ignore, as ``nohup`` does with the terminal, stays ignored.
+    The second one raises KeyboardInterrupt; what the stages are at is still finished, unless there is a third.
 
     An exception that may come at any point of the program could leave a file half-finished. Signals reach the main
     thread only; elsewhere this does nothing.
@@ -42,8 +48,7 @@ class PoliteInterrupt:
 
     def __enter__(self) -> PoliteInterrupt:
         if threading.current_thread() is threading.main_thread():
-            heard = [each for each in _ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]
-            self._former = {each: signal.signal(each, self._ask) for each in heard}
+            self._former = {each: signal.signal(each, self._ask) for each in _endings()}
         return self
 
     def __exit__(self, *_: object) -> None:

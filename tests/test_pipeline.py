@@ -489,8 +489,8 @@ def test_an_interrupt_keeps_the_frames_done(number: signal.Signals) -> None:
     assert signal.getsignal(number) is former
 
 
-def test_what_is_ignored_stays_ignored() -> None:
-    """As ``nohup`` has it, or a shell that runs something in the background."""
+def test_a_closed_terminal_that_is_ignored_stays_ignored() -> None:
+    """As ``nohup`` has it."""
     writer, former = FakeWriter(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         outcome = track(
