@@ -40,8 +40,8 @@ class Window:
 def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32) -> Tensor:
     """Describe every cell that holds picture by the neck and all stages of the encoder.
 
-    Each of them is scaled to unit length per cell, so that none outweighs the others; finer stages are summed over
-    the cell. The shallow stages tell things apart that the neck no longer does.
+    Each of them is scaled to unit length per cell, so that none outweighs the others. The shallow stages tell things
+    apart that the neck no longer does.
 
     Args:
         embedding: Of a frame.
@@ -54,11 +54,7 @@ def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32)
     stages = (embedding.features[:, :rows, :columns], *embedding.stages)
     features = embedding.features.new_empty(rows * columns, sum(len(stage) for stage in stages), dtype=dtype)
     for stage, block in zip(stages, features.split([len(stage) for stage in stages], dim=1), strict=True):
-        numbers = stage.permute(1, 2, 0)
-        if stage.shape[1] > rows:
-            # One side after the other: several times as fast as both at once.
-            numbers = numbers.unflatten(1, (columns, -1)).sum(dim=2).unflatten(0, (rows, -1)).sum(dim=1)
-        cells = numbers.flatten(0, 1)
+        cells = stage.permute(1, 2, 0).flatten(0, 1)
         torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_LEAST_NORM), out=block)
     return features
 

@@ -103,11 +103,10 @@ class _Look:
 
     def over(self, part: Window) -> Memory:
         """Return the memory with the cells of its last frame laid onto another part."""
-        view, shares = self.memory.last
+        keys, shares = self.memory.last
         size = 2 * part.rows, 2 * part.columns
-        keys = moved(view.keys.T.unflatten(1, size), self.part, part).flatten(1).T.contiguous()
-        last = replace(view, keys=keys), moved(shares.unflatten(1, size), self.part, part).flatten(1)
-        return replace(self.memory, last=last)
+        keys, shares = (moved(each.unflatten(1, size), self.part, part).flatten(1) for each in (keys.T, shares))
+        return replace(self.memory, last=(keys.T.contiguous(), shares))
 
 
 class CloserLook:
@@ -160,14 +159,14 @@ class CloserLook:
             self._look = replace(look, now=None, fresh=torch.zeros_like(seen))
             return odds
         memory = look.over(part)
-        view = memory.basis.view(self._features(part, frame, embedding))
+        view = memory.view(self._features(part, frame, embedding))
         self._look = replace(look, memory=memory, part=part, now=view)
         known = seen & look.fresh
         if not bool(known.any()):
             return odds
         # Where the objects were is known from the whole frame, of which this memory may have seen a sliver only.
         was = cut(part, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
-        prior = foreground_prior(memory, view, memory.nearest(view), was, known, self._settings, scale=2)
+        prior = foreground_prior(memory, view, memory.nearest(view.keys), was, known, self._settings, scale=2)
         samples = odds.shape[-1] // embedding.cells
         finer = functional.interpolate(prior.logit(eps=SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
         mixed = odds.clone()

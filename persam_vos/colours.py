@@ -197,11 +197,11 @@ def _sampled(rgb: Rgb, geometry: Geometry, size: int) -> Rgb:
     """Average a frame over the samples that hold picture, of ``size`` along the square's side."""
     height, width = geometry.resized
     pixels = geometry.input_size // size
-    shrunk = width < rgb.shape[1]
-    if shrunk and height % pixels == 0 and width % pixels == 0:
-        # A mean of means is a mean: all at once is faster.
+    if height % pixels == 0 and width % pixels == 0:
+        # Straight to the means: faster than by way of the model's input, and the same up to what that interpolates.
         height, width, pixels = height // pixels, width // pixels, 1
-    # Enlarged by area, a frame gets steps.
+    shrunk = width < rgb.shape[1]
+    # A frame that is smaller than that would get steps if it were enlarged by area.
     way = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
     scaled = cv2.resize(np.ascontiguousarray(rgb), (width, height), interpolation=way)
     # The last sample may hold picture only in part.

@@ -13,8 +13,15 @@ from torch import Tensor
 from persam_vos.cells import Window
 from persam_vos.encoder import ImageEmbedding
 from persam_vos.frame import Geometry
-from persam_vos.models.mask_decoder import decode_masks, embed_masks
-from persam_vos.models.sam import Sam
+from persam_vos.models.mask_decoder import (
+    MaskDecoderNetwork,
+    MaskDecoding,
+    Question,
+    TorchMaskDecoding,
+    by_cell,
+    laid_out,
+)
+from persam_vos.models.sam import CHANNELS, Sam
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
 
@@ -24,11 +31,13 @@ _CELLS_AT_ONCE = {"cpu": 2304, "cuda": 16 * 4096}
 # Logit of what was left out: padding, and what lies outside an object's window.
 NO_PICTURE = -20.0
 # A window reaches beyond an object by its own width and height, and has so many cells at least. On every third frame of
-# nine sequences and three composites J&F is then 0.04 below that of the whole picture; with half the room, 0.1.
+# nine sequences and three composites J&F was then 0.04 below that of the whole picture, in windows of at least 20 cells
+# and in steps of four; with half the room, 0.1.
 _ROOM = 1.0
-_LEAST_WINDOW = 20
-# Sizes of windows go in steps, for several to fit into a batch.
-_STEP = 4
+_LEAST_WINDOW = 24
+# Sizes of windows go in steps, for several of one size to fit into a batch, and because an inference engine keeps some
+# 4 MB for each size.
+_STEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +113,28 @@ class Decoder:
     """SAM's prompt encoder and mask decoder.
 
     Attributes:
-        dtype: In which cells are computed; what goes in and comes out is float32.
+        dtype: In which PyTorch computes cells; what goes in and comes out is float32.
+        precision: Of what answers without guidance.
+        guided_precision: Of what answers with it.
     """
 
-    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, backend: MaskDecoding | None = None) -> None:
+        """Take the networks, and what runs the mask decoder where PerSAM does not guide it; None for PyTorch."""
         self.dtype = dtype
         self._prompt_encoder = sam.prompt_encoder
-        self._mask_decoder = sam.mask_decoder
+        self._guided = TorchMaskDecoding(MaskDecoderNetwork(sam, dtype))
+        self._backend = backend or self._guided
+        self.precision, self.guided_precision = self._backend.precision, self._guided.precision
         self._taken: Tensor | None = None
         with torch.inference_mode():
-            self._position = self._prompt_encoder.get_dense_pe().to(dtype, memory_format=torch.channels_last)[0]
+            # In memory the numbers of a cell lie side by side, as those of an embedding.
+            position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
+            self._guided_position = position.to(dtype)
+            self._position = position if backend else self._guided_position
+
+    def get_ready(self) -> None:
+        """Begin to load what answering needs, while something else is done."""
+        self._backend.get_ready()
 
     def without(self, taken: Tensor) -> Decoder:
         """Return the same decoder for a frame of which some is out of the running.
@@ -128,7 +149,7 @@ class Decoder:
     @property
     def token_size(self) -> int:
         """Length of a mask token."""
-        return int(self._mask_decoder.transformer_dim) // 8
+        return CHANNELS // 8
 
     @torch.inference_mode()
     def decode(
@@ -153,13 +174,13 @@ class Decoder:
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
         windows = windows or [Window(0, 0, cells, cells)] * len(tokens)
-        count = 4 if own_tokens is None else 4 + own_tokens.shape[1]
-        logits = tokens.new_full((len(tokens), count, 4 * cells, 4 * cells), NO_PICTURE)
+        own_tokens = tokens.new_zeros(len(tokens), 0, self.token_size) if own_tokens is None else own_tokens
+        logits = tokens.new_full((len(tokens), 4 + own_tokens.shape[1], 4 * cells, 4 * cells), NO_PICTURE)
         predicted_iou = tokens.new_zeros(len(tokens), 4)
         for batch in _alike(windows, _CELLS_AT_ONCE[tokens.device.type]):
             placed = [windows[i] for i in batch]
-            own = None if own_tokens is None else own_tokens[batch]
-            answers, predicted_iou[batch] = self._decode_batch(embedding, tokens, prompts, guidance, own, batch, placed)
+            asked = embedding, tokens[batch], own_tokens[batch], prompts, guidance
+            answers, predicted_iou[batch] = self._decode_batch(*asked, batch, placed)
             for i, window, answer in zip(batch, placed, answers, strict=True):
                 logits[i][window.cut(4)] = answer
         if self._taken is not None:
@@ -170,39 +191,31 @@ class Decoder:
         self,
         embedding: ImageEmbedding,
         tokens: Tensor,
+        own_tokens: Tensor,
         prompts: Prompts,
         guidance: Guidance | None,
-        own_tokens: Tensor | None,
         batch: Sequence[int],
         windows: Sequence[Window],
     ) -> tuple[Tensor, Tensor]:
         """Answer the prompts of the objects in ``batch``, each in its window, all of one size."""
 
-        def cut(grids: Tensor | None, scale: int = 1) -> Tensor | None:
-            if grids is None:
-                return None
+        def cut(grids: Tensor, scale: int = 1) -> Tensor:
             return torch.stack([grids[i][window.cut(scale)] for i, window in zip(batch, windows, strict=True)])
 
         def cells(grid: Tensor) -> Tensor:
-            placed = grid.permute(1, 2, 0)
-            return torch.stack([placed[window.cut(1)[1:]] for window in windows]).flatten(1, 2)
+            parts = [grid.permute(1, 2, 0)[window.cut(1)[1:]] for window in windows]
+            return (torch.stack(parts) if parts[1:] else parts[0][None]).flatten(1, 2)
 
-        mask_logits = cut(prompts.mask_logits, 4)
-        none = self._prompt_encoder.no_mask_embed.weight[None]
-        dense = none if mask_logits is None else embed_masks(self._prompt_encoder.mask_downscaling, mask_logits)
-        bias = cut(guidance.attention) if guidance else None
-        target = guidance.target if guidance else None
-        logits, predicted_iou = decode_masks(
-            self._mask_decoder,
-            (cells(embedding.features) + dense).to(self.dtype),
-            cells(self._position),
-            tokens[batch],
-            bias=None if bias is None else bias.flatten(1)[:, None].to(self.dtype),
-            target=None if target is None else target[batch, None],
-            own_tokens=own_tokens,
-            columns=windows[0].columns,
-        )
-        return logits.float(), predicted_iou
+        mask_logits = None if prompts.mask_logits is None else by_cell(cut(prompts.mask_logits, 4))
+        position = self._position if guidance is None else self._guided_position
+        question = Question(cells(embedding.features), cells(position), tokens, own_tokens, mask_logits)
+        if guidance is None:
+            products, predicted_iou = self._backend.answer(question)
+        else:
+            bias = None if guidance.attention is None else cut(guidance.attention).flatten(1)[:, None]
+            target = None if guidance.target is None else guidance.target[batch, None]
+            products, predicted_iou = self._guided.answer(question, bias=bias, target=target)
+        return laid_out(products, windows[0].columns).float(), predicted_iou
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
         """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""

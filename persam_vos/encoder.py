@@ -23,8 +23,8 @@ class ImageEmbedding:
         features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells that hold no picture mean
             nothing: most of them are not encoded, and 0.
         geometry: Where the frame's pixels lie in that square.
-        stages: What lies before the neck, shallow to deep, each float32, C x h x w over the cells that hold picture. At
-            16:9 that is 128 x 72 x 128, 160 x 36 x 64 and 320 x 36 x 64 of MobileSAM, 768 x 36 x 64 of ViT-B.
+        stages: What lies before the neck, shallow to deep, each float32, C x rows x columns of the cells that hold
+            picture. At 16:9 that is 36 x 64 cells, of MobileSAM with 128, 160 and 320 numbers, of ViT-B with 768.
 
     In memory the numbers of a cell lie side by side.
     """
@@ -69,12 +69,7 @@ class SamEncoder:
         for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
             self._place(frame, geometry, picture)
         outputs = self.backend.run(pictures)
-        return [self._embedding(*each, height // CELL) for each in zip(geometries, outputs, strict=True)]
-
-    def _embedding(self, geometry: Geometry, outputs: Sequence[Tensor], encoded_rows: int) -> ImageEmbedding:
-        """Cut the stages to what holds picture."""
-        features, *stages = outputs
-        return ImageEmbedding(features, geometry, tuple(_held(stage, geometry, encoded_rows) for stage in stages))
+        return [_embedding(*each) for each in zip(geometries, outputs, strict=True)]
 
     def _pictures_for(self, shape: tuple[int, int, int, int]) -> Tensor:
         """Return room for pictures, on the model's device."""
@@ -100,8 +95,8 @@ class SamEncoder:
         picture[:, :rows, columns:] = 0
 
 
-def _held(stage: Tensor, geometry: Geometry, encoded_rows: int) -> Tensor:
-    """Cut a stage, C x h x w of ``encoded_rows`` rows of cells, to the cells that hold picture."""
+def _embedding(geometry: Geometry, outputs: Sequence[Tensor]) -> ImageEmbedding:
+    """Cut the stages to the cells that hold picture."""
+    features, *stages = outputs
     rows, columns = geometry.valid(INPUT_SIZE // CELL)
-    fine = stage.shape[1] // encoded_rows
-    return stage[:, : rows * fine, : columns * fine]
+    return ImageEmbedding(features, geometry, tuple(stage[:, :rows, :columns] for stage in stages))

@@ -23,6 +23,7 @@ from persam_vos.models.backends import Backend, open_backend
 from persam_vos.models.checkpoints import resolve_checkpoint
 from persam_vos.models.download import file_sha256
 from persam_vos.models.loading import choose_device, load_sam
+from persam_vos.models.openvino_decoder import OpenVinoMaskDecoding
 from persam_vos.record import Timings, machine, peak_memory_mib, versions
 
 Result = TypeVar("Result")
@@ -75,7 +76,8 @@ class EmbeddingEngine:
         self._ahead: Encoder = SamEncoder(self._sam, backend, square=square)
         # What runs frames side by side gives each of them a part of the threads only.
         self.encoder = self.another_encoder() if backend.apart else self._ahead
-        self.decoder = Decoder(self._sam, _decoder_dtype(backend, self.device))
+        decoding = OpenVinoMaskDecoding(self._sam, backend.precision) if backend.name == "openvino" else None
+        self.decoder = Decoder(self._sam, _torch_dtype(backend, self.device), decoding)
 
     def another_encoder(self, *, square: bool | None = None) -> Encoder:
         """Return an encoder for one frame at a time, that shares nothing but the weights with the one there is.
@@ -222,8 +224,8 @@ def _batch(frames: Iterator[Frame], size: int, most_pixels: float) -> list[Frame
     return batch
 
 
-def _decoder_dtype(backend: Backend, device: torch.device) -> torch.dtype:
-    """Return what the decoder, which PyTorch runs, computes in: what the encoder does, where PyTorch is fast at it.
+def _torch_dtype(backend: Backend, device: torch.device) -> torch.dtype:
+    """Return what PyTorch computes cells in: what the encoder does, where PyTorch is fast at it.
 
     OpenVINO has bfloat16 on CPUs where PyTorch only imitates it, 20 times as slowly.
     """
@@ -237,7 +239,8 @@ def engine_record(engine: EmbeddingEngine, seconds: float) -> dict[str, Any]:
         "settings": engine.settings.model_dump(mode="json"),
         "backend": engine.backend,
         "precision": engine.precision,
-        "decoder_precision": str(engine.decoder.dtype).removeprefix("torch."),
+        "decoder_precision": engine.decoder.precision,
+        "guided_decoder_precision": engine.decoder.guided_precision,
         "batch_size": engine.batch_size,
         "checkpoint": {"path": str(engine.checkpoint), "sha256": file_sha256(engine.checkpoint)},
         "versions": versions(),

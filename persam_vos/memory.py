@@ -34,15 +34,17 @@ _LIKENESS_RATE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The cells of one frame as the memory sees them.
+    """The cells of one frame as the memory of N objects sees them.
 
     Attributes:
-        inputs: float, cells x (d + 1): what the ridge regression is given, with a constant.
+        features: float32 or bfloat16, cells x D: what is seen.
         keys: float, cells x k, of unit length: what is matched.
+        ridge: float, N x cells: the ridge's answer, about +1 on the object and -1 elsewhere.
     """
 
-    inputs: Tensor
+    features: Tensor
     keys: Tensor
+    ridge: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,16 @@ class Basis:
         directions = torch.linalg.eigh(moments + ramp.diag()).eigenvectors.flip(1)
         return cls(directions[:, :_RIDGE_DIMENSIONS].to(dtype).contiguous())
 
-    def view(self, features: Tensor) -> View:
-        """Project cell features, cells x D, of the same type."""
+    @property
+    def key_directions(self) -> Tensor:
+        """Those of them that matching looks at."""
+        return self.directions[:, :_KEY_DIMENSIONS]
+
+    def inputs(self, features: Tensor) -> Tensor:
+        """Project cell features, cells x D, of the same type, and add a constant: float, cells x (d + 1)."""
         inputs = features.new_ones(len(features), self.directions.shape[1] + 1, dtype=torch.float32)
-        projected = inputs[:, :-1].copy_(features @ self.directions)
-        return View(inputs, functional.normalize(projected[:, :_KEY_DIMENSIONS], dim=1))
+        inputs[:, :-1] = features @ self.directions
+        return inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +143,10 @@ class Memory:
         annotated: Moments of the annotated frame; they never change.
         recent: Running moments of the frames since.
         weights: float, N x (d + 1): the ridge regression of both.
-        first: View and shares (N x cells) of the annotated frame.
-        last: View and shares of the last frame in which any object was seen.
+        looked_at: D x (k + N), of the type of the features: the directions onto which every frame is projected, for its
+            keys and for what the ridge multiplies.
+        first: Keys (cells x k) and shares (N x cells) of the annotated frame.
+        last: Keys and shares of the last frame in which any object was seen.
         own_keys: Of each object, the keys of its cells in the annotated frame, and in the last one where it was seen.
         likeness: float, N: running mean of how like its memory each object is while seen, -1..1; NaN before the first.
         waiting: Frames since the running moments have taken one in.
@@ -147,8 +156,9 @@ class Memory:
     annotated: Moments
     recent: Moments
     weights: Tensor
-    first: tuple[View, Tensor]
-    last: tuple[View, Tensor]
+    looked_at: Tensor
+    first: tuple[Tensor, Tensor]
+    last: tuple[Tensor, Tensor]
     own_keys: tuple[tuple[Tensor, Tensor], ...]
     likeness: Tensor
     waiting: int = 0
@@ -163,24 +173,29 @@ class Memory:
             regularisation: Of the ridge regression.
         """
         basis = Basis.of(features)
-        view = basis.view(features)
-        moments = Moments.of(view.inputs, shares)
+        inputs = basis.inputs(features)
+        moments = Moments.of(inputs, shares)
+        weights = moments.solve(regularisation)
+        keys = functional.normalize(inputs[:, :-1][:, :_KEY_DIMENSIONS], dim=1)
         return cls(
             basis=basis,
             annotated=moments,
             recent=moments,
-            weights=moments.solve(regularisation),
-            first=(view, shares),
-            last=(view, shares),
-            own_keys=tuple((view.keys[own], view.keys[own]) for own in map(own_cells, shares)),
+            weights=weights,
+            looked_at=_looked_at(basis, weights),
+            first=(keys, shares),
+            last=(keys, shares),
+            own_keys=tuple((keys[own], keys[own]) for own in map(own_cells, shares)),
             likeness=torch.full((len(shares),), torch.nan, device=features.device),
         )
 
-    def score(self, view: View) -> Tensor:
-        """Return the ridge's answer, float N x cells: about +1 on the object and -1 elsewhere."""
-        return self.weights @ view.inputs.T
+    def view(self, features: Tensor) -> View:
+        """See a frame, cells x D, of the type of what was learnt from."""
+        numbers = self.first[0].shape[1], len(self.weights)
+        projected, ridge = (features @ self.looked_at).float().split(numbers, dim=1)
+        return View(features, functional.normalize(projected, dim=1), ridge.T + self.weights[:, -1:])
 
-    def nearest(self, view: View) -> Tensor:
+    def nearest(self, keys: Tensor) -> Tensor:
         """Say how like the cell of the object that it is most like each cell is.
 
         Returns:
@@ -188,7 +203,7 @@ class Memory:
             the last one where it was seen. It is absolute: of something that the frame before did not show, it is low
             even where the ridge and the matching, which only compare, have nothing better to offer.
         """
-        return torch.stack([(view.keys @ torch.cat(keys).T).amax(dim=1) for keys in self.own_keys])
+        return torch.stack([(keys @ torch.cat(own).T).amax(dim=1) for own in self.own_keys])
 
     def update(self, view: View, shares: Tensor, seen: Tensor, likeness: Tensor, settings: TrackerSettings) -> Memory:
         """Return the memory after one more frame.
@@ -202,20 +217,22 @@ class Memory:
         """
         if not bool(seen.any()):
             return self
-        recent, weights, waiting = self.recent, self.weights, self.waiting + 1
+        recent, weights, looked_at, waiting = self.recent, self.weights, self.looked_at, self.waiting + 1
         if settings.memory_rate and waiting == _LEARN_EVERY:
             rate = 1 - (1 - settings.memory_rate) ** waiting
-            recent = self.recent.lerp(Moments.of(view.inputs, shares), rate * seen.float())
+            moments = Moments.of(self.basis.inputs(view.features), shares)
+            recent = self.recent.lerp(moments, rate * seen.float())
             weights = recent.lerp(self.annotated, settings.first_share).solve(settings.regularisation)
-            waiting = 0
+            looked_at, waiting = _looked_at(self.basis, weights), 0
         usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
         return Memory(
             basis=self.basis,
             annotated=self.annotated,
             recent=recent,
             weights=weights,
+            looked_at=looked_at,
             first=self.first,
-            last=(view, shares),
+            last=(view.keys, shares),
             own_keys=tuple(
                 (first, view.keys[own_cells(share)] if now else last)
                 for (first, last), share, now in zip(self.own_keys, shares, seen.tolist(), strict=True)
@@ -223,6 +240,12 @@ class Memory:
             likeness=torch.where(seen, usual, self.likeness),
             waiting=waiting,
         )
+
+
+def _looked_at(basis: Basis, weights: Tensor) -> Tensor:
+    """Return D x (k + N): the keys' directions, and a combination of all of them in place of the ridge's weights."""
+    combined = basis.directions.float() @ weights[:, :-1].T
+    return torch.cat([basis.key_directions, combined.to(basis.directions.dtype)], dim=1)
 
 
 def own_cells(shares: Tensor) -> Tensor:

@@ -57,13 +57,16 @@ class MemoryMethod:
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
         masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
         shares = embedding.geometry.to_cells(masks, embedding.cells)
-        memory = Memory.learn(self._features(embedding), shares.flatten(1), self._settings.regularisation)
+        features = self._features(embedding)
+        memory = Memory.learn(features, shares.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
         self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
         if self._closer is not None:
             self._closer.start(frame, embedding, masks)
         if self._settings.mask_token:
-            self._tokens = self._decoder.learn_tokens([self._example(frame, embedding, masks)])
+            view = memory.view(features)
+            odds = self._propagate(frame, embedding, view, memory.nearest(view.keys))
+            self._tokens = self._decoder.learn_tokens([Example(embedding, odds, masks)])
         ones = torch.ones(len(masks))
         return Found(label_map, ones, ones)
 
@@ -71,8 +74,8 @@ class MemoryMethod:
         """Find the objects in the next frame."""
         state = self._state
         assert state is not None
-        view = state.memory.basis.view(self._features(embedding))
-        nearest = state.memory.nearest(view)
+        view = state.memory.view(self._features(embedding))
+        nearest = state.memory.nearest(view.keys)
         odds = self._propagate(frame, embedding, view, nearest)
         patches, predicted_iou = self._decoder.decode(frame, embedding, odds, self._tokens)
         label_map, shares, likeness = self._recognise(embedding, patches, nearest)
@@ -98,13 +101,6 @@ class MemoryMethod:
         if self._closer is not None:
             odds = self._closer.sharpen(odds, frame, embedding, state.last, state.seen)
         return odds
-
-    def _example(self, frame: Frame, embedding: ImageEmbedding, masks: Tensor) -> Example:
-        """Return the annotated frame with what the memory would say of it."""
-        assert self._state is not None
-        memory = self._state.memory
-        odds = self._propagate(frame, embedding, memory.first[0], memory.nearest(memory.first[0]))
-        return Example(embedding, odds, masks)
 
     def _recognise(
         self, embedding: ImageEmbedding, patches: Sequence[Patch], nearest: Tensor

@@ -81,7 +81,7 @@ class PhotoMemory:
             examples = [
                 Example(
                     each.embedding,
-                    prior_odds(self._prior(memory.basis.view(cells), each.embedding), each.embedding),
+                    prior_odds(self._prior(memory.view(cells), each.embedding), each.embedding),
                     mask,
                 )
                 for each, cells, mask in zip(references, features, masks, strict=True)
@@ -98,7 +98,7 @@ class PhotoMemory:
         if taken is not None:
             decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
         cells = cell_features(embedding)
-        prior, place = self._prior(self._memory.basis.view(cells), embedding), None
+        prior, place = self._prior(self._memory.view(cells), embedding), None
         if self._looks is not None:
             for pixels in (taken, aside):
                 if pixels is not None:
@@ -115,8 +115,7 @@ class PhotoMemory:
         memory = self._memory
         assert memory is not None
         first, shares = memory.first
-        matched = vote(view.keys @ first.keys.T, shares)
-        prior = torch.lerp(ridge_probability(memory, view), matched, self._settings.matching)
+        prior = torch.lerp(ridge_probability(view), vote(view.keys @ first.T, shares), self._settings.matching)
         laid_out: Tensor = prior.unflatten(1, embedding.geometry.valid(embedding.cells))
         return laid_out
 
@@ -202,6 +201,6 @@ def _look_alikes(memory: Memory) -> Tensor:
     Returns:
         bool, cells.
     """
-    view, shares = memory.first
+    keys, shares = memory.first
     usual = among(memory.own_keys[0][0]).quantile(_LEAST_ALIKE)
-    return (memory.nearest(view)[0] > usual - _ROOM) & (shares[0] == 0)
+    return (memory.nearest(keys)[0] > usual - _ROOM) & (shares[0] == 0)

@@ -41,7 +41,8 @@ class Engine(EmbeddingEngine):
         self.settings: Settings = settings
 
     def new_tracker(self) -> Tracker:
-        """Return a tracker for one more video."""
+        """Return a tracker for one more video, and have ready what it needs once the first frame is encoded."""
+        self.decoder.get_ready()
         return Tracker(self.encoder, self.decoder, self.settings)
 
 

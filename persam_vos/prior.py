@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -23,6 +24,9 @@ _RADIUS = 8
 # count as background, and how gradually.
 _CLEARLY = 0.1
 _DOUBT = 0.03
+# A cell to which ridge and last frame both give less is no object's, whatever the annotated frame may say: on nine
+# sequences and three composites J&F is the same, with less than half of the questions.
+_RULED_OUT = 0.05
 # A probability above this is taken for the object.
 _LIKELY = 0.5
 # What another object has better claim to keeps this share of its probability.
@@ -63,17 +67,16 @@ def foreground_prior(
     Returns:
         float, N x rows x columns in 0..1.
     """
-    ridge = ridge_probability(memory, view)
     rows, columns = last.shape[1:]
-    earlier, covered = memory.last
-    nearby = Nearby.match(view.keys, earlier.keys, covered.unflatten(1, (rows, columns)), radius=scale * _RADIUS)
+    evidence = _Evidence.of(memory, view, nearest, (rows, columns), seen, settings, radius=scale * _RADIUS)
     everywhere = torch.arange(rows * columns, device=last.device)
     if not settings.gate:
-        return _compare(memory, view, nearest, seen, settings, ridge, nearby, everywhere)
+        prior: Tensor = _compare(memory, view, evidence, settings, everywhere).unflatten(1, (rows, columns))
+        return prior
     near = near_where_it_was(last, seen, margin=settings.gate, least=scale * _LEAST_REACH)
-    cells = _undecided(ridge.unflatten(1, (rows, columns)), near, settings.matching)
+    cells = _undecided(evidence, near.flatten(1), settings, columns)
     while True:
-        prior = _compare(memory, view, nearest, seen, settings, ridge, nearby, cells)
+        prior = _compare(memory, view, evidence, settings, cells).unflatten(1, (rows, columns))
         found = found_there(prior, last, near)
         # Who is not found nearby is looked for everywhere, which takes the cells that were left out.
         if len(cells) == len(everywhere) or bool(found.all()):
@@ -81,67 +84,96 @@ def foreground_prior(
         cells = everywhere
 
 
-def ridge_probability(memory: Memory, view: View) -> Tensor:
+def ridge_probability(view: View) -> Tensor:
     """Return the ridge's answer as a probability: float, N x cells."""
-    return torch.sigmoid(_RIDGE_SLOPE * memory.score(view))
+    return torch.sigmoid(_RIDGE_SLOPE * view.ridge)
 
 
-def _compare(
-    memory: Memory,
-    view: View,
-    nearest: Tensor,
-    seen: Tensor,
-    settings: TrackerSettings,
-    ridge: Tensor,
-    nearby: Nearby,
-    cells: Tensor,
-) -> Tensor:
-    """Add the matching to the ridge's answer.
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What is known of a frame's cells before those of the annotated frame are asked.
+
+    Attributes:
+        ridge: float, N x cells: the ridge's answers as probabilities.
+        recent: float, N x cells in 0..1: how the cells vote that were nearby in the last frame; 0 far from all objects.
+        background: float, N x cells in 0..1: how surely a cell is what was background nearby in the last frame.
+        seen: bool, N x 1: whether the object was in that frame, without which it says nothing.
+    """
+
+    ridge: Tensor
+    recent: Tensor
+    background: Tensor
+    seen: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        memory: Memory,
+        view: View,
+        nearest: Tensor,
+        grid: tuple[int, int],
+        seen: Tensor,
+        settings: TrackerSettings,
+        *,
+        radius: int,
+    ) -> _Evidence:
+        """Collect it; for the arguments see ``foreground_prior``."""
+        earlier, covered = memory.last
+        ridge = ridge_probability(view)
+        nearby = Nearby.match(view.keys, earlier, covered.unflatten(1, grid), radius=radius)
+        # Not asked, it rules nothing out.
+        recent = nearby.vote() if settings.matching and settings.local_matching else torch.ones_like(ridge)
+        background = torch.zeros_like(ridge)
+        if settings.background_matching:
+            background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
+        return cls(ridge, recent, background, seen[:, None])
+
+
+def _compare(memory: Memory, view: View, evidence: _Evidence, settings: TrackerSettings, cells: Tensor) -> Tensor:
+    """Let the cells of the annotated frame vote, and weigh all that is known.
 
     Args:
         memory: Of N objects.
         view: Of the frame.
-        nearest: float, N x cells; see ``foreground_prior``.
-        seen: bool, N; see there.
+        evidence: Of it.
         settings: Of the tracker.
-        ridge: float, N x cells: the ridge's answers as probabilities.
-        nearby: The frame matched with the memory's last one.
-        cells: int: indices of those that are matched with the annotated frame; elsewhere it has no vote.
+        cells: int: indices of those that the annotated frame is asked about; of the others it says no.
 
     Returns:
-        float, N x rows x columns.
+        float, N x cells in 0..1.
     """
-    prior = ridge
+    prior, seen = evidence.ridge, evidence.seen
     if settings.matching:
         first, shares = memory.first
-        matched = torch.zeros_like(ridge)
-        matched[:, cells] = vote(view.keys[cells] @ first.keys.T, shares)
-        if settings.local_matching:
-            blended = torch.lerp(matched, nearby.vote(), settings.local_matching)
-            matched = torch.where(seen[:, None], blended, matched)
+        matched = torch.zeros_like(prior)
+        matched[:, cells] = vote(view.keys[cells] @ first.T, shares)
+        matched = torch.where(seen, torch.lerp(matched, evidence.recent, settings.local_matching), matched)
         prior = torch.lerp(prior, matched, settings.matching)
-    if settings.background_matching:
-        was_background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
-        prior = torch.where(seen[:, None], prior * (1 - settings.background_matching * was_background), prior)
+    prior = torch.where(seen, prior * (1 - settings.background_matching * evidence.background), prior)
     best = prior.amax(dim=0)
-    compared: Tensor = torch.where(prior >= best, prior, _OUTDONE * prior).unflatten(1, nearby.grid)
-    return compared
+    return torch.where(prior >= best, prior, _OUTDONE * prior)
 
 
-def _undecided(ridge: Tensor, near: Tensor, matching: float) -> Tensor:
+def _undecided(evidence: _Evidence, near: Tensor, settings: TrackerSettings, columns: int) -> Tensor:
     """Return the indices of the cells where it matters how the annotated frame's cells vote.
 
-    Elsewhere, away from where any object was, even all votes together would not make it likely, and what is unlikely
-    there is next to nothing afterwards, whatever its value, unless it lies beside something likely.
+    Elsewhere all votes together would not make an object likely; and either ridge and last frame agree that it is not
+    there, or it was nowhere near: what is unlikely there is next to nothing afterwards, whatever its value, unless it
+    lies beside something likely.
 
     Args:
-        ridge: float, N x rows x columns: the ridge's answers as probabilities.
-        near: bool, N x rows x columns; see ``near_where_it_was``.
-        matching: Share of the matching in the prior.
+        evidence: Of the frame.
+        near: bool, N x cells; see ``near_where_it_was``.
+        settings: Of the tracker.
+        columns: Of the grid of cells.
     """
-    likely = (1 - matching) * ridge + matching > _LIKELY
-    worth = (near | likely).any(dim=0)
-    return functional.max_pool2d(worth[None].float(), 3, stride=1, padding=1).flatten().nonzero()[:, 0]
+    matching, local = settings.matching, settings.local_matching
+    likely = (1 - matching) * evidence.ridge + matching > _LIKELY
+    worth = (near | likely).any(dim=0).unflatten(0, (-1, columns))
+    around = functional.max_pool2d(worth[None].float(), 3, stride=1, padding=1).flatten() > 0
+    at_most = (1 - matching) * evidence.ridge + matching * (1 - local + local * evidence.recent)
+    possible = (evidence.ridge > _RULED_OUT) | (evidence.recent > _RULED_OUT) | (at_most > _LIKELY) | ~evidence.seen
+    return (around & possible.any(dim=0)).nonzero()[:, 0]
 
 
 def near_where_it_was(last: Tensor, seen: Tensor, *, margin: float, least: int = _LEAST_REACH) -> Tensor:

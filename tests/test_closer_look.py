@@ -123,8 +123,8 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     shares = embedding.geometry.to_cells(masks, 64)
     memory = Memory.learn(cell_features(embedding), shares.flatten(1), settings.regularisation)
     seen = torch.tensor([True])
-    view = memory.basis.view(cell_features(later))
-    prior = foreground_prior(memory, view, memory.nearest(view), shares, seen, settings)
+    view = memory.view(cell_features(later))
+    prior = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
     odds = onto_square(prior.logit(eps=1e-4), 256, 64, NO_PICTURE)
     look = CloserLook(encoder, settings)
 

@@ -22,18 +22,26 @@ from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, _alike,
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.matching import vote
-from persam_vos.memory import _LEARN_EVERY, Basis, Memory, Moments, View
-from persam_vos.models.mask_decoder import _upscaled_products
+from persam_vos.memory import _LEARN_EVERY, Basis, Memory, Moments, _looked_at
+from persam_vos.models.mask_decoder import _upscaled_products, laid_out
 from persam_vos.models.sam import Sam
 from persam_vos.objects import FrameResult, LabelMap
-from persam_vos.prior import foreground_prior, found_there, keep_near, near_where_it_was
+from persam_vos.prior import (
+    _compare,
+    _Evidence,
+    _undecided,
+    foreground_prior,
+    found_there,
+    keep_near,
+    near_where_it_was,
+)
 from persam_vos.tracker import Tracker
 
 
 def test_every_stage_has_the_same_weight_in_a_cell() -> None:
     generator = torch.Generator().manual_seed(0)
-    neck, fine = (torch.randn(c, s, s, generator=generator) for c, s in ((8, 64), (4, 128)))
-    embedding = ImageEmbedding(neck, Geometry(480, 854), (100 * fine[:, :72],))
+    neck, stage = (torch.randn(c, 64, 64, generator=generator) for c in (8, 4))
+    embedding = ImageEmbedding(neck, Geometry(480, 854), (100 * stage[:, :36],))
 
     features = cell_features(embedding)
 
@@ -41,7 +49,7 @@ def test_every_stage_has_the_same_weight_in_a_cell() -> None:
     for block in (features[:, :8], features[:, 8:]):
         torch.testing.assert_close(block.norm(dim=1), torch.ones(36 * 64))
     row, column = 5, 7
-    expected = fine[:, 10:12, 14:16].mean(dim=(1, 2))
+    expected = stage[:, row, column]
     torch.testing.assert_close(features[row * 64 + column, 8:], expected / expected.norm())
 
 
@@ -58,14 +66,14 @@ def test_a_memory_in_bfloat16_sees_nearly_the_same(encoder: SamEncoder) -> None:
     assert half.dtype == found.basis.directions.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), whole, atol=2e-3, rtol=0)
     assert found.weights.dtype == torch.float32
-    ours, theirs = (memory.score(memory.first[0]) for memory in (found, expected))
+    ours, theirs = found.view(half).ridge, expected.view(whole).ridge
     assert float((ours - theirs).abs().mean()) < 0.02
 
 
 def test_the_real_encoder_hands_out_its_stages(encoder: SamEncoder) -> None:
     embedding = encoder.encode([frame_of(np.zeros((90, 160, 3), np.uint8))])[0]
 
-    assert [tuple(stage.shape) for stage in embedding.stages] == [(128, 72, 128), (160, 36, 64), (320, 36, 64)]
+    assert [tuple(stage.shape) for stage in embedding.stages] == [(size, 36, 64) for size in (128, 160, 320)]
     assert cell_features(embedding).shape == (36 * 64, 864)
 
 
@@ -128,8 +136,8 @@ def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
     moved = scene_of_colours(14, 40)
 
     seen = torch.tensor([True, False])
-    view = memory.basis.view(moved)
-    prior = foreground_prior(memory, view, memory.nearest(view), as_grid(shares), seen, TrackerSettings())
+    view = memory.view(moved)
+    prior = foreground_prior(memory, view, memory.nearest(view.keys), as_grid(shares), seen, TrackerSettings())
 
     assert torch.equal(prior.flatten(1) > 0.5, torch.stack([moved[:, 1], moved[:, 2]]) > 0.5)
 
@@ -143,22 +151,56 @@ def test_a_look_alike_that_was_background_a_moment_ago_does_not_join(share: floa
     for cells, column in ((before, 22), (after, 20)):
         cells.unflatten(0, (36, 64))[10:20, column : column + 5] = half_alike
     # Principal directions of the first frame alone would not tell the newcomer from the object.
-    memory = dataclasses.replace(memory, basis=Basis(torch.eye(16)), first=(view_of(features), shares))
-    memory = dataclasses.replace(memory, own_keys=((memory.first[0].keys[shares[0] > 0],) * 2,))
-    memory = dataclasses.replace(memory, last=(view_of(before), shares))
-    memory = dataclasses.replace(memory, weights=Moments.of(memory.first[0].inputs, shares).solve(5e-3))
-    view = view_of(after)
+    basis = Basis(torch.eye(16))
+    weights = Moments.of(basis.inputs(features), shares).solve(5e-3)
+    memory = dataclasses.replace(memory, basis=basis, weights=weights, looked_at=_looked_at(basis, weights))
+    own = memory.view(features).keys[shares[0] > 0]
+    memory = dataclasses.replace(memory, own_keys=((own, own),), first=(memory.view(features).keys, shares))
+    memory = dataclasses.replace(memory, last=(memory.view(before).keys, shares))
+    view = memory.view(after)
 
     settings = TrackerSettings(background_matching=share, gate=0)
-    prior = foreground_prior(memory, view, memory.nearest(view), as_grid(shares), torch.tensor([True]), settings)[0]
+    prior = foreground_prior(memory, view, memory.nearest(view.keys), as_grid(shares), torch.tensor([True]), settings)[
+        0
+    ]
 
     assert bool((prior[10:20, 10:18] > 0.5).all())
     assert bool((prior[10:20, 20:25] > 0.5).all()) == joins
     assert bool((prior[10:20, 20:25] > 0.5).any()) == joins
 
 
-def view_of(features: torch.Tensor) -> View:
-    return Basis(torch.eye(16)).view(features)
+def test_a_view_holds_what_the_ridge_answers_to_all_inputs_and_the_keys() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, others = torch.randn(2, 200, 90, generator=generator)
+    shares = torch.rand(3, 200, generator=generator)
+    memory = Memory.learn(features, shares, 1e-2)
+
+    for known in (memory, learnt_more(memory, others, shares)):
+        view, inputs = known.view(others), known.basis.inputs(others)
+
+        torch.testing.assert_close(view.ridge, known.weights @ inputs.T, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(view.keys, functional.normalize(inputs[:, :64], dim=1), atol=1e-5, rtol=1e-5)
+
+
+def test_in_bfloat16_a_view_holds_nearly_the_same_of_every_object() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = functional.normalize(torch.randn(2, 400, 90, generator=generator), dim=2)
+    shares = (torch.rand(3, 400, generator=generator) > 0.7).float()
+    views = []
+    for first, other in (features, features.bfloat16()):
+        memory = learnt_more(Memory.learn(first, shares, 1e-2), other, shares)
+        views.append(memory.view(other))
+
+    assert views[1].ridge.dtype == views[1].keys.dtype == torch.float32
+    assert views[1].ridge.shape == (3, 400)
+    assert float((views[1].ridge - views[0].ridge).abs().mean()) < 0.02
+
+
+def learnt_more(memory: Memory, features: torch.Tensor, shares: torch.Tensor) -> Memory:
+    every, settings = torch.ones(len(shares), dtype=torch.bool), TrackerSettings(memory_rate=0.5, first_share=0.5)
+    for _ in range(_LEARN_EVERY):
+        memory = memory.update(memory.view(features), shares, every, every.float(), settings)
+    return memory
 
 
 def test_likeness_is_absolute() -> None:
@@ -166,15 +208,15 @@ def test_likeness_is_absolute() -> None:
     strange = features.clone()
     strange[shares[0] > 0] = torch.eye(16)[9]
 
-    view, odd = memory.basis.view(features), memory.basis.view(strange)
+    view, odd = memory.view(features), memory.view(strange)
 
-    torch.testing.assert_close(memory.nearest(view)[0][shares[0] > 0], torch.ones(80))
-    assert float(memory.nearest(odd)[0].max()) < 0.5
+    torch.testing.assert_close(memory.nearest(view.keys)[0][shares[0] > 0], torch.ones(80))
+    assert float(memory.nearest(odd.keys)[0].max()) < 0.5
 
 
 def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
     memory, features, shares = learnt([10, 30])
-    view = memory.basis.view(features.roll(1, 0))
+    view = memory.view(features.roll(1, 0))
     likeness = torch.tensor([0.9, torch.nan])
     seen = torch.tensor([True, False])
 
@@ -195,13 +237,13 @@ def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
 
 def test_every_third_frame_is_learnt_from_with_the_share_of_three() -> None:
     memory, features, shares = learnt([10])
-    view = memory.basis.view(features.roll(1, 0))
+    view = memory.view(features.roll(1, 0))
     seen, likeness, settings = torch.tensor([True]), torch.tensor([0.9]), TrackerSettings(memory_rate=0.1)
     expected, found = memory.recent, memory
 
     for index in range(1, 3 * _LEARN_EVERY + 1):
         found = found.update(view, shares, seen, likeness, settings)
-        expected = expected.lerp(Moments.of(view.inputs, shares), 0.1)
+        expected = expected.lerp(Moments.of(memory.basis.inputs(view.features), shares), 0.1)
 
         if index % _LEARN_EVERY == 0:
             torch.testing.assert_close(found.recent.second, expected.second)
@@ -220,7 +262,7 @@ def test_features_with_many_equal_directions_are_learnt() -> None:
 
     memory = Memory.learn(features, (kinds.flatten() == 1).float()[None], 5e-3)
 
-    score = memory.score(memory.basis.view(features))[0]
+    score = memory.view(features).ridge[0]
     assert torch.equal(score > 0, kinds.flatten() == 1)
 
 
@@ -276,7 +318,7 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
         features += 1.5 * share.flatten()[:, None] * kind
     memory = Memory.learn(features, shares.flatten(1), 5e-3)
     moved = features + 0.3 * torch.randn(features.shape, generator=generator)
-    view = memory.basis.view(moved if found else moved.roll(25, dims=0))
+    view = memory.view(moved if found else moved.roll(25, dims=0))
     settings, seen, asked = TrackerSettings(), torch.tensor([True, True]), []
     everywhere = torch.arange(36 * 64)
 
@@ -285,14 +327,51 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
         return vote(similarity, of)
 
     monkeypatch.setattr(prior_module, "vote", counted)
-    part = foreground_prior(memory, view, memory.nearest(view), shares, seen, settings)
+    part = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
     monkeypatch.setattr(prior_module, "_undecided", lambda *_: everywhere)
-    whole = foreground_prior(memory, view, memory.nearest(view), shares, seen, settings)
+    whole = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
 
     assert asked[0] < 36 * 64 / 2
     assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
     torch.testing.assert_close(part, whole, atol=1.1e-3, rtol=0)
     assert torch.equal(part > 0.01, whole > 0.01)
+
+
+@pytest.mark.parametrize(
+    ("ridge", "recent", "seen", "changed", "asked"),
+    [
+        (0.04, 0.04, True, {}, False),
+        (0.06, 0.04, True, {}, True),
+        (0.04, 0.06, True, {}, True),
+        (0.04, 0.04, False, {}, True),
+        # With such a share, all votes together would make it likely.
+        (0.04, 0.04, True, {"matching": 0.8}, True),
+        (0.04, 0.04, True, {"matching": 0.8, "local_matching": 0.9}, False),
+    ],
+)
+def test_the_annotated_frame_is_asked_about_what_is_not_ruled_out(
+    ridge: float, recent: float, seen: bool, changed: dict[str, float], asked: bool
+) -> None:
+    shape = 2, 6 * 8
+    # Of another object everything is known.
+    evidence = _Evidence(*(torch.zeros(shape) for _ in range(3)), torch.tensor([[seen], [True]]))
+    evidence.ridge[0], evidence.recent[0] = ridge, recent
+
+    cells = _undecided(evidence, torch.ones(shape, dtype=torch.bool), TrackerSettings(**changed), 8)
+
+    assert cells.tolist() == (list(range(48)) if asked else [])
+
+
+def test_without_the_last_frame_nothing_is_ruled_out() -> None:
+    memory, features, shares = learnt([10])
+    view, settings = memory.view(features), TrackerSettings(local_matching=0.0)
+    nearest = memory.nearest(view.keys)
+
+    evidence = _Evidence.of(memory, view, nearest, (36, 64), torch.tensor([True]), settings, radius=8)
+
+    assert len(_undecided(evidence, torch.ones(1, 36 * 64, dtype=torch.bool), settings, 64)) == 36 * 64
+    found = _compare(memory, view, evidence, settings, torch.arange(36 * 64))
+    assert torch.equal(found[0] > 0.5, shares[0] > 0.5)
 
 
 def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder) -> None:
@@ -383,15 +462,15 @@ def test_batches_hold_every_object_once_and_windows_of_one_size(sizes: list[tupl
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(36, 64), (64, 36), (64, 64)])
-def test_masks_are_upscaled_as_by_transposed_convolutions(rows: int, columns: int, decoder: Decoder) -> None:
+def test_masks_are_upscaled_as_by_transposed_convolutions(rows: int, columns: int, sam: Sam) -> None:
     generator = torch.Generator().manual_seed(0)
-    upscaling = decoder._mask_decoder.output_upscaling
+    upscaling = sam.mask_decoder.output_upscaling
     cells = torch.randn(2, rows * columns, 256, generator=generator)
     masks = torch.randn(2, 4, 32, generator=generator)
     with torch.inference_mode():
         pictures = upscaling(cells.transpose(1, 2).unflatten(2, (rows, columns)))
 
-        logits = _upscaled_products(upscaling, cells, masks, columns)
+        logits = laid_out(_upscaled_products(upscaling, cells, masks), columns)
 
     torch.testing.assert_close(logits, torch.einsum("nmc,nchw->nmhw", masks, pictures), atol=1e-3, rtol=1e-4)
 
@@ -609,7 +688,7 @@ def test_an_object_that_fills_nearly_the_whole_frame_is_learnt(hole: int, height
 
     memory = Memory.learn(features, geometry.to_cells(mask, 64).flatten(1), 5e-3)
 
-    score = memory.score(memory.basis.view(features))
+    score = memory.view(features).ridge
     assert torch.isfinite(score).all()
     assert float((score > 0).float().mean()) > 0.95
 

@@ -56,6 +56,10 @@ class FakeDecoder:
 
     token_size = 32
     dtype = torch.float32
+    precision = guided_precision = "float32"
+
+    def get_ready(self) -> None:
+        """Nothing has to be loaded."""
 
     def decode(
         self,

@@ -17,6 +17,7 @@ from torch.nn import functional
 from persam_vos.errors import SettingsError
 from persam_vos.models.buffers import Array, Buffers
 from persam_vos.models.exports import ChannelsLast, exported
+from persam_vos.models.openvino_model import compiled
 from persam_vos.models.sam import GRID, Sam
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
@@ -109,7 +110,7 @@ class _ExportBackend(Backend):
         size = int(pictures.shape[2]), int(pictures.shape[3])
         with self._loading:
             if size not in self._loaded:
-                self._loaded[size] = self._load(exported(self._network, size))
+                self._loaded[size] = self._load(exported(self._network, {"pictures": torch.zeros(1, 3, *size)}))
             if len(self._loaded) > _MOST_LOADED:
                 del self._loaded[next(iter(self._loaded))]
             run = self._loaded[size]
@@ -184,19 +185,7 @@ class OpenVinoBackend(_ExportBackend):
         return min(self._threads, _MOST_AT_ONCE)
 
     def _load(self, export: bytes) -> _Run:
-        import openvino
-
-        core = openvino.Core()
-        # Asked for explicitly: left alone, it takes bfloat16 or not as it likes.
-        hint = {"bfloat16": "bf16", "float32": "f32"}[self.precision]
-        settings = {
-            "INFERENCE_PRECISION_HINT": hint,
-            "INFERENCE_NUM_THREADS": self._threads,
-            "NUM_STREAMS": self.at_once,
-            "ENABLE_CPU_PINNING": False,
-        }
-        compiled = core.compile_model(core.read_model(export), "CPU", settings)
-        return _OpenVinoRun(compiled, self.at_once)
+        return _OpenVinoRun(compiled(export, self.precision, self._threads, self.at_once), self.at_once)
 
 
 class _OpenVinoRun:
@@ -205,12 +194,12 @@ class _OpenVinoRun:
     What it hands out is what OpenVINO wrote: nothing is copied.
     """
 
-    def __init__(self, compiled: Any, streams: int) -> None:
-        self._compiled = compiled
+    def __init__(self, network: Any, streams: int) -> None:
+        self._network = network
         self._streams = streams
         # A request serves one picture at a time: each thread has its own.
         self._requests = threading.local()
-        neck, *stages = (tuple(output.shape) for output in compiled.outputs)
+        neck, *stages = (tuple(output.shape) for output in network.outputs)
         self._encoded = neck[1:3]
         self._buffers = [Buffers(shape) for shape in ((1, GRID, GRID, neck[3]), *stages)]
         # Whole rows of the square are one stretch of its memory.
@@ -226,7 +215,7 @@ class _OpenVinoRun:
         # Taken, and given back once they are done: what an error leaves behind is not used again.
         requests: list[Any] = getattr(self._requests, "own", [])
         self._requests.own = []
-        requests += [self._compiled.create_infer_request() for _ in range(len(pictures) - len(requests))]
+        requests += [self._network.create_infer_request() for _ in range(len(pictures) - len(requests))]
         outputs = []
         # All are waited for, whatever happens: what is being written to must not be let go of before.
         with ExitStack() as running:

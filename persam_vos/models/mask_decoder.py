@@ -1,79 +1,161 @@
-"""SAM's mask decoder on the cells that it is given, rearranged for speed; in float32 the same up to rounding.
-
-Cells may be bfloat16 and are most of the work. Tokens are few, and float32: products so small are slow in bfloat16.
-"""
+"""SAM's mask prompt and mask decoder on given cells, rearranged for speed; in float32 the same up to rounding."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from persam_vos.models.modeling import MaskDecoder
+from persam_vos.models.sam import Sam
 
 
-def decode_masks(
-    network: MaskDecoder,
-    cells: Tensor,
-    position: Tensor,
-    prompts: Tensor,
-    *,
-    bias: Tensor | None = None,
-    target: Tensor | None = None,
-    own_tokens: Tensor | None = None,
-    columns: int,
-) -> tuple[Tensor, Tensor]:
-    """Answer the prompts of N objects.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about N objects, each in hw cells of its own. All are float32.
 
-    Args:
-        network: With its weights, float32.
-        cells: float32 or bfloat16, N x hw x C: embedding plus dense prompt.
-        position: The same, N or 1 x hw x C: positional encoding of the cells.
-        prompts: float, N x P x C: embedded points and boxes.
-        bias: The same, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
-        target: float, N x 1 x C: PerSAM's semantic prompt, or None.
-        own_tokens: float, N x K x C / 8: to be multiplied with the upscaled cells as well, or None for K = 0.
-        columns: w.
-
-    Returns:
-        N x (4 + K) x 4h x 4w, of the type of the cells: logits, then the products with ``own_tokens``; float, N x 4:
-        predicted IoU.
+    Attributes:
+        cells: N x hw x C: the embedding.
+        position: N x hw x C: positional encoding of the cells.
+        prompts: N x P x C: embedded points and boxes.
+        own_tokens: N x K x C / 8: mask tokens beside SAM's four.
+        mask_logits: N x hw x 4 x 4: the mask prompt, cell by cell; None for none.
     """
-    output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
-    tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], dim=1)
-    queries, keys = _two_way(network.transformer, tokens, cells, position, bias, target)
-    masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
-    if own_tokens is not None:
-        masks = torch.cat([masks, own_tokens], dim=1)
-    logits = _upscaled_products(network.output_upscaling, keys, masks, columns)
-    return logits, network.iou_prediction_head(queries[:, 0])
+
+    cells: Tensor
+    position: Tensor
+    prompts: Tensor
+    own_tokens: Tensor
+    mask_logits: Tensor | None = None
 
 
-def embed_masks(downscaling: Any, logits: Tensor) -> Tensor:
-    """Embed the mask prompt of N objects.
+class MaskDecoding(Protocol):
+    """Anything that answers questions.
+
+    Attributes:
+        precision: In which the cells are computed, and the tokens perhaps as well.
+    """
+
+    precision: str
+
+    def answer(self, question: Question, /) -> tuple[Tensor, Tensor]:
+        """Return N x 16 hw x (4 + K): logits, then the products with ``own_tokens``; float, N x 4: predicted IoU.
+
+        The 16 samples of a cell follow each other: ``laid_out`` brings them in order.
+        """
+        ...
+
+    def get_ready(self) -> None:
+        """Begin to load what answering needs, if that takes time."""
+        ...
+
+
+class MaskDecoderNetwork(nn.Module):
+    """The network, with the weights of a SAM.
+
+    Cells may be computed in bfloat16 and are most of the work. Tokens are few, and here they stay float32: in PyTorch,
+    products so small are slow in bfloat16.
+    """
+
+    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
+        """Take the networks, and what the cells are computed in."""
+        super().__init__()
+        self.dtype = dtype
+        self.downscaling = sam.prompt_encoder.mask_downscaling
+        self.no_mask = sam.prompt_encoder.no_mask_embed
+        self.network = sam.mask_decoder
+
+    def forward(
+        self,
+        cells: Tensor,
+        position: Tensor,
+        prompts: Tensor,
+        own_tokens: Tensor,
+        mask_logits: Tensor | None = None,
+        bias: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Answer a question; for what is returned see ``MaskDecoding``.
+
+        Args:
+            cells: As in ``Question``.
+            position: As in ``Question``.
+            prompts: As in ``Question``.
+            own_tokens: As in ``Question``.
+            mask_logits: As in ``Question``.
+            bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
+            target: float, N x 1 x C: PerSAM's semantic prompt, or None.
+        """
+        network = self.network
+        dense = self.no_mask.weight if mask_logits is None else _embedded(self.downscaling, mask_logits)
+        bias = None if bias is None else bias.to(self.dtype)
+        output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
+        # Of the shape, not of len: that would be a constant in an export.
+        tokens = torch.cat([output_tokens.expand(prompts.shape[0], -1, -1), prompts], dim=1)
+        placed = (cells + dense).to(self.dtype), position.to(self.dtype)
+        queries, keys = _two_way(network.transformer, tokens, *placed, bias, target)
+        masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
+        products = _upscaled_products(network.output_upscaling, keys, torch.cat([masks, own_tokens], dim=1))
+        return products, network.iou_prediction_head(queries[:, 0])
+
+
+class TorchMaskDecoding:
+    """PyTorch, on the device where the network lies."""
+
+    def __init__(self, network: MaskDecoderNetwork) -> None:
+        self.precision = str(network.dtype).removeprefix("torch.")
+        self._network = network
+
+    def answer(
+        self, question: Question, /, *, bias: Tensor | None = None, target: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Answer a question, with PerSAM's guidance or without; see ``MaskDecoderNetwork``."""
+        asked = question.cells, question.position, question.prompts, question.own_tokens, question.mask_logits
+        products, predicted_iou = self._network(*asked, bias=bias, target=target)
+        return products, predicted_iou
+
+    def get_ready(self) -> None:
+        """Do nothing: all is loaded."""
+
+
+def laid_out(products: Tensor, columns: int) -> Tensor:
+    """Bring answers, N x 16 hw x M, in order: N x M x 4h x 4w, of ``columns`` = w columns of cells."""
+    # row, column; row and column of the half; row and column of the quarter; mask
+    parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
+    logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
+    return logits
+
+
+def by_cell(logits: Tensor) -> Tensor:
+    """Cut mask prompts, N x 4h x 4w, into cells: N x hw x 4 x 4, as the network takes them."""
+    # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
+    parts = logits.unflatten(2, (-1, 2, 2)).unflatten(1, (-1, 2, 2))
+    cells: Tensor = parts.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
+    return cells
+
+
+def _embedded(downscaling: Any, mask_logits: Tensor) -> Tensor:
+    """Embed the mask prompts of N objects.
 
     The prompt encoder's convolutions have kernels as large as their stride: products of matrices, as in
     ``_upscaled_products``.
 
     Args:
         downscaling: Convolution, normalisation, activation, the same again, convolution.
-        logits: float, N x 4h x 4w.
+        mask_logits: float, N x hw x 4 x 4.
 
     Returns:
         float, N x hw x C.
     """
     first, norm, _, second, second_norm, _, last = downscaling
-    rows, columns = logits.shape[1] // 4, logits.shape[2] // 4
-    # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
-    parts = logits.reshape(-1, rows, 2, 2, columns, 2, 2).permute(0, 1, 4, 2, 5, 3, 6)
-    halves = functional.linear(parts.reshape(-1, 4, 4), first.weight.flatten(1), first.bias)
+    halves = functional.linear(mask_logits, first.weight.flatten(1), first.bias)
     halves = functional.gelu(_normalized(halves, norm))
-    whole = functional.linear(halves.flatten(1), second.weight.permute(0, 2, 3, 1).flatten(1), second.bias)
+    whole = functional.linear(halves.flatten(2), second.weight.permute(0, 2, 3, 1).flatten(1), second.bias)
     whole = functional.gelu(_normalized(whole, second_norm))
     embedded: Tensor = functional.linear(whole, last.weight.flatten(1), last.bias)
-    return embedded.view(len(logits), rows * columns, -1)
+    return embedded
 
 
 def _two_way(
@@ -152,8 +234,8 @@ def _head_width(attention: Any) -> int:
     return int(attention.internal_dim // attention.num_heads)
 
 
-def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int) -> Tensor:
-    """Upscale the cells four times and multiply them with the mask tokens: the logits, N x M x 4h x 4w.
+def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor) -> Tensor:
+    """Upscale the cells four times and multiply them with the mask tokens: N x 16 hw x M.
 
     SAM's transposed convolutions have kernels as large as their stride, so that every cell grows on its own: products
     of matrices, whose layout suits the normalisation as well.
@@ -162,16 +244,12 @@ def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor, columns: int
         upscaling: Convolution, normalisation, activation, convolution, activation.
         keys: float, N x hw x C.
         masks: float, N x M x C / 8.
-        columns: w.
     """
     first, norm, _, second, _ = upscaling
     halves = _normalized(_grown(first, keys), norm)
     quarters = functional.gelu(_grown(second, functional.gelu(halves)))
-    products = quarters.flatten(1, 3) @ masks.transpose(1, 2).to(quarters.dtype)
-    # row, column; row and column of the half; row and column of the quarter; mask
-    parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
-    logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
-    return logits
+    products: Tensor = quarters.flatten(1, 3) @ masks.transpose(1, 2).to(quarters.dtype)
+    return products
 
 
 def _normalized(numbers: Tensor, norm: Any) -> Tensor:

@@ -45,11 +45,11 @@ class TinyVitImageEncoder(nn.Module):
             x: float, N x 3 x H x W, normalised; H and W multiples of 16.
 
         Returns:
-            The neck's output, float N x 256 x H/16 x W/16, then those of the last three stages of the trunk: N x 128 x
-            H/8 x W/8, N x 160 x H/16 x W/16, N x 320 x H/16 x W/16.
+            The neck's output, float N x 256 x H/16 x W/16, then those of the last three stages of the trunk, of 128,
+            160 and 320 channels; the first of them has cells of half the side, of which means of four are returned.
         """
-        stages = self.trunk(x)
-        return self.neck(stages[-1]), *stages
+        finer, *stages = self.trunk(x)
+        return self.neck(stages[-1]), functional.avg_pool2d(finer, 2), *stages
 
 
 class _Trunk(nn.Module):
