@@ -21,7 +21,8 @@ from persam_vos.result_files import check_file, check_size, output_errors
 from persam_vos.stream import StreamInfo
 
 _BT709 = 1  # as matrix, primaries and transfer alike
-_ENCODER = {"preset": "veryfast", "crf": "18"}
+# Of x264. ``superfast`` takes two thirds of the time of ``veryfast``, for as good a picture in a tenth more bytes.
+VIDEO_OPTIONS = {"preset": "superfast", "crf": "18"}
 _NOMINAL_RATE = Fraction(25)  # for the encoder's rate control, where the source names no rate
 
 
@@ -133,7 +134,7 @@ class VideoWriter(ABC):
         options = {"movie_timescale": str(time_base.denominator)}
         container = av.open(str(self._partial), "w", format="mp4", options=options)
         try:
-            stream = container.add_stream("libx264", rate=rate, options=dict(_ENCODER))
+            stream = container.add_stream("libx264", rate=rate, options=dict(VIDEO_OPTIONS))
             stream.width, stream.height = frame.width + frame.width % 2, frame.height + frame.height % 2
             stream.pix_fmt = "yuv420p"
             stream.time_base = stream.codec_context.time_base = time_base

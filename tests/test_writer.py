@@ -219,8 +219,8 @@ class TestVideos:
 
     def test_frames_leave_memory_while_the_run_goes_on(self, tmp_path):
         writer = open_writers(tmp_path, ["cutout"], info=some_info())[1]
-        noise = np.random.default_rng(0).integers(0, 256, (200, 48, 64, 3), dtype=np.uint8)
-        for index in range(200):
+        noise = np.random.default_rng(0).integers(0, 256, (400, 48, 64, 3), dtype=np.uint8)
+        for index in range(400):
             frame = Frame(index, index, Fraction(1, 25), noise[index])
             writer.write(frame, FrameResult(index, index, frame.time_base, np.ones((48, 64), np.uint8), ()))
         so_far = (tmp_path / ".cutout.mp4.partial").stat().st_size

@@ -36,6 +36,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
 
 def report(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure what is asked for, each in a process of its own, keep the rest as it was, and write page and file."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "benchmarks.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for name in arguments.only:
