@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import threading
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from persam_vos.beforehand import begin
 
 # Keeps the token small, for features of mean square 1 beside the mean loss of a sample. On nine sequences twice as much
 # gains about as much; with a fifth, one of them falls by twelve points.
@@ -22,13 +23,7 @@ Vector = npt.NDArray[np.float64]
 
 def get_ready() -> None:
     """Begin to import what learning needs: it takes a third of a second, in which the first frame is encoded."""
-
-    def work() -> None:
-        # What is wrong is said where it is imported again.
-        with contextlib.suppress(Exception):
-            importlib.import_module("scipy.optimize")
-
-    threading.Thread(target=work, name="persam-vos import").start()
+    begin("import", partial(importlib.import_module, "scipy.optimize"))
 
 
 def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ _RADIUS = 8
 _CLEARLY = 0.1
 _DOUBT = 0.03
 # A cell to which ridge and last frame both give less is no object's, whatever the annotated frame may say: on nine
-# sequences and three composites J&F is the same, with less than half of the questions.
+# sequences and three composites J&F is the same, with two thirds of the questions.
 _RULED_OUT = 0.05
 # A probability above this is taken for the object.
 _LIKELY = 0.5

@@ -14,7 +14,9 @@ from persam_vos.models.sam import Sam
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about N objects, each in hw cells of its own. All are float32.
+    """What is asked about N objects, each in hw cells of its own.
+
+    All are float32, but for the position, which may be of the type that the cells are computed in.
 
     Attributes:
         cells: N x hw x C: the embedding.
