@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +21,10 @@ from persam_vos.frame import Geometry
 from persam_vos.models import openvino_decoder
 from persam_vos.models.backends import open_backend
 from persam_vos.models.openvino_decoder import OpenVinoMaskDecoding
-from persam_vos.models.openvino_model import compiled
+from persam_vos.models.openvino_model import compiled, computes_in_bfloat16
 from persam_vos.models.sam import Sam
 
-openvino = pytest.importorskip("openvino")
+pytest.importorskip("openvino")
 pytest.importorskip("onnx")
 
 POINTS = torch.tensor([[[100.0, 50.0], [400.0, 300.0]], [[853.0, 479.0], [0.0, 0.0]], [[10.0, 470.0], [700.0, 8.0]]])
@@ -84,10 +86,29 @@ def test_in_bfloat16_it_says_nearly_the_same(sam: Sam, decoder: Decoder, embeddi
 
     expected, found = (each.decode(embedding, told(True), windows=WINDOWS) for each in (decoder, half))
 
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if computes_in_bfloat16():
         assert not torch.equal(found.logits, expected.logits)
     assert float((found.logits - expected.logits).norm() / expected.logits.norm()) < 0.05
     assert half.precision == "bfloat16"
+
+
+def test_a_signal_is_heard_after_networks_are_gone() -> None:
+    program = """
+import signal
+import torch
+from persam_vos.models.exports import exported
+from persam_vos.models.openvino_model import compiled
+export = exported(torch.nn.Linear(4, 4), {"x": torch.zeros(1, 4)})
+first, second = (compiled(export, "float32", threads=1) for _ in range(2))
+del first
+del second
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout) == (0, "heard\n"), ended.stderr
 
 
 def test_what_persam_guides_is_left_to_pytorch(decoder: Decoder, ours: Decoder, embedding: ImageEmbedding) -> None:

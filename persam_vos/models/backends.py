@@ -17,7 +17,7 @@ from torch.nn import functional
 from persam_vos.errors import SettingsError
 from persam_vos.models.buffers import Array, Buffers
 from persam_vos.models.exports import ChannelsLast, exported
-from persam_vos.models.openvino_model import compiled
+from persam_vos.models.openvino_model import compiled, computes_in_bfloat16
 from persam_vos.models.sam import GRID, Sam
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
@@ -170,9 +170,7 @@ class OpenVinoBackend(_ExportBackend):
     name = "openvino"
 
     def _precise(self, precision: Precision) -> str:
-        import openvino
-
-        able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = computes_in_bfloat16()
         if precision == "bfloat16" and not able:
             raise SettingsError(
                 "--precision is 'bfloat16', which OpenVINO cannot compute in on this CPU; use float32, auto or"

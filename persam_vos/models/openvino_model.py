@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from functools import cache
+from typing import Any, Final
+
+_BEGINNING: Final = threading.Lock()
 
 
 def compiled(export: bytes, precision: str, threads: int, streams: int = 1, kept: int | None = None) -> Any:
@@ -15,9 +19,6 @@ def compiled(export: bytes, precision: str, threads: int, streams: int = 1, kept
         streams: How many requests they run at once.
         kept: Operations whose code for a shape of the inputs is kept; None for as many as OpenVINO likes.
     """
-    import openvino
-
-    core = openvino.Core()
     settings: dict[str, Any] = {
         # Asked for explicitly: left alone, it takes bfloat16 or not as it likes.
         "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[precision],
@@ -27,4 +28,27 @@ def compiled(export: bytes, precision: str, threads: int, streams: int = 1, kept
     }
     if kept is not None:
         settings["CPU_RUNTIME_CACHE_CAPACITY"] = kept
+    core = _core()
     return core.compile_model(core.read_model(export), "CPU", settings)
+
+
+def computes_in_bfloat16() -> bool:
+    """Tell whether this CPU has instructions for it."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _core() -> Any:
+    """Return the one core of this process, which lives until its end.
+
+    Each core gives the thread that makes it a stack for signals, and takes it away with itself, in whichever thread
+    that is. Of two, the one that goes last may leave a stack behind that is gone: the next Ctrl-C would be a crash.
+    """
+    with _BEGINNING:
+        return _begun()
+
+
+@cache
+def _begun() -> Any:
+    import openvino
+
+    return openvino.Core()
