@@ -404,11 +404,12 @@ def test_a_window_holds_its_object_and_stays_in_the_picture(height: int, width: 
         (x0, x1, window.left, window.columns, columns),
     ):
         assert 0 <= start <= start + length <= end
-        # Its own size on either side, to half a cell, or the picture's border.
-        assert start <= max(low - (high - low) + 0.51, 0)
-        assert start + length >= min(high + (high - low) - 0.51, end)
-        assert length >= min(20, end)
-        assert length % 4 == 0 or length == end
+        # Its own size on either side, or 12 cells, to half a cell, or the picture's border.
+        room = min(high - low, 12)
+        assert start <= max(low - room + 0.51, 0)
+        assert start + length >= min(high + room - 0.51, end)
+        assert min(24, end) <= length <= high - low + 2 * room + 32
+        assert length % 8 == 0 or length == end
 
 
 @pytest.mark.parametrize("cells_at_once", [1, 65536])
