@@ -251,9 +251,20 @@ def refuse_flags_of_others(method: str, flags: Mapping[str, Any]) -> None:
             raise SettingsError(f"{flag} is a setting of {owner}, but the method is {method}; see --method")
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML's loader takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}); give a YAML file of settings") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -275,4 +286,7 @@ def _first_fault(kind: type[BaseModel], error: ValidationError, config: Path | N
     where = "--" + name.replace("_", "-") if by_flag else f"{config}: {name}"
     if fault["type"] == "string_pattern_mismatch":
         return f"{where} is {fault['input']!r}: must be a colour such as '#00ff00'"
-    return f"{where} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    # Of a setting of several kinds, one fault for each: what it may be, shortest first.
+    faults = sorted({each["msg"] for each in error.errors() if each["loc"][0] == name}, key=len)
+    allowed = " or ".join([faults[0], *(each.removeprefix("Input should be ") for each in faults[1:])])
+    return f"{where} is {fault['input']!r}: {allowed[0].lower()}{allowed[1:]}"

@@ -126,8 +126,8 @@ def test_background() -> None:
     ("flags", "message"),
     [
         ({"method": "sam2"}, "--method is 'sam2': input should be 'memory', 'persam' or 'persam-f'"),
-        ({"batch_size": "0"}, "--batch-size is '0'"),
-        ({"batch_size": "many"}, "--batch-size is 'many'"),
+        ({"batch_size": "0"}, "--batch-size is '0': input should be 'auto' or greater than or equal to 1"),
+        ({"batch_size": "many"}, "--batch-size is 'many': input should be 'auto' or a valid integer"),
         ({"background": "green"}, "--background is 'green': must be a colour such as '#00ff00'"),
         ({"export": "masks,gif"}, "--export is 'gif': input should be 'masks', 'overlay' or 'cutout'"),
         ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
@@ -152,6 +152,7 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),
         ("background: 2024-13-45\n", "c.yaml: not YAML"),
+        ("model: vit_b\nmodel: vit_l\n", "c.yaml: not YAML ('model' is given twice)"),
         ("export: 5\n", "c.yaml: export is 5"),
         ("export: null\n", "c.yaml: export is None"),
         ("export: [[a]]\n", "c.yaml: export is"),
