@@ -255,10 +255,13 @@ class _EachKeyOnce(yaml.SafeLoader):
     """Refuses a key that is given twice, of which YAML's loader takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
+        # Whatever else is tagged as a mapping is for the loader to refuse.
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        once: set[str] = set()
+        for key in (key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)):
+            if key in once:
                 raise yaml.YAMLError(f"{key!r} is given twice")
+            once.add(key)
         return super().construct_mapping(node, deep)
 
 

@@ -32,7 +32,7 @@ _CELLS_AT_ONCE = {"cpu": 2304, "cuda": 16 * 4096}
 NO_PICTURE = -20.0
 # A window reaches beyond an object by its own width and height, but by so many cells at most, and has so many cells at
 # least. On nine sequences and three composites J&F is 0.05 and 0.01 below that without a most; with a most of eight
-# cells, or half the object's size, it is 0.06 to 0.07 below.
+# cells, or half the object's size, it is 0.05 to 0.07 below.
 _MOST_ROOM = 12
 _LEAST_WINDOW = 24
 # Sizes of windows go in steps, for several of one size to fit into a batch, and because an inference engine keeps some

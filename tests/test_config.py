@@ -152,6 +152,7 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),
         ("background: 2024-13-45\n", "c.yaml: not YAML"),
+        ("!!map [a]\n", "c.yaml: not YAML"),
         ("model: vit_b\nmodel: vit_l\n", "c.yaml: not YAML ('model' is given twice)"),
         ("export: 5\n", "c.yaml: export is 5"),
         ("export: null\n", "c.yaml: export is None"),
