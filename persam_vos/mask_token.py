@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from persam_vos.beforehand import begin
 
@@ -18,7 +19,7 @@ _REGULARISATION = 0.05
 # Of the loudest number, what the quietest is taken for.
 _QUIETEST = 0.01
 
-Vector = npt.NDArray[np.float64]
+_Numbers = npt.NDArray[np.float64]
 
 
 def get_ready() -> None:
@@ -44,25 +45,26 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     """
     # Only here; see ``get_ready``.
     from scipy import optimize
-    from scipy.special import expit
 
-    inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu().numpy()
-    size = np.sqrt((inputs**2).mean(axis=0))
+    inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu()
+    size = inputs.square().mean(dim=0).sqrt()
     # A number that is silent here must not be given a weight that shouts when it speaks up in a later frame.
-    scale = size.clip(min=_QUIETEST * size.max())
+    scale = size.clamp(min=_QUIETEST * float(size.max()))
     inputs /= scale
-    offset, target = (each.double().cpu().numpy() for each in (logits, mask))
+    offset, target = logits.double().cpu(), mask.double().cpu()
 
-    def loss(token: Vector) -> tuple[float, Vector]:
-        answer = offset + inputs @ token
-        value = np.mean(np.logaddexp(0, answer) - target * answer) + 0.5 * _REGULARISATION * token @ token
-        return float(value), inputs.T @ (expit(answer) - target) / len(target) + _REGULARISATION * token
+    # PyTorch's products: NumPy's threads wait for each other at full speed, and the encoder needs the cores.
+    def loss(token: _Numbers) -> tuple[float, _Numbers]:
+        weights = torch.from_numpy(token)
+        answer = offset + inputs @ weights
+        value = functional.binary_cross_entropy_with_logits(answer, target) + 0.5 * _REGULARISATION * weights @ weights
+        slope = inputs.T @ (answer.sigmoid() - target) / len(target) + _REGULARISATION * weights
+        return float(value), slope.numpy()
 
-    def curvature(token: Vector) -> npt.NDArray[np.float64]:
-        probability = expit(offset + inputs @ token)
+    def curvature(token: _Numbers) -> _Numbers:
+        probability = (offset + inputs @ torch.from_numpy(token)).sigmoid()
         weighted = inputs * (probability * (1 - probability) / len(target))[:, None]
-        result: npt.NDArray[np.float64] = inputs.T @ weighted + _REGULARISATION * np.eye(len(token))
-        return result
+        return (inputs.T @ weighted + _REGULARISATION * torch.eye(len(token))).numpy()
 
     found = optimize.minimize(loss, np.zeros(inputs.shape[1]), jac=True, hess=curvature, method="trust-exact")
-    return torch.from_numpy(found.x / scale).float().to(features.device)
+    return (torch.from_numpy(found.x) / scale).float().to(features.device)
