@@ -22,7 +22,7 @@ from persam_vos.decoder import NO_PICTURE, Candidates, Decoder, Prompts, _alike,
 from persam_vos.encoder import ImageEmbedding, SamEncoder
 from persam_vos.frame import Frame, Geometry, Rgb
 from persam_vos.matching import vote
-from persam_vos.memory import _LEARN_EVERY, Basis, Memory, Moments, _looked_at
+from persam_vos.memory import _IN_GROUPS, _LEARN_EVERY, Basis, Memory, Moments, _looked_at, telling_cells
 from persam_vos.models.mask_decoder import _upscaled_products, laid_out
 from persam_vos.models.sam import Sam
 from persam_vos.objects import FrameResult, LabelMap
@@ -243,13 +243,34 @@ def test_every_third_frame_is_learnt_from_with_the_share_of_three() -> None:
 
     for index in range(1, 3 * _LEARN_EVERY + 1):
         found = found.update(view, shares, seen, likeness, settings)
-        expected = expected.lerp(Moments.of(memory.basis.inputs(view.features), shares), 0.1)
+        kept = telling_cells(shares)
+        moments = Moments.of(memory.basis.inputs(view.features[kept]), shares[:, kept])
+        expected = expected.lerp(moments, 0.1)
 
         if index % _LEARN_EVERY == 0:
             torch.testing.assert_close(found.recent.second, expected.second)
             torch.testing.assert_close(found.recent.first, expected.first)
             weights = expected.lerp(memory.annotated, settings.first_share).solve(settings.regularisation)
             torch.testing.assert_close(found.weights, weights, rtol=1e-3, atol=1e-4)
+
+
+@given(st.integers(1, 3), st.integers(1, 300), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_all_cells_of_objects_are_telling_and_half_of_the_rest(
+    count: int, cells: int, covered: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shares = torch.rand(count, cells, generator=generator) * (torch.rand(cells, generator=generator) < covered)
+    held = (shares > 0).any(dim=0)
+
+    kept = telling_cells(shares)
+
+    assert len(kept.unique()) == len(kept)
+    chosen = torch.zeros(cells, dtype=torch.bool)
+    chosen[kept] = True
+    assert bool(chosen[held].all())
+    half = (int((~held).sum()) + 1) // 2
+    assert half - _IN_GROUPS < int(chosen[~held].sum()) <= half
+    assert len(kept) % _IN_GROUPS == 0 or not chosen[~held].any()
 
 
 def test_features_with_many_equal_directions_are_learnt() -> None:
