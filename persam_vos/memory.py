@@ -264,8 +264,9 @@ def telling_cells(shares: Tensor) -> Tensor:
     """
     held = (shares > 0).any(dim=0)
     own, rest = held.nonzero()[:, 0], (~held).nonzero()[::2, 0]
-    # So many that the most similar ones can be found by groups of them, see ``vote``.
-    return torch.cat([own, rest[: len(rest) - (len(own) + len(rest)) % _IN_GROUPS]])
+    # So many, if there are as many, that the most similar ones can be found by groups of them; see ``vote``.
+    surplus = (len(own) + len(rest)) % _IN_GROUPS
+    return torch.cat([own, rest[: max(len(rest) - surplus, 0)]])
 
 
 def own_cells(shares: Tensor) -> Tensor:

@@ -354,8 +354,8 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
 
     assert asked[0] < 36 * 64 / 2
     assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
-    torch.testing.assert_close(part, whole, atol=1.1e-3, rtol=0)
-    assert torch.equal(part > 0.01, whole > 0.01)
+    torch.testing.assert_close(part, whole, atol=0.02, rtol=0)
+    assert torch.equal(part > 0.05, whole > 0.05)
 
 
 @pytest.mark.parametrize(
