@@ -40,8 +40,9 @@ def follow_colours(log_odds: Tensor, rgb: Rgb, geometry: Geometry, share: float,
     """Correct masks by the colours around their edges, on the way to the frame.
 
     What is surely the object, and what is surely not, is described around every point by a Gaussian of its colours;
-    the log-likelihood ratio of both is added to the mask's log-odds at every pixel. Local colour models at the border
-    of a mask are those of Video SnapCut (Bai et al., SIGGRAPH 2009).
+    the log-likelihood ratio of both is added to the mask's log-odds twice: on the grid of samples, whose colours are
+    means, and at every pixel, for the finest edges. Local colour models at the border of a mask are those of Video
+    SnapCut (Bai et al., SIGGRAPH 2009).
 
     Args:
         log_odds: float, N x n x n over the padded square.
@@ -56,13 +57,21 @@ def follow_colours(log_odds: Tensor, rgb: Rgb, geometry: Geometry, share: float,
     size, limit = log_odds.shape[-1], share * _STRONGEST
     rows, columns = geometry.valid(size)
     small = _colours(_sampled(rgb, geometry, size), log_odds.device)
-    picture = log_odds[:, :rows, :columns]
-    patches = patches_of(log_odds, geometry, min(least, -limit))
+    samples = [torch.arange(length, dtype=torch.float32, device=log_odds.device) for length in (rows, columns)]
+    corrected = log_odds.clone()
+    picture = corrected[:, :rows, :columns]
+    ratios = _Ratio.around(picture, small, limit)
+    for odds, ratio in zip(picture, ratios, strict=True):
+        if ratio is not None:
+            y, x = ratio.window
+            odds[y, x] += share * ratio.at(samples[0][y], samples[1][x], small[:, y, x])
+    # What was within reach is still there after having lost as much.
+    patches = patches_of(corrected, geometry, min(least, -2 * limit))
     pixels = [
         (torch.arange(length, device=log_odds.device) + 0.5) * (scaled * size / geometry.input_size / length) - 0.5
         for length, scaled in zip(rgb.shape[:2], geometry.resized, strict=True)
     ]
-    for patch, ratio in zip(patches, _Ratio.around(picture, small, limit), strict=True):
+    for patch, ratio in zip(patches, ratios, strict=True):
         if ratio is not None:
             for y, x in strips(geometry.pixels_of(ratio.window, size), _AT_ONCE):
                 change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], log_odds.device))

@@ -63,7 +63,7 @@ class MemorySettings(_Validated):
     mask_token: bool = True
     prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
-    colours: Annotated[float, Field(ge=0, le=10)] = 0.8
+    colours: Annotated[float, Field(ge=0, le=10)] = 0.4
     quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8
     choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
     matching: Annotated[float, Field(ge=0, le=1)] = 0.4
