@@ -194,3 +194,19 @@ def test_any_size_and_any_mask_give_finite_log_odds(
 
     assert found.shape == (1, height, width)
     assert bool(found.isfinite().all())
+
+
+def test_what_is_within_reach_may_fall_out_of_it() -> None:
+    """Surroundings that the mask doubts and the colours rule out."""
+    geometry = Geometry(480, 854)
+    truth = np.zeros((480, 854), bool)
+    truth[187:293, 347:453] = True
+    log_odds = torch.full((1, 256, 256), -9.0)
+    log_odds[0, 52:92, 100:140] = -5.0
+    log_odds[0, 56:88, 104:136] = 9.0
+
+    found = corrected(log_odds, painted(truth), geometry, 2.0)
+
+    assert found.shape == (1, 480, 854)
+    assert bool((found[0] > 0)[220:260, 380:420].all())
+    assert not (found[0] > 0)[:180].any()

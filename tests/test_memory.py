@@ -239,11 +239,10 @@ def test_every_third_frame_is_learnt_from_with_the_share_of_three() -> None:
     memory, features, shares = learnt([10])
     view = memory.view(features.roll(1, 0))
     seen, likeness, settings = torch.tensor([True]), torch.tensor([0.9]), TrackerSettings(memory_rate=0.1)
-    expected, found = memory.recent, memory
+    expected, found, kept = memory.recent, memory, telling_cells(shares)
 
     for index in range(1, 3 * _LEARN_EVERY + 1):
         found = found.update(view, shares, seen, likeness, settings)
-        kept = telling_cells(shares)
         moments = Moments.of(memory.basis.inputs(view.features[kept]), shares[:, kept])
         expected = expected.lerp(moments, 0.1)
 
@@ -271,6 +270,17 @@ def test_all_cells_of_objects_are_telling_and_half_of_the_rest(
     half = (int((~held).sum()) + 1) // 2
     assert half - _IN_GROUPS < int(chosen[~held].sum()) <= half
     assert len(kept) % _IN_GROUPS == 0 or not chosen[~held].any()
+
+
+def test_of_the_annotated_frame_the_telling_cells_are_matched() -> None:
+    memory, _, shares = learnt([10])
+    kept = telling_cells(shares)
+
+    keys, covered = memory.first
+
+    assert len(kept) < 0.6 * shares.shape[1]
+    assert torch.equal(keys, memory.last[0][kept])
+    assert torch.equal(covered, shares[:, kept])
 
 
 def test_features_with_many_equal_directions_are_learnt() -> None:
@@ -338,6 +348,8 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
     for kind, share in zip(torch.randn(2, 96, generator=generator), shares, strict=True):
         features += 1.5 * share.flatten()[:, None] * kind
     memory = Memory.learn(features, shares.flatten(1), 5e-3)
+    # Neighbours here do not look alike: none can stand for the other.
+    memory = dataclasses.replace(memory, first=memory.last)
     moved = features + 0.3 * torch.randn(features.shape, generator=generator)
     view = memory.view(moved if found else moved.roll(25, dims=0))
     settings, seen, asked = TrackerSettings(), torch.tensor([True, True]), []
@@ -354,8 +366,8 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
 
     assert asked[0] < 36 * 64 / 2
     assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
-    torch.testing.assert_close(part, whole, atol=0.02, rtol=0)
-    assert torch.equal(part > 0.05, whole > 0.05)
+    torch.testing.assert_close(part, whole, atol=1.1e-3, rtol=0)
+    assert torch.equal(part > 0.01, whole > 0.01)
 
 
 @pytest.mark.parametrize(
