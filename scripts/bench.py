@@ -41,7 +41,7 @@ from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
 
-from persam_vos.allocation import share_one_arena
+from persam_vos.pipeline.malloc import share_one_arena
 
 COMMANDS = {
     "report": report,

@@ -11,12 +11,12 @@ import pytest
 import torch
 from hypothesis import settings
 
-from persam_vos.decoder import Decoder
-from persam_vos.encoder import SamEncoder
-from persam_vos.models.backends import TorchBackend
-from persam_vos.models.checkpoints import resolve_checkpoint
-from persam_vos.models.loading import load_sam
-from persam_vos.models.sam import Sam
+from persam_vos.sam.backends.pytorch import TorchBackend
+from persam_vos.sam.checkpoints.loading import load_sam
+from persam_vos.sam.checkpoints.registry import resolve_checkpoint
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import SamEncoder
+from persam_vos.sam.networks.sam import Sam
 
 # Tests never depend on time, and a failure in one run is a failure in every run.
 settings.register_profile("persam-vos", deadline=None, derandomize=True)

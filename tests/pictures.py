@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import torch
 
-from persam_vos.frame import Frame, Geometry, Rgb
-from persam_vos.objects import LabelMap
-from persam_vos.patches import Patch, patches_of
+from persam_vos.masks import LabelMap, Rgb
+from persam_vos.media.frame import Frame
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.patches import Patch, patches_of
 
 
 def frame_of(rgb: Rgb, index: int = 0) -> Frame:

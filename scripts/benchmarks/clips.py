@@ -11,10 +11,11 @@ import av
 import cv2
 import numpy as np
 
-from persam_vos.annotation import read_annotation
-from persam_vos.frame import Frame
-from persam_vos.objects import LabelMap
-from persam_vos.reader import FrameReader, open_reader
+from persam_vos.masks import LabelMap
+from persam_vos.media.frame import Frame
+from persam_vos.media.mask_files import read_annotation
+from persam_vos.media.readers import open_reader
+from persam_vos.media.stream import FrameReader
 
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from persam_vos.record import machine
+from persam_vos.exports.run_record import machine
+from persam_vos.pipeline.engine import gpu_name
 
 DATA = Path(__file__).resolve().parents[2] / "persam_vos" / "data"
 CLIP, MASK = DATA / "bunny.mp4", DATA / "bunny_mask.png"
@@ -61,7 +62,7 @@ def counted_flop(function: Callable[[], object]) -> int:
 
 def described(device: torch.device) -> dict[str, Any]:
     """Describe the machine."""
-    return machine(device.type) | {"processor": _processor(), "torch": torch.__version__}
+    return machine(device.type, gpu_name(device)) | {"processor": _processor(), "torch": torch.__version__}
 
 
 def _processor() -> str:

@@ -13,11 +13,11 @@ from typing import Any
 
 from benchmarks.clips import SIZES, LoopedFrames, label_map_of
 from benchmarks.measure import described
-from persam_vos.config import Settings
-from persam_vos.objects import FrameResult
-from persam_vos.pipeline import Engine, track
-from persam_vos.record import peak_memory_mib
-from persam_vos.writer import EXPORTS, open_writers
+from persam_vos.exports.run_record import peak_memory_mib
+from persam_vos.exports.select import EXPORTS, open_writers
+from persam_vos.results import FrameResult
+from persam_vos.settings.video import Settings
+from persam_vos.video.pipeline import Engine, track
 
 # Frames after which nothing may grow any more.
 _SETTLED = 200

@@ -16,17 +16,19 @@ from timm.models.tiny_vit import TinyVitBlock
 from torch import Tensor
 
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
-from persam_vos.config import Settings
-from persam_vos.decoder import Decoder
-from persam_vos.encoder import ImageEmbedding, SamEncoder
-from persam_vos.engine import EmbeddingEngine
 from persam_vos.errors import SettingsError
-from persam_vos.frame import Frame, Geometry
-from persam_vos.models.backends import Backend, open_backend
-from persam_vos.models.checkpoints import resolve_checkpoint
-from persam_vos.models.loading import choose_device, load_sam
-from persam_vos.models.sam import INPUT_SIZE, Sam
-from persam_vos.pipeline import Engine
+from persam_vos.media.frame import Frame
+from persam_vos.pipeline.engine import EmbeddingEngine
+from persam_vos.sam.backends.base import Backend
+from persam_vos.sam.backends.select import open_backend
+from persam_vos.sam.checkpoints.loading import choose_device, load_sam
+from persam_vos.sam.checkpoints.registry import resolve_checkpoint
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.networks.sam import INPUT_SIZE, Sam
+from persam_vos.settings.video import Settings
+from persam_vos.video.pipeline import Engine
 
 BACKENDS = ("torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16")

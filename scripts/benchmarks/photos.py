@@ -20,21 +20,23 @@ from torch.nn import functional
 from benchmarks.clips import label_map_of
 from benchmarks.measure import described, in_turns, median_ratio
 from benchmarks.networks import published_parts
-from persam_vos.cascade import Cascade
-from persam_vos.concept import learn_concept
-from persam_vos.decoder import Decoder
-from persam_vos.encoder import Encoder, ImageEmbedding
-from persam_vos.engine import EmbeddingEngine
-from persam_vos.frame import Frame, Rgb
-from persam_vos.objects import FrameResult, LabelMap
-from persam_vos.photo_config import PhotoSettings, load_photo_settings
-from persam_vos.photo_finder import PhotoFinder, photo_frame
-from persam_vos.photo_pipeline import find_in_photos
-from persam_vos.photo_writer import PhotoResult, PhotoWriter
-from persam_vos.photos import read_photo
-from persam_vos.reader import open_reader
-from persam_vos.record import peak_memory_mib
-from persam_vos.similarity import similarity_maps
+from persam_vos.exports.photos import PhotoWriter
+from persam_vos.exports.results_jsonl import PhotoResult
+from persam_vos.exports.run_record import peak_memory_mib
+from persam_vos.masks import LabelMap, Rgb
+from persam_vos.media.frame import Frame
+from persam_vos.media.photo_files import read_photo
+from persam_vos.media.readers import open_reader
+from persam_vos.methods.persam.cascade import Cascade
+from persam_vos.methods.persam.concept import learn_concept
+from persam_vos.methods.persam.similarity import similarity_maps
+from persam_vos.photos.finder import PhotoFinder, photo_frame
+from persam_vos.photos.pipeline import find_in_photos
+from persam_vos.pipeline.engine import EmbeddingEngine
+from persam_vos.results import FrameResult
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 
 METHODS = ("memory", "persam", "persam-f")
 # The methods that the authors published, and what theirs is called here.

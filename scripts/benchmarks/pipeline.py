@@ -21,18 +21,19 @@ from PIL import Image
 from benchmarks.clips import SIZES, FirstFrames, label_map_of, make_clip
 from benchmarks.measure import DATA, counted_flop, described, in_turns, matrix_rate, median_ratio
 from benchmarks.networks import encoder_flop, published_parts
-from persam_vos.config import Settings, load_settings
-from persam_vos.decoder import Decoder
-from persam_vos.encoder import ImageEmbedding, SamEncoder
-from persam_vos.frame import Frame
-from persam_vos.models.loading import load_sam
-from persam_vos.objects import LabelMap
-from persam_vos.pipeline import Engine, track
-from persam_vos.reader import open_reader
-from persam_vos.record import Timings, peak_memory_mib
-from persam_vos.tracker import Tracker
-from persam_vos.video_writer import VIDEO_OPTIONS
-from persam_vos.writer import open_writers
+from persam_vos.exports.run_record import peak_memory_mib
+from persam_vos.exports.select import open_writers
+from persam_vos.masks import LabelMap
+from persam_vos.media.frame import Frame
+from persam_vos.media.readers import open_reader
+from persam_vos.media.video_writer import VIDEO_OPTIONS
+from persam_vos.pipeline.timings import Timings
+from persam_vos.sam.checkpoints.loading import load_sam
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.settings.video import Settings, load_settings
+from persam_vos.video.pipeline import Engine, track
+from persam_vos.video.tracker import Tracker
 
 EXPORTS = ("masks", "overlay")
 # Frames that the authors' way is timed on.

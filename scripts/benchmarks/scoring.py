@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import official_davis
 import torch
 from PIL import Image
 
 from benchmarks.measure import described, in_turns, median_ratio
-from persam_vos.davis import DavisScores, score_davis
-from persam_vos.davis_dataset import DavisDataset
-from persam_vos.label_png import read_label_map
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-import official_davis
+from persam_vos.evaluation.davis import DavisScores, score_davis
+from persam_vos.evaluation.davis_dataset import DavisDataset
+from persam_vos.evaluation.label_png import read_label_map
 
 # Rows and columns by which the default results are off.
 _SHIFT = (3, 5)

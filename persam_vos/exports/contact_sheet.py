@@ -1,0 +1,117 @@
+"""Many photos at a glance: thumbnails of their overlays with captions, on one sheet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from persam_vos.errors import MaskSizeError, SettingsError
+from persam_vos.exports.draw import draw_overlay
+from persam_vos.files import whole_file
+from persam_vos.masks import LabelMap, Rgb
+
+_SIDE = 256  # pixels of a thumbnail's longer side at most
+_MARGIN = 8
+_CAPTION = 20  # pixels, the margin to the next row included
+_FONT_SIZE = 13
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_JPEG_SIDE = 65500  # pixels; libjpeg writes no more
+_LONGEST = 200  # characters of a caption that are looked at; fewer fit
+
+
+class ContactSheet:
+    """Collects small overlays of any number of photos, and lays them out in rows.
+
+    A photo is made small when it is added, so it takes 192 KiB at most, whatever its size.
+
+    Args:
+        columns: Photos in a row, at least 1.
+
+    Raises:
+        SettingsError: If ``columns`` is not allowed.
+    """
+
+    def __init__(self, *, columns: int = 6) -> None:
+        if columns < 1:
+            raise SettingsError(f"columns is {columns}; it must be at least 1")
+        self._columns = columns
+        self._thumbnails: list[Rgb] = []
+        self._captions: list[str] = []
+
+    def add(self, rgb: Rgb, label_map: LabelMap, caption: str) -> None:
+        """Add a photo with its objects tinted; it is scaled down, never up.
+
+        Args:
+            rgb: uint8, H x W x 3.
+            label_map: uint8, H x W; 0 is background, n is object n.
+            caption: What to write under it: one line, which is cut where it is too long.
+
+        Raises:
+            MaskSizeError: If the label map has another size than the photo.
+        """
+        if label_map.shape != rgb.shape[:2]:
+            sizes = (" x ".join(map(str, shape)) for shape in (label_map.shape, rgb.shape[:2]))
+            raise MaskSizeError("label map of {!r} is {}, its photo is {}".format(caption, *sizes))
+        height, width = label_map.shape
+        scale = min(1.0, _SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        drawn = cv2.resize(draw_overlay(rgb, label_map), size, interpolation=cv2.INTER_AREA)
+        self._thumbnails.append(drawn.astype(np.uint8, copy=False))
+        self._captions.append(caption)
+
+    def write(self, path: Path) -> Path:
+        """Write all photos that were added, in this order, on white; more can be added and written afterwards.
+
+        Args:
+            path: A ``.png``, ``.jpg`` or ``.jpeg`` file; its folder is made if it is not there, and a file of this name
+                is replaced in one step. JPEG ends at 65,500 pixels: rows get longer or shorter to stay within.
+
+        Returns:
+            The path.
+
+        Raises:
+            SettingsError: If the suffix is not allowed.
+            OutputError: If the file cannot be written; then no half-written one is left.
+        """
+        kind = _FORMATS.get(path.suffix.lower())
+        if kind is None:
+            raise SettingsError(f"{path} has the suffix {path.suffix!r}; allowed: {', '.join(_FORMATS)}")
+        sheet = self._lay_out(_JPEG_SIDE if kind == "JPEG" else sys.maxsize)
+        with whole_file(path) as partial:
+            sheet.save(partial, format=kind, quality=90)
+        return path
+
+    def _lay_out(self, limit: int) -> Image.Image:
+        """Draw the sheet, at most ``limit`` pixels high and wide."""
+        count = len(self._thumbnails)
+        most_rows, most_columns = ((limit - _MARGIN) // (_SIDE + space) for space in (_CAPTION, _MARGIN))
+        columns = max(min(self._columns, most_columns, count), -(-count // most_rows), 1)
+        rows = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
+        heights = [max(len(self._thumbnails[i]) for i in row) for row in rows]
+        width = _MARGIN + columns * (_SIDE + _MARGIN)
+        sheet = Image.new("RGB", (width, _MARGIN + sum(height + _CAPTION for height in heights)), "white")
+        draw, font, bottom = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_SIZE), _MARGIN
+        for row, height in zip(rows, heights, strict=True):
+            bottom += height
+            for column, i in enumerate(row):
+                left, thumbnail = _MARGIN + column * (_SIDE + _MARGIN), self._thumbnails[i]
+                # On the caption and in the middle of its column.
+                corner = left + (_SIDE - thumbnail.shape[1]) // 2, bottom - thumbnail.shape[0]
+                sheet.paste(Image.fromarray(thumbnail), corner)
+                text = _fitting(self._captions[i], font)
+                draw.text((left + _SIDE / 2, bottom + 1), text, fill="black", font=font, anchor="ma")
+            bottom += _CAPTION
+        return sheet
+
+
+def _fitting(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Make a caption one line that a column holds; characters that cannot be drawn become spaces."""
+    cut = text = "".join(letter if letter.isprintable() else " " for letter in caption[:_LONGEST])
+    while font.getlength(cut) > _SIDE:
+        text = text[:-1]
+        cut = f"{text.rstrip()}..."
+    return cut

@@ -1,0 +1,78 @@
+"""A stream of results becomes the files of an output folder, which get their names once they are complete."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from persam_vos.errors import SettingsError
+from persam_vos.exports.base import ExportSettings, ResultWriter, open_folder
+from persam_vos.exports.masks import MaskWriter, _foreign
+from persam_vos.exports.tracks import TracksWriter
+from persam_vos.exports.videos import CutoutWriter, OverlayWriter
+from persam_vos.files import output_errors
+from persam_vos.media.stream import StreamInfo
+
+EXPORTS: dict[str, Callable[[ExportSettings], ResultWriter]] = {
+    "masks": lambda settings: MaskWriter(settings.folder / "masks"),
+    "overlay": OverlayWriter,
+    "cutout": CutoutWriter,
+}
+
+
+def open_writers(
+    output: Path,
+    exports: Sequence[str],
+    *,
+    info: StreamInfo,
+    overwrite: bool = False,
+    background: tuple[int, int, int] = (0, 0, 0),
+) -> list[ResultWriter]:
+    """Make the writers of a run: the tracks, always, and the exports asked for.
+
+    The folder is made and tried at once, so that a run does not end in an error that could have begun it.
+
+    Args:
+        output: The folder of the results.
+        exports: Names from ``EXPORTS``; a name given twice counts once.
+        info: The source of the frames.
+        overwrite: Whether ``output`` may hold anything; files of the same names are replaced, others stay here; see
+            ``remove_exports``.
+        background: RGB, 0..255, behind objects that are cut out.
+
+    Raises:
+        SettingsError: If an export is unknown or the background is no colour.
+        OutputError: If ``output`` is a file, holds something (without ``overwrite``), or cannot be written to.
+    """
+    unknown = [name for name in exports if name not in EXPORTS]
+    if unknown:
+        raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(EXPORTS)}")
+    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
+        raise SettingsError(f"background is {background}; it must be three values of 0..255")
+    open_folder(output, overwrite=overwrite)
+    settings = ExportSettings(folder=output, info=info, background=background)
+    return [TracksWriter(settings), *(EXPORTS[name](settings) for name in dict.fromkeys(exports))]
+
+
+def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:
+    """Remove what an earlier run exported and this one did not: it shows other results than what lies beside it.
+
+    Args:
+        output: The folder of both runs.
+        exports: Names of what the earlier one wrote.
+        keep: Files that this run has read; what holds one of them stays, and so does a folder with anything but masks.
+
+    Raises:
+        OutputError: If it cannot be removed.
+    """
+    kept = [path.resolve() for path in keep]
+    for name in exports:
+        path = output / ("masks" if name == "masks" else f"{name}.mp4")
+        if name not in EXPORTS or any(each.is_relative_to(path.resolve()) for each in kept):
+            continue
+        with output_errors(path):
+            if path.is_file():
+                path.unlink()
+            elif name == "masks" and path.is_dir() and not path.is_symlink() and not _foreign(path):
+                shutil.rmtree(path)

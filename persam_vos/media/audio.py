@@ -1,0 +1,130 @@
+"""The audio of a source, carried into a file that is being written, no faster than its video."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from persam_vos.errors import VideoError, reason
+from persam_vos.media.pyav_reader import open_container, video_stream
+
+# What players expect in an MP4 file; anything else (PCM, Vorbis, WMA) becomes AAC.
+_COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
+
+
+class AudioTrack:
+    """Adds an audio stream to an open container and fills it as the video goes on.
+
+    Packets are copied where MP4 can hold their codec, else decoded and encoded again as AAC. Memory does not grow with
+    the length of the source. Trouble in the source's audio ends the audio, with a warning, and not the video.
+
+    Args:
+        source: The file with the audio.
+        container: Where it goes; its header is not yet written.
+        shift: Seconds by which the video's times were moved, taken from the audio's too.
+
+    Attributes:
+        warnings: What went wrong, one line each.
+    """
+
+    def __init__(self, source: Path, container: av.container.OutputContainer, *, shift: Fraction) -> None:
+        self.warnings: list[str] = []
+        self._source = source
+        self._target = container
+        self._shift = shift
+        self._input: av.container.InputContainer | None = None
+        self._packets: Generator[av.Packet[Any], None, None] | None = None
+        self._pending: av.Packet[Any] | None = None
+        self._output: av.AudioStream
+        try:
+            self._input = open_container(source)
+            self._packets = self._add_stream(self._input.streams.audio[0])
+        except (*_SOURCE_ERRORS, VideoError, IndexError) as error:
+            self._give_up(error)
+        self._fetch()
+
+    def advance(self, until: Fraction | None) -> None:
+        """Write the audio that starts up to a time of the source in seconds; all that is left if it is None."""
+        while (packet := self._pending) is not None:
+            if until is not None and packet.dts is not None and packet.dts * packet.time_base > until:
+                return
+            offset = round(self._shift / packet.time_base)
+            packet.dts = None if packet.dts is None else packet.dts - offset
+            packet.pts = packet.dts if packet.pts is None else packet.pts - offset
+            packet.stream = self._output
+            try:
+                self._target.mux_one(packet)
+            except (av.InvalidDataError, av.ArgumentError) as error:  # the packet is at fault, not the disk
+                self._give_up(error)
+            self._fetch()
+
+    def finish(self, last_pts: int, duration: int) -> None:
+        """Write the rest: up to the end of the last frame if the source has frames after it, else all.
+
+        Args:
+            last_pts: Time of the last frame written, in the time base of the source's video.
+            duration: How long that frame lasts, in the same units.
+        """
+        if self._pending is not None:
+            self.advance(_end_if_cut(self._source, last_pts, duration))
+
+    def close(self) -> None:
+        """Let go of the source; more than once does no harm."""
+        if self._packets is not None:
+            self._packets.close()
+        if self._input is not None:
+            self._input.close()
+
+    def _add_stream(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
+        if stream.codec_context.codec.canonical_name in _COPIED_CODECS:
+            self._output = self._target.add_stream_from_template(stream)
+            return self._copied(stream)
+        rates = av.Codec("aac", "w").audio_rates or []
+        self._output = self._target.add_stream("aac", rate=stream.rate if stream.rate in rates else 48000)
+        self._output.codec_context.layout = "stereo" if stream.channels > 1 else "mono"
+        return self._encoded(stream)
+
+    def _copied(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
+        previous: int | None = None
+        for packet in stream.container.demux(stream):  # type: ignore[attr-defined]  # the container is an input
+            if packet.dts is None or (previous is not None and packet.dts <= previous):
+                continue  # the empty packet at the end, or one that MP4 could not hold
+            previous = packet.dts
+            yield packet
+
+    def _encoded(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
+        for frame in stream.container.decode(stream):  # type: ignore[attr-defined]  # the container is an input
+            yield from self._output.encode(frame)
+        yield from self._output.encode(None)
+
+    def _fetch(self) -> None:
+        try:
+            self._pending = next(self._packets, None) if self._packets is not None else None
+        except _SOURCE_ERRORS as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._pending = self._packets = None
+        self.warnings.append(
+            f"{self._target.name}: the audio of {self._source} is left out or cut short ({reason(error)})"
+        )
+
+
+def _end_if_cut(source: Path, last_pts: int, duration: int) -> Fraction | None:
+    """Return where the frame at ``last_pts`` ends, in seconds, if the source has frames after it; else None."""
+    with open_container(source) as container:
+        stream = video_stream(source, container)
+        time_base = stream.time_base or Fraction(1)
+        try:
+            container.seek(last_pts, stream=stream)
+            for packet in container.demux(stream):
+                if packet.pts is not None and packet.pts > last_pts and not packet.is_discard:
+                    return (last_pts + duration) * time_base
+        except av.FFmpegError:
+            return None
+    return None

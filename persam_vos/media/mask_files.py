@@ -1,0 +1,163 @@
+"""The annotated frame's mask file becomes a label map, and anything doubtful is refused by name."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
+from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap
+
+# Share of the frame from which on an object leaves nothing to tell it from.
+_ALMOST_ALL = 0.95
+
+
+def read_annotation(
+    path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None, of: str = "video"
+) -> LabelMap:
+    """Read the mask, or label map, of one frame or photo.
+
+    A palette or greyscale picture holds object n as value n, unless all its colours are black and white; a picture of
+    one single value besides 0 (255, say) is one object; 255 beside other values is void and becomes background, as in
+    DAVIS. A colour picture of one colour on black, or with one flat shape in its alpha channel, is one object.
+
+    Args:
+        path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        resize: Scale a mask of another size (nearest neighbour) instead of refusing it, before it is decoded.
+        threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
+        of: What messages call that to which the mask belongs.
+
+    Returns:
+        uint8, height x width, with at least one object.
+
+    Raises:
+        MaskError: If the file is no mask: unreadable, anti-aliased, of several colours, or of ids over 254.
+        MaskSizeError: If it is of another size and ``resize`` is off.
+        EmptyMaskError: If it holds no object.
+    """
+    values = _read_values(path, threshold, None if resize else (height, width), of)
+    if values.shape != (height, width):
+        scaled = Image.fromarray(values.astype(np.int32)).resize((width, height), Image.Resampling.NEAREST)
+        values = np.asarray(scaled)
+    return _to_label_map(path, values)
+
+
+def doubts(label_map: LabelMap) -> tuple[str, ...]:
+    """Say what in an annotation can hardly be followed: objects of a few pixels, or of nearly the whole frame.
+
+    Args:
+        label_map: uint8, H x W.
+    """
+    # A cell of the network covers 1 / 64 of the longer side; of what fills less than a quarter of one, little is seen.
+    least = max(label_map.shape) ** 2 / 64**2 / 4
+    ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
+    return tuple(
+        f"object {object_id} has {area} of the first frame's {label_map.size} pixels: too "
+        + ("few to recognise it by" if area < least else "many to be told from the rest")
+        for object_id, area in zip(ids.tolist(), areas.tolist(), strict=True)
+        if area < least or area > _ALMOST_ALL * label_map.size
+    )
+
+
+def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str) -> npt.NDArray[np.int64]:
+    """Read the numbers of a picture, which must be of a size, (height, width), unless that is None."""
+    if path.exists() and not path.is_file():
+        raise MaskError(f"{path}: is no file; give a PNG of the {of}'s size")
+    try:
+        # What Pillow warns of is its size, which is judged here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        with picture:
+            if size is not None and picture.size[::-1] != size:
+                (height, width), (rows, columns) = picture.size[::-1], size
+                raise MaskSizeError(
+                    f"{path}: mask is {height} x {width}, {of} is {rows} x {columns} (height x width); pass "
+                    "--resize-mask to scale it"
+                )
+            picture.load()
+            if threshold is not None:
+                return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
+            if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B"):
+                return _values_of_colours(path, picture.convert("RGBA"))
+            colours = picture.mode == "P" and _is_black_and_white(picture)
+            values: npt.NDArray[np.int64] = np.asarray(picture.convert("L") if colours else picture).astype(np.int64)
+            return values
+    except MaskError:
+        raise
+    except FileNotFoundError:
+        raise MaskError(f"{path}: no such file; give a mask, a PNG of the {of}'s size") from None
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
+
+
+def _is_black_and_white(picture: Image.Image) -> bool:
+    """Tell a black and white picture, whose palette may begin with white, from a label map."""
+    colours = picture.convert("RGB").getcolors(2)
+    return {colour for _, colour in colours or ()} == {(0, 0, 0), (255, 255, 255)}
+
+
+def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64]:
+    rgba = np.asarray(picture).astype(np.int64)
+    alpha = rgba[..., 3]
+    if alpha.min() < alpha.max():
+        if np.unique(alpha).size > 2:
+            raise MaskError(
+                f"{path}: its alpha channel is soft; save it without smoothing, or as a black and white mask"
+            )
+        opaque: npt.NDArray[np.int64] = (alpha == alpha.max()).astype(np.int64)
+        return opaque
+    if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
+        grey: npt.NDArray[np.int64] = rgba[..., 0]
+        return grey
+    colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
+    found = np.unique(colours[colours > 0])
+    if found.size > 1:
+        raise MaskError(
+            f"{path}: {found.size} colours besides black; save it as a palette or greyscale PNG where object n has "
+            "value n, or pass --mask-threshold for one soft mask"
+        )
+    coloured: npt.NDArray[np.int64] = (colours > 0).astype(np.int64)
+    return coloured
+
+
+def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
+    ids = np.unique(values[values != 0])
+    if not ids.size:
+        raise EmptyMaskError(f"{path}: the mask is empty: every pixel is 0")
+    if ids.size == 1 and not 1 <= ids[0] <= MAX_OBJECT_ID:
+        one: LabelMap = (values != 0).astype(np.uint8)
+        return one
+    if ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
+        raise MaskError(
+            f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
+            "map; pass --mask-threshold 127 to cut it, or save it without smoothing"
+        )
+    if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
+        raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
+    label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
+    return label_map
+
+
+def _is_soft(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> bool:
+    """Tell the ramp of a smoothed edge from objects: many levels, none of which has a body of its own."""
+    if ids.size < 2 or ids[-1] != VOID:
+        # Smoothing always leaves full white somewhere, unless the shape is as thin as its edge.
+        return bool(ids.size > 16 and _share_of_thin_levels(values, ids) > 0.8)
+    return _share_of_thin_levels(values, ids[:-1]) > 0.5
+
+
+def _share_of_thin_levels(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> float:
+    """Share of the levels whose region vanishes when it is eroded by one pixel."""
+    thin = 0
+    for level in ids.tolist():
+        region = values == level
+        inner = region[1:-1, 1:-1] & region[:-2, 1:-1] & region[2:, 1:-1] & region[1:-1, :-2] & region[1:-1, 2:]
+        thin += not inner.any()
+    return thin / len(ids)

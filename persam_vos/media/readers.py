@@ -1,0 +1,55 @@
+"""A path becomes a stream of frames: video files, folders and globs of images, single images."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from persam_vos.errors import SettingsError, VideoError
+from persam_vos.media.decord_reader import DecordReader
+from persam_vos.media.image_reader import ImageReader, _as_video_errors
+from persam_vos.media.photo_files import is_glob, list_images
+from persam_vos.media.pyav_reader import VideoReader
+from persam_vos.media.stream import FrameReader
+
+Backend = Literal["pyav", "decord"]
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+
+
+def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction = Fraction(24)) -> FrameReader:
+    """Open whatever ``source`` names.
+
+    A path that exists is taken as it is, even where it holds ``*``, ``?`` or ``[``; else these make it a glob.
+
+    Args:
+        source: A video file, a folder of JPEG or PNG images, a glob of them, or one such image.
+        backend: What decodes video files, ``"pyav"`` or ``"decord"``; images are not affected.
+        frame_rate: Frames per second that images are given; a video file has its own.
+
+    Returns:
+        A reader, to be closed (it is a context manager).
+
+    Raises:
+        SettingsError: If ``backend`` or ``frame_rate`` is not allowed.
+        VideoError: If ``source`` is missing, is no video and no image, or holds no frame.
+        MissingDependencyError: If ``backend`` is not installed.
+    """
+    if backend not in ("pyav", "decord"):
+        raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
+    if frame_rate <= 0:
+        raise SettingsError(f"frame rate is {frame_rate}; it must be above 0")
+    if not str(source) or "://" in str(source):
+        raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob; addresses are not read")
+    path = Path(source)
+    if path.is_dir() or is_glob(source):
+        with _as_video_errors():
+            images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")
+        return ImageReader(path, images, frame_rate=frame_rate)
+    if path.exists():
+        if path.suffix.lower() in _IMAGE_SUFFIXES:
+            return ImageReader(path, [path], frame_rate=frame_rate)
+        return VideoReader(path) if backend == "pyav" else DecordReader(path)
+    raise VideoError(
+        f"{source}: no such file or folder; give a video, a folder of JPEG or PNG images, a glob of them, or an image"
+    )

@@ -1,0 +1,221 @@
+"""A prior becomes masks: the decoder is asked about it in several ways, and what it answers is mixed with the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from persam_vos.masks import box_xyxy
+from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.colour_model import follow_colours
+from persam_vos.methods.memory.mask_token import learn_mask_token
+from persam_vos.methods.memory.prior import SHARPEST
+from persam_vos.sam.cells import onto_square
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.patches import NOTHING, Patch, patches_of
+from persam_vos.sam.prompts import NO_PICTURE, Prompts
+from persam_vos.sam.windows import windows_around
+from persam_vos.settings.common import MemorySettings
+
+# Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
+FINE = 256
+_STRONGEST = 10.0
+# What each pass is told: whether with the mask prompt, and by which share of its size the box is grown. SAM's answer
+# hangs on the box more than it should, and without the mask prompt it is another opinion.
+_PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
+# A mask that agrees with the prior less than this is doubted.
+_AGREED = 0.8
+# However much the mask is doubted, the share of the prior stays under this.
+_MOST_OF_PRIOR = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An annotated frame, and what the prior says of it.
+
+    Attributes:
+        embedding: Of the frame.
+        odds: float, N x 256 x 256 over the padded square: log-odds of the priors, see ``prior_odds``.
+        masks: bool, N x H x W: the annotation.
+    """
+
+    embedding: ImageEmbedding
+    odds: Tensor
+    masks: Tensor
+
+
+def prior_odds(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
+    """Bring priors, float N x rows x columns in 0..1, to log-odds on the decoder's grid: N x 256 x 256."""
+    return onto_square(prior.logit(eps=SHARPEST), FINE, embedding.cells, NO_PICTURE)
+
+
+class PriorDecoder:
+    """Turns what is likely of N objects on the grid of cells into their masks."""
+
+    def __init__(self, decoder: Decoder, settings: MemorySettings) -> None:
+        self._decoder = decoder
+        self._settings = settings
+
+    def learn_tokens(self, examples: Sequence[Example]) -> Tensor:
+        """Answer annotated frames as if they were others, and learn what the answers lack.
+
+        Args:
+            examples: Annotated frames of the same N objects, at least one.
+
+        Returns:
+            float, N x (``token_size`` + 1): of each object, the constant last; 0 for one that no prior shows.
+        """
+        odds = examples[0].odds
+        tokens = odds.new_zeros(len(odds), self._decoder.token_size + 1)
+        # One by one: the upscaled embedding is large.
+        for i in range(len(odds)):
+            lessons = [lesson for example in examples if (lesson := self._lesson(example, i)) is not None]
+            if lessons:
+                features, logits, annotated = (torch.cat(each, dim=-1) for each in zip(*lessons, strict=True))
+                tokens[i] = learn_mask_token(features, logits, annotated)
+        return tokens
+
+    def _lesson(self, example: Example, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return what ``learn_mask_token`` is given of one object; None where the prior does not show it."""
+        embedding, odds = example.embedding, example.odds[[i]]
+        geometry = embedding.geometry
+        points, boxes, known = _located(odds, geometry)
+        if not bool(known):
+            return None
+        windows = windows_around(boxes, geometry, embedding.cells)
+        every_number = torch.eye(self._decoder.token_size, device=odds.device)[None]
+        prompts = next(self._prompts(odds, points, boxes))
+        answers = self._decoder.decode(embedding, prompts, windows=windows, own_tokens=every_number)
+        weights = self._weigh(answers.logits, answers.predicted_iou, odds, geometry)
+        here = windows[0].cut(4)
+        return (
+            answers.own_logits[0][here].flatten(1),
+            _mix(answers.logits, weights)[0][here].flatten(),
+            geometry.to_grid(example.masks[[i]], FINE)[0][here].flatten(),
+        )
+
+    def decode(
+        self, frame: Frame, embedding: ImageEmbedding, odds: Tensor, tokens: Tensor | None
+    ) -> tuple[list[Patch], Tensor]:
+        """Turn priors into masks.
+
+        For an object that is likely nowhere the decoder is not asked: it would answer all the same.
+
+        Args:
+            frame: The frame.
+            embedding: Of it.
+            odds: float, N x 256 x 256 over the padded square: log-odds of the priors, see ``prior_odds``.
+            tokens: Of the N objects, by ``learn_tokens``; None for none.
+
+        Returns:
+            N masks on the frame; float, N: predicted IoUs.
+        """
+        geometry = embedding.geometry
+        points, boxes, known = _located(odds, geometry)
+        found = torch.full_like(odds, NO_PICTURE)
+        predicted_iou = odds.new_zeros(len(odds))
+        if bool(known.any()):
+            odds = odds[known]
+            own = None if tokens is None else tokens[known]
+            logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known], own)
+            prior = odds.sigmoid()
+            # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
+            mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
+            found[known] = mask.logit(eps=SHARPEST)
+        if not self._settings.colours:
+            return patches_of(found, geometry, NOTHING), predicted_iou
+        return follow_colours(found, frame.rgb, geometry, self._settings.colours, NOTHING), predicted_iou
+
+    def _ask(
+        self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
+        geometry = embedding.geometry
+        windows = windows_around(boxes, geometry, embedding.cells)
+        own = None if tokens is None else tokens[:, None, :-1]
+        answers = [
+            self._decoder.decode(embedding, prompts, windows=windows, own_tokens=own)
+            for prompts in self._prompts(odds, points, boxes)
+        ]
+        logits = torch.cat([each.logits for each in answers], dim=1)
+        predicted_iou = torch.cat([each.predicted_iou for each in answers], dim=1)
+        weights = self._weigh(logits, predicted_iou, odds, geometry)
+        mixed = _mix(logits, weights)
+        if tokens is not None:
+            # Added after the choice: what all candidates share would make them look more alike than they are.
+            lacking = torch.cat([each.own_logits for each in answers], dim=1)
+            mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
+        return mixed, (predicted_iou * weights).sum(dim=1)
+
+    def _prompts(self, odds: Tensor, points: Tensor, boxes: Tensor) -> Iterator[Prompts]:
+        """Yield the prompts of each pass."""
+        settings = self._settings
+        every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+        bare = Prompts(points[:, None], every[:, None].int())
+        told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
+        for with_mask, growth in _PASSES[: settings.passes]:
+            room = growth * (boxes[:, 2:] - boxes[:, :2])
+            grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
+            yield (told if with_mask else bare).with_boxes(grown, every)
+
+    def _weigh(self, logits: Tensor, predicted_iou: Tensor, odds: Tensor, geometry: Geometry) -> Tensor:
+        """Weigh the candidates, N x C, of all passes by what decoder and prior agree on best: N x C, of sum 1."""
+        agreement = _soft_iou(logits.sigmoid(), odds[:, None].sigmoid(), geometry)
+        value = agreement + self._settings.quality_share * predicted_iou
+        return (value / self._settings.choice_temperature).softmax(dim=1)
+
+    def _fuse(self, mask: Tensor, prior: Tensor, geometry: Geometry) -> Tensor:
+        """Mix the decoder's mask with the prior, both N x 256 x 256 in 0..1; the less they agree, the more prior.
+
+        The decoder knows edges; the prior knows the object. Where they part, the decoder has most often taken
+        something else for it.
+        """
+        doubt = (_AGREED - _soft_iou(mask, prior, geometry)).clamp(min=0)
+        share = (self._settings.prior_share + self._settings.doubt * doubt).clamp(max=_MOST_OF_PRIOR)
+        return torch.lerp(mask, prior, share[:, None, None])
+
+
+def _mix(grids: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sums of N x C x h x w, with weights N x C: N x h x w."""
+    return (grids * weights[..., None, None]).sum(dim=1)
+
+
+def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
+    """Return the sum of minima over the sum of maxima, of the picture's part of ... x 256 x 256 in 0..1."""
+    rows, columns = geometry.valid(FINE)
+    a, b = a[..., :rows, :columns], b[..., :rows, :columns]
+    return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
+
+
+def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the point deepest inside each likely region, weighed by how likely, and its tight box.
+
+    Args:
+        logits: float, N x 256 x 256 over the padded square.
+        geometry: Of the frame.
+
+    Returns:
+        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; bool, N: whether there are any,
+        which are 0 where nothing is likely.
+    """
+    rows, columns = geometry.valid(FINE)
+    located = np.zeros((len(logits), 6), np.float32)
+    for i, probability in enumerate(logits[:, :rows, :columns].sigmoid().cpu().numpy()):
+        likely = probability > 0.5
+        if (box := box_xyxy(likely)) is None:
+            continue
+        depth = cv2.distanceTransform(np.pad(likely, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        y, x = np.unravel_index(int((depth[1:-1, 1:-1] * probability).argmax()), likely.shape)
+        located[i] = (x + 0.5, y + 0.5, box[0], box[1], box[2] + 1, box[3] + 1)
+    (height, width), pixel = geometry.resized, geometry.input_size / FINE
+    scale = np.tile([pixel * geometry.width / width, pixel * geometry.height / height], 3)
+    placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
+    # A box has room for a sample at least.
+    return placed[:, :2], placed[:, 2:], placed[:, 4] > placed[:, 2]

@@ -1,0 +1,144 @@
+"""PerSAM and PerSAM-F on photos, as published (arXiv 2305.03048, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from persam_vos.media.frame import Frame
+from persam_vos.methods.base import Reference, Sighting
+from persam_vos.methods.competition import mean_under
+from persam_vos.methods.persam.cascade import Cascade, mix
+from persam_vos.methods.persam.choice import choose
+from persam_vos.methods.persam.concept import Concept, learn_concept
+from persam_vos.methods.persam.mask_weights import learn_mask_weights
+from persam_vos.methods.persam.similarity import similarity_maps
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.patches import NOTHING, patches_of
+from persam_vos.sam.prompts import Candidates
+from persam_vos.settings.photos import PhotoSettings
+
+# Cells count as the object's if it covers so much of their middle: as published on photos, nearly all.
+_WHOLE = 0.966
+# Similarity of what is out of the running: nothing is less like the object.
+_TAKEN = -1.0
+
+
+class PhotoPersam:
+    """PerSAM and PerSAM-F: a target feature, its similarity to a photo, and the cascade of decoder passes.
+
+    Attributes:
+        usual: See ``PhotoMethod``.
+        both_ways: See ``PhotoMethod``.
+        size: See ``PhotoMethod``: as published, photos are looked at as they are.
+    """
+
+    size: float | None = None
+    both_ways = False
+
+    def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
+        self._decoder = decoder
+        self._settings = settings
+        self._concepts: list[Concept] = []
+        self._weights: Tensor | None = None
+        self.usual = torch.empty(0)
+
+    def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
+        """Learn the target features, and PerSAM-F's mask weights; see ``PhotoMethod``."""
+        masks = [reference.masks(object_ids) for reference in references]
+        self._concepts = [
+            learn_concept(
+                [(r.embedding, m[i]) for r, m in zip(references, masks, strict=True) if m[i].any()],
+                self._settings.target,
+                share=_WHOLE,
+            )
+            for i in range(len(object_ids))
+        ]
+        self.usual = torch.tensor([concept.likeness for concept in self._concepts], device=masks[0].device)
+        self._weights = self._learn_weights(references, masks) if self._settings.method == "persam-f" else None
+
+    def look(
+        self, _: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+    ) -> Sighting:
+        """Prompt with the location prior, then refine twice; see ``PhotoMethod``."""
+        geometry = embedding.geometry
+        similarity = similarity_maps(self._concepts, embedding)
+        decoder = self._decoder
+        for hidden in (taken, aside):
+            if hidden is not None:
+                similarity = similarity.masked_fill(geometry.to_grid(hidden[None], embedding.cells) > 0.5, _TAKEN)
+        if taken is not None:
+            decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
+        cascade = Cascade(decoder, self._settings)
+        prompts = cascade.prompts(embedding, similarity)
+        first = cascade.first_pass(embedding, similarity, self._concepts, prompts)
+        if self._weights is not None:
+            logits, boxed = mix(first, self._weights), True
+        else:
+            logits, boxed = self._choose(first, embedding), self._settings.refinement_box == "both"
+        everything = torch.ones(len(similarity), dtype=torch.bool, device=similarity.device)
+        best = cascade.refine(embedding, prompts, logits, boxed=everything & boxed)
+        rows, columns = geometry.valid(embedding.cells)
+        shown = similarity[:, :rows, :columns]
+        place = _around_the_best(shown[0]) if self._settings.all_instances else None
+        patches = patches_of(best.logits, geometry, NOTHING)
+        return Sighting(patches, best.predicted_iou, partial(mean_under, shown), place)
+
+    def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
+        geometry, count = embedding.geometry, len(first.logits)
+        nowhere = torch.zeros(count, geometry.height, geometry.width, dtype=torch.bool, device=first.logits.device)
+        return choose(first, geometry, rule=self._settings.first_pass, last=nowhere, seen=nowhere[:, 0, 0])
+
+    def _learn_weights(self, references: Sequence[Reference], masks: Sequence[Tensor]) -> Tensor:
+        """Learn the mask weights of each object from the pixels of all references that show it: N x 3."""
+        cascade = Cascade(self._decoder, self._settings)
+        answers = []
+        for reference in references:
+            similarity = similarity_maps(self._concepts, reference.embedding)
+            prompts = cascade.prompts(reference.embedding, similarity)
+            answers.append(cascade.first_pass(reference.embedding, similarity, self._concepts, prompts).logits[:, 1:])
+        weights = []
+        for i in range(len(self._concepts)):
+            shown = [k for k, mask in enumerate(masks) if mask[i].any()]
+            samples = [_samples(references[k].embedding.geometry, answers[k][i], masks[k][i]) for k in shown]
+            logits, annotated = (torch.cat(each, dim=-1) for each in zip(*samples, strict=True))
+            weights.append(
+                learn_mask_weights(
+                    logits,
+                    annotated,
+                    steps=self._settings.finetune_steps,
+                    learning_rate=self._settings.finetune_learning_rate,
+                )
+            )
+        return torch.stack(weights)
+
+
+def _around_the_best(similarity: Tensor) -> Tensor:
+    """Return the cells, of rows x columns, around the most similar one that are more like it than like the mean."""
+    known = similarity[similarity > _TAKEN]
+    if not len(known):
+        return torch.zeros_like(similarity, dtype=torch.bool)
+    alike = (similarity > (similarity.max() + known.mean()) / 2).cpu().numpy()
+    _, parts = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
+    row, column = divmod(int(similarity.argmax()), similarity.shape[1])
+    around = torch.from_numpy(parts == parts[row, column]).to(similarity.device)
+    around[row, column] = True
+    return around
+
+
+def _samples(geometry: Geometry, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the candidates, 3 x n, and the share of the annotation, n, at the decoder's samples of the picture.
+
+    The published script learns from every pixel of the photo, between which the candidates are interpolated: of a
+    photo of 12 megapixels, two hundred times as many numbers that say the same.
+    """
+    rows, columns = geometry.valid(logits.shape[-1])
+    annotated = geometry.to_grid(mask[None], logits.shape[-1])[0]
+    return logits[:, :rows, :columns].flatten(1), annotated[:rows, :columns].flatten()

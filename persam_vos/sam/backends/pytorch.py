@@ -1,0 +1,38 @@
+"""What runs an image encoder: PyTorch, or an inference engine that runs an export of the same weights on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.sam.backends.base import Backend, Outputs, Precision
+from persam_vos.sam.networks.sam import GRID, Sam
+
+
+class TorchBackend(Backend):
+    """PyTorch, on the device where the model lies."""
+
+    name = "torch"
+    apart = False
+
+    def __init__(self, sam: Sam, precision: Precision = "float32", at_once: int = 1) -> None:
+        """Take a network; ``auto`` is float32: on a CPU without instructions for it, bfloat16 is slower."""
+        self.at_once = at_once
+        self.precision = "bfloat16" if precision == "bfloat16" else "float32"
+        self._network = sam.image_encoder
+        # TinyViT is mostly convolutions, which run a quarter faster on channels-last memory; ViT has none that matter.
+        self._layout = torch.channels_last if sam.name == "mobile_sam" else torch.contiguous_format
+        self._network.to(memory_format=self._layout)
+
+    def run(self, pictures: Tensor) -> Sequence[Outputs]:
+        """Embed a batch."""
+        placed = pictures.contiguous(memory_format=self._layout)
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            neck, *stages = self._network(placed)
+        below, right = (GRID - length for length in neck.shape[2:])
+        outputs = [functional.pad(neck, (0, right, 0, below)), *stages]
+        placed_last = (each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
+        return list(zip(*placed_last, strict=True))

@@ -1,0 +1,77 @@
+"""Image embeddings on the grid of cells: one feature vector per cell; what is known per cell, on a finer grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.sam.encoder import ImageEmbedding
+
+# Length of a cell's numbers at least: of a picture of one colour they may all be 0.
+_LEAST_NORM = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the grid of cells.
+
+    Attributes:
+        top: First row.
+        left: First column.
+        rows: Their number.
+        columns: Their number.
+    """
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    def cut(self, scale: int) -> tuple[Any, slice, slice]:
+        """Return the index of this part of ... x h x w samples, of which ``scale`` lie along the side of a cell."""
+        rows = slice(scale * self.top, scale * (self.top + self.rows))
+        return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
+
+
+def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Describe every cell that holds picture by the neck and all stages of the encoder.
+
+    Each of them is scaled to unit length per cell, so that none outweighs the others. The shallow stages tell things
+    apart that the neck no longer does.
+
+    Args:
+        embedding: Of a frame.
+        dtype: Of the result; what encoded the frame in bfloat16 has no more digits than that.
+
+    Returns:
+        cells x D; the cells row by row, D = 864 for MobileSAM.
+    """
+    rows, columns = embedding.geometry.valid(embedding.cells)
+    stages = (embedding.features[:, :rows, :columns], *embedding.stages)
+    features = embedding.features.new_empty(rows * columns, sum(len(stage) for stage in stages), dtype=dtype)
+    for stage, block in zip(stages, features.split([len(stage) for stage in stages], dim=1), strict=True):
+        cells = stage.permute(1, 2, 0).flatten(0, 1)
+        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_LEAST_NORM), out=block)
+    return features
+
+
+def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:
+    """Resample maps of the cells that hold picture to a finer grid over the padded square.
+
+    Args:
+        grids: float, N x rows x columns.
+        size: Side of the finer grid, a multiple of ``cells``.
+        cells: Side of the coarse grid over the square.
+        padding: Value outside the picture.
+
+    Returns:
+        float, N x size x size, bilinear.
+    """
+    finer = functional.interpolate(grids[None], scale_factor=size // cells, mode="bilinear")[0]
+    square = finer.new_full((len(grids), size, size), padding)
+    square[:, : finer.shape[1], : finer.shape[2]] = finer
+    return square

@@ -1,0 +1,103 @@
+"""A batch of frames becomes a batch of image embeddings: SAM's image encoder behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from persam_vos.media.frame import Frame
+from persam_vos.sam.backends.base import Backend
+from persam_vos.sam.backends.buffers import Buffers
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.networks.sam import CELL, INPUT_SIZE, Sam
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEmbedding:
+    """What the image encoder makes of one frame.
+
+    Attributes:
+        features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells that hold no picture mean
+            nothing: most of them are not encoded, and 0.
+        geometry: Where the frame's pixels lie in that square.
+        stages: What lies before the neck, shallow to deep, each float32, C x rows x columns of the cells that hold
+            picture. At 16:9 that is 36 x 64 cells, of MobileSAM with 128, 160 and 320 numbers, of ViT-B with 768.
+
+    In memory the numbers of a cell lie side by side.
+    """
+
+    features: Tensor
+    geometry: Geometry
+    stages: tuple[Tensor, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """Side of the grid of cells."""
+        return int(self.features.shape[-1])
+
+
+class Encoder(Protocol):
+    """Anything that embeds frames."""
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        """Embed frames, in their order, all of them at once."""
+        ...
+
+
+class SamEncoder:
+    """SAM's image encoder, run by a backend.
+
+    Of the padded square only the part is encoded that holds picture, and a margin; the cells beyond are 0.
+    """
+
+    def __init__(self, sam: Sam, backend: Backend, *, square: bool = False) -> None:
+        """Take a network and what runs it; ``square`` encodes the whole square, as SAM was trained."""
+        self.backend = backend
+        self._sam = sam
+        self._buffers = Buffers(())
+        self.square = square
+
+    @torch.inference_mode()
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        """Embed frames at once; they may differ in size."""
+        geometries = [Geometry(frame.height, frame.width, INPUT_SIZE) for frame in frames]
+        height, width = (max(self._length(each.resized[side]) for each in geometries) for side in (0, 1))
+        pictures = self._pictures_for((len(frames), 3, height, width))
+        for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
+            self._place(frame, geometry, picture)
+        outputs = self.backend.run(pictures)
+        return [_embedding(*each) for each in zip(geometries, outputs, strict=True)]
+
+    def _pictures_for(self, shape: tuple[int, int, int, int]) -> Tensor:
+        """Return room for pictures, on the model's device."""
+        if self._sam.pixel_mean.device.type != "cpu":
+            return self._sam.pixel_mean.new_empty(shape)
+        buffers = self._buffers
+        if buffers.shape != shape:
+            self._buffers = buffers = Buffers(shape)
+        return torch.from_numpy(buffers.lend())
+
+    def _length(self, length: int) -> int:
+        return INPUT_SIZE if self.square else self._sam.encoded_length(length)
+
+    def _place(self, frame: Frame, geometry: Geometry, picture: Tensor) -> None:
+        """Scale and normalise a frame into the top left of float, 3 x height x width; the rest becomes 0."""
+        pixels, (rows, columns) = geometry.resize(frame.rgb), geometry.resized
+        if picture.is_cuda:
+            # From pinned memory the copy runs beside what the device computes.
+            pixels = pixels.contiguous().pin_memory()
+        placed = picture[:, :rows, :columns]
+        placed.copy_(pixels, non_blocking=True).sub_(self._sam.pixel_mean).div_(self._sam.pixel_std)
+        picture[:, rows:] = 0
+        picture[:, :rows, columns:] = 0
+
+
+def _embedding(geometry: Geometry, outputs: Sequence[Tensor]) -> ImageEmbedding:
+    """Cut the stages to the cells that hold picture."""
+    features, *stages = outputs
+    rows, columns = geometry.valid(INPUT_SIZE // CELL)
+    return ImageEmbedding(features, geometry, tuple(stage[:, :rows, :columns] for stage in stages))

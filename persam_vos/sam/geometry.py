@@ -1,0 +1,197 @@
+"""A frame of video, and the geometry between its pixels and the model's square input."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from persam_vos.masks import Rgb
+from persam_vos.sam.regions import Region, grown
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the pixels of a frame lie in the model's square input: scaled to its long side, padded right and bottom.
+
+    Coordinates are (x, y) with the origin at the top left. A pixel of the frame at x lies at x * scale_x of the input,
+    as in SAM's own ResizeLongestSide, which the prompt encoder was trained with.
+
+    Attributes:
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        input_size: Side of the model's square input in pixels.
+    """
+
+    height: int
+    width: int
+    input_size: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.input_size) < 1:
+            raise ValueError(f"frame is {self.height} x {self.width}; both must be at least 1")
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Height and width, in pixels of the input, of the scaled frame without its padding."""
+        scale = self.input_size / max(self.height, self.width)
+        return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
+
+    def valid(self, cells: int) -> tuple[int, int]:
+        """Rows and columns, of a grid of ``cells`` x ``cells`` over the square, that hold any picture."""
+        height, width = self.resized
+        return -(-height * cells // self.input_size), -(-width * cells // self.input_size)
+
+    def resize(self, rgb: Rgb) -> Tensor:
+        """Scale a frame to the model's input, unpadded.
+
+        Args:
+            rgb: uint8, H x W x 3.
+
+        Returns:
+            uint8, 3 x h x w on the CPU; bilinear, anti-aliased when shrinking.
+        """
+        # PyTorch takes neither a reversed channel order nor a read-only array, which both are common.
+        tensor = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)[None]
+        if tuple(rgb.shape[:2]) != self.resized:
+            tensor = functional.interpolate(tensor, size=self.resized, mode="bilinear", antialias=True)
+        return tensor[0]
+
+    def points_to_input(self, points: Tensor) -> Tensor:
+        """Map points, float ... x 2 as (x, y), from pixels of the frame to pixels of the input."""
+        height, width = self.resized
+        scale = torch.tensor([width / self.width, height / self.height], dtype=torch.float32, device=points.device)
+        return points * scale
+
+    def boxes_to_input(self, boxes: Tensor) -> Tensor:
+        """Map boxes, float ... x 4 as XYXY, from pixels of the frame to pixels of the input."""
+        return self.points_to_input(boxes.unflatten(-1, (2, 2))).flatten(-2)
+
+    def to_frame(self, grid: Tensor) -> Tensor:
+        """Resample maps over the padded square (logits, similarities) to the frame, dropping the padding.
+
+        Args:
+            grid: float, N x h x w over the whole square; any h and w.
+
+        Returns:
+            float, N x H x W, bilinear; values between the outermost samples and the border repeat those samples.
+        """
+        rows, columns = (
+            _samples_to_frame(length, resized, samples, self.input_size, False, grid.device)
+            for length, resized, samples in zip(
+                (self.height, self.width), self.resized, (grid.shape[-2], grid.shape[-1]), strict=True
+            )
+        )
+        return rows @ (grid[..., : rows.shape[1], : columns.shape[1]] @ columns.T)
+
+    def pixels_of(self, samples: Region, size: int) -> Region:
+        """Return the pixels of the frame whose middles lie in a region of the square's ``size`` x ``size`` samples."""
+        y, x = (
+            slice(*(min(math.ceil(end * length * self.input_size / (resized * size) - 0.5), length) for end in ends))
+            for ends, length, resized in zip(
+                ((side.start, side.stop) for side in samples), (self.height, self.width), self.resized, strict=True
+            )
+        )
+        return y, x
+
+    def part_to_frame(self, grid: Tensor, samples: Region) -> tuple[Region, Tensor]:
+        """Resample a part of a map over the padded square to the frame.
+
+        As ``to_frame``, but what lies in the padding has no part in the last row and column of the frame.
+
+        Args:
+            grid: float, n x n over the whole square.
+            samples: The part.
+
+        Returns:
+            The pixels of the frame that lie in it; float, h x w: their values.
+        """
+        size = len(grid)
+        pixels = self.pixels_of(samples, size)
+        # A pixel is made of the samples around it, of which one may lie beyond the part.
+        y, x = around = grown(samples, 1, self.valid(size))
+        rows, columns = (
+            _samples_to_frame(length, resized, size, self.input_size, True, grid.device)[to, of]
+            for length, resized, to, of in zip((self.height, self.width), self.resized, pixels, around, strict=True)
+        )
+        return pixels, rows @ (grid[y, x][: rows.shape[1], : columns.shape[1]] @ columns.T)
+
+    def to_cells(self, masks: Tensor, cells: int, part: Region | None = None) -> Tensor:
+        """Say which share of the picture in each cell masks cover.
+
+        Args:
+            masks: float or bool, N x H x W in pixels of the frame.
+            cells: Side of the grid over the padded square.
+            part: The pixels that ``masks`` hold, if they are not H x W; elsewhere they are taken to be 0.
+
+        Returns:
+            float, N x rows x columns in 0..1, of the cells that hold picture, some of them perhaps only in part.
+        """
+        rows, columns = (
+            _frame_to_cells(length, resized, self.input_size // cells, masks.device)
+            for length, resized in zip((self.height, self.width), self.resized, strict=True)
+        )
+        if part is not None:
+            rows, columns = rows[:, part[0]], columns[:, part[1]]
+        # One by one: of many objects in a large frame, floats take gigabytes.
+        return torch.stack([(rows @ mask.float()) @ columns.T for mask in masks])
+
+    def to_grid(self, masks: Tensor, cells: int) -> Tensor:
+        """Resample masks of the frame to a grid over the padded square, at the middle of its cells.
+
+        Args:
+            masks: float or bool, N x H x W in pixels of the frame.
+            cells: Side of the grid.
+
+        Returns:
+            float, N x cells x cells, 0..1; 0 in the padding.
+        """
+        height, width = self.resized
+        # One by one, as in ``to_cells``.
+        resized = torch.cat(
+            [
+                functional.interpolate(mask[None, None].float(), size=(height, width), mode="bilinear", antialias=True)
+                for mask in masks
+            ],
+            dim=1,
+        )
+        padded = functional.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
+        return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]
+
+
+# Resampling is linear, and in rows and columns apart: a product with a small matrix, made once, on either side. A video
+# needs some ten of them; of photos, each has a size of its own, and a matrix of 6,000 pixels takes 6 MB.
+_MATRICES = 16
+
+
+@functools.lru_cache(maxsize=_MATRICES)
+@torch.inference_mode(False)
+def _samples_to_frame(
+    length: int, resized: int, samples: int, input_size: int, picture_only: bool, device: torch.device
+) -> Tensor:
+    """Float, length x n: from the first n samples over the square to pixels along one side; others have no part."""
+    every = torch.eye(samples, device=device)[None]
+    if picture_only:
+        held = -(-resized * samples // input_size)
+        every[..., held:] = every[..., held - 1 : held]
+    square = functional.interpolate(every, size=input_size, mode="linear")
+    shares = functional.interpolate(square[..., :resized], size=length, mode="linear")[0]
+    return shares[: int(shares.any(dim=1).nonzero().max()) + 1].T.contiguous()
+
+
+@functools.lru_cache(maxsize=_MATRICES)
+@torch.inference_mode(False)
+def _frame_to_cells(length: int, resized: int, size: int, device: torch.device) -> Tensor:
+    """Float, cells x length: from pixels along one side of a frame to the means over cells of so many input pixels."""
+    cells = []
+    # In blocks: of a frame of 16,000 pixels the whole identity would take a gigabyte.
+    for block in torch.arange(length, device=device).split(512):
+        every = functional.one_hot(block, length).float()[None, :, None]
+        scaled = functional.interpolate(every, size=(1, resized), mode="bilinear", antialias=True)[0, :, 0]
+        cells.append(torch.stack([part.mean(dim=1) for part in scaled.split(size, dim=1)]))
+    return torch.cat(cells, dim=1)

@@ -1,0 +1,49 @@
+"""Masks on the frame, each only where its object can be: many objects in a large frame fill little of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.regions import NOWHERE, Region, grown, seen_from, tight
+
+# Log-odds under which a mask is nothing: a share of 0.01, which never wins a pixel and hardly ever decides who does.
+NOTHING = -4.6
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One object's mask in a window of the frame; outside it, the object is not.
+
+    Attributes:
+        window: The rows and columns of the frame; of size 0 for an object that is nowhere.
+        log_odds: float, h x w: in the window.
+    """
+
+    window: Region
+    log_odds: Tensor
+
+    def probability(self, region: Region) -> Tensor:
+        """Return float, h x w in 0..1: of a region of the frame, all of it in the window."""
+        return self.log_odds[seen_from(self.window, region)].sigmoid()
+
+
+def patches_of(log_odds: Tensor, geometry: Geometry, least: float) -> list[Patch]:
+    """Bring masks to the frame, each where it may be above ``least``.
+
+    Args:
+        log_odds: float, N x n x n over the padded square.
+        geometry: Of the frame.
+        least: In log-odds.
+    """
+    rows, columns = geometry.valid(log_odds.shape[-1])
+    patches = []
+    for odds, held in zip(log_odds, tight(log_odds[:, :rows, :columns] > least), strict=True):
+        if held == NOWHERE:
+            patches.append(Patch(NOWHERE, odds[NOWHERE]))
+        else:
+            # Between this sample and the next one, which is not, pixels still may be.
+            patches.append(Patch(*geometry.part_to_frame(odds, grown(held, 1, (rows, columns)))))
+    return patches

@@ -1,0 +1,116 @@
+"""Every setting of a run: frozen, validated, complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+AnySettings = TypeVar("AnySettings", bound=BaseModel)
+
+
+class _Validated(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic would take true for the number 1, and 1 or "on" for true.
+        switch = cls.model_fields[info.field_name or ""].annotation is bool
+        if isinstance(value, bool) != switch:
+            should = "should be true or false" if switch else "should not be true or false"
+            raise PydanticCustomError("boolean", "Input " + should)
+        return value
+
+
+class MemorySettings(_Validated):
+    """What ``memory`` does alike on video and on photos; the defaults are chosen by measurement (docs/design.md).
+
+    Attributes:
+        passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
+            null leaves it to the preset.
+        mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
+        mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
+        prior_share: Share of the prior in the final mask; the rest is the decoder's.
+        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both
+            together stay under 0.9.
+        colours: Of the log-likelihood ratio of the colours around a mask, the share that corrects it; 0 is off.
+        quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
+            agreement with the prior.
+        choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
+        matching: Share of matched cells in the prior; the rest is the ridge regression's.
+        regularisation: Of the ridge regression.
+    """
+
+    passes: Annotated[int, Field(ge=1, le=4)] = 1
+    mask_prompt: Annotated[float, Field(ge=0, le=100)] = 1.0
+    mask_token: bool = True
+    prior_share: Annotated[float, Field(ge=0, le=0.9)] = 0.3
+    doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
+    colours: Annotated[float, Field(ge=0, le=10)] = 0.4
+    quality_share: Annotated[float, Field(ge=0, le=10)] = 0.8
+    choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
+    matching: Annotated[float, Field(ge=0, le=1)] = 0.4
+    regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
+
+
+class PersamSettings(_Validated):
+    """What ``persam`` and ``persam-f`` do alike on video and on photos.
+
+    Attributes:
+        target: Pooling of the target feature: ``mean``, or ``max_mean`` for (max + mean) / 2.
+        positive_points: Points of the location prior on the most similar pixels.
+        negative_points: Points of the location prior on the least similar pixels.
+        first_pass: Which candidate of PerSAM's first pass goes on: the ``largest`` of the three nested ones, the one of
+            best ``predicted_iou``, or of best ``agreement`` (IoU) with the last mask; or the ``single`` one, SAM's
+            answer to a prompt that is not ambiguous.
+        refinement_box: Whether the tight box of the mask so far joins ``both`` refinement passes, or only the ``last``
+            as published for PerSAM; PerSAM-F and an object that was out of sight get it in both.
+        guidance: Target-guided attention and target-semantic prompting in the first pass.
+        guidance_alignment: Whether the similarity that guides attention lies where the picture does, in the ``padded``
+            square, or is ``squashed`` to all of it, as in the published script: right for square pictures only.
+        finetune_steps: Optimiser steps of PerSAM-F.
+        finetune_learning_rate: Of PerSAM-F, at its first step.
+    """
+
+    target: Literal["mean", "max_mean"] = "max_mean"
+    positive_points: Annotated[int, Field(ge=1, le=32)] = 2
+    negative_points: Annotated[int, Field(ge=0, le=32)] = 0
+    first_pass: Literal["largest", "predicted_iou", "agreement", "single"] = "agreement"
+    refinement_box: Literal["both", "last"] = "both"
+    guidance: Literal["none", "attention", "prompting", "both"] = "none"
+    guidance_alignment: Literal["padded", "squashed"] = "padded"
+    finetune_steps: Annotated[int, Field(ge=1, le=100_000)] = 800
+    finetune_learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
+
+
+class EngineSettings(_Validated):
+    """Which network, and what runs it.
+
+    Attributes:
+        model: The network.
+        checkpoint: File with its weights; None for the shipped or downloaded ones.
+        device: ``auto`` takes a CUDA device if there is one.
+        backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
+        precision: Of the networks' arithmetic; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
+        batch_size: Frames or photos encoded at once; ``auto`` is one per core and at most 4 where OpenVINO runs, else
+            1; on a GPU up to 16, by model, and half as many whenever they do not fit. OpenVINO and ONNX Runtime never
+            take more than with ``auto``.
+    """
+
+    model: Literal["mobile_sam", "vit_b", "vit_l", "vit_h"] = "mobile_sam"
+    checkpoint: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+
+
+def split_names(value: Any) -> Any:
+    """Take names from a text with commas or a list, each once; anything else is left for others to refuse."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return value
+    return tuple(dict.fromkeys(name.strip() for name in names))

@@ -1,0 +1,112 @@
+"""Every setting of a run: frozen, validated, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings, split_names
+from persam_vos.settings.loading import load_settings_of, refuse_flags_of_others
+
+# What a preset sets, unless it is set beside it.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"passes": 1, "closer_look": 0.0},
+    "best": {"passes": 4, "closer_look": 0.5},
+}
+
+
+class TrackerSettings(MemorySettings, PersamSettings):
+    """How an object is followed; the defaults are chosen by measurement (docs/design.md).
+
+    Attributes:
+        method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
+        closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
+            the scale; 0 is off, any other costs a second encoding a frame. In a file, null leaves it to the preset.
+        local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
+        background_matching: How much of its prior a cell loses that is more like the last frame's background nearby
+            than like the object; 0 is off.
+        memory_rate: Share of each frame in the running part of the memory; every third is learnt from, with the share
+            of three. 0 is off.
+        first_share: Share of the annotated frame in the ridge regression.
+        gate: How far, in square roots of its area but at least 2 cells (32 pixels of the network's input), an object
+            may move in a frame before what is found there counts as something else, as long as enough of it is found
+            where it was; 0 is off.
+        memory_presence: An object counts as gone where its mask is less than this share as like its memory as it
+            usually is; 0 is off.
+        anchor: One more positive point where the object was: the middle of its box if that lies on it, else (or
+            always, with ``interior``) the point deepest inside it; ``none`` for no such point.
+        box_margin: Pixels by which the last box is grown for the first pass.
+        presence: An object counts as gone where its mask is less than this share as like it as its annotation was, or
+            clearly more like another object; 0 takes every mask for its object, as published.
+        update_target: Share by which a well segmented frame moves the target feature; 0 is off.
+    """
+
+    method: Literal["memory", "persam", "persam-f"] = "memory"
+    closer_look: Annotated[float, Field(ge=0, le=1)] = 0.0
+    local_matching: Annotated[float, Field(ge=0, le=1)] = 0.3
+    background_matching: Annotated[float, Field(ge=0, le=1)] = 0.7
+    memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    first_share: Annotated[float, Field(ge=0, le=1)] = 0.85
+    gate: Annotated[float, Field(ge=0, le=100)] = 0.2
+    memory_presence: Annotated[float, Field(ge=0, le=1)] = 0.85
+    anchor: Literal["box_centre", "interior", "none"] = "box_centre"
+    box_margin: Annotated[int, Field(ge=0, le=1000)] = 10
+    presence: Annotated[float, Field(ge=0, le=1)] = 0.65
+    update_target: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Settings(TrackerSettings, EngineSettings):
+    """All settings of a tracking run: the tracker's, and those of the machine and the output.
+
+    Attributes:
+        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` is four, and a closer look at the
+            objects. What is set beside it wins over it.
+        encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
+            square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
+        reader: What decodes a video file.
+        export: What is written besides tracks.jsonl and run.json.
+        background: Colour behind a cut-out object, #RRGGBB.
+    """
+
+    preset: Literal["fast", "best"] = "fast"
+    encode: Literal["auto", "picture", "square"] = "auto"
+    reader: Literal["pyav", "decord"] = "pyav"
+    export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")
+    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#000000"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(preset := values.get("preset", "fast"), str):
+            return values
+        expanded = PRESETS.get(preset, {})
+        return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
+
+    @field_validator("export", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_names(value)
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as red, green, blue in 0..255."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Combine defaults, a configuration file and flags, in rising order.
+
+    Args:
+        config: YAML file of settings, or None.
+        flags: Settings given on the command line; None stands for a flag that was not given.
+
+    Raises:
+        SettingsError: If the file cannot be read, or a key or value is not allowed.
+    """
+    settings = load_settings_of(Settings, config, flags, PRESETS.get(flags.get("preset") or "", {}))
+    refuse_flags_of_others(settings.method, flags)
+    return settings

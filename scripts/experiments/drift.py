@@ -1,0 +1,64 @@
+"""Whether an object is lost over a long clip: the first frames of a sequence run forth and back, again and again.
+
+    python scripts/experiments/drift.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate --sequences camel,dog
+
+prints the mean J of every sequence in its first and in its last repetition (once forth and once back).
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+from pathlib import Path
+
+import numpy as np
+from ablate import SPAWN, Job, encode_all, follow
+
+from persam_vos.evaluation.davis_dataset import DavisDataset
+from persam_vos.settings.video import TrackerSettings
+
+
+def repetitions(job: Job, length: int, frames: int) -> np.ndarray:
+    """Return the mean J of each repetition, over the objects of the annotated frame."""
+    rgb, truths = job.load()
+    there = list(range(min(length, len(rgb))))
+    forth_and_back = there + there[-2:0:-1]
+    order = [forth_and_back[i % len(forth_and_back)] for i in range(frames)]
+    j = [np.mean(scores, axis=0)[0] for scores, _ in follow(job, [rgb[i] for i in order], [truths[i] for i in order])]
+    period = len(forth_and_back)
+    # The annotated frame itself is not scored; neither is a repetition that the end cuts off.
+    return np.array([np.mean(j[i : i + period]) for i in range(0, len(j) - period + 1, period)])
+
+
+def main() -> None:
+    """Read the command line, run, and print a line per sequence."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="a DAVIS folder")
+    parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for embeddings, as of ablate.py")
+    parser.add_argument("--method", default="memory")
+    parser.add_argument("--sequences", help="only these, with commas")
+    parser.add_argument("--length", type=int, default=50, help="frames that are run forth and back")
+    parser.add_argument("--frames", type=int, default=1500, help="frames in all")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    dataset = DavisDataset(
+        arguments.root, arguments.year, "val", sequences=arguments.sequences and arguments.sequences.split(",")
+    )
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    settings = TrackerSettings(method=arguments.method)
+    if not 2 <= arguments.length <= arguments.frames // 2:
+        parser.error("--length is from 2 to half of --frames: the first and the last repetition are compared")
+    jobs = [Job(dataset, sequence, "plain", settings, arguments.cache) for sequence in dataset.sequences]
+    encode_all(jobs)
+    print(f"{'':20} first   last    worst   change (mean J of a repetition)")
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers, SPAWN) as pool:
+        futures = [pool.submit(repetitions, job, arguments.length, arguments.frames) for job in jobs]
+        for job, future in zip(jobs, futures, strict=True):
+            j = 100 * future.result()
+            print(f"{job.sequence:20} {j[0]:5.1f}   {j[-1]:5.1f}   {j.min():5.1f}   {j[-1] - j[0]:+5.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

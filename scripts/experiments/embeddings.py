@@ -1,0 +1,72 @@
+"""Embeddings of frames, kept on disk as float16, for the other scripts."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import persam_vos
+from persam_vos.media.frame import Frame
+from persam_vos.sam.checkpoints.registry import resolve_checkpoint
+from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.geometry import Geometry
+
+
+@functools.cache
+def embedder() -> str:
+    """Fingerprint of what embeddings depend on: the weights, and the source of the encoder."""
+    package = Path(persam_vos.__file__).parent
+    sources = [
+        package / name
+        for name in (
+            "encoder.py",
+            "frame.py",
+            *(f"models/{name}.py" for name in ("tiny_vit", "sam", "state_dict", "loading")),
+        )
+    ]
+    content = [resolve_checkpoint("mobile_sam", None).read_bytes(), *(path.read_bytes() for path in sources)]
+    return hashlib.sha256(b"".join(content)).hexdigest()[:16]
+
+
+class CachedEncoder:
+    """An encoder that keeps what ``fill`` gave it as float16, a file per frame."""
+
+    def __init__(self, encoder: SamEncoder, folder: Path) -> None:
+        self._encoder = encoder
+        self._folder = folder / (f"{embedder()}-square" if encoder.square else embedder())
+
+    def path(self, frame: Frame) -> Path:
+        """Return where the embedding of a frame is kept."""
+        content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
+        return self._folder / f"{hashlib.sha1(content).hexdigest()}.npz"
+
+    def fill(self, frame: Frame) -> None:
+        """Encode a frame if it is not there yet."""
+        path = self.path(frame)
+        if path.exists():
+            return
+        embedding = self._encoder.encode([frame])[0]
+        arrays = {"f": embedding.features} | {f"s{i}": stage for i, stage in enumerate(embedding.stages)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, **{name: array.half().numpy() for name, array in arrays.items()})
+        part.replace(path)
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        """Read the embeddings of frames that were kept, make those of others, such as crops."""
+        embeddings = []
+        for frame in frames:
+            if not self.path(frame).exists():
+                embeddings += self._encoder.encode([frame])
+                continue
+            with np.load(self.path(frame)) as kept:
+                features, *stages = (torch.from_numpy(kept[name]).float() for name in sorted(kept.files))
+            embeddings.append(ImageEmbedding(features, Geometry(frame.height, frame.width), tuple(stages)))
+        return embeddings

@@ -1,0 +1,139 @@
+"""Stand-ins for the network and for files, at the seams where plumbing is tested."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from persam_vos.errors import OutputError, VideoError
+from persam_vos.media.frame import Frame
+from persam_vos.media.stream import StreamInfo
+from persam_vos.results import FrameResult
+from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.prompts import Candidates, Prompts
+from persam_vos.settings.video import Settings
+from persam_vos.video.pipeline import Engine
+from persam_vos.video.tracker import Tracker
+
+HEIGHT, WIDTH = 36, 64
+
+
+class FakeEncoder:
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        self.batches.append([frame.index for frame in frames])
+        return [ImageEmbedding(torch.ones(256, 64, 64), Geometry(frame.height, frame.width)) for frame in frames]
+
+
+class SmallEncoder(FakeEncoder):
+    """Has room for so many frames at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        if len(frames) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().encode(frames)
+
+
+class FakeDecoder:
+    """Answers every prompt with the left half of the picture, and own tokens with nothing."""
+
+    token_size = 32
+    dtype = torch.float32
+    precision = guided_precision = "float32"
+
+    def get_ready(self) -> None:
+        """Nothing has to be loaded."""
+
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompts: Prompts,
+        guidance: object = None,
+        *,
+        windows: object = None,
+        own_tokens: torch.Tensor | None = None,
+    ) -> Candidates:
+        count = len(prompts.points)
+        logits = torch.full((count, 4, 256, 256), -5.0)
+        logits[..., :128] = 5.0
+        own = torch.zeros(count, 0 if own_tokens is None else own_tokens.shape[1], 256, 256)
+        return Candidates(logits, torch.full((count, 4), 0.9), own)
+
+
+class FakeEngine(Engine):
+    encodes_apart = False
+
+    def __init__(self, batch_size: int = 1) -> None:
+        self.settings = Settings()
+        self._encoding = threading.Lock()
+        self.batch_size = batch_size
+        self.backend, self.precision = "torch", "float32"
+        self.device = torch.device("cpu")
+        self.checkpoint = Path(__file__)
+        self.encoder = FakeEncoder()
+        self.decoder = FakeDecoder()  # type: ignore[assignment]
+
+    @property
+    def _ahead(self) -> Encoder:  # type: ignore[override]
+        return self.encoder
+
+    def new_tracker(self) -> Tracker:
+        return Tracker(self.encoder, self.decoder, self.settings)
+
+
+class FakeReader:
+    def __init__(self, count: int, fail_at: int | None = None) -> None:
+        self.info = StreamInfo(Path("clip.mp4"), WIDTH, HEIGHT, Fraction(25), Fraction(1, 25), count, False)
+        self.warnings: list[str] = ["reader warns"]
+        self.count, self.fail_at, self.given, self.closed = count, fail_at, 0, False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.count):
+            if index == self.fail_at:
+                raise VideoError(f"frame {index} is broken")
+            self.given += 1
+            yield Frame(index, index, Fraction(1, 25), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> FakeReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class FakeWriter:
+    def __init__(self, fail_at: int | None = None, fail_close: bool = False) -> None:
+        self.warnings: list[str] = ["writer warns"]
+        self.fail_at, self.fail_close = fail_at, fail_close
+        self.indices: list[int] = []
+        self.state = "open"
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        assert frame.index == result.index
+        if frame.index == self.fail_at:
+            raise OutputError("disk full")
+        self.indices.append(frame.index)
+
+    def close(self) -> tuple[Path, ...]:
+        if self.fail_close:
+            raise OutputError("cannot rename")
+        self.state = "closed"
+        return (Path("done"),)
+
+    def abort(self) -> None:
+        self.state = "aborted" if self.state == "open" else self.state
