@@ -1,4 +1,4 @@
-"""Photos with known instances, for scripts/experiments/instances.py: real objects, cut out by their masks, on other real photos."""
+"""Photos with known instances: real objects, cut out by their masks, on other real photos; for ``instances.py``."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
 from persam_vos.pipeline.engine import EmbeddingEngine
 from persam_vos.sam.backends import onnx_export as exports
+from persam_vos.sam.backends import openvino_encoder
 from persam_vos.sam.backends import select as backends
 from persam_vos.sam.backends.buffers import Buffers
 from persam_vos.sam.backends.openvino_core import computes_in_bfloat16
@@ -169,7 +170,7 @@ def test_whatever_fails_all_that_run_are_waited_for() -> None:
     requests = [Request(fails=False), Request(fails=True), Request(fails=False)]
     made = iter(requests)
     outputs = [SimpleNamespace(shape=shape) for shape in ((1, 64, 64, 2), (1, 3, 3, 2))]
-    run = backends._OpenVinoRun(SimpleNamespace(outputs=outputs, create_infer_request=lambda: next(made)), 3)
+    run = openvino_encoder._OpenVinoRun(SimpleNamespace(outputs=outputs, create_infer_request=lambda: next(made)), 3)
 
     with pytest.raises(RuntimeError, match="engine"):
         run([np.zeros((1, 3, 4, 4), np.float32)] * 3)

@@ -77,7 +77,7 @@ def test_the_cache_follows_its_variable_then_the_platform(monkeypatch, tmp_path)
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     found = {}
     for platform in ("linux", "darwin", "win32"):
-        monkeypatch.setattr(checkpoints.sys, "platform", platform)
+        monkeypatch.setattr(sys, "platform", platform)
         found[platform] = cache_dir()
     assert found == {
         "linux": tmp_path / "xdg" / "persam-vos",
@@ -89,7 +89,7 @@ def test_the_cache_follows_its_variable_then_the_platform(monkeypatch, tmp_path)
 @pytest.mark.parametrize("value", ["", "relative/folder"])
 def test_a_cache_home_that_is_not_absolute_is_ignored(monkeypatch, tmp_path, value):
     monkeypatch.delenv("PERSAM_VOS_CACHE")
-    monkeypatch.setattr(checkpoints.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     assert cache_dir() == tmp_path / ".cache" / "persam-vos"

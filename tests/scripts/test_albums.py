@@ -1,4 +1,4 @@
-"""scripts/experiments/references.py and scripts/experiments/presence.py: no photo searched is a reference; tables say what was found."""
+"""The experiments on references and presence: no photo searched is a reference; tables say what was found."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from persam_vos.benchmarks import davis as jobs
 from persam_vos.errors import DatasetError, OutputError
 from persam_vos.results import FrameResult
 from persam_vos.settings.video import Settings
+from persam_vos.video import run
 from persam_vos.video.first_frame import AnnotationFile
 
 HEIGHT, WIDTH = 48, 64
@@ -106,7 +107,7 @@ def test_a_sequence_that_was_stopped_half_way_is_not_there(
 def test_an_earlier_record_does_not_outlive_its_results(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "Engine", lambda settings: FakeEngine())
+    monkeypatch.setattr(run, "Engine", lambda settings: FakeEngine())
     output = tmp_path / "out"
     output.mkdir()
     (output / "run.json").write_text("{}")
@@ -119,7 +120,7 @@ def test_an_earlier_record_does_not_outlive_its_results(
     progress = Silence()
     progress.start = fail  # type: ignore[method-assign]
     with pytest.raises(OutputError, match="disk full"):
-        jobs.run_video(source, mask, output, Settings(), progress, overwrite=True)
+        run.run_video(source, mask, output, Settings(), progress, overwrite=True)
 
     assert not (output / "run.json").exists()
 
@@ -152,16 +153,16 @@ def engine_of(settings: Settings) -> FakeEngine:
     return engine
 
 
-def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> jobs.TrackOutcome:
+def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> run.TrackOutcome:
     source = str(root / "JPEGImages" / "480p" / "alpha")
     mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
-    return jobs.run_video(source, mask, output, Settings(export=export), Silence(), overwrite=overwrite)
+    return run.run_video(source, mask, output, Settings(export=export), Silence(), overwrite=overwrite)
 
 
 def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "Engine", engine_of)
+    monkeypatch.setattr(run, "Engine", engine_of)
     output = tmp_path / "out"
     tracked(root, output, "masks", "overlay", "cutout")
     (output / "notes.txt").write_text("mine")
@@ -174,7 +175,7 @@ def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
 def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "Engine", engine_of)
+    monkeypatch.setattr(run, "Engine", engine_of)
     output = tmp_path / "out"
     output.mkdir()
     (output / "cutout.mp4").write_text("mine")
@@ -183,7 +184,7 @@ def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
     assert (output / "cutout.mp4").read_text() == "mine"
     source = str(root / "JPEGImages" / "480p" / "alpha")
     first = AnnotationFile(output / "masks" / "00000.png")
-    jobs.run_video(source, first, output, Settings(export=("overlay",)), Silence(), overwrite=True)
+    run.run_video(source, first, output, Settings(export=("overlay",)), Silence(), overwrite=True)
     assert first.path.exists()
 
     tracked(root, output, "masks", overwrite=True)
@@ -198,7 +199,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(
     def fail(settings: Settings) -> None:
         raise OutputError("no model")
 
-    monkeypatch.setattr(jobs, "Engine", fail)
+    monkeypatch.setattr(run, "Engine", fail)
 
     with pytest.raises(OutputError, match="no model"):
         tracked(root, tmp_path / "out", "masks")
@@ -207,7 +208,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(
 
 
 def test_doubts_about_the_annotation_are_on_record(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "Engine", engine_of)
+    monkeypatch.setattr(run, "Engine", engine_of)
     Image.fromarray(np.ones((HEIGHT, WIDTH), np.uint8)).save(root / "Annotations" / "480p" / "alpha" / "00000.png")
 
     outcome = tracked(root, tmp_path / "out", "masks")
