@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from persam_vos.errors import DatasetError, SettingsError, reason
-from persam_vos.evaluation.label_png import read_label_map
+from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.evaluation.metrics import LabelMap
 from persam_vos.files import PLAIN_NAME, list_files, some
 
@@ -77,7 +77,7 @@ class DavisDataset:
         Raises:
             DatasetError: If the file cannot be read as a PNG of ids.
         """
-        labels = read_label_map(path)
+        labels = read_png_label_map(path)
         return (labels != 0).view(np.uint8) if self.year == 2016 else labels
 
     def first_label_map(self, sequence: str) -> LabelMap:

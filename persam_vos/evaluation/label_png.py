@@ -22,7 +22,7 @@ _MAX_PALETTE = 3 * 256  # bytes
 _GREY, _INDEXED = 0, 3  # colour types of one value a pixel
 
 
-def read_label_map(path: Path) -> LabelMap:
+def read_png_label_map(path: Path) -> LabelMap:
     """Read a palette or greyscale PNG as the values of its pixels: the palette's indices, not its colours.
 
     Returns:
@@ -34,7 +34,7 @@ def read_label_map(path: Path) -> LabelMap:
     return _read(path, ("P", "L", "1"), "palette (P) or 8-bit greyscale (L) with object ids").values
 
 
-def read_mask(path: Path) -> Mask:
+def read_png_mask(path: Path) -> Mask:
     """Read a PNG of one object: greyscale, black and white, RGB or palette; what is not black is the object.
 
     Of a palette, index 0 is the background, unless it is a colour and another index in use is black: tools that make

@@ -168,7 +168,7 @@ def score_perseg(
 
     Args:
         results: Holds a folder per class with a PNG per photo, the reference included, of the annotation's name and
-            size; see ``read_mask`` for what a mask may look like. Files that are not ``.png`` are ignored.
+            size; see ``read_png_mask`` for what a mask may look like. Files that are not ``.png`` are ignored.
         root: The dataset, see ``PerSegDataset``; of its photos only the names are needed.
         classes: Score these classes only; None for all.
         progress: Called with photos done and photos in all.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persam_vos.errors import DatasetError
-from persam_vos.evaluation.label_png import read_mask
+from persam_vos.evaluation.label_png import read_png_mask
 from persam_vos.evaluation.metrics import Mask
 from persam_vos.files import PLAIN_NAME, list_files, list_folders, some
 
@@ -67,7 +67,7 @@ class PerSegDataset:
         Raises:
             DatasetError: If the file cannot be read as such a PNG.
         """
-        return read_mask(path)
+        return read_png_mask(path)
 
     def _annotations(self, class_name: str) -> Path:
         return self.root / "Annotations" / class_name

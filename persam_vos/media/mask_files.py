@@ -16,7 +16,7 @@ from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap
 _ALMOST_ALL = 0.95
 
 
-def read_annotation(
+def read_mask(
     path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None, of: str = "video"
 ) -> LabelMap:
     """Read the mask, or label map, of one frame or photo.

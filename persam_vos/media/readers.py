@@ -17,7 +17,7 @@ Backend = Literal["pyav", "decord"]
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
-def open_reader(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction = Fraction(24)) -> FrameReader:
+def open_video(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction = Fraction(24)) -> FrameReader:
     """Open whatever ``source`` names.
 
     A path that exists is taken as it is, even where it holds ``*``, ``?`` or ``[``; else these make it a glob.

@@ -9,7 +9,7 @@ from typing import Any
 from persam_vos.errors import MaskError
 from persam_vos.files import file_sha256
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.mask_files import read_annotation
+from persam_vos.media.mask_files import read_mask
 from persam_vos.media.photo_files import read_photo
 
 # Share of a photo from which on an object leaves nothing to tell it from.
@@ -18,7 +18,7 @@ _ALMOST_ALL = 0.999
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFile:
-    """An annotated photo, and how its mask is read; see ``read_annotation``."""
+    """An annotated photo, and how its mask is read; see ``read_mask``."""
 
     photo: Path
     mask: Path
@@ -33,7 +33,7 @@ class ReferenceFile:
             MaskError: If the mask cannot, does not fit, is empty, or leaves nothing to tell the object from.
         """
         rgb = read_photo(self.photo, max_pixels=max_pixels)
-        label_map = read_annotation(
+        label_map = read_mask(
             self.mask,
             height=rgb.shape[0],
             width=rgb.shape[1],

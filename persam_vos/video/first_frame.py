@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from persam_vos.masks import LabelMap
-from persam_vos.media.mask_files import doubts, read_annotation
+from persam_vos.media.mask_files import doubts, read_mask
 from persam_vos.media.stream import FrameReader
 
 
@@ -51,7 +51,7 @@ class FirstFrame(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnnotationFile:
-    """The mask of the first frame, and how to take it; see ``read_annotation`` and ``FirstFrame``."""
+    """The mask of the first frame, and how to take it; see ``read_mask`` and ``FirstFrame``."""
 
     path: Path
     resize: bool = False
@@ -69,7 +69,7 @@ class AnnotationFile:
             MaskError: If it cannot be read, does not fit, or is empty.
         """
         del open_again
-        label_map = read_annotation(self.path, height=height, width=width, resize=self.resize, threshold=self.threshold)
+        label_map = read_mask(self.path, height=height, width=width, resize=self.resize, threshold=self.threshold)
         record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
         annotation = Annotation(label_map, tuple(doubts(label_map)), record)
         return lambda _: annotation

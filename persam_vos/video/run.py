@@ -15,7 +15,7 @@ from persam_vos.exports.run_record import recorded_exports, remove_run_json, wri
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import no_empty_folder
 from persam_vos.masks import LabelMap
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.engine import engine_record
 from persam_vos.pipeline.progress import Progress
@@ -49,9 +49,9 @@ def run_video(
         PersamVosError: Of the kind that fits what is wrong.
     """
     started = time.perf_counter()
-    with open_reader(source, backend=settings.reader) as reader:
+    with open_video(source, backend=settings.reader) as reader:
         info = reader.info
-        annotate = first.read(lambda: open_reader(source, backend=settings.reader), info.height, info.width)
+        annotate = first.read(lambda: open_video(source, backend=settings.reader), info.height, info.width)
         exports, background = settings.export, settings.background_rgb
         writers = open_writers(output, exports, info=info, overwrite=overwrite, background=background)
         with no_empty_folder(output):

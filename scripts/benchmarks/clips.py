@@ -13,8 +13,8 @@ import numpy as np
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_files import read_annotation
-from persam_vos.media.readers import open_reader
+from persam_vos.media.mask_files import read_mask
+from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader
 
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
@@ -22,7 +22,7 @@ SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> None:
     """Write some frames of a clip, enlarged to width x height, as H.264; of more than it has, there and back again."""
-    with open_reader(source) as reader, av.open(str(path), "w") as container:
+    with open_video(source) as reader, av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=reader.info.frame_rate or 25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         frames = list(itertools.islice(reader, count))
@@ -35,7 +35,7 @@ def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> Non
 def label_map_of(mask: Path, width: int, height: int, objects: int = 1) -> LabelMap:
     """Return the annotation of a clip in some size; with more than one object, squares over the frame instead."""
     if objects == 1:
-        return read_annotation(mask, height=height, width=width, resize=True)
+        return read_mask(mask, height=height, width=width, resize=True)
     label_map = np.zeros((height, width), np.uint8)
     per_row = int(np.ceil(objects**0.5))
     side = height // (2 * per_row)
@@ -66,7 +66,7 @@ class LoopedFrames:
     def __init__(self, path: str, size: tuple[int, int], count: int) -> None:
         self._path, self._size, self._count = path, size, count
         self.warnings: list[str] = []
-        with open_reader(path) as reader:
+        with open_video(path) as reader:
             self.info = dataclasses.replace(
                 reader.info, width=size[0], height=size[1], frame_count=count, has_audio=False
             )
@@ -76,7 +76,7 @@ class LoopedFrames:
         step = round(1 / ((self.info.frame_rate or 25) * self.info.time_base))
         index = 0
         while True:
-            with open_reader(self._path) as reader:
+            with open_video(self._path) as reader:
                 for frame in reader:
                     if index == self._count:
                         return

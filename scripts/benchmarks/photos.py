@@ -26,7 +26,7 @@ from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import read_photo
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.methods.persam.cascade import Cascade
 from persam_vos.methods.persam.concept import learn_concept
 from persam_vos.methods.persam.similarity import similarity_maps
@@ -122,7 +122,7 @@ def bench_photos(arguments: argparse.Namespace) -> dict[str, Any]:
 def _save_photos(clip: Path, folder: Path, count: int) -> list[Path]:
     """Save the first frame of a clip and, from all over the rest, so many others."""
     folder.mkdir()
-    with open_reader(str(clip)) as reader:
+    with open_video(str(clip)) as reader:
         last = (reader.info.frame_count or count + 1) - 1
         chosen = set(np.linspace(0, last, count + 1).round().astype(int).tolist())
         for frame in itertools.takewhile(lambda frame: frame.index <= last, reader):

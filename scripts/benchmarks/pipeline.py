@@ -25,7 +25,7 @@ from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.exports.select import open_writers
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.media.video_writer import VIDEO_OPTIONS
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.checkpoints.loading import load_sam
@@ -44,7 +44,7 @@ def bench_track(arguments: argparse.Namespace) -> dict[str, Any]:
     """Track a clip as it is, and report seconds a frame of each stage and of all, and peak memory."""
     settings = Settings(method=arguments.method, preset=arguments.preset, device=arguments.device)
     engine = Engine(settings)
-    with open_reader(str(arguments.video)) as reader:
+    with open_video(str(arguments.video)) as reader:
         size = reader.info.width, reader.info.height
     return _end_to_end(engine, arguments.video, arguments.mask, size, 1, arguments.frames)
 
@@ -69,7 +69,7 @@ def _end_to_end(
 ) -> dict[str, Any]:
     label_map = label_map_of(mask, *size, objects)
     list(engine.embedded(iter([Frame(0, 0, Fraction(1), np.zeros((size[1], size[0], 3), np.uint8))]), Timings()))
-    with tempfile.TemporaryDirectory() as folder, open_reader(str(clip)) as reader:
+    with tempfile.TemporaryDirectory() as folder, open_video(str(clip)) as reader:
         writers = open_writers(Path(folder), EXPORTS, info=reader.info)
         start = time.perf_counter()
         outcome = track(engine, FirstFrames(reader, frames), label_map, writers)
@@ -93,7 +93,7 @@ def _end_to_end(
 
 def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repeats: int) -> dict[str, Any]:
     """Time each stage alone, in milliseconds a frame, and what FFmpeg or a product of matrices takes."""
-    with open_reader(str(clip)) as reader:
+    with open_video(str(clip)) as reader:
         frames, info = list(reader), reader.info
     label_map = label_map_of(mask, *size)
     embeddings = [engine.encoder.encode([frame])[0] for frame in frames]
@@ -102,7 +102,7 @@ def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repea
     results += [tracker.step(*pair) for pair in zip(frames[1:], embeddings[1:], strict=True)]
 
     def decode() -> None:
-        with open_reader(str(clip)) as reader:
+        with open_video(str(clip)) as reader:
             for _ in reader:
                 pass
 
@@ -198,7 +198,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         make_clip(str(arguments.video), clip, size, arguments.frames)
-        with open_reader(str(clip)) as reader:
+        with open_video(str(clip)) as reader:
             frames = list(reader)
         few = frames[:_REFERENCE_FRAMES]
 
@@ -207,7 +207,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
                 pass
 
         def whole() -> None:
-            with tempfile.TemporaryDirectory() as output, open_reader(str(clip)) as reader:
+            with tempfile.TemporaryDirectory() as output, open_video(str(clip)) as reader:
                 writers = open_writers(Path(output), EXPORTS, info=reader.info)
                 track(engine, reader, label_map, writers)
 
@@ -257,7 +257,7 @@ def _reference(engine: Engine, frames: list[Frame], label_map: LabelMap) -> Call
 def bench_start(arguments: argparse.Namespace) -> dict[str, Any]:
     """Time a run of one frame, from the start of its process to the end, with warm file caches."""
     with tempfile.TemporaryDirectory() as folder:
-        with open_reader(str(arguments.video)) as reader:
+        with open_video(str(arguments.video)) as reader:
             Image.fromarray(next(iter(reader)).rgb).save(Path(folder) / "0.png")
         command = [sys.executable, "-m", "persam_vos", "run", folder, "--first-mask", str(arguments.mask), "--quiet"]
 

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.measure import described, in_turns, median_ratio
 from persam_vos.evaluation.davis import DavisScores, score_davis
 from persam_vos.evaluation.davis_dataset import DavisDataset
-from persam_vos.evaluation.label_png import read_label_map
+from persam_vos.evaluation.label_png import read_png_label_map
 
 # Rows and columns by which the default results are off.
 _SHIFT = (3, 5)
@@ -55,7 +55,7 @@ def _make_results(dataset: DavisDataset, folder: Path) -> Path:
     for sequence in dataset.sequences:
         (folder / sequence).mkdir()
         for path in dataset.annotations(sequence):
-            image = Image.fromarray(np.roll(read_label_map(path), _SHIFT, (0, 1)))
+            image = Image.fromarray(np.roll(read_png_label_map(path), _SHIFT, (0, 1)))
             image.putpalette([value for n in range(256) for value in (n, 37 * n % 256, 101 * n % 256)])
             image.save(folder / sequence / path.name)
     return folder

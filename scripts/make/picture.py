@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 
 TARGET = Path(__file__).parents[2] / "docs" / "demo.jpg"
 COUNT, COLUMNS, WIDTH = 6, 3, 400
@@ -20,7 +20,7 @@ COUNT, COLUMNS, WIDTH = 6, 3, 400
 
 def main() -> None:
     """Lay evenly spaced frames side by side."""
-    with open_reader(sys.argv[1]) as reader:
+    with open_video(sys.argv[1]) as reader:
         frames = [frame.rgb for frame in reader]
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, COUNT).round().astype(int)]
     height = round(WIDTH * chosen[0].shape[0] / chosen[0].shape[1])

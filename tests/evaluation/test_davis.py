@@ -13,7 +13,7 @@ from persam_vos.errors import DatasetError, OutputError, SettingsError
 from persam_vos.evaluation import davis
 from persam_vos.evaluation.davis import DavisScores, score_davis
 from persam_vos.evaluation.davis_dataset import VOID, DavisDataset
-from persam_vos.evaluation.label_png import read_label_map
+from persam_vos.evaluation.label_png import read_png_label_map
 
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0] + [7] * 756
 FIGURES = ("mean", "recall", "decay")
@@ -287,7 +287,7 @@ def test_png_cut_anywhere_is_refused(folders, cut):
     path = folders[1] / "crossing/00001.png"
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(DatasetError, match=r"00001.png cannot be read as PNG \(it ends too early\)"):
-        read_label_map(path)
+        read_png_label_map(path)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 10, 200])
@@ -301,9 +301,9 @@ def test_png_of_every_kind_reads_as_indices(tmp_path, levels):
     flags = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS] if filtered else []
     cv2.imwrite(str(tmp_path / "grey.png"), labels, flags)
     for name in ("palette.png", "grey.png"):
-        assert np.array_equal(read_label_map(tmp_path / name), labels)
+        assert np.array_equal(read_png_label_map(tmp_path / name), labels)
     Image.fromarray(labels > 0).save(tmp_path / "bits.png")
-    assert np.array_equal(read_label_map(tmp_path / "bits.png"), labels > 0)
+    assert np.array_equal(read_png_label_map(tmp_path / "bits.png"), labels > 0)
 
 
 def test_dataset_lists_frames_in_order_and_starts_from_the_first_annotation(folders):

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from persam_vos.errors import DatasetError, MaskError, MaskSizeError, OutputError
-from persam_vos.evaluation.label_png import read_label_map, read_mask
+from persam_vos.evaluation.label_png import read_png_label_map, read_png_mask
 from persam_vos.evaluation.overlap import Overlap, boundary_band, compare_masks
 from persam_vos.evaluation.perseg import ClassScore, PerSegMeans, PerSegScores, PhotoScore, score_perseg
 from persam_vos.evaluation.perseg_dataset import PerSegDataset
@@ -486,7 +486,7 @@ def test_every_encoding_reads_as_the_same_mask(tmp_path, encoding, shape):
     mask = np.random.default_rng(0).random(shape) > 0.4
     for each in (mask, np.zeros(shape, bool), np.ones(shape, bool)):
         save(each, tmp_path / "mask.png", encoding, optimize=True)
-        read = read_mask(tmp_path / "mask.png")
+        read = read_png_mask(tmp_path / "mask.png")
         assert read.dtype == bool
         assert np.array_equal(read, each)
 
@@ -498,7 +498,7 @@ def test_dark_and_grey_objects_count(tmp_path):
     rgb[0, 1, 0], rgb[1, 0, 1], rgb[1, 1, 2] = 1, 2, 3
     Image.fromarray(rgb).save(tmp_path / "rgb.png")
     for name in ("grey.png", "rgb.png"):
-        assert read_mask(tmp_path / name).tolist() == [[False, True], [True, True]]
+        assert read_png_mask(tmp_path / name).tolist() == [[False, True], [True, True]]
 
 
 @pytest.mark.parametrize(
@@ -517,14 +517,14 @@ def test_palettes_in_any_order(tmp_path, palette, background, bits):
     image = Image.fromarray(indices)
     image.putpalette(palette)
     image.save(tmp_path / "mask.png", bits=bits)
-    assert np.array_equal(read_mask(tmp_path / "mask.png"), indices != background)
+    assert np.array_equal(read_png_mask(tmp_path / "mask.png"), indices != background)
 
 
 def test_png_of_two_headers_is_refused(tmp_path):
     path = tmp_path / "mask.png"
     save(box(1, 1, 2, 2), path)
     spoil_png.add_second_header(path)
-    for read in (read_mask, read_label_map):
+    for read in (read_png_mask, read_png_label_map):
         with pytest.raises(DatasetError, match=r"mask.png cannot be read as PNG \(it has 2 headers\)"):
             read(path)
 
@@ -536,4 +536,4 @@ def test_what_else_a_png_holds_does_not_matter(tmp_path):
     notes.add(b"eXIf", b"no EXIF")
     notes.add_text("Comment", "x" * 10_000_000, zip=True)
     save(mask, tmp_path / "mask.png", "rgb", pnginfo=notes, icc_profile=b"no profile")
-    assert np.array_equal(read_mask(tmp_path / "mask.png"), mask)
+    assert np.array_equal(read_png_mask(tmp_path / "mask.png"), mask)

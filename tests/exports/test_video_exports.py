@@ -20,7 +20,7 @@ from persam_vos.errors import MaskSizeError, OutputError, SettingsError
 from persam_vos.exports.draw import davis_palette, draw_cutout, draw_overlay
 from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.media.frame import Frame
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.media.stream import StreamInfo
 from persam_vos.results import FrameResult, ObjectResult
 
@@ -50,7 +50,7 @@ def probe(path: Path) -> Probe:
         audio = sound.codec_context.codec.canonical_name if sound else None
         packets = [packet for packet in container.demux(sound) if packet.dts is not None] if sound else []
         audio_seconds = [packet.pts * packet.time_base for packet in packets]
-    with open_reader(path) as reader:
+    with open_video(path) as reader:
         frames = list(reader)
     return Probe(
         [frame.seconds for frame in frames], rate, size, tags, audio, audio_seconds, [frame.rgb for frame in frames]
@@ -71,7 +71,7 @@ def result_of(frame: Frame, *ids: int) -> FrameResult:
 
 def export(source: Path, output: Path, *exports: str, stop: int | None = None, ids=(1,), **options) -> list[str]:
     """Run the source through writers; return their warnings."""
-    with open_reader(source) as reader:
+    with open_video(source) as reader:
         writers = open_writers(output, exports, info=reader.info, **options)
         for frame in reader:
             if frame.index == stop:

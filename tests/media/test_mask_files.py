@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
-from persam_vos.media.mask_files import doubts, read_annotation
+from persam_vos.media.mask_files import doubts, read_mask
 
 SIZE = (40, 60)
 
@@ -36,7 +36,7 @@ def save(path: Path, array: np.ndarray, mode: str) -> Path:
 
 
 def read(path: Path, **options: object) -> np.ndarray:
-    return read_annotation(path, height=SIZE[0], width=SIZE[1], **options)  # type: ignore[arg-type]
+    return read_mask(path, height=SIZE[0], width=SIZE[1], **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_mask_of_every_grey_level_is_soft_too(tmp_path: Path) -> None:
     Image.fromarray(grey).save(tmp_path / "ramp.png")
 
     with pytest.raises(MaskError, match=r"anti-aliased mask \(255 grey levels.*--mask-threshold 127"):
-        read_annotation(tmp_path / "ramp.png", height=200, width=300)
+        read_mask(tmp_path / "ramp.png", height=200, width=300)
 
 
 def test_a_refusal_is_not_wrapped_in_another(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from PIL import Image
 from persam_vos.errors import MissingDependencyError, SettingsError, VideoError
 from persam_vos.media import image_reader as reader_module
 from persam_vos.media.frame import Frame
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.media.stream import Clock, StreamInfo, upright
 
 NTSC = Fraction(30000, 1001)
@@ -48,7 +48,7 @@ def decord_missing() -> bool:
 
 
 def read_all(source: Path | str, **options) -> tuple[StreamInfo, list[Frame], list[str]]:
-    with open_reader(source, **options) as reader:
+    with open_video(source, **options) as reader:
         frames = list(reader)
         return reader.info, frames, reader.warnings
 
@@ -164,14 +164,14 @@ class TestVideo:
 
     def test_reads_no_further_than_asked(self, tmp_path):
         path = write_clip(tmp_path / "a.mp4", moving_square(500, width=32, height=32))
-        with open_reader(path) as reader:
+        with open_video(path) as reader:
             frames = iter(reader)
             read = [next(frames) for _ in range(3)]
             assert [frame.index for frame in read] == [0, 1, 2]
             assert reader._packets_read < 100
 
     def test_is_read_once(self, tmp_path):
-        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
+        with open_video(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
             assert next(iter(reader)).index == 0
             assert [frame.index for frame in reader] == [1, 2, 3, 4]
             assert list(reader) == []
@@ -183,7 +183,7 @@ class TestDamage:
     def test_truncated_without_index(self, tmp_path):
         path = cut(write_clip(tmp_path / "a.mp4", moving_square(30)), 0.6)
         with pytest.raises(VideoError, match=r"a\.mp4: not a video, or damaged or cut short") as caught:
-            open_reader(path)
+            open_video(path)
         assert "\n" not in str(caught.value)
 
     def test_truncated_with_index_first(self, tmp_path):
@@ -225,15 +225,15 @@ class TestDamage:
 
     def test_zero_frames(self, tmp_path):
         with pytest.raises(VideoError, match=r"a\.(mp4|avi): holds no"):
-            open_reader(write_clip(tmp_path / "a.mp4", []))
+            open_video(write_clip(tmp_path / "a.mp4", []))
         with pytest.raises(VideoError, match=r"holds no frame|not a video"):
-            open_reader(write_clip(tmp_path / "a.mkv", []))
+            open_video(write_clip(tmp_path / "a.mkv", []))
 
     def test_a_change_of_size_names_the_frame(self, tmp_path):
         parts = [write_clip(tmp_path / f"{w}.h264", moving_square(5, width=w)) for w in (64, 96)]
         path = tmp_path / "both.h264"
         path.write_bytes(b"".join(part.read_bytes() for part in parts))
-        with open_reader(path) as reader:
+        with open_video(path) as reader:
             frames = iter(reader)
             assert [next(frames).index for _ in range(5)] == list(range(5))
             with pytest.raises(VideoError, match=r"frame 5 is 96 x 48 .* 64 x 48"):
@@ -245,11 +245,11 @@ class TestDamage:
         path = tmp_path / name
         path.write_text("this is not a video\n" * 50)
         with pytest.raises(VideoError, match=name):
-            open_reader(path, backend=backend)
+            open_video(path, backend=backend)
 
     def test_audio_only(self, tmp_path):
         with pytest.raises(VideoError, match=r"no video stream \(its streams: audio\)"):
-            open_reader(write_clip(tmp_path / "a.wav", [], audio="pcm_s16le"))
+            open_video(write_clip(tmp_path / "a.wav", [], audio="pcm_s16le"))
 
     def test_cover_art_is_no_video(self, tmp_path):
         cover = save(tmp_path / "cover.png", quadrants())
@@ -270,21 +270,21 @@ class TestDamage:
         with av.open(str(path)) as container:
             assert container.streams.video
         with pytest.raises(VideoError, match="no video stream"):
-            open_reader(path)
+            open_video(path)
 
 
 class TestSources:
     def test_missing(self, tmp_path):
         with pytest.raises(VideoError, match=r"nope\.mp4: no such file or folder; give a video"):
-            open_reader(tmp_path / "nope.mp4")
+            open_video(tmp_path / "nope.mp4")
 
     def test_errors_are_os_errors(self, tmp_path):
         with pytest.raises(OSError, match="no such file"):
-            open_reader(tmp_path / "nope.mp4")
+            open_video(tmp_path / "nope.mp4")
 
     def test_wrong_backend(self, tmp_path):
         with pytest.raises(SettingsError, match="'opencv'; allowed: pyav, decord"):
-            open_reader(tmp_path, backend="opencv")
+            open_video(tmp_path, backend="opencv")
 
     def test_folder_in_natural_order_without_strangers(self, tmp_path):
         for number in (10, 2, 1):
@@ -308,12 +308,12 @@ class TestSources:
     def test_wrong_rate(self, tmp_path, rate):
         save(tmp_path / "a.png", quadrants())
         with pytest.raises(SettingsError, match="above 0"):
-            open_reader(tmp_path, frame_rate=rate)
+            open_video(tmp_path, frame_rate=rate)
 
     def test_folder_without_images(self, tmp_path):
         (tmp_path / "Thumbs.db").write_bytes(b"no image")
         with pytest.raises(VideoError, match="holds no JPEG or PNG image"):
-            open_reader(tmp_path)
+            open_video(tmp_path)
 
     @pytest.mark.parametrize("pattern", ["*2*.png", "a?2.png", "a[_]2.png"])
     def test_glob(self, tmp_path, pattern):
@@ -330,16 +330,16 @@ class TestSources:
 
     def test_glob_without_match(self, tmp_path):
         with pytest.raises(VideoError, match=r"\*\.png: matches nothing"):
-            open_reader(tmp_path / "*.png")
+            open_video(tmp_path / "*.png")
         write_clip(tmp_path / "a.mp4", moving_square(1))
         with pytest.raises(VideoError, match=r"matches 1 path\(s\), none of them a JPEG or PNG"):
-            open_reader(tmp_path / "*.mp4")
+            open_video(tmp_path / "*.mp4")
 
     def test_mixed_sizes_name_the_file(self, tmp_path):
         save(tmp_path / "1.png", np.zeros((4, 6, 3), np.uint8))
         save(tmp_path / "2.png", np.zeros((5, 6, 3), np.uint8))
         with pytest.raises(VideoError, match=r"2\.png: 6 x 5 pixels, the first image has 6 x 4"):
-            open_reader(tmp_path)
+            open_video(tmp_path)
 
     @pytest.mark.parametrize("suffix", ["jpg", "png"])
     @pytest.mark.parametrize(
@@ -378,12 +378,12 @@ class TestSources:
     def test_a_broken_image_names_the_file(self, tmp_path):
         (tmp_path / "a.png").write_text("no image")
         with pytest.raises(VideoError, match=r"a\.png: not an image"):
-            open_reader(tmp_path)
+            open_video(tmp_path)
 
     def test_a_truncated_image_names_the_file(self, tmp_path):
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         cut(save(tmp_path / "a.jpg", noise), 0.5)
-        with open_reader(tmp_path) as reader, pytest.raises(VideoError, match=r"a\.jpg: the image cannot be read"):
+        with open_video(tmp_path) as reader, pytest.raises(VideoError, match=r"a\.jpg: the image cannot be read"):
             next(iter(reader))
 
     def test_what_is_transparent_is_seen_over_white(self, tmp_path):
@@ -393,7 +393,7 @@ class TestSources:
     def test_decompression_bombs_are_refused(self, tmp_path):
         Image.new("1", (20_000, 5_001)).save(tmp_path / "a.png")
         with pytest.raises(VideoError, match=r"a\.png: 20000 x 5001 pixels; at most 100,000,000 are read"):
-            open_reader(tmp_path)
+            open_video(tmp_path)
 
     def test_images_are_opened_one_at_a_time(self, tmp_path, monkeypatch):
         for number in range(20):
@@ -401,7 +401,7 @@ class TestSources:
         decoded = []
         original = reader_module.read_photo
         monkeypatch.setattr(reader_module, "read_photo", lambda path: decoded.append(path) or original(path))
-        with open_reader(tmp_path) as reader:
+        with open_video(tmp_path) as reader:
             next(iter(reader))
             assert len(decoded) == 1
 
@@ -426,7 +426,7 @@ class TestDecord:
         monkeypatch.setitem(sys.modules, "decord", None)
         path = write_clip(tmp_path / "a.mp4", moving_square(1))
         with pytest.raises(MissingDependencyError, match="pip install decord"):
-            open_reader(path, backend="decord")
+            open_video(path, backend="decord")
 
 
 class TestClock:
@@ -476,7 +476,7 @@ def test_ffmpeg_does_not_log_through_python(tmp_path: Path) -> None:
     write_clip(path, moving_square(2))
     av.logging.set_level(av.logging.ERROR)
 
-    with open_reader(path) as reader:
+    with open_video(path) as reader:
         list(reader)
 
     assert av.logging.get_level() is None

@@ -14,7 +14,7 @@ from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
 from persam_vos.evaluation.davis_dataset import DavisDataset
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.frame import Frame
-from persam_vos.media.readers import open_reader
+from persam_vos.media.readers import open_video
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -345,7 +345,7 @@ def test_real_video(method: str, shared_data, encoder: SamEncoder, decoder: Deco
     truths = [dataset.label_map(path) for path in dataset.annotations("car-shadow")]
     tracker = Tracker(encoder, decoder, TrackerSettings(method=method))
     scores = []
-    with open_reader(dataset.frames("car-shadow")[0].parent) as reader:
+    with open_video(dataset.frames("car-shadow")[0].parent) as reader:
         for frame, truth in zip(itertools.islice(reader, 6), truths, strict=False):
             result = tracker.start(frame, truth) if frame.index == 0 else tracker.step(frame)
             scores.append(iou(result.label_map == 1, truth == 1))
