@@ -3,8 +3,9 @@
     python scripts/experiments/presence.py PERSEG DAVIS [--references 1] [--frames 6]
 
 Folders as for scripts/experiments/references.py. Albums of several objects are left out; no two albums may show the
-same one. The first photo of an album is the reference (or the first ones); the others show its object, the photos of all other albums
-do not. The likeness of each mask, as a share of what is usual in the references, is what ``presence`` is compared with.
+same one. The first photo of an album is the reference (or the first ones); the others show its object, the photos of
+all other albums do not. The likeness of each mask, as a share of what is usual in the references, is what ``presence``
+is compared with.
 """
 
 from __future__ import annotations
