@@ -21,16 +21,16 @@ def frame_of(rgb: Rgb, index: int = 0) -> Frame:
 
 
 def on_frame(patches: Sequence[Patch], geometry: Geometry, outside: float = -20.0) -> torch.Tensor:
-    """Lay masks onto a whole frame each: log-odds, N x H x W."""
+    """Lay masks onto a whole frame each: logits, N x H x W."""
     whole = torch.full((len(patches), geometry.height, geometry.width), outside)
     for frame, patch in zip(whole, patches, strict=True):
-        frame[patch.window] = patch.log_odds
+        frame[patch.window] = patch.logits
     return whole
 
 
-def everywhere_on_frame(log_odds: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+def everywhere_on_frame(logits: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """Bring masks to the frame with all that they say: N x H x W."""
-    return on_frame(patches_of(log_odds, geometry, -math.inf), geometry)
+    return on_frame(patches_of(logits, geometry, -math.inf), geometry)
 
 
 def cut_outs() -> list[tuple[Rgb, np.ndarray]]:

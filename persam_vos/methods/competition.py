@@ -17,7 +17,7 @@ _AT_ONCE = 500_000
 
 
 def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region: Region) -> Tensor:
-    """Share the pixels out by soft aggregation (Oh et al., arXiv 1904.00607, section 3.4): the best odds win.
+    """Share the pixels out by soft aggregation (Oh et al., arXiv 1904.00607, section 3.4): the largest logit wins.
 
     Background is as probable as that no object is there, so that two halves of a doubt are more than none.
 
@@ -29,7 +29,7 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
     Returns:
         uint8, h x w.
     """
-    size, device = [side.stop - side.start for side in region], patches[0].log_odds.device
+    size, device = [side.stop - side.start for side in region], patches[0].logits.device
     label_map = torch.zeros(size, dtype=torch.uint8, device=device)
     for strip in strips(region, _AT_ONCE):
         windows = [meeting(strip, patch.window) for patch in patches]
@@ -125,7 +125,7 @@ def mean_under(similarity: Tensor, shares: Tensor) -> Tensor:
 def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor) -> list[int]:
     """Take an object out of the competition, in place, and return whose masks that changes: its own, others'."""
     leaves = patches[which]
-    patches[which] = Patch(NOWHERE, leaves.log_odds[NOWHERE])
+    patches[which] = Patch(NOWHERE, leaves.logits[NOWHERE])
     here = label_map[leaves.window]
     freed = here == object_ids[which]
     won = soft_aggregation(patches, object_ids, leaves.window)[freed]

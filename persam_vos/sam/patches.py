@@ -9,7 +9,7 @@ from torch import Tensor
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.regions import NOWHERE, Region, grown, seen_from, tight
 
-# Log-odds under which a mask is nothing: a share of 0.01, which never wins a pixel and hardly ever decides who does.
+# Logits under which a mask is nothing: a share of 0.01, which never wins a pixel and hardly ever decides who does.
 NOTHING = -4.6
 
 
@@ -19,31 +19,31 @@ class Patch:
 
     Attributes:
         window: The rows and columns of the frame; of size 0 for an object that is nowhere.
-        log_odds: float, h x w: in the window.
+        logits: float, h x w: in the window.
     """
 
     window: Region
-    log_odds: Tensor
+    logits: Tensor
 
     def probability(self, region: Region) -> Tensor:
         """Return float, h x w in 0..1: of a region of the frame, all of it in the window."""
-        return self.log_odds[seen_from(self.window, region)].sigmoid()
+        return self.logits[seen_from(self.window, region)].sigmoid()
 
 
-def patches_of(log_odds: Tensor, geometry: Geometry, least: float) -> list[Patch]:
+def patches_of(logits: Tensor, geometry: Geometry, least: float) -> list[Patch]:
     """Bring masks to the frame, each where it may be above ``least``.
 
     Args:
-        log_odds: float, N x n x n over the padded square.
+        logits: float, N x n x n over the padded square.
         geometry: Of the frame.
-        least: In log-odds.
+        least: In logits.
     """
-    rows, columns = geometry.valid(log_odds.shape[-1])
+    rows, columns = geometry.valid(logits.shape[-1])
     patches = []
-    for odds, held in zip(log_odds, tight(log_odds[:, :rows, :columns] > least), strict=True):
+    for mask, held in zip(logits, tight(logits[:, :rows, :columns] > least), strict=True):
         if held == NOWHERE:
-            patches.append(Patch(NOWHERE, odds[NOWHERE]))
+            patches.append(Patch(NOWHERE, mask[NOWHERE]))
         else:
             # Between this sample and the next one, which is not, pixels still may be.
-            patches.append(Patch(*geometry.part_to_frame(odds, grown(held, 1, (rows, columns)))))
+            patches.append(Patch(*geometry.part_to_frame(mask, grown(held, 1, (rows, columns)))))
     return patches

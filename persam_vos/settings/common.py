@@ -31,7 +31,7 @@ class MemorySettings(_Validated):
     Attributes:
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
-        mask_prompt: The prior's log-odds, times this, go to the decoder as a mask prompt.
+        mask_prompt: The prior's logits, times this, go to the decoder as a mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
         doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both

@@ -128,17 +128,17 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     seen = torch.tensor([True])
     view = memory.view(cell_features(later))
     prior = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
-    odds = onto_square(prior.logit(eps=1e-4), 256, 64, NO_PICTURE)
+    prior_logits = onto_square(prior.logit(eps=1e-4), 256, 64, NO_PICTURE)
     look = CloserLook(encoder, settings)
 
     look.start(first, embedding, masks)
-    sharper = look.sharpen(odds, second, later, shares, seen)
+    sharper = look.sharpen(prior_logits, second, later, shares, seen)
 
-    def error(log_odds: torch.Tensor) -> float:
-        found = everywhere_on_frame(log_odds, later.geometry).sigmoid()[0].numpy()
+    def error(logits: torch.Tensor) -> float:
+        found = everywhere_on_frame(logits, later.geometry).sigmoid()[0].numpy()
         return float(np.abs(found - truth).sum())
 
-    assert error(sharper) < 0.8 * error(odds)
+    assert error(sharper) < 0.8 * error(prior_logits)
     # One part a frame, of the size that the model takes.
     assert encoder.shown[2:] == [(576, 1024, 3)] * 2
 
@@ -150,16 +150,16 @@ def test_an_object_out_of_sight_and_one_never_looked_at_are_left_to_the_first_me
     encoder = Seeing()
     (embedding,) = encoder.encode([frame])
     shares = embedding.geometry.to_cells(torch.from_numpy(np.stack([mask, far])), 64)
-    odds = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
+    prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
     look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
     look.start(frame, embedding, torch.from_numpy(np.stack([mask, mask])))
 
-    only_first = look.sharpen(odds, frame, embedding, shares[[0, 0]], torch.tensor([True, False]))
-    nobody = look.sharpen(odds, frame, embedding, shares, torch.tensor([False, False]))
+    only_first = look.sharpen(prior_logits, frame, embedding, shares[[0, 0]], torch.tensor([True, False]))
+    nobody = look.sharpen(prior_logits, frame, embedding, shares, torch.tensor([False, False]))
 
-    assert not torch.equal(only_first[0], odds[0])
-    assert torch.equal(only_first[1], odds[1])
-    assert torch.equal(nobody, odds)
+    assert not torch.equal(only_first[0], prior_logits[0])
+    assert torch.equal(only_first[1], prior_logits[1])
+    assert torch.equal(nobody, prior_logits)
 
 
 def test_of_an_object_of_which_it_saw_a_sliver_it_says_nothing() -> None:
@@ -172,11 +172,13 @@ def test_of_an_object_of_which_it_saw_a_sliver_it_says_nothing() -> None:
     masks = torch.from_numpy(np.stack([wide, far]))
     look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
     look.start(frame, embedding, masks)
-    odds = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
+    prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
 
-    found = look.sharpen(odds, frame, embedding, embedding.geometry.to_cells(masks, 64), torch.tensor([True, True]))
+    found = look.sharpen(
+        prior_logits, frame, embedding, embedding.geometry.to_cells(masks, 64), torch.tensor([True, True])
+    )
 
-    assert torch.equal(found, odds)
+    assert torch.equal(found, prior_logits)
 
 
 def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
@@ -190,8 +192,8 @@ def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> lis
         if place is None:
             mask[:], frame.rgb[:] = False, [20, 90, 200]
         (embedding,) = encoder.encode([frame])
-        odds = look.sharpen(torch.full((1, 256, 256), -0.1), frame, embedding, last, seen)
-        found.append(everywhere_on_frame(odds, embedding.geometry)[0].numpy() > 0)
+        prior_logits = look.sharpen(torch.full((1, 256, 256), -0.1), frame, embedding, last, seen)
+        found.append(everywhere_on_frame(prior_logits, embedding.geometry)[0].numpy() > 0)
         seen = torch.tensor([place is not None])
         look.update(embedding.geometry.to_cells(torch.from_numpy(mask)[None], 128), seen)
         if place is not None:
@@ -230,9 +232,12 @@ def test_a_second_video_knows_nothing_of_the_first() -> None:
     look.start(frame, embedding, torch.from_numpy(mask)[None])
 
     look.start(frame, embedding, torch.zeros(2, 288, 512))
-    odds = torch.zeros(2, 256, 256)
+    prior_logits = torch.zeros(2, 256, 256)
 
-    assert look.sharpen(odds, frame, embedding, torch.ones(2, 36, 64), torch.ones(2, dtype=torch.bool)) is odds
+    assert (
+        look.sharpen(prior_logits, frame, embedding, torch.ones(2, 36, 64), torch.ones(2, dtype=torch.bool))
+        is prior_logits
+    )
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])

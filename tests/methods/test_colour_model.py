@@ -20,15 +20,15 @@ from persam_vos.video.tracker import Tracker
 
 
 def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) -> torch.Tensor:
-    """Log-odds of a mask on the grid of samples, softened over five of them."""
+    """Logits of a mask on the grid of samples, softened over five of them."""
     grid = geometry.to_grid(torch.from_numpy(mask)[None], 256)
     soft = functional.avg_pool2d(grid[None], 5, stride=1, padding=2, count_include_pad=False)[0]
     return certainty * (2 * soft - 1)
 
 
-def corrected(log_odds: torch.Tensor, rgb: Rgb, geometry: Geometry, share: float) -> torch.Tensor:
-    """Return the log-odds of corrected masks on the whole frame, and -20 where they are left out."""
-    return on_frame(follow_colours(log_odds, rgb, geometry, share, -4.6), geometry)
+def corrected(logits: torch.Tensor, rgb: Rgb, geometry: Geometry, share: float) -> torch.Tensor:
+    """Return the logits of corrected masks on the whole frame, and -20 where they are left out."""
+    return on_frame(follow_colours(logits, rgb, geometry, share, -4.6), geometry)
 
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
@@ -184,14 +184,14 @@ def test_the_ratio_at_a_place_is_the_form_there() -> None:
     st.integers(1, 30),
     st.sampled_from([0.1, 0.4, 10.0]),
 )
-def test_any_size_and_any_mask_give_finite_log_odds(
+def test_any_size_and_any_mask_give_finite_logits(
     height: int, width: int, corner: tuple[int, int], size: int, share: float
 ) -> None:
-    log_odds = torch.full((1, 256, 256), -9.0)
-    log_odds[0, corner[0] : corner[0] + size, corner[1] : corner[1] + size] = 9.0
+    logits = torch.full((1, 256, 256), -9.0)
+    logits[0, corner[0] : corner[0] + size, corner[1] : corner[1] + size] = 9.0
     rgb = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)[:, ::-1]
 
-    found = corrected(log_odds, rgb, Geometry(height, width), share)
+    found = corrected(logits, rgb, Geometry(height, width), share)
 
     assert found.shape == (1, height, width)
     assert bool(found.isfinite().all())
@@ -202,11 +202,11 @@ def test_what_is_within_reach_may_fall_out_of_it() -> None:
     geometry = Geometry(480, 854)
     truth = np.zeros((480, 854), bool)
     truth[187:293, 347:453] = True
-    log_odds = torch.full((1, 256, 256), -9.0)
-    log_odds[0, 52:92, 100:140] = -5.0
-    log_odds[0, 56:88, 104:136] = 9.0
+    logits = torch.full((1, 256, 256), -9.0)
+    logits[0, 52:92, 100:140] = -5.0
+    logits[0, 56:88, 104:136] = 9.0
 
-    found = corrected(log_odds, painted(truth), geometry, 2.0)
+    found = corrected(logits, painted(truth), geometry, 2.0)
 
     assert found.shape == (1, 480, 854)
     assert bool((found[0] > 0)[220:260, 380:420].all())

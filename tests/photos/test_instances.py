@@ -51,12 +51,12 @@ class Script:
             if hidden[y, x].float().mean() < 0.9:
                 mask, place = nothing.clone(), nothing.clone()
                 mask[y, x], place[y, x] = True, True
-                odds = torch.where(mask, 8.0, -8.0)
+                logits = torch.where(mask, 8.0, -8.0)
                 likeness_of = partial(mean_under, torch.full((1, SIDE, SIDE), likeness))
-                return Sighting([Patch(EVERYWHERE, odds)], torch.tensor([0.9]), likeness_of, place)
-        odds = torch.full((SIDE, SIDE), -8.0)
+                return Sighting([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), likeness_of, place)
+        logits = torch.full((SIDE, SIDE), -8.0)
         likeness_of = partial(mean_under, torch.zeros(1, SIDE, SIDE))
-        return Sighting([Patch(EVERYWHERE, odds)], torch.zeros(1), likeness_of, nothing)
+        return Sighting([Patch(EVERYWHERE, logits)], torch.zeros(1), likeness_of, nothing)
 
 
 class Nobody:
@@ -232,14 +232,14 @@ class Halves(Script):
         self.pieces, self.both = pieces, both
 
     def look(self, frame: Frame, embedding: ImageEmbedding, taken=None, aside=None, /) -> Sighting:
-        odds = torch.full((SIDE, SIDE), -8.0)
-        odds[A], odds[C] = 8.0, 8.0
+        logits = torch.full((SIDE, SIDE), -8.0)
+        logits[A], logits[C] = 8.0, 8.0
 
         def likeness_of(shares: torch.Tensor) -> torch.Tensor:
             top, bottom = (bool(shares[0][rows].any()) for rows in (slice(0, 30), slice(35, 64)))
             return torch.tensor([self.both if top and bottom else self.pieces[0 if top else 1]])
 
-        return Sighting([Patch(EVERYWHERE, odds)], torch.tensor([0.9]), likeness_of)
+        return Sighting([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), likeness_of)
 
 
 @pytest.mark.parametrize(

@@ -26,19 +26,19 @@ def test_what_a_window_leaves_out_is_unlikely(
     geometry = Geometry(height, width)
     rows, columns = geometry.valid(256)
     y, x, side = int(place[0] * (rows - 1)), int(place[1] * (columns - 1)), place[2]
-    log_odds = -5 - torch.rand(2, 256, 256, generator=torch.Generator().manual_seed(seed))
-    log_odds[0, y : y + side, x : x + side] = 5.0
+    logits = -5 - torch.rand(2, 256, 256, generator=torch.Generator().manual_seed(seed))
+    logits[0, y : y + side, x : x + side] = 5.0
     # What lies in the padding is nowhere.
-    log_odds[:, rows:], log_odds[..., columns:] = 5.0, 5.0
-    whole = everywhere_on_frame(log_odds, geometry)
+    logits[:, rows:], logits[..., columns:] = 5.0, 5.0
+    whole = everywhere_on_frame(logits, geometry)
 
-    there, nowhere = patches_of(log_odds, geometry, -4.6)
+    there, nowhere = patches_of(logits, geometry, -4.6)
 
     found = on_frame([there], geometry, -4.6)[0]
     torch.testing.assert_close(found.clamp(min=-4.6), whole[0].clamp(min=-4.6), atol=1e-4, rtol=0)
-    assert there.log_odds.shape[0] <= min((side + 2) * geometry.height / rows + 2, height)
+    assert there.logits.shape[0] <= min((side + 2) * geometry.height / rows + 2, height)
     assert nowhere.window == NOWHERE
-    assert nowhere.log_odds.shape == (0, 0)
+    assert nowhere.logits.shape == (0, 0)
     assert float(whole[1].max()) < -4.6
 
 

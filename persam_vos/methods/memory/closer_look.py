@@ -137,13 +137,15 @@ class CloserLook:
         memory = Memory.learn(self._features(part, frame, embedding), shares, self._settings.regularisation)
         self._look = _Look(memory, part, learnt, learnt)
 
-    def sharpen(self, odds: Tensor, frame: Frame, embedding: ImageEmbedding, last: Tensor, seen: Tensor) -> Tensor:
+    def sharpen(
+        self, prior_logits: Tensor, frame: Frame, embedding: ImageEmbedding, last: Tensor, seen: Tensor
+    ) -> Tensor:
         """Mix the prior of this memory into that of the first one.
 
         An object that was out of sight, or out of the part, is first only learnt from again.
 
         Args:
-            odds: float, N x n x n over the padded square: log-odds of the first memory's prior.
+            prior_logits: float, N x n x n over the padded square: logits of the first memory's prior.
             frame: The one to look at.
             embedding: Of the whole of it.
             last: float, N x rows x columns in 0..1: share of the cells that each object covered when last seen.
@@ -153,23 +155,23 @@ class CloserLook:
             float, N x n x n.
         """
         if (look := self._look) is None:
-            return odds
+            return prior_logits
         part = part_around(last[seen & look.learnt])
         if part is None:
             self._look = replace(look, now=None, fresh=torch.zeros_like(seen))
-            return odds
+            return prior_logits
         memory = look.over(part)
         view = memory.view(self._features(part, frame, embedding))
         self._look = replace(look, memory=memory, part=part, now=view)
         known = seen & look.fresh
         if not bool(known.any()):
-            return odds
+            return prior_logits
         # Where the objects were is known from the whole frame, of which this memory may have seen a sliver only.
         was = cut(part, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
         prior = foreground_prior(memory, view, memory.nearest(view.keys), was, known, self._settings, scale=2)
-        samples = odds.shape[-1] // embedding.cells
+        samples = prior_logits.shape[-1] // embedding.cells
         finer = functional.interpolate(prior.logit(eps=SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
-        mixed = odds.clone()
+        mixed = prior_logits.clone()
         mixed[part.cut(samples)].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
         return mixed
 

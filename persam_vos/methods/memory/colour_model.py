@@ -37,46 +37,46 @@ _AT_ONCE = 100_000
 _SOME = 1e-6
 
 
-def follow_colours(log_odds: Tensor, rgb: Rgb, geometry: Geometry, share: float, least: float) -> list[Patch]:
+def follow_colours(logits: Tensor, rgb: Rgb, geometry: Geometry, share: float, least: float) -> list[Patch]:
     """Correct masks by the colours around their edges, on the way to the frame.
 
     What is surely the object, and what is surely not, is described around every point by a Gaussian of its colours;
-    the log-likelihood ratio of both is added to the mask's log-odds twice: on the grid of samples, whose colours are
+    the log-likelihood ratio of both is added to the mask's logits twice: on the grid of samples, whose colours are
     means, and at every pixel, for the finest edges. Local colour models at the border of a mask are those of Video
     SnapCut (Bai et al., SIGGRAPH 2009).
 
     Args:
-        log_odds: float, N x n x n over the padded square.
+        logits: float, N x n x n over the padded square.
         rgb: uint8, H x W x 3: the frame.
         geometry: Of the frame.
         share: Of the log-likelihood ratio that is added.
-        least: Log-odds, below 0; what is below them and out of reach is left out.
+        least: Logits, below 0; what is below them and out of reach is left out.
 
     Returns:
         N masks on the frame.
     """
-    size, limit = log_odds.shape[-1], share * _STRONGEST
+    size, limit = logits.shape[-1], share * _STRONGEST
     rows, columns = geometry.valid(size)
-    small = _colours(_sampled(rgb, geometry, size), log_odds.device)
-    samples = [torch.arange(length, dtype=torch.float32, device=log_odds.device) for length in (rows, columns)]
-    corrected = log_odds.clone()
+    small = _colours(_sampled(rgb, geometry, size), logits.device)
+    samples = [torch.arange(length, dtype=torch.float32, device=logits.device) for length in (rows, columns)]
+    corrected = logits.clone()
     picture = corrected[:, :rows, :columns]
     ratios = _Ratio.around(picture, small, limit)
-    for odds, ratio in zip(picture, ratios, strict=True):
+    for mask, ratio in zip(picture, ratios, strict=True):
         if ratio is not None:
             y, x = ratio.window
-            odds[y, x] += share * ratio.at(samples[0][y], samples[1][x], small[:, y, x])
+            mask[y, x] += share * ratio.at(samples[0][y], samples[1][x], small[:, y, x])
     # What was within reach is still there after having lost as much.
     patches = patches_of(corrected, geometry, min(least, -2 * limit))
     pixels = [
-        (torch.arange(length, device=log_odds.device) + 0.5) * (scaled * size / geometry.input_size / length) - 0.5
+        (torch.arange(length, device=logits.device) + 0.5) * (scaled * size / geometry.input_size / length) - 0.5
         for length, scaled in zip(rgb.shape[:2], geometry.resized, strict=True)
     ]
     for patch, ratio in zip(patches, ratios, strict=True):
         if ratio is not None:
             for y, x in strips(geometry.pixels_of(ratio.window, size), _AT_ONCE):
-                change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], log_odds.device))
-                patch.log_odds[seen_from(patch.window, (y, x))] += share * change
+                change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], logits.device))
+                patch.logits[seen_from(patch.window, (y, x))] += share * change
     return patches
 
 
@@ -95,36 +95,36 @@ class _Ratio:
     form: Tensor
 
     @classmethod
-    def around(cls, log_odds: Tensor, colours: Tensor, limit: float) -> list[_Ratio | None]:
+    def around(cls, logits: Tensor, colours: Tensor, limit: float) -> list[_Ratio | None]:
         """Describe the colours around objects.
 
         Args:
-            log_odds: float, N x h x w: of their masks.
+            logits: float, N x h x w: of their masks.
             colours: float, 3 x h x w.
             limit: What is this far below 0 is out of reach.
 
         Returns:
             N; None for an object that is nowhere.
         """
-        reached, areas = tight(log_odds > -limit), (log_odds > 0).sum(dim=(1, 2)).tolist()
+        reached, areas = tight(logits > -limit), (logits > 0).sum(dim=(1, 2)).tolist()
         return [
-            None if where == NOWHERE else cls._of_one(odds, colours, grown(where, 1, odds.shape), area)
-            for odds, where, area in zip(log_odds, reached, areas, strict=True)
+            None if where == NOWHERE else cls._of_one(mask, colours, grown(where, 1, mask.shape), area)
+            for mask, where, area in zip(logits, reached, areas, strict=True)
         ]
 
     @classmethod
-    def _of_one(cls, odds: Tensor, colours: Tensor, window: Region, area: int) -> _Ratio:
-        """Describe the colours around an object: log-odds h x w, ``area`` of them above 0."""
+    def _of_one(cls, logits: Tensor, colours: Tensor, window: Region, area: int) -> _Ratio:
+        """Describe the colours around an object: logits h x w, ``area`` of them above 0."""
         deviation = max(_REACH * math.sqrt(area), 1.0)
-        seen = grown(window, math.ceil(_TAIL * deviation), odds.shape)
+        seen = grown(window, math.ceil(_TAIL * deviation), logits.shape)
         step = max(deviation / _DENSITY, 1.0)
         nearness = []
-        for points, around in zip(_points(window, step, odds.device), seen, strict=True):
-            places = torch.arange(around.start, around.stop, device=odds.device)
+        for points, around in zip(_points(window, step, logits.device), seen, strict=True):
+            places = torch.arange(around.start, around.stop, device=logits.device)
             weights = torch.exp(-0.5 * ((points[:, None] - places) / deviation) ** 2)
             # Numbers next to 0 take a processor ten times as long, for nothing.
             nearness.append(weights.where(weights > _NEXT_TO_NOTHING, 0.0))
-        sure = 2 * odds[seen].sigmoid() - 1
+        sure = 2 * logits[seen].sigmoid() - 1
         terms = _terms(colours[:, seen[0], seen[1]])
         everything = nearness[0].sum(dim=1)[:, None] * nearness[1].sum(dim=1)
         weights = torch.stack([sure, -sure]).clamp(min=0)[:, None]

@@ -42,17 +42,17 @@ class Example:
 
     Attributes:
         embedding: Of the frame.
-        odds: float, N x 256 x 256 over the padded square: log-odds of the priors, see ``prior_odds``.
+        prior_logits: float, N x 256 x 256 over the padded square: logits of the priors, see ``prior_to_logits``.
         masks: bool, N x H x W: the annotation.
     """
 
     embedding: ImageEmbedding
-    odds: Tensor
+    prior_logits: Tensor
     masks: Tensor
 
 
-def prior_odds(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
-    """Bring priors, float N x rows x columns in 0..1, to log-odds on the decoder's grid: N x 256 x 256."""
+def prior_to_logits(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
+    """Bring priors, float N x rows x columns in 0..1, to logits on the decoder's grid: N x 256 x 256."""
     return onto_square(prior.logit(eps=SHARPEST), FINE, embedding.cells, NO_PICTURE)
 
 
@@ -72,10 +72,10 @@ class PriorDecoder:
         Returns:
             float, N x (``token_size`` + 1): of each object, the constant last; 0 for one that no prior shows.
         """
-        odds = examples[0].odds
-        tokens = odds.new_zeros(len(odds), self._decoder.token_size + 1)
+        prior_logits = examples[0].prior_logits
+        tokens = prior_logits.new_zeros(len(prior_logits), self._decoder.token_size + 1)
         # One by one: the upscaled embedding is large.
-        for i in range(len(odds)):
+        for i in range(len(prior_logits)):
             lessons = [lesson for example in examples if (lesson := self._lesson(example, i)) is not None]
             if lessons:
                 features, logits, annotated = (torch.cat(each, dim=-1) for each in zip(*lessons, strict=True))
@@ -84,16 +84,16 @@ class PriorDecoder:
 
     def _lesson(self, example: Example, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """Return what ``learn_mask_token`` is given of one object; None where the prior does not show it."""
-        embedding, odds = example.embedding, example.odds[[i]]
+        embedding, prior_logits = example.embedding, example.prior_logits[[i]]
         geometry = embedding.geometry
-        points, boxes, known = _located(odds, geometry)
+        points, boxes, known = _located(prior_logits, geometry)
         if not bool(known):
             return None
         windows = windows_around(boxes, geometry, embedding.cells)
-        every_number = torch.eye(self._decoder.token_size, device=odds.device)[None]
-        prompts = next(self._prompts(odds, points, boxes))
+        every_number = torch.eye(self._decoder.token_size, device=prior_logits.device)[None]
+        prompts = next(self._prompts(prior_logits, points, boxes))
         answers = self._decoder.decode(embedding, prompts, windows=windows, own_tokens=every_number)
-        weights = self._weigh(answers.logits, answers.predicted_iou, odds, geometry)
+        weights = self._weigh(answers.logits, answers.predicted_iou, prior_logits, geometry)
         here = windows[0].cut(4)
         return (
             answers.own_logits[0][here].flatten(1),
@@ -102,7 +102,7 @@ class PriorDecoder:
         )
 
     def decode(
-        self, frame: Frame, embedding: ImageEmbedding, odds: Tensor, tokens: Tensor | None
+        self, frame: Frame, embedding: ImageEmbedding, prior_logits: Tensor, tokens: Tensor | None
     ) -> tuple[list[Patch], Tensor]:
         """Turn priors into masks.
 
@@ -111,21 +111,21 @@ class PriorDecoder:
         Args:
             frame: The frame.
             embedding: Of it.
-            odds: float, N x 256 x 256 over the padded square: log-odds of the priors, see ``prior_odds``.
+            prior_logits: float, N x 256 x 256 over the padded square: logits of the priors, see ``prior_to_logits``.
             tokens: Of the N objects, by ``learn_tokens``; None for none.
 
         Returns:
             N masks on the frame; float, N: predicted IoUs.
         """
         geometry = embedding.geometry
-        points, boxes, known = _located(odds, geometry)
-        found = torch.full_like(odds, NO_PICTURE)
-        predicted_iou = odds.new_zeros(len(odds))
+        points, boxes, known = _located(prior_logits, geometry)
+        found = torch.full_like(prior_logits, NO_PICTURE)
+        predicted_iou = prior_logits.new_zeros(len(prior_logits))
         if bool(known.any()):
-            odds = odds[known]
+            prior_logits = prior_logits[known]
             own = None if tokens is None else tokens[known]
-            logits, predicted_iou[known] = self._ask(embedding, odds, points[known], boxes[known], own)
-            prior = odds.sigmoid()
+            logits, predicted_iou[known] = self._ask(embedding, prior_logits, points[known], boxes[known], own)
+            prior = prior_logits.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             found[known] = mask.logit(eps=SHARPEST)
@@ -134,7 +134,7 @@ class PriorDecoder:
         return follow_colours(found, frame.rgb, geometry, self._settings.colours, NOTHING), predicted_iou
 
     def _ask(
-        self, embedding: ImageEmbedding, odds: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
+        self, embedding: ImageEmbedding, prior_logits: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
         geometry = embedding.geometry
@@ -142,11 +142,11 @@ class PriorDecoder:
         own = None if tokens is None else tokens[:, None, :-1]
         answers = [
             self._decoder.decode(embedding, prompts, windows=windows, own_tokens=own)
-            for prompts in self._prompts(odds, points, boxes)
+            for prompts in self._prompts(prior_logits, points, boxes)
         ]
         logits = torch.cat([each.logits for each in answers], dim=1)
         predicted_iou = torch.cat([each.predicted_iou for each in answers], dim=1)
-        weights = self._weigh(logits, predicted_iou, odds, geometry)
+        weights = self._weigh(logits, predicted_iou, prior_logits, geometry)
         mixed = _mix(logits, weights)
         if tokens is not None:
             # Added after the choice: what all candidates share would make them look more alike than they are.
@@ -154,20 +154,20 @@ class PriorDecoder:
             mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
         return mixed, (predicted_iou * weights).sum(dim=1)
 
-    def _prompts(self, odds: Tensor, points: Tensor, boxes: Tensor) -> Iterator[Prompts]:
+    def _prompts(self, prior_logits: Tensor, points: Tensor, boxes: Tensor) -> Iterator[Prompts]:
         """Yield the prompts of each pass."""
         settings = self._settings
         every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
         bare = Prompts(points[:, None], every[:, None].int())
-        told = bare.with_mask((settings.mask_prompt * odds).clamp(-_STRONGEST, _STRONGEST))
+        told = bare.with_mask((settings.mask_prompt * prior_logits).clamp(-_STRONGEST, _STRONGEST))
         for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
             yield (told if with_mask else bare).with_boxes(grown, every)
 
-    def _weigh(self, logits: Tensor, predicted_iou: Tensor, odds: Tensor, geometry: Geometry) -> Tensor:
+    def _weigh(self, logits: Tensor, predicted_iou: Tensor, prior_logits: Tensor, geometry: Geometry) -> Tensor:
         """Weigh the candidates, N x C, of all passes by what decoder and prior agree on best: N x C, of sum 1."""
-        agreement = _soft_iou(logits.sigmoid(), odds[:, None].sigmoid(), geometry)
+        agreement = _soft_iou(logits.sigmoid(), prior_logits[:, None].sigmoid(), geometry)
         value = agreement + self._settings.quality_share * predicted_iou
         return (value / self._settings.choice_temperature).softmax(dim=1)
 

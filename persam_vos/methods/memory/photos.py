@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Reference, Sighting
-from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_odds
+from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.likeness import Likeness, among
 from persam_vos.methods.memory.looks import _Looks, _shallow
 from persam_vos.methods.memory.matching import vote
@@ -77,7 +77,7 @@ class PhotoMemory:
             examples = [
                 Example(
                     each.embedding,
-                    prior_odds(self._prior(memory.view(cells), each.embedding), each.embedding),
+                    prior_to_logits(self._prior(memory.view(cells), each.embedding), each.embedding),
                     mask,
                 )
                 for each, cells, mask in zip(references, features, masks, strict=True)
@@ -101,8 +101,10 @@ class PhotoMemory:
                     prior = prior * (1 - geometry.to_cells(pixels[None], embedding.cells))
             looks = self._looks.evidence(_shallow(embedding)).unflatten(0, prior.shape[1:])
             prior, place = _one_instance(embedding, decoder, prior, looks)
-        odds = prior_odds(prior, embedding)
-        patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(frame, embedding, odds, self._tokens)
+        prior_logits = prior_to_logits(prior, embedding)
+        patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(
+            frame, embedding, prior_logits, self._tokens
+        )
         likeness_of = partial(self._likeness.of_masks, cells, self._likeness.nearest(cells))
         return Sighting(patches, predicted_iou, likeness_of, place)
 

@@ -26,7 +26,7 @@ _DOUBT = 0.03
 _RULED_OUT = 0.05
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
-# A probability is kept off 0 and 1 by this, for its log-odds to be finite.
+# A probability is kept off 0 and 1 by this, for its logit to be finite.
 SHARPEST = 1e-4
 
 

@@ -14,7 +14,7 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Found
 from persam_vos.methods.competition import cell_shares, compete, everyone, mean_under
 from persam_vos.methods.memory.closer_look import CloserLook
-from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_odds
+from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.mask_token import get_ready
 from persam_vos.methods.memory.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.methods.memory.prior import foreground_prior
@@ -66,8 +66,8 @@ class MemoryMethod:
             self._closer.start(frame, embedding, masks)
         if self._settings.mask_token:
             view = memory.view(features)
-            odds = self._propagate(frame, embedding, view, memory.nearest(view.keys))
-            self._tokens = self._decoder.learn_tokens([Example(embedding, odds, masks)])
+            prior_logits = self._propagate(frame, embedding, view, memory.nearest(view.keys))
+            self._tokens = self._decoder.learn_tokens([Example(embedding, prior_logits, masks)])
         ones = torch.ones(len(masks))
         return Found(label_map, ones, ones)
 
@@ -77,8 +77,8 @@ class MemoryMethod:
         assert state is not None
         view = state.memory.view(self._features(embedding))
         nearest = state.memory.nearest(view.keys)
-        odds = self._propagate(frame, embedding, view, nearest)
-        patches, predicted_iou = self._decoder.decode(frame, embedding, odds, self._tokens)
+        prior_logits = self._propagate(frame, embedding, view, nearest)
+        patches, predicted_iou = self._decoder.decode(frame, embedding, prior_logits, self._tokens)
         label_map, shares, likeness = self._recognise(embedding, patches, nearest)
         seen = ~likeness.isnan()
         memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
@@ -94,14 +94,14 @@ class MemoryMethod:
         return cell_features(embedding, self._dtype)
 
     def _propagate(self, frame: Frame, embedding: ImageEmbedding, view: View, nearest: Tensor) -> Tensor:
-        """Return the prior's log-odds, float N x 256 x 256 over the padded square."""
+        """Return the prior's logits, float N x 256 x 256 over the padded square."""
         state = self._state
         assert state is not None
         prior = foreground_prior(state.memory, view, nearest, state.last, state.seen, self._settings)
-        odds = prior_odds(prior, embedding)
+        prior_logits = prior_to_logits(prior, embedding)
         if self._closer is not None:
-            odds = self._closer.sharpen(odds, frame, embedding, state.last, state.seen)
-        return odds
+            prior_logits = self._closer.sharpen(prior_logits, frame, embedding, state.last, state.seen)
+        return prior_logits
 
     def _recognise(
         self, embedding: ImageEmbedding, patches: Sequence[Patch], nearest: Tensor
