@@ -44,7 +44,7 @@ class DecordReader(GeneratorReader):
         decord.logging.set_level(decord.logging.QUIET)  # what is wrong is said once, in an error or a warning
         with VideoReader(path) as probe:
             self.info, self.warnings = probe.info, list(probe.warnings)
-            reference = next(iter(probe)).rgb
+            reference = probe.first.rgb
         self._pts = _presentation_times(path)
         self._failures = (decord.DECORDError, StopIteration, RuntimeError, AssertionError)
         try:

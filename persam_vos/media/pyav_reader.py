@@ -18,9 +18,9 @@ from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import Clock, DisplayMatrix, GeneratorReader, StreamInfo, swaps_axes, upright
 
-# From the matrix a frame is tagged with (H.273 numbering) to swscale's name of it. Untagged video is read as BT.601
+# From the colour matrix in a frame's tag (numbers of H.273) to swscale's name of it. Untagged video is read as BT.601
 # whatever its size, as swscale, ffmpeg and decord do. Matrices not listed go to swscale under their own number.
-_MATRICES = {
+_SWSCALE_COLORSPACES = {
     0: Colorspace.DEFAULT,
     1: Colorspace.ITU709,
     2: Colorspace.DEFAULT,
@@ -54,7 +54,6 @@ class VideoReader(GeneratorReader):
         self.warnings = []
         self._path = path
         self._reformatter = VideoReformatter()
-        self._packets_read = 0
         self._container = open_container(path)
         try:
             self._stream = video_stream(path, self._container)
@@ -124,7 +123,6 @@ class VideoReader(GeneratorReader):
                 self.warnings.append(f"reading stopped early: {reason(error)}")
                 packet = None
             if packet is not None and packet.size:
-                self._packets_read += 1
                 hidden += packet.is_discard
             try:
                 frames = self._stream.decode(packet)
@@ -176,7 +174,7 @@ class VideoReader(GeneratorReader):
         converted = self._reformatter.reformat(
             decoded,
             format="rgb24",
-            src_colorspace=None if decoded.format.is_rgb else _MATRICES.get(decoded.colorspace),
+            src_colorspace=None if decoded.format.is_rgb else _SWSCALE_COLORSPACES.get(decoded.colorspace),
             src_color_range=ColorRange.JPEG if full or decoded.format.is_rgb else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC,  # of the chroma, as ffmpeg does

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from persam_vos.errors import VideoError
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
 
@@ -55,6 +56,15 @@ class FrameReader(Protocol):
     info: StreamInfo
     warnings: list[str]
 
+    @property
+    def first(self) -> Frame:
+        """The first frame, before or after iteration begins; iteration delivers it all the same.
+
+        Raises:
+            VideoError: If the source has no frame.
+        """
+        ...
+
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; ``index`` counts from 0 and ``pts`` rises strictly.
 
@@ -79,15 +89,35 @@ class FrameReader(Protocol):
 
 
 class GeneratorReader:
-    """What every reader shares: it hands out one generator of frames, ``_frames``, and closes it."""
+    """Base of the readers: delivers the frames of one generator, ``_frames``, and closes it; see ``FrameReader``."""
 
     info: StreamInfo
     warnings: list[str]
     _frames: Generator[Frame, None, None]
+    _first: Frame | None = None
+    _read_ahead: Frame | None = None
+
+    @property
+    def first(self) -> Frame:
+        """The first frame; see ``FrameReader``."""
+        if self._first is None:
+            self._read_ahead = next(self, None)
+        if self._first is None:
+            raise VideoError(f"{self.info.source}: no frame could be decoded")
+        return self._first
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames; see ``FrameReader``."""
-        return self._frames
+        """Return the reader itself, so that a second ``iter`` goes on where the first one stopped."""
+        return self
+
+    def __next__(self) -> Frame:
+        """Return the next frame."""
+        frame, self._read_ahead = self._read_ahead, None
+        if frame is None:
+            frame = next(self._frames)
+        if self._first is None:
+            self._first = frame
+        return frame
 
     def __enter__(self: _Reader) -> _Reader:
         """Return the reader itself."""
@@ -101,6 +131,7 @@ class GeneratorReader:
 
     def close(self) -> None:
         """Let go of the source; more than once does no harm."""
+        self._read_ahead = None
         self._frames.close()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from fractions import Fraction
 from itertools import pairwise
@@ -166,9 +167,21 @@ class TestVideo:
         path = write_clip(tmp_path / "a.mp4", moving_square(500, width=32, height=32))
         with open_video(path) as reader:
             frames = iter(reader)
-            read = [next(frames) for _ in range(3)]
-            assert [frame.index for frame in read] == [0, 1, 2]
-            assert reader._packets_read < 100
+            assert [next(frames).index for _ in range(3)] == [0, 1, 2]
+            os.truncate(path, path.stat().st_size // 2)
+            assert len(list(frames)) < 400
+
+    @pytest.mark.parametrize("backend", BACKENDS)
+    def test_the_first_frame_can_be_looked_at_before_iteration(self, tmp_path, backend):
+        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(3)), backend=backend) as reader:
+            first = reader.first
+            assert [frame.index for frame in reader] == [0, 1, 2]
+            assert reader.first is first
+
+    def test_the_first_frame_can_be_looked_at_after_iteration(self, tmp_path):
+        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(3))) as reader:
+            frames = list(reader)
+            assert reader.first is frames[0]
 
     def test_is_read_once(self, tmp_path):
         with open_video(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
@@ -176,6 +189,11 @@ class TestVideo:
             assert [frame.index for frame in reader] == [1, 2, 3, 4]
             assert list(reader) == []
         reader.close()
+        assert list(reader) == []
+
+    def test_a_closed_reader_delivers_nothing(self, tmp_path):
+        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
+            assert reader.first.index == 0
         assert list(reader) == []
 
 
