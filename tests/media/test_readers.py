@@ -173,13 +173,13 @@ class TestVideo:
 
     @pytest.mark.parametrize("backend", BACKENDS)
     def test_the_first_frame_can_be_looked_at_before_iteration(self, tmp_path, backend):
-        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(3)), backend=backend) as reader:
+        with open_video(write_clip(tmp_path / "a.mp4", moving_square(3)), backend=backend) as reader:
             first = reader.first
             assert [frame.index for frame in reader] == [0, 1, 2]
             assert reader.first is first
 
     def test_the_first_frame_can_be_looked_at_after_iteration(self, tmp_path):
-        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(3))) as reader:
+        with open_video(write_clip(tmp_path / "a.mp4", moving_square(3))) as reader:
             frames = list(reader)
             assert reader.first is frames[0]
 
@@ -192,7 +192,7 @@ class TestVideo:
         assert list(reader) == []
 
     def test_a_closed_reader_delivers_nothing(self, tmp_path):
-        with open_reader(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
+        with open_video(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
             assert reader.first.index == 0
         assert list(reader) == []
 
