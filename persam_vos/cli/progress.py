@@ -43,7 +43,7 @@ class ProgressBar:
 
     def interrupt(self) -> None:
         """Say that the interrupt was heard."""
-        self._say("finishing what is begun; press again to drop them")
+        self._say("finishing the frame in work; press Ctrl-C again to stop at once, which drops the frames done so far")
 
     def stop(self) -> None:
         """End the video."""

@@ -14,7 +14,7 @@ from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.pipeline.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
-from persam_vos.pipeline.interrupt import PoliteInterrupt
+from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.stages import Allowance, Sink, prefetch, write_all
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
@@ -83,7 +83,7 @@ def find_in_photos(
     """
     timings, room = Timings(), Allowance(_MOST_PIXELS, _BATCH_PIXELS)
     sink = Sink([_GivesBack(writer, room)], timings, QUEUE_DEPTH)
-    with PoliteInterrupt(on_interrupt) as interrupt:
+    with GracefulInterrupt(on_interrupt) as interrupt:
         failures = _Failures(on_failure, interrupt)
         try:
             frames = _read(photos, max_pixels, room, failures)
@@ -135,7 +135,7 @@ def _read(photos: Sequence[Path], max_pixels: int, room: Allowance, failures: _F
 class _Failures:
     """Tells of photos that cannot be read, and counts them."""
 
-    def __init__(self, tell: Callable[[PhotoFailure], None] | None, interrupt: PoliteInterrupt) -> None:
+    def __init__(self, tell: Callable[[PhotoFailure], None] | None, interrupt: GracefulInterrupt) -> None:
         self.count = 0
         self._tell, self._interrupt = tell, interrupt
 

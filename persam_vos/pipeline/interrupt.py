@@ -1,40 +1,78 @@
-"""What runs beside the tracker: stages in threads of their own, and the wish to stop."""
+"""Ctrl-C, SIGTERM and a closed terminal end a run between two frames, so that no file is left half-written."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+REPEAT_SECONDS = 1.0
+"""An interrupt within this time of the last one is the same: GNU ``timeout`` sends two, and a key may bounce."""
 
-def _endings() -> list[signal.Signals]:
-    """Return the signals that ask a run to end; a closed terminal's is one of them, unless ``nohup`` has it ignored."""
+
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that ask a run to end; a closed terminal's is one, unless ``nohup`` has it ignored."""
     found = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         found.append(signal.SIGHUP)
     return found
 
 
-class PoliteInterrupt:
-    """Turns the first Ctrl-C, SIGTERM or closed terminal into a wish, heard between two frames.
+class InterruptFilter:
+    """Tells a new interrupt from the repetition of the last one.
 
-    The second one raises KeyboardInterrupt; what the stages are at is still finished, unless there is a third.
-
-    An exception that may come at any point of the program could leave a file half-finished. Signals reach the main
-    thread only; elsewhere this does nothing.
+    Args:
+        clock: Returns seconds that never go back.
     """
 
-    def __init__(self, on_ask: Callable[[], None]) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: float | None = None
+
+    def is_new(self) -> bool:
+        """Count an interrupt that arrives now; return False if it repeats the last one that counted."""
+        now = self._clock()
+        if self._last is not None and now - self._last < REPEAT_SECONDS:
+            return False
+        self._last = now
+        return True
+
+    def raise_if_new(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: raise KeyboardInterrupt, but not for a repetition."""
+        if self.is_new():
+            signal.default_int_handler(number, frame)
+
+
+class GracefulInterrupt:
+    """Turns the first interrupt into a request to stop, which is read between two frames.
+
+    The second interrupt raises KeyboardInterrupt. The stages still finish their current frame, unless a third one
+    comes. Interrupts within ``REPEAT_SECONDS`` count as one.
+
+    An exception that may come at any point of the program could leave a file half-finished. Python delivers signals to
+    the main thread only; in other threads this does nothing.
+
+    Args:
+        on_ask: Called at the first interrupt.
+        clock: Returns seconds that never go back.
+
+    Attributes:
+        asked: Whether the run should stop.
+    """
+
+    def __init__(self, on_ask: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.asked = False
         self._on_ask = on_ask
+        self._filter = InterruptFilter(clock)
         self._former: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> PoliteInterrupt:
+    def __enter__(self) -> GracefulInterrupt:
         if threading.current_thread() is threading.main_thread():
-            self._former = {each: signal.signal(each, self._ask) for each in _endings()}
+            self._former = {each: signal.signal(each, self._ask) for each in ending_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,6 +80,8 @@ class PoliteInterrupt:
             signal.signal(each, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if not self._filter.is_new():
+            return
         if self.asked:
             signal.default_int_handler(number, frame)
         self.asked = True

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
-from persam_vos.pipeline.interrupt import PoliteInterrupt
+from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.malloc import give_back_freed
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
@@ -197,7 +197,7 @@ def write_all(
     results: Iterable[tuple[FrameResult, Frame]],
     sink: Sink,
     on_frame: Callable[[FrameResult], None],
-    interrupt: PoliteInterrupt,
+    interrupt: GracefulInterrupt,
 ) -> int:
     """Hand results to the writers until they end or the user wants to stop; return their number."""
     frames = 0

@@ -17,7 +17,7 @@ from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
-from persam_vos.pipeline.interrupt import PoliteInterrupt
+from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.stages import Sink, prefetch, write_all
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
@@ -101,7 +101,7 @@ def track(
     """
     timings = Timings()
     sink = Sink(writers, timings, QUEUE_DEPTH)
-    with PoliteInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
+    with GracefulInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
             with engine.memory_errors(), closing(_results(engine, reader, label_map, timings)) as results:
                 frames = write_all(results, sink, on_frame, interrupt)

@@ -403,7 +403,8 @@ def test_an_interrupt_while_files_are_finished_lets_them_be_finished() -> None:
     assert writer.state == "closed"
 
 
-def test_a_second_interrupt_stops_at_once() -> None:
+def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persam_vos.pipeline.interrupt.REPEAT_SECONDS", 0.0)
     reader, writer = FakeReader(1000), FakeWriter()
 
     def on_frame(result: FrameResult) -> None:

@@ -1,0 +1,89 @@
+"""Interrupts: which of them count, and what each does. The clock is a list of times; the signals are real."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from persam_vos.pipeline.interrupt import GracefulInterrupt, InterruptFilter, ending_signals
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before() -> Iterator[None]:
+    former = {each: signal.getsignal(each) for each in ending_signals()}
+    yield
+    assert former == {each: signal.getsignal(each) for each in former}
+
+
+def clock(*seconds: float) -> Callable[[], float]:
+    return iter(seconds).__next__
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counted"),
+    [
+        ([5.0], [True]),
+        ([5.0, 5.0], [True, False]),
+        ([5.0, 5.99], [True, False]),
+        ([5.0, 6.0], [True, True]),
+        ([5.0, 5.7, 6.4, 7.1], [True, False, True, False]),  # a key held down still gets through
+    ],
+)
+def test_interrupts_within_a_second_are_one(seconds: list[float], counted: list[bool]) -> None:
+    interrupts = InterruptFilter(clock(*seconds))
+
+    assert [interrupts.is_new() for _ in seconds] == counted
+
+
+@pytest.mark.parametrize("number", ending_signals())
+def test_the_first_interrupt_is_a_request(number: signal.Signals) -> None:
+    told: list[str] = []
+
+    with GracefulInterrupt(lambda: told.append("asked")) as interrupt:
+        assert not interrupt.asked
+        signal.raise_signal(number)
+        signal.raise_signal(number)  # as `timeout` does, which signals the process and its group
+
+    assert interrupt.asked
+    assert told == ["asked"]
+
+
+def test_the_second_interrupt_raises() -> None:
+    told: list[str] = []
+
+    with GracefulInterrupt(lambda: told.append("asked"), clock(0.0, 0.5, 1.5)) as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    assert told == ["asked"]
+
+
+def test_a_repetition_does_not_raise_twice() -> None:
+    interrupts = InterruptFilter(clock(0.0, 0.1, 2.0))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_if_new(signal.SIGINT, None)
+    interrupts.raise_if_new(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_if_new(signal.SIGINT, None)
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def enter() -> None:
+        with GracefulInterrupt(lambda: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+
+    assert seen == [before]
