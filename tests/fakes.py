@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,12 +13,11 @@ from persam_vos.errors import OutputError, VideoError
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import StreamInfo
 from persam_vos.results import FrameResult
-from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.engine import Engine, EngineParts
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.prompts import Candidates, Prompts
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import Engine
-from persam_vos.video.tracker import Tracker
 
 HEIGHT, WIDTH = 36, 64
 
@@ -72,25 +70,28 @@ class FakeDecoder:
         return Candidates(logits, torch.full((count, 4), 0.9), own)
 
 
-class FakeEngine(Engine):
-    encodes_apart = False
+class FakeEngine(Engine[Settings]):
+    """An engine of fakes; ``encoder`` serves one frame as well as batches."""
 
-    def __init__(self, batch_size: int = 1) -> None:
-        self.settings = Settings()
-        self._encoding = threading.Lock()
-        self.batch_size = batch_size
-        self.backend, self.precision = "torch", "float32"
-        self.device = torch.device("cpu")
-        self.checkpoint = Path(__file__)
-        self.encoder = FakeEncoder()
-        self.decoder = FakeDecoder()  # type: ignore[assignment]
-
-    @property
-    def _ahead(self) -> Encoder:  # type: ignore[override]
-        return self.encoder
-
-    def new_tracker(self) -> Tracker:
-        return Tracker(self.encoder, self.decoder, self.settings)
+    def __init__(
+        self,
+        batch_size: int = 1,
+        *,
+        settings: Settings | None = None,
+        encoder: FakeEncoder | None = None,
+        side_by_side: bool = False,
+    ) -> None:
+        self.fake_encoder = encoder or FakeEncoder()
+        parts = EngineParts(
+            encoder=self.fake_encoder,
+            batch_encoder=self.fake_encoder,
+            decoder=FakeDecoder(),  # type: ignore[arg-type]
+            another_encoder=lambda square: self.fake_encoder,
+            batch_size=batch_size,
+            side_by_side=side_by_side,
+            checkpoint=Path(__file__),
+        )
+        super().__init__(settings or Settings(), parts=parts)
 
 
 class FakeReader:

@@ -16,10 +16,11 @@ from persam_vos.exports.run_record import remove_run_json, write_run_json
 from persam_vos.files import no_empty_folder
 from persam_vos.masks import LabelMap
 from persam_vos.media.image_reader import ImageReader
-from persam_vos.pipeline.engine import engine_record
 from persam_vos.pipeline.progress import Progress
+from persam_vos.pipeline.record import engine_record
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import Engine, track
+from persam_vos.video.pipeline import track
 
 _DAVIS_RATE = Fraction(24)
 

@@ -21,9 +21,11 @@ from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder
 from persam_vos.photos.pipeline import PhotoOutcome, find_in_photos
-from persam_vos.pipeline.engine import EmbeddingEngine, engine_record
+from persam_vos.pipeline.gpu_memory import memory_errors
 from persam_vos.pipeline.progress import PhotoProgress
+from persam_vos.pipeline.record import engine_record
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 
@@ -49,14 +51,14 @@ def run_perseg(
     references = {name: _checked_reference(dataset, name, settings.max_pixels) for name in dataset.classes}
     open_folder(output, overwrite=overwrite)
     with no_empty_folder(output):
-        engine = EmbeddingEngine(settings, square=True)
+        engine = Engine(settings)
     # The record of an earlier run must not stand beside half of this one.
     remove_run_json(output)
     finder = PhotoFinder(engine.encoder, engine.decoder, settings)
     sheet, records = ContactSheet(), {}
     for name, reference in references.items():
         mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
-        with engine.memory_errors():
+        with memory_errors(engine):
             finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
         folder = _ClassFolder(output / name, dataset, dataset.photos(name), sheet)
         outcome = _segment_class(engine, finder, folder, progress)
@@ -91,7 +93,7 @@ def _checked_reference(dataset: PerSegDataset, class_name: str, max_pixels: int)
 
 
 def _segment_class(
-    engine: EmbeddingEngine, finder: PhotoFinder, folder: _ClassFolder, progress: PhotoProgress
+    engine: Engine[PhotoSettings], finder: PhotoFinder, folder: _ClassFolder, progress: PhotoProgress
 ) -> PhotoOutcome:
     """Segment the photos of a class; KeyboardInterrupt if the user stops it, since half of one cannot be scored."""
     progress.start(folder.path.name, len(folder.photos))

@@ -13,11 +13,14 @@ from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.pipeline.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
+from persam_vos.pipeline.encoding import EncodeStage
+from persam_vos.pipeline.gpu_memory import GpuMemory, memory_errors
 from persam_vos.pipeline.interrupt import GracefulInterrupt
-from persam_vos.pipeline.stages import Allowance, Sink, prefetch, write_all
+from persam_vos.pipeline.stages import EMBEDDED_DEPTH, QUEUE_DEPTH, Allowance, Sink, prefetch, write_all
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.photos import PhotoSettings
 
 # Pixels of the photos that are somewhere between reading and writing, and of those encoded at once; the first may be
 # exceeded by one photo. Photos have any size: of the largest that are read by default, twenty would take 6 GB.
@@ -51,7 +54,7 @@ class PhotoOutcome:
 
 
 def find_in_photos(
-    engine: EmbeddingEngine,
+    engine: Engine[PhotoSettings],
     finder: PhotoFinder,
     photos: Sequence[Path],
     writer: ResultWriter,
@@ -87,7 +90,7 @@ def find_in_photos(
         failures = _Failures(on_failure, interrupt)
         try:
             frames = _read(photos, max_pixels, room, failures)
-            with engine.memory_errors(), closing(_results(engine, finder, frames, room, timings)) as results:
+            with memory_errors(engine), closing(_results(engine, finder, frames, room, timings)) as results:
                 found = write_all(results, sink, on_photo, interrupt)
             sink.close()
         except BaseException:
@@ -97,18 +100,20 @@ def find_in_photos(
 
 
 def _results(
-    engine: EmbeddingEngine, finder: PhotoFinder, frames: Iterator[Frame], room: Allowance, timings: Timings
+    engine: Engine[PhotoSettings], finder: PhotoFinder, frames: Iterator[Frame], room: Allowance, timings: Timings
 ) -> Generator[tuple[FrameResult, Frame], None, None]:
     """Run all stages but writing; closing this ends their threads, the last stage's first."""
+    memory = GpuMemory(engine)
+    stage = EncodeStage(engine, timings, memory, max_pixels=_BATCH_PIXELS)
     with (
         closing(prefetch("read", timings.timed("read", frames), QUEUE_DEPTH)) as read,
-        closing(prefetch("encode", engine.embedded(read, timings, _BATCH_PIXELS), EMBEDDED_DEPTH)) as embedded,
+        closing(prefetch("encode", stage.run(read), EMBEDDED_DEPTH)) as embedded,
         # Or the first of these threads might wait for room for good.
         closing(room),
     ):
         for frame, embedding in embedded:
             with timings.stage("find"):
-                result = engine.with_room(partial(finder.find, frame, embedding))
+                result = memory.retry(partial(finder.find, frame, embedding))
             yield result, frame
 
 

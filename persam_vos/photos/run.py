@@ -20,9 +20,11 @@ from persam_vos.media.photo_files import find_photos
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.photos.finder import PhotoFinder, ids_of
 from persam_vos.photos.pipeline import PhotoFailure, PhotoOutcome, find_in_photos
-from persam_vos.pipeline.engine import EmbeddingEngine, engine_record
+from persam_vos.pipeline.gpu_memory import memory_errors
 from persam_vos.pipeline.progress import PhotoProgress
+from persam_vos.pipeline.record import engine_record
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 # What another run may have been told otherwise without other results being meant: the machine's; which photos are
@@ -83,17 +85,17 @@ def _learnt(
     given: dict[str, Any],
     *,
     resume: bool,
-) -> tuple[EmbeddingEngine, PhotoFinder]:
+) -> tuple[Engine[PhotoSettings], PhotoFinder]:
     """Load the model and learn, before anything is written or removed: failing must cost nobody their earlier results.
 
     What is usual of the objects is added to ``given``.
     """
     with no_empty_folder(output):
-        engine = EmbeddingEngine(settings, square=True)
+        engine = Engine(settings)
         if resume:
             _check_resumable(output, engine_record(engine, 0.0) | given)
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
-        with engine.memory_errors():
+        with memory_errors(engine):
             finder.learn(references)
     given["usual_likeness"] = finder.usual_likeness
     return engine, finder
@@ -117,7 +119,7 @@ def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:
 
 
 def _find_in_the_rest(
-    engine: EmbeddingEngine,
+    engine: Engine[PhotoSettings],
     finder: PhotoFinder,
     photos: Sequence[tuple[Path, str]],
     writer: PhotoWriter,

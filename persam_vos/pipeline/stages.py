@@ -17,6 +17,10 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
 
 T = TypeVar("T")
+# Frames waiting between two stages, beside those in work: enough to hide jitter, few enough to keep memory small at 4K.
+# An embedding takes some 15 MB.
+QUEUE_DEPTH = 4
+EMBEDDED_DEPTH = 2
 # Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
 _GIVE_BACK_AFTER = 25
 

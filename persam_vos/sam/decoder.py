@@ -51,7 +51,7 @@ class Decoder:
             self._position = position if backend else self._guided_position
 
     def get_ready(self) -> None:
-        """Begin to load what answering needs, while something else is done."""
+        """Load what the next call needs, unless it is loaded already."""
         self._backend.get_ready()
 
     def without(self, taken: Tensor) -> Decoder:

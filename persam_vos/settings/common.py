@@ -107,6 +107,11 @@ class EngineSettings(_Validated):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
 
+    @property
+    def encodes_square(self) -> bool:
+        """Whether the padding of SAM's square input is encoded as well, as SAM was trained."""
+        return True
+
 
 def split_names(value: Any) -> Any:
     """Take names from a text with commas or a list, each once; anything else is left for others to refuse."""

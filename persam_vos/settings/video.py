@@ -91,6 +91,11 @@ class Settings(TrackerSettings, EngineSettings):
         return split_names(value)
 
     @property
+    def encodes_square(self) -> bool:
+        """Whether the padding of SAM's square input is encoded as well, on which PerSAM's masks depend."""
+        return self.encode == "square" or (self.encode == "auto" and self.method != "memory")
+
+    @property
     def background_rgb(self) -> tuple[int, int, int]:
         """The background as red, green, blue in 0..255."""
         red, green, blue = bytes.fromhex(self.background[1:])

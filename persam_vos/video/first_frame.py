@@ -36,7 +36,7 @@ class FirstFrame(Protocol):
         ...
 
     def read(self, open_again: Callable[[], FrameReader], height: int, width: int) -> Callable[[Any], Annotation]:
-        """Read all that can be wrong; return what asks a model, an ``EmbeddingEngine``, for the rest.
+        """Read all that can be wrong; return what asks a model, an ``Engine``, for the rest.
 
         Args:
             open_again: Opens the video anew.

@@ -13,8 +13,9 @@ from persam_vos.media.mask_files import doubts
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import FrameReader
 from persam_vos.photos.finder import PhotoFinder, ids_of
-from persam_vos.pipeline.engine import EmbeddingEngine
+from persam_vos.pipeline.gpu_memory import memory_errors
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.common import EngineSettings
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 from persam_vos.video.first_frame import Annotation
@@ -39,7 +40,7 @@ class FirstReference:
 
     def read(
         self, open_again: Callable[[], FrameReader], height: int, width: int
-    ) -> Callable[[EmbeddingEngine], Annotation]:
+    ) -> Callable[[Engine[Any]], Annotation]:
         """Read the photos and the first frame.
 
         Raises:
@@ -51,8 +52,8 @@ class FirstReference:
         asked = ids_of([label_map for _, label_map in learnt], self.settings)
         frame, source = _first_frame(open_again)
 
-        def find(engine: EmbeddingEngine) -> Annotation:
-            with engine.memory_errors():
+        def find(engine: Engine[Any]) -> Annotation:
+            with memory_errors(engine):
                 # Photos are looked for in the whole square, whatever the tracker needs.
                 finder = PhotoFinder(engine.another_encoder(square=True), engine.decoder, self.settings)
                 finder.learn(learnt)

@@ -16,11 +16,13 @@ from persam_vos.exports.base import ResultWriter
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import FrameReader
-from persam_vos.pipeline.engine import EMBEDDED_DEPTH, QUEUE_DEPTH, EmbeddingEngine
+from persam_vos.pipeline.encoding import EncodeStage
+from persam_vos.pipeline.gpu_memory import GpuMemory, memory_errors
 from persam_vos.pipeline.interrupt import GracefulInterrupt
-from persam_vos.pipeline.stages import Sink, prefetch, write_all
+from persam_vos.pipeline.stages import EMBEDDED_DEPTH, QUEUE_DEPTH, Sink, prefetch, write_all
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.tracker import Tracker
 
@@ -29,23 +31,9 @@ _FEW_OBJECTS = 2
 _FEW_PIXELS = 1920 * 1200
 
 
-def encodes_square(settings: Settings) -> bool:
-    """Say whether the padding is encoded as well: what PerSAM makes of a frame depends on it."""
-    return settings.encode == "square" or (settings.encode == "auto" and settings.method != "memory")
-
-
-class Engine(EmbeddingEngine):
-    """A model on a device, ready to track one video after another."""
-
-    def __init__(self, settings: Settings, *, progress: bool = True) -> None:
-        """Load the model that the settings name; ``progress`` shows a bar if it must be downloaded."""
-        super().__init__(settings, square=encodes_square(settings), progress=progress)
-        self.settings: Settings = settings
-
-    def new_tracker(self) -> Tracker:
-        """Return a tracker for one more video, and have ready what it needs once the first frame is encoded."""
-        self.decoder.get_ready()
-        return Tracker(self.encoder, self.decoder, self.settings)
+def new_tracker(engine: Engine[Settings]) -> Tracker:
+    """Return a tracker for one more video."""
+    return Tracker(engine.encoder, engine.decoder, engine.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,7 @@ class TrackOutcome:
 
 
 def track(
-    engine: Engine,
+    engine: Engine[Settings],
     reader: FrameReader,
     label_map: LabelMap,
     writers: Sequence[ResultWriter],
@@ -103,7 +91,7 @@ def track(
     sink = Sink(writers, timings, QUEUE_DEPTH)
     with GracefulInterrupt(on_interrupt) as interrupt, _threads_left_to_the_encoder(engine, label_map):
         try:
-            with engine.memory_errors(), closing(_results(engine, reader, label_map, timings)) as results:
+            with memory_errors(engine), closing(_results(engine, reader, label_map, timings)) as results:
                 frames = write_all(results, sink, on_frame, interrupt)
             if interrupt.asked and not keep_interrupted:
                 raise KeyboardInterrupt
@@ -120,7 +108,7 @@ def track(
 
 
 @contextmanager
-def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterator[None]:
+def _threads_left_to_the_encoder(engine: Engine[Settings], label_map: LabelMap) -> Iterator[None]:
     """Give the tracker half of the CPU's threads, where the encoder beside it has threads of its own and more to do.
 
     Where PyTorch runs both, their number is one for the whole process; on a GPU the tracker needs little of the CPU. It
@@ -129,7 +117,7 @@ def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterato
     threads = torch.get_num_threads()
     light = len(np.unique(label_map)) <= 1 + _FEW_OBJECTS and label_map.size <= _FEW_PIXELS
     light = light and not engine.settings.closer_look
-    torch.set_num_threads(max(threads // 2, 1) if light and engine.encodes_apart else threads)
+    torch.set_num_threads(max(threads // 2, 1) if light and engine.side_by_side else threads)
     try:
         yield
     finally:
@@ -137,18 +125,19 @@ def _threads_left_to_the_encoder(engine: Engine, label_map: LabelMap) -> Iterato
 
 
 def _results(
-    engine: Engine, reader: FrameReader, label_map: LabelMap, timings: Timings
+    engine: Engine[Settings], reader: FrameReader, label_map: LabelMap, timings: Timings
 ) -> Generator[tuple[FrameResult, Frame], None, None]:
     """Run all stages but writing; closing this ends their threads, the last stage's first."""
-    tracker = engine.new_tracker()
+    tracker, memory = new_tracker(engine), GpuMemory(engine)
+    engine.warm_up()
     with (
         closing(prefetch("decode", timings.timed("decode", reader), QUEUE_DEPTH)) as decoded,
-        closing(prefetch("encode", engine.embedded(decoded, timings), EMBEDDED_DEPTH)) as embedded,
+        closing(prefetch("encode", EncodeStage(engine, timings, memory).run(decoded), EMBEDDED_DEPTH)) as embedded,
     ):
         for frame, embedding in embedded:
             with timings.stage("track"):
                 if frame.index == 0:
-                    result = engine.with_room(partial(tracker.start, frame, label_map, embedding))
+                    result = memory.retry(partial(tracker.start, frame, label_map, embedding))
                 else:
-                    result = engine.with_room(partial(tracker.step, frame, embedding))
+                    result = memory.retry(partial(tracker.step, frame, embedding))
             yield result, frame

@@ -17,11 +17,12 @@ from persam_vos.files import no_empty_folder
 from persam_vos.masks import LabelMap
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
-from persam_vos.pipeline.engine import engine_record
 from persam_vos.pipeline.progress import Progress
+from persam_vos.pipeline.record import engine_record
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import Annotation, FirstFrame
-from persam_vos.video.pipeline import Engine, TrackOutcome, track
+from persam_vos.video.pipeline import TrackOutcome, track
 
 
 def run_video(
@@ -70,7 +71,11 @@ def run_video(
 
 
 def _track_and_tell(
-    engine: Engine, reader: FrameReader, label_map: LabelMap, writers: Sequence[ResultWriter], progress: Progress
+    engine: Engine[Settings],
+    reader: FrameReader,
+    label_map: LabelMap,
+    writers: Sequence[ResultWriter],
+    progress: Progress,
 ) -> TrackOutcome:
     progress.start(reader.info.source.name, reader.info.frame_count)
     try:

@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from persam_vos.exports.run_record import machine
-from persam_vos.pipeline.engine import gpu_name
+from persam_vos.sam.engine import gpu_name
 
 DATA = Path(__file__).resolve().parents[2] / "persam_vos" / "data"
 CLIP, MASK = DATA / "bunny.mp4", DATA / "bunny_mask.png"

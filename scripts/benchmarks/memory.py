@@ -16,8 +16,9 @@ from benchmarks.measure import described
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import Engine, track
+from persam_vos.video.pipeline import track
 
 # Frames after which nothing may grow any more.
 _SETTLED = 200

@@ -18,17 +18,17 @@ from torch import Tensor
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
-from persam_vos.pipeline.engine import EmbeddingEngine
 from persam_vos.sam.backends.base import Backend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.checkpoints.loading import choose_device, load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import INPUT_SIZE, Sam
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import Engine
+from persam_vos.video.pipeline import new_tracker
 
 BACKENDS = ("torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16")
@@ -63,7 +63,7 @@ def _plain(block: Any) -> torch.nn.Module:
     return plain.requires_grad_(False).to(block.local_conv.weight.device)
 
 
-def published_parts(engine: EmbeddingEngine) -> tuple[SamEncoder, Decoder]:
+def published_parts(engine: Engine[Any]) -> tuple[SamEncoder, Decoder]:
     """Return the parts of the authors' way: the whole square in eager float32 PyTorch, and a decoder."""
     sam = load_sam(engine.settings.model, engine.checkpoint, engine.device)
     return SamEncoder(sam, EagerBackend(sam), square=True), Decoder(sam)
@@ -134,7 +134,7 @@ def bench_objects(arguments: argparse.Namespace) -> dict[str, Any]:
     embedding = ImageEmbedding(features, Geometry(576, 1024), tuple(stage[:, :36] for stage in stages))
     milliseconds = {}
     for count in (1, 4, 16, 32):
-        tracker = engine.new_tracker()
+        tracker = new_tracker(engine)
         tracker.start(frame, np.where(label_map <= count, label_map, 0).astype(np.uint8), embedding)
         tracker.step(frame, embedding)
         times = [seconds(lambda tracker=tracker: tracker.step(frame, embedding)) for _ in range(arguments.repeats)]  # type: ignore[misc]

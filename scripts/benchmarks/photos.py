@@ -32,10 +32,10 @@ from persam_vos.methods.persam.concept import learn_concept
 from persam_vos.methods.persam.similarity import similarity_maps
 from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.photos.pipeline import find_in_photos
-from persam_vos.pipeline.engine import EmbeddingEngine
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 
 METHODS = ("memory", "persam", "persam-f")
@@ -80,7 +80,7 @@ def bench_photos(arguments: argparse.Namespace) -> dict[str, Any]:
     """Find the object of the clip's first frame in later ones, saved as photos; then time learning without encoding."""
     flags = {name: getattr(arguments, name) for name in ("backend", "precision", "device")}
     settings = {method: load_photo_settings(None, flags | {"method": method}) for method in METHODS}
-    engine = EmbeddingEngine(settings["memory"], square=True)
+    engine = Engine(settings["memory"])
     plain, plain_decoder = published_parts(engine)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -139,7 +139,7 @@ def _learnt(
     return finder
 
 
-def _find_side_by_side(engine: EmbeddingEngine, finder: PhotoFinder, photos: Sequence[Path], output: Path) -> None:
+def _find_side_by_side(engine: Engine[Any], finder: PhotoFinder, photos: Sequence[Path], output: Path) -> None:
     find_in_photos(engine, finder, photos, _Files(output, photos), max_pixels=finder.settings.max_pixels)
 
 
@@ -153,7 +153,7 @@ def _find_in_sequence(encoder: Encoder, finder: PhotoFinder, photos: Sequence[Pa
 
 
 def _ways_to_learn(
-    engine: EmbeddingEngine,
+    engine: Engine[Any],
     plain: Encoder,
     plain_decoder: Decoder,
     settings: dict[str, PhotoSettings],

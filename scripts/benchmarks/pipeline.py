@@ -27,12 +27,14 @@ from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
 from persam_vos.media.video_writer import VIDEO_OPTIONS
+from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, load_settings
-from persam_vos.video.pipeline import Engine, track
+from persam_vos.video.pipeline import new_tracker, track
 from persam_vos.video.tracker import Tracker
 
 EXPORTS = ("masks", "overlay")
@@ -65,10 +67,11 @@ def bench_sizes(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _end_to_end(
-    engine: Engine, clip: Path, mask: Path, size: tuple[int, int], objects: int, frames: int
+    engine: Engine[Settings], clip: Path, mask: Path, size: tuple[int, int], objects: int, frames: int
 ) -> dict[str, Any]:
     label_map = label_map_of(mask, *size, objects)
-    list(engine.embedded(iter([Frame(0, 0, Fraction(1), np.zeros((size[1], size[0], 3), np.uint8))]), Timings()))
+    black = Frame(0, 0, Fraction(1), np.zeros((size[1], size[0], 3), np.uint8))
+    list(EncodeStage(engine, Timings()).run(iter([black])))
     with tempfile.TemporaryDirectory() as folder, open_video(str(clip)) as reader:
         writers = open_writers(Path(folder), EXPORTS, info=reader.info)
         start = time.perf_counter()
@@ -91,13 +94,13 @@ def _end_to_end(
     }
 
 
-def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repeats: int) -> dict[str, Any]:
+def _stages(engine: Engine[Settings], clip: Path, mask: Path, size: tuple[int, int], repeats: int) -> dict[str, Any]:
     """Time each stage alone, in milliseconds a frame, and what FFmpeg or a product of matrices takes."""
     with open_video(str(clip)) as reader:
         frames, info = list(reader), reader.info
     label_map = label_map_of(mask, *size)
     embeddings = [engine.encoder.encode([frame])[0] for frame in frames]
-    tracker = engine.new_tracker()
+    tracker = new_tracker(engine)
     results = [tracker.start(frames[0], label_map, embeddings[0])]
     results += [tracker.step(*pair) for pair in zip(frames[1:], embeddings[1:], strict=True)]
 
@@ -107,7 +110,7 @@ def _stages(engine: Engine, clip: Path, mask: Path, size: tuple[int, int], repea
                 pass
 
     def encode() -> None:
-        for _ in engine.embedded(iter(frames), Timings()):
+        for _ in EncodeStage(engine, Timings()).run(iter(frames)):
             pass
 
     def step() -> None:
@@ -153,14 +156,14 @@ def _over_floors(seconds: Mapping[str, float], floors: Mapping[str, float]) -> d
     }
 
 
-def _encoder_flop(engine: Engine, frame: Frame) -> int:
+def _encoder_flop(engine: Engine[Settings], frame: Frame) -> int:
     sam = load_sam(engine.settings.model, engine.checkpoint, engine.device)
     assert isinstance(engine.encoder, SamEncoder)
     return encoder_flop(sam, frame, square=engine.encoder.square)
 
 
 def _tracker_flop(
-    engine: Engine, label_map: LabelMap, frames: Sequence[Frame], embeddings: Sequence[ImageEmbedding]
+    engine: Engine[Settings], label_map: LabelMap, frames: Sequence[Frame], embeddings: Sequence[ImageEmbedding]
 ) -> int:
     """Count what frames after the first take on average, with all of it in PyTorch, where it can be counted."""
     decoder = Decoder(load_sam(engine.settings.model, engine.checkpoint, engine.device))
@@ -203,7 +206,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
         few = frames[:_REFERENCE_FRAMES]
 
         def alone() -> None:
-            for _ in engine.embedded(iter(frames), Timings()):
+            for _ in EncodeStage(engine, Timings()).run(iter(frames)):
                 pass
 
         def whole() -> None:
@@ -240,7 +243,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _reference(engine: Engine, frames: list[Frame], label_map: LabelMap) -> Callable[[], None]:
+def _reference(engine: Engine[Settings], frames: list[Frame], label_map: LabelMap) -> Callable[[], None]:
     """Return the authors' way: the whole square in eager PyTorch, then three decoder passes, one after the other."""
     eager, decoder = published_parts(engine)
     published = load_settings(DATA.parents[1] / "configs" / "persam-published.yaml", {})

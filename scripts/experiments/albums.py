@@ -20,9 +20,9 @@ from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import read_photo
 from persam_vos.photos.finder import photo_frame
-from persam_vos.pipeline.engine import EmbeddingEngine
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 # An object that covers less of a photo is no reference that anybody would give.
@@ -75,7 +75,7 @@ def open_model(
         albums: The photos.
         cache: A folder in which embeddings are kept as float16 from one run to the next; None to keep none.
     """
-    engine = EmbeddingEngine(settings, square=True)
+    engine = Engine(settings)
     kept = None if cache is None else CachedEncoder(engine.encoder, cache / engine.precision)
     encoder = RememberingEncoder(kept or engine.encoder)
     for rgb in tqdm([rgb for album in albums for rgb, _ in album.photos], desc="encode", unit="photo"):

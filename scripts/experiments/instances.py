@@ -25,7 +25,7 @@ from scenes import KINDS, Thing, compose, read_davis, read_perseg
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.pipeline.engine import EmbeddingEngine
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 # Objects of DAVIS that look alike in all their shots; the others' frames are backgrounds, and they distract.
@@ -87,7 +87,7 @@ def measure(
     things: Sequence[Thing], everything: Sequence[Thing], arguments: argparse.Namespace, settings: PhotoSettings
 ) -> dict[str, Score]:
     """Find instances in all scenes: by kind, and altogether."""
-    engine = EmbeddingEngine(settings, square=True)
+    engine = Engine(settings)
     encoder = CachedEncoder(engine.encoder, _folder(arguments.cache, engine.precision)) if arguments.cache else None
     finder = PhotoFinder(encoder or engine.encoder, engine.decoder, settings)
     scores = {kind: Score() for kind in (*arguments.kinds.split(","), "all")}

@@ -70,7 +70,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         first = ENCODERS.setdefault(0, self)
         return [embedded(first, frame.rgb.shape, frame.rgb.tobytes()) for frame in frames]
 
-    monkeypatch.setattr("persam_vos.pipeline.engine.load_sam", network)
+    monkeypatch.setattr("persam_vos.sam.engine.load_sam", network)
     monkeypatch.setattr(SamEncoder, "encode", encode)
     former = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
 
@@ -284,7 +284,7 @@ def test_an_interrupt_before_the_first_photo(monkeypatch: pytest.MonkeyPatch, gi
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("persam_vos.photos.run.EmbeddingEngine", interrupted)
+    monkeypatch.setattr("persam_vos.photos.run.Engine", interrupted)
 
     answer = command(*image(given, given / "photos"), "-o", given / "never")
 

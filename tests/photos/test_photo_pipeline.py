@@ -94,7 +94,7 @@ def test_large_photos_are_not_encoded_together(tmp_path: Path, monkeypatch: pyte
 
     find_in_photos(engine, FakeFinder(), photos_of(tmp_path, 9), writer, max_pixels=10**6)  # type: ignore[arg-type]
 
-    assert [len(batch) for batch in engine.encoder.batches] == [2, 2, 2, 2, 1]  # type: ignore[attr-defined]
+    assert [len(batch) for batch in engine.fake_encoder.batches] == [2, 2, 2, 2, 1]
     assert writer.indices == list(range(9))
 
 

@@ -17,7 +17,6 @@ from pictures import frame_of
 
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
-from persam_vos.pipeline.engine import EmbeddingEngine
 from persam_vos.sam.backends import onnx_export as exports
 from persam_vos.sam.backends import openvino_encoder
 from persam_vos.sam.backends import select as backends
@@ -26,6 +25,7 @@ from persam_vos.sam.backends.openvino_core import computes_in_bfloat16
 from persam_vos.sam.backends.pytorch import TorchBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.networks.tiny_vit import encoded_length
@@ -344,12 +344,12 @@ def test_the_decoder_computes_in_bfloat16_where_that_is_fast(
         pytest.importorskip("openvino")
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
 
-    engine = EmbeddingEngine(EngineSettings(backend=name, device="cpu"), square=False)
+    engine = Engine(EngineSettings(backend=name, device="cpu"), square=False)
 
     half = engine.precision == "bfloat16" and able
     assert engine.decoder.dtype == (torch.bfloat16 if half else torch.float32)
-    assert engine.encodes_apart == (name == "openvino")
-    assert (engine.encoder is engine._ahead) == (name == "torch")
+    assert engine.side_by_side == (name == "openvino")
+    assert (engine.encoder is engine.batch_encoder) == (name == "torch")
     assert engine.batch_size >= 1
 
 
@@ -357,6 +357,6 @@ def test_the_decoder_computes_in_bfloat16_where_that_is_fast(
 def test_a_batch_on_a_cpu_is_as_asked_but_no_larger_than_is_good(asked: int) -> None:
     pytest.importorskip("openvino")
 
-    engine = EmbeddingEngine(EngineSettings(backend="openvino", device="cpu", batch_size=asked), square=False)
+    engine = Engine(EngineSettings(backend="openvino", device="cpu", batch_size=asked), square=False)
 
     assert engine.batch_size == min(asked, torch.get_num_threads(), 4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from persam_vos.pipeline.engine import EmbeddingEngine, engine_record
+from persam_vos.pipeline.record import engine_record
 from persam_vos.sam.backends import openvino_decoder
 from persam_vos.sam.backends.openvino_core import compiled, computes_in_bfloat16
 from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoding
@@ -20,6 +19,7 @@ from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.cells import Window
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.prompts import Candidates, Guidance, Prompts
@@ -161,9 +161,6 @@ def test_it_is_made_ready_beforehand_and_once(
     ready = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
 
     ready.get_ready()
-    for thread in threading.enumerate():
-        if thread.name == "persam-vos load":
-            thread.join()
 
     # Whatever is loaded from now on fails.
     monkeypatch.setattr(openvino_decoder, "exported", None)
@@ -227,15 +224,16 @@ def test_an_export_that_cannot_be_made_is_an_error_where_it_is_needed(
 
     monkeypatch.setattr("persam_vos.sam.backends.openvino_decoder.exported", broken)
     unable = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
-    unable.get_ready()
 
+    with pytest.raises(RuntimeError, match="no export"):
+        unable.get_ready()
     with pytest.raises(RuntimeError, match="no export"):
         unable.decode(embedding, told(True))
 
 
 def test_the_engine_has_it_where_openvino_encodes() -> None:
-    engine = EmbeddingEngine(EngineSettings(backend="openvino", precision="float32"), square=False)
-    other = EmbeddingEngine(EngineSettings(backend="torch"), square=False)
+    engine = Engine(EngineSettings(backend="openvino", precision="float32"), square=False)
+    other = Engine(EngineSettings(backend="torch"), square=False)
 
     assert isinstance(engine.decoder._backend, OpenVinoMaskDecoding)
     assert not isinstance(other.decoder._backend, OpenVinoMaskDecoding)

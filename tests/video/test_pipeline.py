@@ -16,6 +16,7 @@ from fakes import FakeDecoder, FakeEncoder, FakeEngine, FakeReader, FakeWriter, 
 
 from persam_vos.errors import MaskSizeError, OutputError, SettingsError, VideoError
 from persam_vos.media.frame import Frame
+from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.stages import Sink, prefetch
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
@@ -47,9 +48,9 @@ def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
     outcome = track(engine, reader, first_mask(), [writer], on_frame=lambda result: seen.append(result.index))
 
     assert writer.indices == seen == list(range(count))
-    encoded = [index for batch in engine.encoder.batches for index in batch]
+    encoded = [index for batch in engine.fake_encoder.batches for index in batch]
     assert encoded == list(range(count))  # each frame once, the first included
-    assert max(map(len, engine.encoder.batches)) <= batch_size
+    assert max(map(len, engine.fake_encoder.batches)) <= batch_size
     assert (outcome.frames, outcome.interrupted, outcome.written) == (count, False, (Path("done"),))
     assert outcome.warnings == ("reader warns", "writer warns")
     assert set(outcome.timings.seconds) == {"decode", "encode", "track", "write"}
@@ -69,10 +70,7 @@ def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch
 
 
 def engine_with_room(room: int, batch_size: int | None = None) -> FakeEngine:
-    engine = FakeEngine(batch_size or 8)
-    engine.settings = Settings(batch_size=batch_size or "auto")
-    engine.encoder = SmallEncoder(room)
-    return engine
+    return FakeEngine(batch_size or 8, settings=Settings(batch_size=batch_size or "auto"), encoder=SmallEncoder(room))
 
 
 @pytest.mark.parametrize("room", [1, 3, 8])
@@ -82,9 +80,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(room: int) -> N
     track(engine, FakeReader(21), first_mask(), [writer])
 
     assert writer.indices == list(range(21))
-    assert [index for batch in engine.encoder.batches for index in batch] == list(range(21))
+    assert [index for batch in engine.fake_encoder.batches for index in batch] == list(range(21))
     assert engine.batch_size == {1: 1, 3: 2, 8: 8}[room]
-    assert max(map(len, engine.encoder.batches)) == engine.batch_size
+    assert max(map(len, engine.fake_encoder.batches)) == engine.batch_size
 
 
 @pytest.mark.parametrize(("room", "asked"), [(2, 4), (0, None)])
@@ -139,8 +137,7 @@ def test_an_error_of_the_encoder_stops_all() -> None:
                 raise RuntimeError("encoder")
             return super().encode(frames)
 
-    engine, reader, writer = FakeEngine(), FakeReader(1000), FakeWriter()
-    engine.encoder = Broken()
+    engine, reader, writer = FakeEngine(encoder=Broken()), FakeReader(1000), FakeWriter()
 
     with pytest.raises(RuntimeError, match="encoder"):
         track(engine, reader, first_mask(), [writer])
@@ -172,9 +169,7 @@ class BusyEncoder(FakeEncoder):
 
 
 def engine_apart(at_once: int, fail_at: int | None = None) -> FakeEngine:
-    engine = FakeEngine(at_once)
-    engine.encodes_apart, engine.encoder = True, BusyEncoder(fail_at)
-    return engine
+    return FakeEngine(at_once, encoder=BusyEncoder(fail_at), side_by_side=True)
 
 
 @pytest.mark.parametrize(("count", "at_once"), [(1, 4), (9, 1), (20, 3)])
@@ -184,15 +179,15 @@ def test_frames_encoded_side_by_side_come_in_order(count: int, at_once: int) -> 
     outcome = track(engine, FakeReader(count), first_mask(), [writer])
 
     assert writer.indices == list(range(count))
-    assert sorted(engine.encoder.batches) == [[index] for index in range(count)]
-    assert engine.encoder.most == min(count, at_once)
+    assert sorted(engine.fake_encoder.batches) == [[index] for index in range(count)]
+    assert engine.fake_encoder.most == min(count, at_once)
     assert outcome.timings.seconds["encode"] >= 0.005 * count / at_once
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_an_error_of_the_reader_comes_after_the_frames_before(at_once: int) -> None:
     engine, seen = engine_apart(at_once), []
-    results = engine.embedded(iter(FakeReader(9, fail_at=5)), Timings())
+    results = EncodeStage(engine, Timings()).run(iter(FakeReader(9, fail_at=5)))
 
     with pytest.raises(VideoError, match="frame 5 is broken"):
         seen.extend(frame.index for frame, _ in results)
@@ -202,7 +197,7 @@ def test_an_error_of_the_reader_comes_after_the_frames_before(at_once: int) -> N
 
 def test_frames_encoded_side_by_side_may_be_left_in_the_middle() -> None:
     engine, reader = engine_apart(3), FakeReader(1000)
-    results = engine.embedded(iter(reader), Timings())
+    results = EncodeStage(engine, Timings()).run(iter(reader))
 
     next(results)
     results.close()  # and no thread is left, see above
@@ -224,18 +219,17 @@ def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() 
 def test_large_frames_are_not_encoded_side_by_side() -> None:
     engine, timings = engine_apart(3), Timings()
 
-    found = list(engine.embedded(iter(FakeReader(6)), timings, most_pixels=HEIGHT * WIDTH))
+    found = list(EncodeStage(engine, timings, max_pixels=HEIGHT * WIDTH).run(iter(FakeReader(6))))
 
     assert [frame.index for frame, _ in found] == list(range(6))
-    assert engine.encoder.most == 1
+    assert engine.fake_encoder.most == 1
     assert timings.seconds["encode"] >= 0.06  # all of it, since nothing ran beside it
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(True, 2), (False, 4)])
 def test_the_tracker_leaves_threads_to_an_encoder_that_has_its_own(apart: bool, expected: int) -> None:
     before, during = torch.get_num_threads(), []
-    engine = FakeEngine()
-    engine.encodes_apart = apart
+    engine = FakeEngine(side_by_side=apart)
     torch.set_num_threads(4)
     try:
         track(engine, FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))

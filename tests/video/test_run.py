@@ -148,9 +148,7 @@ def test_what_could_not_be_scored_is_not_tracked(root: Path, tmp_path: Path, mon
 
 
 def engine_of(settings: Settings) -> FakeEngine:
-    engine = FakeEngine()
-    engine.settings = settings
-    return engine
+    return FakeEngine(settings=settings)
 
 
 def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> run.TrackOutcome:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import partial
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from persam_vos.warm_up import begin
 
 # Keeps the token small, for features of mean square 1 beside the mean loss of a sample. On nine sequences twice as much
 # gains about as much; with a fifth, one of them falls by twelve points.
@@ -19,11 +14,6 @@ _REGULARISATION = 0.05
 # Of the loudest number, what the quietest is taken for.
 _QUIETEST = 0.01
 _Numbers = npt.NDArray[np.float64]
-
-
-def get_ready() -> None:
-    """Begin to import what learning needs: it takes a third of a second, in which the first frame is encoded."""
-    begin("import", partial(importlib.import_module, "scipy.optimize"))
 
 
 def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
@@ -42,7 +32,7 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     Returns:
         float, C + 1: the token, and the constant last.
     """
-    # Only here; see ``get_ready``.
+    # Only here: the import takes a third of a second; see ``Engine.warm_up``.
     from scipy import optimize
 
     inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu()

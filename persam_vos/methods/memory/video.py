@@ -15,7 +15,6 @@ from persam_vos.methods.base import Found
 from persam_vos.methods.competition import cell_shares, compete, everyone, mean_under
 from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.mask_token import get_ready
 from persam_vos.methods.memory.memory import LIKENESS_BEFORE, Memory, View
 from persam_vos.methods.memory.prior import foreground_prior
 from persam_vos.sam.cells import cell_features
@@ -47,8 +46,6 @@ class MemoryMethod:
         self._object_ids: Sequence[int] = ()
         self._state: _State | None = None
         self._tokens: Tensor | None = None
-        if settings.mask_token:
-            get_ready()
         self._closer = CloserLook(encoder, settings, decoder.dtype) if settings.closer_look else None
 
     def start(

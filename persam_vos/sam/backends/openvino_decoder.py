@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import torch
@@ -14,7 +13,6 @@ from persam_vos.sam.backends.onnx_export import exported
 from persam_vos.sam.backends.openvino_core import compiled
 from persam_vos.sam.networks.mask_decoder import MaskDecoderNetwork, Question
 from persam_vos.sam.networks.sam import CHANNELS, Sam
-from persam_vos.warm_up import begin
 
 # Operations whose code for a size of window is kept. Left alone, OpenVINO keeps 5,000: of windows of many sizes, two
 # gigabytes.
@@ -66,8 +64,8 @@ class OpenVinoMaskDecoding:
         return torch.cat([*map(torch.from_numpy, products)]), torch.cat([*map(torch.from_numpy, predicted_iou)])
 
     def get_ready(self) -> None:
-        """Begin to compile what answers questions with a mask prompt, while the first frame is encoded."""
-        begin("load", partial(self._load, True, torch.get_num_threads()))
+        """Compile the network that answers questions with a mask prompt, unless it is compiled already."""
+        self._load(True, torch.get_num_threads())
 
     def _load(self, with_mask: bool, threads: int) -> _Compiled:
         with self._loading:

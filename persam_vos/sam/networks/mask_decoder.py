@@ -50,7 +50,7 @@ class MaskDecoding(Protocol):
         ...
 
     def get_ready(self) -> None:
-        """Begin to load what answering needs, if that takes time."""
+        """Load what the next call needs, unless it is loaded already."""
         ...
 
 
