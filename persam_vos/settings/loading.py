@@ -1,4 +1,4 @@
-"""Every setting of a run: frozen, validated, complete."""
+"""Settings of a YAML file and of flags become one validated record, or a message of one line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from persam_vos.errors import SettingsError
+from persam_vos.errors import SettingsError, reason
+from persam_vos.settings.allowed import allowed_values, choices_of
 from persam_vos.settings.common import AnySettings
+from persam_vos.settings.suggestions import did_you_mean, listed
 
-# Flags that only some methods hear.
+# Flags that only one of the methods uses.
 _FLAGS_OF_MEMORY = ("preset",)
 _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
 
@@ -20,7 +22,17 @@ _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
 def load_settings_of(
     kind: type[AnySettings], config: Path | None, flags: Mapping[str, Any], preset: Mapping[str, Any]
 ) -> AnySettings:
-    """Combine the same for any kind of settings; ``preset`` is what a flag stands for, and wins over the file."""
+    """Combine defaults, a configuration file and flags, in rising order, into settings of any kind.
+
+    Args:
+        kind: Class of the settings.
+        config: YAML file of settings, or None.
+        flags: Settings given on the command line; None stands for a flag that was not given.
+        preset: Settings that a flag stands for; they win over the file.
+
+    Raises:
+        SettingsError: If the file cannot be read, or a key or value is not allowed.
+    """
     values = dict(_read_yaml(config)) if config else {}
     values |= preset
     values |= {key: value for key, value in flags.items() if value is not None}
@@ -31,7 +43,7 @@ def load_settings_of(
 
 
 def refuse_flags_of_others(method: str, flags: Mapping[str, Any]) -> None:
-    """Refuse a flag that another method hears; one in a file may stand there for later.
+    """Refuse a flag that only another method uses. A file may hold settings of all methods.
 
     Raises:
         SettingsError: If there is one.
@@ -45,10 +57,10 @@ def refuse_flags_of_others(method: str, flags: Mapping[str, Any]) -> None:
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's loader takes the last."""
+    """Refuses a key that is given twice; YAML's own loader silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        # Whatever else is tagged as a mapping is for the loader to refuse.
+        # The loader itself refuses other nodes that are tagged as mappings.
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         once: set[str] = set()
         for key in (key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)):
@@ -62,7 +74,7 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); give a YAML file of settings") from error
+        raise SettingsError(f"{path}: cannot be read ({reason(error)}); give a YAML file of settings") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if values is None:
@@ -73,16 +85,18 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _first_fault(kind: type[BaseModel], error: ValidationError, config: Path | None, flags: Mapping[str, Any]) -> str:
+    """Say what is wrong with the first setting that is not allowed, and what it may be."""
     fault = error.errors()[0]
-    name = str(fault["loc"][0])
-    by_flag = config is None or flags.get(name) is not None
+    name, given = str(fault["loc"][0]), fault["input"]
+    file = f"{config}: " if config else ""
     if fault["type"] == "extra_forbidden":
-        where = f"{config}: " if config else ""
-        return f"{where}unknown setting '{name}'; allowed are {', '.join(sorted(kind.model_fields))}"
-    where = "--" + name.replace("_", "-") if by_flag else f"{config}: {name}"
-    if fault["type"] == "string_pattern_mismatch":
-        return f"{where} is {fault['input']!r}: must be a colour such as '#00ff00'"
-    # Of a setting of several kinds, one fault for each: what it may be, shortest first.
-    faults = sorted({each["msg"] for each in error.errors() if each["loc"][0] == name}, key=len)
-    allowed = " or ".join([faults[0], *(each.removeprefix("Input should be ") for each in faults[1:])])
-    return f"{where} is {fault['input']!r}: {allowed[0].lower()}{allowed[1:]}"
+        names = sorted(kind.model_fields)
+        return f"{file}unknown setting '{name}': {did_you_mean(name, names)}allowed are {listed(names, 'and')}"
+    by_flag = config is None or flags.get(name) is not None
+    where = "--" + name.replace("_", "-") if by_flag else f"{file}{name}"
+    allowed = allowed_values(kind.model_fields[name])
+    if not allowed:
+        return f"{where} is {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    choices = choices_of(kind.model_fields[name])
+    question = did_you_mean(given, choices) if isinstance(given, str) else ""
+    return f"{where} is {given!r}: {question}it must be {allowed}"

@@ -6,16 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from PIL import ImageColor
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings, split_names
 from persam_vos.settings.loading import load_settings_of, refuse_flags_of_others
+from persam_vos.settings.suggestions import did_you_mean
 
 # What a preset sets, unless it is set beside it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"passes": 1, "closer_look": 0.0},
     "best": {"passes": 4, "closer_look": 0.5},
 }
+
+
+def _hex_colour(text: str) -> str:
+    """Return a colour as #rrggbb."""
+    try:
+        red, green, blue = ImageColor.getrgb(text)
+    except ValueError:
+        question = did_you_mean(text, ImageColor.colormap)
+        allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
+        raise PydanticCustomError("colour", "{message}", {"message": question + allowed}) from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 class TrackerSettings(MemorySettings, PersamSettings):
@@ -68,14 +82,14 @@ class Settings(TrackerSettings, EngineSettings):
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
         export: What is written besides tracks.jsonl and run.json.
-        background: Colour behind a cut-out object, #RRGGBB.
+        background: Colour behind a cut-out object: a CSS name such as ``green``, #rgb or #rrggbb; kept as #rrggbb.
     """
 
     preset: Literal["fast", "best"] = "fast"
     encode: Literal["auto", "picture", "square"] = "auto"
     reader: Literal["pyav", "decord"] = "pyav"
     export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")
-    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#000000"
+    background: Annotated[str, AfterValidator(_hex_colour)] = "#000000"
 
     @model_validator(mode="before")
     @classmethod

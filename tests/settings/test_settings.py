@@ -93,11 +93,11 @@ def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prior_share: 1.5", "prior_share is 1.5: input should be less than or equal to 0.9"),
-        ("doubt: lots", "doubt is 'lots': input should be a valid number"),
-        ("doubt: .nan", "doubt is nan: input should be a finite number"),
-        ("mask_token: 1", "mask_token is 1: input should be true or false"),
-        ("passes: true", "passes is True: input should not be true or false"),
+        ("prior_share: 1.5", "prior_share is 1.5: it must be a number from 0 to 0.9"),
+        ("doubt: lots", "doubt is 'lots': it must be a number from 0 to 10"),
+        ("doubt: .nan", "doubt is nan: it must be a number from 0 to 10"),
+        ("mask_token: 1", "mask_token is 1: it must be true or false"),
+        ("passes: true", "passes is True: it must be a whole number from 1 to 4"),
     ],
 )
 def test_a_wrong_value_in_a_file_names_the_file(text: str, message: str, tmp_path: Path) -> None:
@@ -118,21 +118,37 @@ def test_exports(export: object) -> None:
     assert load_settings(None, {"export": export}).export == ("cutout", "masks")
 
 
-def test_background() -> None:
-    assert load_settings(None, {"background": "#00fF7f"}).background_rgb == (0, 255, 127)
+@pytest.mark.parametrize(
+    ("colour", "kept", "rgb"),
+    [
+        ("#00fF7f", "#00ff7f", (0, 255, 127)),
+        ("#0f0", "#00ff00", (0, 255, 0)),
+        ("green", "#008000", (0, 128, 0)),
+        ("Lime", "#00ff00", (0, 255, 0)),
+    ],
+)
+def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path: Path) -> None:
+    settings = Settings(background=colour)
+
+    assert (settings.background, settings.background_rgb) == (kept, rgb)
+    assert load_settings(write(tmp_path / "c.yaml", f"background: '{colour}'\n"), {}) == settings
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"method": "sam2"}, "--method is 'sam2': input should be 'memory', 'persam' or 'persam-f'"),
-        ({"batch_size": "0"}, "--batch-size is '0': input should be 'auto' or greater than or equal to 1"),
-        ({"batch_size": "many"}, "--batch-size is 'many': input should be 'auto' or a valid integer"),
-        ({"background": "green"}, "--background is 'green': must be a colour such as '#00ff00'"),
-        ({"export": "masks,gif"}, "--export is 'gif': input should be 'masks', 'overlay' or 'cutout'"),
+        ({"method": "sam2"}, "--method is 'sam2': did you mean persam? it must be memory, persam or persam-f"),
+        ({"batch_size": "0"}, "--batch-size is '0': it must be auto or a whole number from 1 to 256"),
+        ({"batch_size": "many"}, "--batch-size is 'many': it must be auto or a whole number from 1 to 256"),
+        ({"background": "gren"}, "--background is 'gren': did you mean green? it must be a colour: a CSS name such as"),
+        ({"background": "#00ff0080"}, "--background is '#00ff0080': it must be a colour: a CSS name such as green, or"),
+        ({"device": "gpu"}, "--device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"),
+        ({"method": "PerSAM"}, "--method is 'PerSAM': did you mean persam? it must be memory, persam or persam-f"),
+        ({"export": "mask"}, "--export is 'mask': did you mean masks? it must be masks, overlay or cutout"),
+        ({"export": "masks,gif"}, "--export is 'gif': it must be masks, overlay or cutout"),
         ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
         ({"method": "persam", "preset": "best"}, "--preset is a setting of memory, but the method is persam"),
-        ({"preset": "slow"}, "--preset is 'slow': input should be 'fast' or 'best'"),
+        ({"preset": "slow"}, "--preset is 'slow': it must be fast or best"),
         ({"update_target": 1.5}, "--update-target is 1.5"),
         ({"box_margin": -1}, "--box-margin is -1"),
     ],
@@ -147,13 +163,14 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("metod: persam\n", "c.yaml: unknown setting 'metod'; allowed are anchor, backend"),
+        ("metod: persam\n", "c.yaml: unknown setting 'metod': did you mean method? allowed are anchor, backend"),
         ("- a\n- b\n", "c.yaml: holds list; a mapping"),
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),
         ("background: 2024-13-45\n", "c.yaml: not YAML"),
         ("!!map [a]\n", "c.yaml: not YAML"),
         ("model: vit_b\nmodel: vit_l\n", "c.yaml: not YAML ('model' is given twice)"),
+        ("device: gpu\n", "c.yaml: device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"),
         ("export: 5\n", "c.yaml: export is 5"),
         ("export: null\n", "c.yaml: export is None"),
         ("export: [[a]]\n", "c.yaml: export is"),
