@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from persam_vos.sam.backends.pytorch import TorchBackend
+from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.sam.decoder import Decoder
@@ -30,7 +30,7 @@ def sam() -> Sam:
 
 @pytest.fixture(scope="session")
 def encoder(sam: Sam) -> SamEncoder:
-    return SamEncoder(sam, TorchBackend(sam), square=True)
+    return SamEncoder(sam, TorchEncoderBackend(sam), square=True)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ class FakeDecoder:
     dtype = torch.float32
     precision = guided_precision = "float32"
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Nothing has to be loaded."""
 
     def decode(
@@ -61,12 +61,12 @@ class FakeDecoder:
         guidance: object = None,
         *,
         windows: object = None,
-        own_tokens: torch.Tensor | None = None,
+        extra_tokens: torch.Tensor | None = None,
     ) -> Candidates:
         count = len(prompts.points)
         logits = torch.full((count, 4, 256, 256), -5.0)
         logits[..., :128] = 5.0
-        own = torch.zeros(count, 0 if own_tokens is None else own_tokens.shape[1], 256, 256)
+        own = torch.zeros(count, 0 if extra_tokens is None else extra_tokens.shape[1], 256, 256)
         return Candidates(logits, torch.full((count, 4), 0.9), own)
 
 

@@ -13,7 +13,7 @@ import torch
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.patches import Patch, patches_of
+from persam_vos.sam.patches import Patch, masks_to_patches
 
 
 def frame_of(rgb: Rgb, index: int = 0) -> Frame:
@@ -30,7 +30,7 @@ def on_frame(patches: Sequence[Patch], geometry: Geometry, outside: float = -20.
 
 def everywhere_on_frame(logits: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """Bring masks to the frame with all that they say: N x H x W."""
-    return on_frame(patches_of(logits, geometry, -math.inf), geometry)
+    return on_frame(masks_to_patches(logits, geometry, -math.inf), geometry)
 
 
 def cut_outs() -> list[tuple[Rgb, np.ndarray]]:

@@ -38,7 +38,7 @@ class Found:
 def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> FrameResult:
     """Write down what was found, object by object."""
     objects = []
-    windows = found.windows or [(slice(0, frame.height), slice(0, frame.width))] * len(object_ids)
+    windows = found.windows or [Region.whole(frame.height, frame.width)] * len(object_ids)
     for object_id, score, likeness, (y, x) in zip(
         object_ids, found.predicted_iou.tolist(), found.likeness.tolist(), windows, strict=True
     ):

@@ -10,7 +10,7 @@ from torch import Tensor
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
-from persam_vos.sam.regions import NOWHERE, Region, hull, meeting, seen_from, strips
+from persam_vos.sam.regions import EMPTY_REGION, Region, bounding_region
 
 # Pixels that are shared out at once, so that what is known of them stays in the processor's cache.
 _AT_ONCE = 500_000
@@ -29,21 +29,21 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
     Returns:
         uint8, h x w.
     """
-    size, device = [side.stop - side.start for side in region], patches[0].logits.device
+    size, device = (region.height, region.width), patches[0].logits.device
     label_map = torch.zeros(size, dtype=torch.uint8, device=device)
-    for strip in strips(region, _AT_ONCE):
-        windows = [meeting(strip, patch.window) for patch in patches]
-        if (around := hull(windows)) == NOWHERE:
+    for strip in region.row_strips(_AT_ONCE):
+        windows = [strip.intersection(patch.window) for patch in patches]
+        if (around := bounding_region(windows)) == EMPTY_REGION:
             continue
-        best = torch.zeros([side.stop - side.start for side in around], device=device)
+        best = torch.zeros((around.height, around.width), device=device)
         winner, background = torch.zeros_like(best, dtype=torch.uint8), torch.ones_like(best)
         for patch, object_id, window in zip(patches, object_ids, windows, strict=True):
-            if window != NOWHERE:
-                here, probability = seen_from(around, window), patch.probability(window)
+            if window != EMPTY_REGION:
+                here, probability = window.relative_to(around), patch.probability(window)
                 winner[here].masked_fill_(probability > best[here], object_id)
                 best[here].clamp_(min=probability)
                 background[here] *= 1 - probability
-        label_map[seen_from(region, around)] = winner.masked_fill_(best <= background, 0)
+        label_map[around.relative_to(region)] = winner.masked_fill_(best <= background, 0)
     return label_map
 
 
@@ -97,7 +97,7 @@ def compete(
         like its object each mask is, NaN where there is none.
     """
     geometry, cells, left = embedding.geometry, embedding.cells, list(patches)
-    label_map = soft_aggregation(left, object_ids, (slice(0, geometry.height), slice(0, geometry.width)))
+    label_map = soft_aggregation(left, object_ids, Region.whole(geometry.height, geometry.width))
     shares = cell_shares(label_map, object_ids, [patch.window for patch in left], geometry, cells)
     while True:
         covered = shares.sum(dim=(1, 2))
@@ -125,7 +125,7 @@ def mean_under(similarity: Tensor, shares: Tensor) -> Tensor:
 def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor) -> list[int]:
     """Take an object out of the competition, in place, and return whose masks that changes: its own, others'."""
     leaves = patches[which]
-    patches[which] = Patch(NOWHERE, leaves.logits[NOWHERE])
+    patches[which] = Patch(EMPTY_REGION, leaves.logits[EMPTY_REGION])
     here = label_map[leaves.window]
     freed = here == object_ids[which]
     won = soft_aggregation(patches, object_ids, leaves.window)[freed]

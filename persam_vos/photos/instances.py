@@ -16,7 +16,7 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Found, PhotoMethod, Sighting
 from persam_vos.methods.competition import compete, everyone
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
-from persam_vos.sam.regions import Region, tight
+from persam_vos.sam.regions import Region, mask_regions
 from persam_vos.settings.photos import PhotoSettings
 
 # What is smaller than this share of the largest instance, or has so much of its surroundings in instances, is what was
@@ -231,7 +231,7 @@ def _closer_part(held: Tensor, size: float) -> Region | None:
     Returns:
         The rows and columns, or None if the photo as it is will do.
     """
-    (around,) = tight(held[None])
+    (around,) = mask_regions(held[None])
     lengths = [side.stop - side.start for side in around]
     longest = max(held.shape)
     wanted = max(float(held.sum()) ** 0.5 / size, _SURROUNDINGS * max(lengths), longest / _CLOSEST)
@@ -242,7 +242,7 @@ def _closer_part(held: Tensor, size: float) -> Region | None:
         for side, length in zip(around, held.shape, strict=True)
     ]
     y, x = (slice(start, min(start + round(wanted), end)) for start, end in zip(starts, held.shape, strict=True))
-    return y, x
+    return Region(y, x)
 
 
 def _proposal(method: PhotoMethod, sighting: Sighting, embedding: ImageEmbedding) -> _Proposal:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,28 +10,6 @@ from persam_vos.sam.encoder import ImageEmbedding
 
 # Length of a cell's numbers at least: of a picture of one colour they may all be 0.
 _LEAST_NORM = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A part of the grid of cells.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        rows: Their number.
-        columns: Their number.
-    """
-
-    top: int
-    left: int
-    rows: int
-    columns: int
-
-    def cut(self, scale: int) -> tuple[Any, slice, slice]:
-        """Return the index of this part of ... x h x w samples, of which ``scale`` lie along the side of a cell."""
-        rows = slice(scale * self.top, scale * (self.top + self.rows))
-        return ..., rows, slice(scale * self.left, scale * (self.left + self.columns))
 
 
 def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -59,7 +34,7 @@ def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32)
     return features
 
 
-def onto_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:
+def upsample_to_square(grids: Tensor, size: int, cells: int, padding: float) -> Tensor:
     """Resample maps of the cells that hold picture to a finer grid over the padded square.
 
     Args:

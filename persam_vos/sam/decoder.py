@@ -8,19 +8,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from persam_vos.sam.cells import Window
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.networks.mask_decoder import (
+    DecoderInput,
+    MaskDecoderBackend,
     MaskDecoderNetwork,
-    MaskDecoding,
-    Question,
-    TorchMaskDecoding,
-    by_cell,
-    laid_out,
+    TorchMaskDecoderBackend,
+    cells_to_maps,
+    maps_to_cells,
 )
-from persam_vos.sam.networks.sam import CHANNELS, Sam
-from persam_vos.sam.prompts import NO_PICTURE, PADDING, TOP_LEFT, Candidates, Guidance, Prompts
-from persam_vos.sam.windows import _alike
+from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks.sizes import EMBEDDING_CHANNELS, SAMPLES_PER_CELL_SIDE
+from persam_vos.sam.prompts import OUTSIDE_LOGIT, PADDING, TOP_LEFT, Candidates, Guidance, Prompts
+from persam_vos.sam.regions import Region
+from persam_vos.sam.windows import batches_of_one_size
 
 # Cells that are decoded at once, but one object at least: what a whole picture's cells need fills a CPU's caches, and
 # more of them run slower there; small windows together are up to twice as fast.
@@ -36,11 +37,11 @@ class Decoder:
         guided_precision: Of what answers with it.
     """
 
-    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, backend: MaskDecoding | None = None) -> None:
+    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, backend: MaskDecoderBackend | None = None) -> None:
         """Take the networks, and what runs the mask decoder where PerSAM does not guide it; None for PyTorch."""
         self.dtype = dtype
         self._prompt_encoder = sam.prompt_encoder
-        self._guided = TorchMaskDecoding(MaskDecoderNetwork(sam, dtype))
+        self._guided = TorchMaskDecoderBackend(MaskDecoderNetwork(sam, dtype))
         self._backend = backend or self._guided
         self.precision, self.guided_precision = self._backend.precision, self._guided.precision
         self._taken: Tensor | None = None
@@ -50,9 +51,9 @@ class Decoder:
             self._guided_position = position.to(dtype)
             self._position = position if backend else self._guided_position
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Load what the next call needs, unless it is loaded already."""
-        self._backend.get_ready()
+        self._backend.warm_up()
 
     def without(self, taken: Tensor) -> Decoder:
         """Return the same decoder for a frame of which some is out of the running.
@@ -67,7 +68,7 @@ class Decoder:
     @property
     def token_size(self) -> int:
         """Length of a mask token."""
-        return CHANNELS // 8
+        return EMBEDDING_CHANNELS // 8
 
     @torch.inference_mode()
     def decode(
@@ -76,8 +77,8 @@ class Decoder:
         prompts: Prompts,
         guidance: Guidance | None = None,
         *,
-        windows: Sequence[Window] | None = None,
-        own_tokens: Tensor | None = None,
+        windows: Sequence[Region] | None = None,
+        extra_tokens: Tensor | None = None,
     ) -> Candidates:
         """Answer the prompts of all objects.
 
@@ -87,53 +88,57 @@ class Decoder:
             guidance: Of the same N objects, or None.
             windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
                 the whole square, with its padding, as SAM was trained. That needs an embedding of the whole square.
-            own_tokens: float, N x K x ``token_size``: mask tokens beside SAM's four; None for K = 0.
+            extra_tokens: float, N x K x ``token_size``: mask tokens beside SAM's four; None for K = 0.
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
-        windows = windows or [Window(0, 0, cells, cells)] * len(tokens)
-        own_tokens = tokens.new_zeros(len(tokens), 0, self.token_size) if own_tokens is None else own_tokens
-        logits = tokens.new_full((len(tokens), 4 + own_tokens.shape[1], 4 * cells, 4 * cells), NO_PICTURE)
+        windows = windows or [Region.whole(cells, cells)] * len(tokens)
+        extra_tokens = tokens.new_zeros(len(tokens), 0, self.token_size) if extra_tokens is None else extra_tokens
+        logits = tokens.new_full((len(tokens), 4 + extra_tokens.shape[1], 4 * cells, 4 * cells), OUTSIDE_LOGIT)
         predicted_iou = tokens.new_zeros(len(tokens), 4)
-        for batch in _alike(windows, _CELLS_AT_ONCE[tokens.device.type]):
+        for batch in batches_of_one_size(windows, _CELLS_AT_ONCE[tokens.device.type]):
             placed = [windows[i] for i in batch]
-            asked = embedding, tokens[batch], own_tokens[batch], prompts, guidance
+            asked = embedding, tokens[batch], extra_tokens[batch], prompts, guidance
             answers, predicted_iou[batch] = self._decode_batch(*asked, batch, placed)
             for i, window, answer in zip(batch, placed, answers, strict=True):
-                logits[i][window.cut(4)] = answer
+                logits[i][(..., *window.scaled(SAMPLES_PER_CELL_SIDE))] = answer
         if self._taken is not None:
-            logits[:, :4].masked_fill_(self._taken, NO_PICTURE)
+            logits[:, :4].masked_fill_(self._taken, OUTSIDE_LOGIT)
         return Candidates(logits[:, :4], predicted_iou, logits[:, 4:])
 
     def _decode_batch(
         self,
         embedding: ImageEmbedding,
         tokens: Tensor,
-        own_tokens: Tensor,
+        extra_tokens: Tensor,
         prompts: Prompts,
         guidance: Guidance | None,
         batch: Sequence[int],
-        windows: Sequence[Window],
+        windows: Sequence[Region],
     ) -> tuple[Tensor, Tensor]:
         """Answer the prompts of the objects in ``batch``, each in its window, all of one size."""
 
         def cut(grids: Tensor, scale: int = 1) -> Tensor:
-            return torch.stack([grids[i][window.cut(scale)] for i, window in zip(batch, windows, strict=True)])
+            return torch.stack(
+                [grids[i][(..., *window.scaled(scale))] for i, window in zip(batch, windows, strict=True)]
+            )
 
         def cells(grid: Tensor) -> Tensor:
-            parts = [grid.permute(1, 2, 0)[window.cut(1)[1:]] for window in windows]
+            parts = [grid.permute(1, 2, 0)[window] for window in windows]
             return (torch.stack(parts) if parts[1:] else parts[0][None]).flatten(1, 2)
 
-        mask_logits = None if prompts.mask_logits is None else by_cell(cut(prompts.mask_logits, 4))
+        mask_logits = (
+            None if prompts.mask_logits is None else maps_to_cells(cut(prompts.mask_logits, SAMPLES_PER_CELL_SIDE))
+        )
         position = self._position if guidance is None else self._guided_position
-        question = Question(cells(embedding.features), cells(position), tokens, own_tokens, mask_logits)
+        question = DecoderInput(cells(embedding.features), cells(position), tokens, extra_tokens, mask_logits)
         if guidance is None:
             products, predicted_iou = self._backend.answer(question)
         else:
             bias = None if guidance.attention is None else cut(guidance.attention).flatten(1)[:, None]
             target = None if guidance.target is None else guidance.target[batch, None]
             products, predicted_iou = self._guided.answer(question, bias=bias, target=target)
-        return laid_out(products, windows[0].columns).float(), predicted_iou
+        return cells_to_maps(products, windows[0].width).float(), predicted_iou
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
         """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
-from persam_vos.sam.backends.base import Backend
+from persam_vos.sam.backends.base import EncoderBackend
 from persam_vos.sam.backends.buffers import Buffers
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.networks.sam import CELL, INPUT_SIZE, Sam
+from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS, INPUT_SIDE_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class SamEncoder:
     Of the padded square only the part is encoded that holds picture, and a margin; the cells beyond are 0.
     """
 
-    def __init__(self, sam: Sam, backend: Backend, *, square: bool = False) -> None:
+    def __init__(self, sam: Sam, backend: EncoderBackend, *, square: bool = False) -> None:
         """Take a network and what runs it; ``square`` encodes the whole square, as SAM was trained."""
         self.backend = backend
         self._sam = sam
@@ -64,7 +65,7 @@ class SamEncoder:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
         """Embed frames at once; they may differ in size."""
-        geometries = [Geometry(frame.height, frame.width, INPUT_SIZE) for frame in frames]
+        geometries = [Geometry(frame.height, frame.width, INPUT_SIDE_PIXELS) for frame in frames]
         height, width = (max(self._length(each.resized[side]) for each in geometries) for side in (0, 1))
         pictures = self._pictures_for((len(frames), 3, height, width))
         for picture, frame, geometry in zip(pictures, frames, geometries, strict=True):
@@ -82,7 +83,7 @@ class SamEncoder:
         return torch.from_numpy(buffers.lend())
 
     def _length(self, length: int) -> int:
-        return INPUT_SIZE if self.square else self._sam.encoded_length(length)
+        return INPUT_SIDE_PIXELS if self.square else self._sam.encoded_length(length)
 
     def _place(self, frame: Frame, geometry: Geometry, picture: Tensor) -> None:
         """Scale and normalise a frame into the top left of float, 3 x height x width; the rest becomes 0."""
@@ -99,5 +100,5 @@ class SamEncoder:
 def _embedding(geometry: Geometry, outputs: Sequence[Tensor]) -> ImageEmbedding:
     """Cut the stages to the cells that hold picture."""
     features, *stages = outputs
-    rows, columns = geometry.valid(INPUT_SIZE // CELL)
+    rows, columns = geometry.valid(GRID_SIDE_CELLS)
     return ImageEmbedding(features, geometry, tuple(stage[:, :rows, :columns] for stage in stages))

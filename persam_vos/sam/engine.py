@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 import torch
 
 from persam_vos.files import file_sha256
-from persam_vos.sam.backends.base import Backend
-from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoding
+from persam_vos.sam.backends.base import EncoderBackend
+from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoderBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.checkpoints.loading import choose_device, load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
@@ -121,7 +121,7 @@ class Engine(Generic[AnyEngineSettings]):
         def load() -> None:
             # Load it in the background. If that fails, the first caller loads it again and sees the error.
             with contextlib.suppress(Exception):
-                self.decoder.get_ready()
+                self.decoder.warm_up()
             with contextlib.suppress(Exception):
                 importlib.import_module("scipy.optimize")
 
@@ -142,7 +142,7 @@ def _load(settings: EngineSettings, square: bool, *, progress: bool) -> EnginePa
         return SamEncoder(sam, alone, square=square)
 
     batch_encoder = SamEncoder(sam, backend, square=square)
-    decoding = OpenVinoMaskDecoding(sam, backend.precision) if backend.name == "openvino" else None
+    decoding = OpenVinoMaskDecoderBackend(sam, backend.precision) if backend.name == "openvino" else None
     return EngineParts(
         # A backend that encodes frames side by side gives each of them a part of the threads only.
         encoder=another_encoder(square) if backend.apart else batch_encoder,
@@ -158,7 +158,7 @@ def _load(settings: EngineSettings, square: bool, *, progress: bool) -> EnginePa
     )
 
 
-def _torch_dtype(backend: Backend, device: torch.device) -> torch.dtype:
+def _torch_dtype(backend: EncoderBackend, device: torch.device) -> torch.dtype:
     """Return what PyTorch computes in: the encoder's precision, where PyTorch is fast at it.
 
     OpenVINO has bfloat16 on CPUs where PyTorch only imitates it, 20 times as slowly.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.masks import Rgb
-from persam_vos.sam.regions import Region, grown
+from persam_vos.sam.regions import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Geometry:
         )
         return rows @ (grid[..., : rows.shape[1], : columns.shape[1]] @ columns.T)
 
-    def pixels_of(self, samples: Region, size: int) -> Region:
+    def region_to_frame(self, samples: Region, size: int) -> Region:
         """Return the pixels of the frame whose middles lie in a region of the square's ``size`` x ``size`` samples."""
         y, x = (
             slice(*(min(math.ceil(end * length * self.input_size / (resized * size) - 0.5), length) for end in ends))
@@ -97,9 +97,9 @@ class Geometry:
                 ((side.start, side.stop) for side in samples), (self.height, self.width), self.resized, strict=True
             )
         )
-        return y, x
+        return Region(y, x)
 
-    def part_to_frame(self, grid: Tensor, samples: Region) -> tuple[Region, Tensor]:
+    def crop_to_frame(self, grid: Tensor, samples: Region) -> tuple[Region, Tensor]:
         """Resample a part of a map over the padded square to the frame.
 
         As ``to_frame``, but what lies in the padding has no part in the last row and column of the frame.
@@ -112,9 +112,9 @@ class Geometry:
             The pixels of the frame that lie in it; float, h x w: their values.
         """
         size = len(grid)
-        pixels = self.pixels_of(samples, size)
+        pixels = self.region_to_frame(samples, size)
         # A pixel is made of the samples around it, of which one may lie beyond the part.
-        y, x = around = grown(samples, 1, self.valid(size))
+        y, x = around = samples.expanded(1, self.valid(size))
         rows, columns = (
             _samples_to_frame(length, resized, size, self.input_size, True, grid.device)[to, of]
             for length, resized, to, of in zip((self.height, self.width), self.resized, pixels, around, strict=True)

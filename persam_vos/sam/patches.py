@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.regions import NOWHERE, Region, grown, seen_from, tight
+from persam_vos.sam.regions import EMPTY_REGION, Region, mask_regions
 
 # Logits under which a mask is nothing: a share of 0.01, which never wins a pixel and hardly ever decides who does.
-NOTHING = -4.6
+MIN_MASK_LOGIT = -4.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Patch:
 
     def probability(self, region: Region) -> Tensor:
         """Return float, h x w in 0..1: of a region of the frame, all of it in the window."""
-        return self.logits[seen_from(self.window, region)].sigmoid()
+        return self.logits[region.relative_to(self.window)].sigmoid()
 
 
-def patches_of(logits: Tensor, geometry: Geometry, least: float) -> list[Patch]:
+def masks_to_patches(logits: Tensor, geometry: Geometry, least: float) -> list[Patch]:
     """Bring masks to the frame, each where it may be above ``least``.
 
     Args:
@@ -40,10 +40,10 @@ def patches_of(logits: Tensor, geometry: Geometry, least: float) -> list[Patch]:
     """
     rows, columns = geometry.valid(logits.shape[-1])
     patches = []
-    for mask, held in zip(logits, tight(logits[:, :rows, :columns] > least), strict=True):
-        if held == NOWHERE:
-            patches.append(Patch(NOWHERE, mask[NOWHERE]))
+    for mask, held in zip(logits, mask_regions(logits[:, :rows, :columns] > least), strict=True):
+        if held == EMPTY_REGION:
+            patches.append(Patch(EMPTY_REGION, mask[EMPTY_REGION]))
         else:
             # Between this sample and the next one, which is not, pixels still may be.
-            patches.append(Patch(*geometry.part_to_frame(mask, grown(held, 1, (rows, columns)))))
+            patches.append(Patch(*geometry.crop_to_frame(mask, held.expanded(1, (rows, columns)))))
     return patches

@@ -9,7 +9,7 @@ from torch import Tensor
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
 # Logit of what was left out: padding, and what lies outside an object's window.
-NO_PICTURE = -20.0
+OUTSIDE_LOGIT = -20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Candidates:
         logits: float, N x 4 x 256 x 256 over the padded square; 0 is the answer for an unambiguous prompt, 1 to 3 are
             the nested ones (whole, part, subpart in no fixed order).
         predicted_iou: float, N x 4.
-        own_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given;
+        extra_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given;
             outside a window as the logits are.
     """
 
     logits: Tensor
     predicted_iou: Tensor
-    own_logits: Tensor
+    extra_logits: Tensor

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from persam_vos.sam.cells import Window
 from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.regions import Region
 
 # A window reaches beyond an object by its own width and height, but by so many cells at most, and has so many cells at
 # least. On nine sequences and three composites J&F is 0.05 and 0.01 below that without a most; with a most of eight
@@ -20,7 +20,7 @@ _LEAST_WINDOW = 24
 _STEP = 8
 
 
-def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Window]:
+def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Region]:
     """Confine each object's answer to its surroundings: less work, the more so the smaller it is.
 
     Args:
@@ -33,7 +33,7 @@ def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Window
     windows = []
     for x0, y0, x1, y1 in scaled.tolist():
         (top, height), (left, width) = _stretch(y0, y1, rows), _stretch(x0, x1, columns)
-        windows.append(Window(top, left, height, width))
+        windows.append(Region.at(top, left, height, width))
     return windows
 
 
@@ -45,11 +45,11 @@ def _stretch(low: float, high: float, end: int) -> tuple[int, int]:
     return min(max(round((low + high - length) / 2), 0), end - length), length
 
 
-def _alike(windows: Sequence[Window], cells_at_once: int) -> Iterator[list[int]]:
+def batches_of_one_size(windows: Sequence[Region], cells_at_once: int) -> Iterator[list[int]]:
     """Sort objects into batches whose windows have one size, so that no answer depends on what else is asked."""
     groups: dict[tuple[int, int], list[int]] = {}
     for i, window in enumerate(windows):
-        groups.setdefault((window.rows, window.columns), []).append(i)
+        groups.setdefault((window.height, window.width), []).append(i)
     for (rows, columns), group in groups.items():
         at_once = max(cells_at_once // (rows * columns), 1)
         yield from (group[start : start + at_once] for start in range(0, len(group), at_once))

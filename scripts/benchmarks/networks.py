@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
-from persam_vos.sam.backends.base import Backend
+from persam_vos.sam.backends.base import EncoderBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.checkpoints.loading import choose_device, load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
@@ -26,7 +26,8 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.networks.sam import INPUT_SIZE, Sam
+from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks.sizes import INPUT_SIDE_PIXELS
 from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import new_tracker
 
@@ -35,7 +36,7 @@ PRECISIONS = ("float32", "bfloat16")
 _REFERENCE = "the square, timm's blocks, eager float32"
 
 
-class EagerBackend(Backend):
+class EagerBackend(EncoderBackend):
     """MobileSAM's encoder with the blocks of timm's TinyViT as they are, in PyTorch's own layout.
 
     Takes the blocks of ``sam`` over.
@@ -77,7 +78,7 @@ def frame_480p() -> Frame:
 def encoder_flop(sam: Sam, frame: Frame, *, square: bool) -> int:
     """Count what encoding a frame takes."""
     sides = Geometry(frame.height, frame.width).resized
-    rows, columns = (INPUT_SIZE if square else sam.encoded_length(side) for side in sides)
+    rows, columns = (INPUT_SIDE_PIXELS if square else sam.encoded_length(side) for side in sides)
     device = sam.pixel_mean.device
     return counted_flop(lambda: sam.image_encoder(torch.zeros(1, 3, rows, columns, device=device)))
 

@@ -44,7 +44,7 @@ from persam_vos.evaluation.davis_dataset import DavisDataset
 from persam_vos.evaluation.metrics import score_label_maps
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.sam.backends.base import Backend
+from persam_vos.sam.backends.base import EncoderBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
@@ -133,7 +133,7 @@ class CountingDecoder(Decoder):
 
 
 @functools.cache
-def networks() -> tuple[Sam, Backend, CountingDecoder]:
+def networks() -> tuple[Sam, EncoderBackend, CountingDecoder]:
     """Return this process's network, what runs its encoder, and its decoder."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
     # In float32, for the cache to be the same on every machine.

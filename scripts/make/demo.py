@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from persam_vos.media.frame import Frame
-from persam_vos.sam.backends.pytorch import TorchBackend
+from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.sam.decoder import Decoder
@@ -92,7 +92,7 @@ def cut(source: Path, target: Path) -> np.ndarray:
 def segment(rgb: np.ndarray) -> np.ndarray:
     """Return the bunny's mask, uint8 H x W of 0 and 1, by three passes of the decoder for each part."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
-    embedding = SamEncoder(sam, TorchBackend(sam), square=True).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
+    embedding = SamEncoder(sam, TorchEncoderBackend(sam), square=True).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
     decoder = Decoder(sam)
     mask = np.zeros(rgb.shape[:2], np.uint8)
     for box, inside, outside in PARTS:

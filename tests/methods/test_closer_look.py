@@ -18,11 +18,12 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.closer_look import CloserLook, cut, enlarged, moved, part_around
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.prior import foreground_prior
-from persam_vos.sam.cells import Window, cell_features, onto_square
+from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.prompts import NO_PICTURE
+from persam_vos.sam.prompts import OUTSIDE_LOGIT
+from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
 from persam_vos.video.tracker import Tracker
 
@@ -61,7 +62,7 @@ def test_cells_and_pixels_of_a_part_are_the_same_places(size: tuple[int, int], a
     embedding = bare(height, width)
     rows, columns = embedding.geometry.valid(64)
     half = -(-rows // 2), -(-columns // 2)
-    part = Window(round(at[0] * (rows - half[0])), round(at[1] * (columns - half[1])), *half)
+    part = Region.at(round(at[0] * (rows - half[0])), round(at[1] * (columns - half[1])), *half)
     y, x = np.mgrid[:height, :width]
     # A smooth picture, so that how it is resampled hardly matters.
     grey = 127.5 + 60 * np.sin(2 * np.pi * y / height) + 60 * np.cos(2 * np.pi * x / width)
@@ -81,7 +82,7 @@ def test_cells_and_pixels_of_a_part_are_the_same_places(size: tuple[int, int], a
 @given(st.integers(0, 5), st.integers(0, 6), st.integers(0, 5), st.integers(0, 6))
 def test_cells_keep_their_place_when_the_part_moves(top: int, left: int, to_top: int, to_left: int) -> None:
     whole = torch.arange(1.0, 20 * 24 + 1).reshape(1, 20, 24)
-    here, there = Window(top, left, 5, 6), Window(to_top, to_left, 5, 6)
+    here, there = Region.at(top, left, 5, 6), Region.at(to_top, to_left, 5, 6)
 
     found, expected = moved(cut(here, whole), here, there), cut(there, whole)
 
@@ -128,7 +129,7 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     seen = torch.tensor([True])
     view = memory.view(cell_features(later))
     prior = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
-    prior_logits = onto_square(prior.logit(eps=1e-4), 256, 64, NO_PICTURE)
+    prior_logits = upsample_to_square(prior.logit(eps=1e-4), 256, 64, OUTSIDE_LOGIT)
     look = CloserLook(encoder, settings)
 
     look.start(first, embedding, masks)

@@ -15,6 +15,7 @@ from persam_vos.methods.memory.colour_model import _log_likelihood, _Ratio, _sam
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
 from persam_vos.video.tracker import Tracker
 
@@ -166,7 +167,7 @@ def test_objects_are_corrected_each_on_its_own_and_nothing_stays_nothing() -> No
 def test_the_ratio_at_a_place_is_the_form_there() -> None:
     generator = torch.Generator().manual_seed(0)
     form = 0.3 * torch.randn(10, 4, 5, generator=generator)
-    ratio = _Ratio((slice(10, 16), slice(20, 28)), 2.0, form)
+    ratio = _Ratio(Region(slice(10, 16), slice(20, 28)), 2.0, form)
     colours = torch.rand(3, 4, 5, generator=generator) - 0.5
     y, x = (first - 0.5 + 2 * torch.arange(count) for first, count in ((10, 4), (20, 5)))
 

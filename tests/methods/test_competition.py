@@ -16,6 +16,7 @@ from persam_vos.methods.persam.recognition import exclusive_label_map, recognise
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
+from persam_vos.sam.regions import Region
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
@@ -45,7 +46,7 @@ def test_each_pixel_has_one_owner_whose_logit_is_positive(logits: np.ndarray) ->
 
 def patch_at(top: int, left: int, probability: torch.Tensor) -> Patch:
     height, width = probability.shape
-    return Patch((slice(top, top + height), slice(left, left + width)), probability.logit())
+    return Patch(Region.at(top, left, height, width), probability.logit())
 
 
 @st.composite
@@ -72,8 +73,8 @@ def test_soft_aggregation_is_that_of_whole_frames(drawn: tuple[list[Patch], torc
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("persam_vos.methods.competition._AT_ONCE", at_once)
-        label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9)))
-        part = soft_aggregation(found, ids, (slice(2, 6), slice(3, 9)))
+        label_map = soft_aggregation(found, ids, Region.whole(7, 9))
+        part = soft_aggregation(found, ids, Region.at(2, 3, 4, 6))
 
     assert label_map.dtype == torch.uint8
     assert label_map.tolist() == expected.tolist()
@@ -82,7 +83,7 @@ def test_soft_aggregation_is_that_of_whole_frames(drawn: tuple[list[Patch], torc
 
 def test_two_halves_of_a_doubt_are_more_than_none() -> None:
     one, two = (patch_at(0, 0, torch.tensor([[probability]])) for probability in (0.45, 0.4))
-    pixel = slice(0, 1), slice(0, 1)
+    pixel = Region.whole(1, 1)
 
     assert soft_aggregation([one, two], [2, 7], pixel).tolist() == [[2]]
     assert soft_aggregation([one], [2], pixel).tolist() == [[0]]
@@ -92,7 +93,7 @@ def test_two_halves_of_a_doubt_are_more_than_none() -> None:
 def test_shares_in_windows_are_those_of_whole_masks(drawn: tuple[list[Patch], torch.Tensor], cells: int) -> None:
     found, _ = drawn
     ids = [3 * i + 1 for i in range(len(found))]
-    label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9)))
+    label_map = soft_aggregation(found, ids, Region.whole(7, 9))
     geometry = Geometry(7, 9)
 
     shares = cell_shares(label_map, ids, [patch.window for patch in found], geometry, cells)
@@ -105,7 +106,7 @@ def test_shares_in_windows_are_those_of_whole_masks(drawn: tuple[list[Patch], to
 def test_what_is_written_down_does_not_depend_on_the_windows(drawn: tuple[list[Patch], torch.Tensor]) -> None:
     found, _ = drawn
     ids = [3 * i + 1 for i in range(len(found))]
-    label_map = soft_aggregation(found, ids, (slice(0, 7), slice(0, 9))).numpy()
+    label_map = soft_aggregation(found, ids, Region.whole(7, 9)).numpy()
     frame, one = frame_of(np.zeros((7, 9, 3), np.uint8)), torch.ones(len(found))
 
     in_windows = frame_result(frame, Found(label_map, one, one, [patch.window for patch in found]), ids)

@@ -24,14 +24,15 @@ from persam_vos.methods.memory.memory import _IN_GROUPS, _LEARN_EVERY, Memory, _
 from persam_vos.methods.memory.prior import _compare, _Evidence, _undecided, foreground_prior
 from persam_vos.methods.memory.ridge import Basis, Moments
 from persam_vos.results import FrameResult
-from persam_vos.sam.cells import Window, cell_features, onto_square
+from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.networks.mask_decoder import _upscaled_products, laid_out
+from persam_vos.sam.networks.mask_decoder import _upscaled_products, cells_to_maps
 from persam_vos.sam.networks.sam import Sam
-from persam_vos.sam.prompts import NO_PICTURE, Candidates, Prompts
-from persam_vos.sam.windows import _alike, windows_around
+from persam_vos.sam.prompts import OUTSIDE_LOGIT, Candidates, Prompts
+from persam_vos.sam.regions import Region
+from persam_vos.sam.windows import batches_of_one_size, windows_around
 from persam_vos.settings.video import TrackerSettings
 from persam_vos.video.tracker import Tracker
 
@@ -76,7 +77,7 @@ def test_the_real_encoder_hands_out_its_stages(encoder: SamEncoder) -> None:
 
 
 def test_a_grid_is_laid_onto_the_square_with_its_padding_apart() -> None:
-    square = onto_square(torch.ones(2, 36, 64), 256, 64, -20.0)
+    square = upsample_to_square(torch.ones(2, 36, 64), 256, 64, -20.0)
 
     assert square.shape == (2, 256, 256)
     assert torch.equal(square[:, :144], torch.ones(2, 144, 256))
@@ -411,8 +412,8 @@ def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder
     square, wide = (ImageEmbedding(features, Geometry(height, 1000)) for height in (1000, 562))
 
     plain = decoder.decode(square, prompts)
-    same = decoder.decode(square, prompts, windows=[Window(0, 0, 64, 64)])
-    cut = decoder.decode(wide, prompts, windows=[Window(0, 0, 36, 64)])
+    same = decoder.decode(square, prompts, windows=[Region.at(0, 0, 64, 64)])
+    cut = decoder.decode(wide, prompts, windows=[Region.at(0, 0, 36, 64)])
 
     torch.testing.assert_close(same.logits, plain.logits)
     assert cut.logits.shape == (1, 4, 256, 256)
@@ -431,8 +432,8 @@ def test_a_window_holds_its_object_and_stays_in_the_picture(height: int, width: 
 
     ((x0, y0, x1, y1),) = (geometry.boxes_to_input(boxes) / 16).tolist()
     for low, high, start, length, end in (
-        (y0, y1, window.top, window.rows, rows),
-        (x0, x1, window.left, window.columns, columns),
+        (y0, y1, window.top, window.height, rows),
+        (x0, x1, window.left, window.width, columns),
     ):
         assert 0 <= start <= start + length <= end
         # Its own size on either side, or 12 cells, to half a cell, or the picture's border.
@@ -453,12 +454,12 @@ def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
     masks = torch.randn(3, 256, 256, generator=generator)
     embedding = ImageEmbedding(features, Geometry(562, 1000))
     points, labels = torch.tensor([[[500.0, 300.0]], [[100.0, 80.0]], [[9.0, 9.0]]]), torch.ones(3, 1, dtype=torch.int)
-    windows = [Window(10, 20, 20, 24), Window(3, 0, 20, 24), Window(0, 0, 20, 28)]
+    windows = [Region.at(10, 20, 20, 24), Region.at(3, 0, 20, 24), Region.at(0, 0, 20, 28)]
 
     own = torch.randn(3, 2, decoder.token_size, generator=generator)
     upscaled: list[torch.Tensor] = []
 
-    found = decoder.decode(embedding, Prompts(points, labels, masks), windows=windows, own_tokens=own)
+    found = decoder.decode(embedding, Prompts(points, labels, masks), windows=windows, extra_tokens=own)
 
     sam.mask_decoder.output_upscaling.register_forward_hook(lambda *given: upscaled.append(given[2][0]))
     with torch.inference_mode():
@@ -469,22 +470,22 @@ def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
                 boxes=None,
                 masks=masks[i : i + 1, None],
             )
-            crop = window.cut(1)
+            crop = (..., *window)
             expected, iou = sam.mask_decoder.predict_masks(features[crop][None], position[crop], sparse, dense[crop])
-            torch.testing.assert_close(found.logits[i][window.cut(4)], expected[0], rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(found.logits[i][(..., *window.scaled(4))], expected[0], rtol=1e-3, atol=1e-3)
             torch.testing.assert_close(found.predicted_iou[i], iou[0], rtol=1e-4, atol=1e-5)
             products = torch.einsum("kc,chw->khw", own[i], upscaled[i])
-            torch.testing.assert_close(found.own_logits[i][window.cut(4)], products, rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(found.extra_logits[i][(..., *window.scaled(4))], products, rtol=1e-3, atol=1e-3)
             outside = found.logits[i].clone()
-            outside[window.cut(4)] = NO_PICTURE
-            assert bool((outside == NO_PICTURE).all())
+            outside[(..., *window.scaled(4))] = OUTSIDE_LOGIT
+            assert bool((outside == OUTSIDE_LOGIT).all())
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40), st.integers(1, 30))
 def test_batches_hold_every_object_once_and_windows_of_one_size(sizes: list[tuple[int, int]], cells: int) -> None:
-    windows = [Window(0, 0, rows, columns) for rows, columns in sizes]
+    windows = [Region.at(0, 0, rows, columns) for rows, columns in sizes]
 
-    batches = list(_alike(windows, cells))
+    batches = list(batches_of_one_size(windows, cells))
 
     assert sorted(i for batch in batches for i in batch) == list(range(len(windows)))
     for batch in batches:
@@ -502,7 +503,7 @@ def test_masks_are_upscaled_as_by_transposed_convolutions(rows: int, columns: in
     with torch.inference_mode():
         pictures = upscaling(cells.transpose(1, 2).unflatten(2, (rows, columns)))
 
-        logits = laid_out(_upscaled_products(upscaling, cells, masks), columns)
+        logits = cells_to_maps(_upscaled_products(upscaling, cells, masks), columns)
 
     torch.testing.assert_close(logits, torch.einsum("nmc,nchw->nmhw", masks, pictures), atol=1e-3, rtol=1e-4)
 
@@ -602,7 +603,7 @@ def test_the_border_of_the_frame_is_part_of_it(height: int, width: int) -> None:
     frame = frame_of(np.zeros((height, width, 3), np.uint8))
     label_map = np.ones((height, width), np.uint8)
     rows, columns = Geometry(height, width).valid(256)
-    picture = torch.full((4, 256, 256), NO_PICTURE)
+    picture = torch.full((4, 256, 256), OUTSIDE_LOGIT)
     picture[:, :rows, :columns] = 3.0
     tracker = Tracker(None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False))  # type: ignore[arg-type]
 

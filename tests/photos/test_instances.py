@@ -23,10 +23,11 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
+from persam_vos.sam.regions import Region
 from persam_vos.settings.photos import PhotoSettings
 
 SIDE = 64
-EVERYWHERE = np.s_[0:SIDE, 0:SIDE]
+EVERYWHERE = Region.whole(SIDE, SIDE)
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
 
 

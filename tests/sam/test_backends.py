@@ -22,7 +22,7 @@ from persam_vos.sam.backends import openvino_encoder
 from persam_vos.sam.backends import select as backends
 from persam_vos.sam.backends.buffers import Buffers
 from persam_vos.sam.backends.openvino_core import computes_in_bfloat16
-from persam_vos.sam.backends.pytorch import TorchBackend
+from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.engine import Engine
@@ -59,8 +59,8 @@ def test_a_picture_leaves_nothing_to_the_next_one_in_its_place(sam: Sam, wide: F
     high, less_high = (
         frame_of(rgb.swapaxes(0, 1) if turned else rgb) for rgb in (wide.rgb, np.ascontiguousarray(wide.rgb[:-2]))
     )
-    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([less_high])
-    encoder = SamEncoder(sam, TorchBackend(sam))
+    (expected,) = SamEncoder(sam, TorchEncoderBackend(sam)).encode([less_high])
+    encoder = SamEncoder(sam, TorchEncoderBackend(sam))
 
     encoder.encode([high])
     (found,) = encoder.encode([less_high])
@@ -71,7 +71,7 @@ def test_a_picture_leaves_nothing_to_the_next_one_in_its_place(sam: Sam, wide: F
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_engines_give_pytorchs_numbers(name: backends.BackendName, sam: Sam, wide: Frame) -> None:
-    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])
+    (expected,) = SamEncoder(sam, TorchEncoderBackend(sam)).encode([wide])
     backend = open_backend(name, sam, CPU, "float32")
 
     first, second = SamEncoder(sam, backend).encode([wide, wide])
@@ -92,7 +92,7 @@ def test_bfloat16_changes_little(name: backends.BackendName, sam: Sam, wide: Fra
                 open_backend(name, sam, CPU, "bfloat16")
             assert open_backend(name, sam, CPU).precision == "float32"
             return
-    (expected,) = SamEncoder(sam, TorchBackend(sam)).encode([wide])
+    (expected,) = SamEncoder(sam, TorchEncoderBackend(sam)).encode([wide])
     backend = open_backend(name, sam, CPU, "bfloat16")
 
     (found,) = SamEncoder(sam, backend).encode([wide])
@@ -311,7 +311,7 @@ def test_the_padding_that_is_left_out_changes_little(shape: tuple[int, int], sam
 
     frame = frame_of(data.astronaut()[: shape[0], : shape[1]])
     rows, columns = Geometry(*shape).valid(64)
-    backend = TorchBackend(sam)
+    backend = TorchEncoderBackend(sam)
 
     (square,) = SamEncoder(sam, backend, square=True).encode([frame])
     (picture,) = SamEncoder(sam, backend).encode([frame])

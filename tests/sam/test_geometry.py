@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from persam_vos.media.frame import Frame
 from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.regions import Region
 
 sides = st.integers(1, 3000)
 
@@ -123,7 +124,7 @@ def test_the_padding_has_no_part_in_the_picture(height: int, width: int) -> None
     grid = torch.full((256, 256), -50.0)
     grid[:rows, :columns] = 3.0
 
-    pixels, found = geometry.part_to_frame(grid, (slice(0, rows), slice(0, columns)))
+    pixels, found = geometry.crop_to_frame(grid, Region.whole(rows, columns))
 
     assert pixels == (slice(0, height), slice(0, width))
     torch.testing.assert_close(found, torch.full((height, width), 3.0))
@@ -140,9 +141,9 @@ def test_a_part_of_the_frame_is_that_part_of_the_whole(
     (top, bottom), (left, right) = (
         sorted(round(end * length) for end in pair) for pair, length in ((ends[:2], rows), (ends[2:], columns))
     )
-    _, whole = geometry.part_to_frame(grid, (slice(0, rows), slice(0, columns)))
+    _, whole = geometry.crop_to_frame(grid, Region.whole(rows, columns))
 
-    pixels, part = geometry.part_to_frame(grid, (slice(top, bottom), slice(left, right)))
+    pixels, part = geometry.crop_to_frame(grid, Region(slice(top, bottom), slice(left, right)))
 
     torch.testing.assert_close(part, whole[pixels], atol=1e-4, rtol=0)
 
@@ -155,7 +156,7 @@ def test_cells_of_a_part_are_those_of_a_mask_that_is_0_elsewhere(
     (top, bottom), (left, right) = (
         sorted(round(end * length) for end in pair) for pair, length in ((ends[:2], height), (ends[2:], width))
     )
-    part = slice(top, bottom), slice(left, right)
+    part = Region(slice(top, bottom), slice(left, right))
     masks = torch.zeros(2, height, width, dtype=torch.bool)
     inside = torch.rand(2, bottom - top, right - left, generator=torch.Generator().manual_seed(seed)) > 0.5
     masks[:, part[0], part[1]] = inside

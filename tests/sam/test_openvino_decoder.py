@@ -14,15 +14,15 @@ import torch
 from persam_vos.pipeline.record import engine_record
 from persam_vos.sam.backends import openvino_decoder
 from persam_vos.sam.backends.openvino_core import compiled, computes_in_bfloat16
-from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoding
+from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoderBackend
 from persam_vos.sam.backends.select import open_backend
-from persam_vos.sam.cells import Window
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.prompts import Candidates, Guidance, Prompts
+from persam_vos.sam.regions import Region
 from persam_vos.settings.common import EngineSettings
 
 pytest.importorskip("openvino")
@@ -31,7 +31,7 @@ pytest.importorskip("onnx")
 POINTS = torch.tensor([[[100.0, 50.0], [400.0, 300.0]], [[853.0, 479.0], [0.0, 0.0]], [[10.0, 470.0], [700.0, 8.0]]])
 LABELS = torch.tensor([[1, 1], [1, 0], [0, 1]])
 BOXES = torch.tensor([[10.0, 20.0, 300.0, 400.0], [0.0, 0.0, 854.0, 480.0], [500.0, 100.0, 510.0, 130.0]])
-WINDOWS = [Window(0, 0, 36, 64), Window(3, 8, 24, 32), Window(3, 0, 24, 32)]
+WINDOWS = [Region.at(0, 0, 36, 64), Region.at(3, 8, 24, 32), Region.at(3, 0, 24, 32)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +45,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def ours(sam: Sam) -> Decoder:
-    return Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
+    return Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "float32"))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def told(masked: bool) -> Prompts:
 
 def assert_same(found: Candidates, expected: Candidates) -> None:
     torch.testing.assert_close(found.logits, expected.logits, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(found.own_logits, expected.own_logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found.extra_logits, expected.extra_logits, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(found.predicted_iou, expected.predicted_iou, atol=1e-4, rtol=1e-4)
 
 
@@ -71,19 +71,19 @@ def assert_same(found: Candidates, expected: Candidates) -> None:
 @pytest.mark.parametrize("own", [0, 1, 32])
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_answers_like_pytorch(
-    masked: bool, own: int, windows: list[Window] | None, decoder: Decoder, ours: Decoder, embedding: ImageEmbedding
+    masked: bool, own: int, windows: list[Region] | None, decoder: Decoder, ours: Decoder, embedding: ImageEmbedding
 ) -> None:
     tokens = torch.randn(3, own, decoder.token_size, generator=torch.Generator().manual_seed(2)) if own else None
 
     expected, found = (
-        each.decode(embedding, told(masked), windows=windows, own_tokens=tokens) for each in (decoder, ours)
+        each.decode(embedding, told(masked), windows=windows, extra_tokens=tokens) for each in (decoder, ours)
     )
 
     assert_same(found, expected)
 
 
 def test_in_bfloat16_it_says_nearly_the_same(sam: Sam, decoder: Decoder, embedding: ImageEmbedding) -> None:
-    half = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "bfloat16"))
+    half = Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "bfloat16"))
 
     expected, found = (each.decode(embedding, told(True), windows=WINDOWS) for each in (decoder, half))
 
@@ -158,9 +158,9 @@ def test_several_threads_may_ask(ours: Decoder, embedding: ImageEmbedding) -> No
 def test_it_is_made_ready_beforehand_and_once(
     sam: Sam, embedding: ImageEmbedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
+    ready = Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "float32"))
 
-    ready.get_ready()
+    ready.warm_up()
 
     # Whatever is loaded from now on fails.
     monkeypatch.setattr(openvino_decoder, "exported", None)
@@ -175,10 +175,10 @@ def test_networks_may_be_exported_at_the_same_time(
 ) -> None:
     """As in the first run of all, whose cache is empty: PyTorch exports one network at a time."""
     monkeypatch.setenv("PERSAM_VOS_CACHE", str(tmp_path))
-    decoder = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
+    decoder = Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "float32"))
     backend = open_backend("openvino", sam, torch.device("cpu"), "float32")
 
-    decoder.get_ready()
+    decoder.warm_up()
     (outputs,) = backend.run(torch.zeros(1, 3, 176, 1024))
 
     assert outputs[0].shape == (256, 64, 64)
@@ -200,7 +200,7 @@ def test_a_request_that_failed_is_not_used_again(ours: Decoder, embedding: Image
 def test_it_has_as_many_threads_as_pytorch(
     threads: int, sam: Sam, embedding: ImageEmbedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoding = OpenVinoMaskDecoding(sam, "float32")
+    decoding = OpenVinoMaskDecoderBackend(sam, "float32")
     asked: list[int] = []
 
     def noted(export: bytes, precision: str, threads: int, **others: int) -> object:
@@ -223,10 +223,10 @@ def test_an_export_that_cannot_be_made_is_an_error_where_it_is_needed(
         raise RuntimeError("no export")
 
     monkeypatch.setattr("persam_vos.sam.backends.openvino_decoder.exported", broken)
-    unable = Decoder(sam, backend=OpenVinoMaskDecoding(sam, "float32"))
+    unable = Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "float32"))
 
     with pytest.raises(RuntimeError, match="no export"):
-        unable.get_ready()
+        unable.warm_up()
     with pytest.raises(RuntimeError, match="no export"):
         unable.decode(embedding, told(True))
 
@@ -235,7 +235,7 @@ def test_the_engine_has_it_where_openvino_encodes() -> None:
     engine = Engine(EngineSettings(backend="openvino", precision="float32"), square=False)
     other = Engine(EngineSettings(backend="torch"), square=False)
 
-    assert isinstance(engine.decoder._backend, OpenVinoMaskDecoding)
-    assert not isinstance(other.decoder._backend, OpenVinoMaskDecoding)
+    assert isinstance(engine.decoder._backend, OpenVinoMaskDecoderBackend)
+    assert not isinstance(other.decoder._backend, OpenVinoMaskDecoderBackend)
     record = engine_record(engine, 0.0)
     assert record["decoder_precision"] == record["guided_decoder_precision"] == "float32"

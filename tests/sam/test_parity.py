@@ -109,11 +109,11 @@ def test_in_bfloat16_the_decoder_says_nearly_the_same(
     guidance = Guidance(torch.linspace(0, 1, 4096).reshape(1, 64, 64).repeat(3, 1, 1), target)
     tokens = torch.eye(decoder.token_size)[None, :2].repeat(3, 1, 1)
 
-    expected, found = (each.decode(embedding, prompts, guidance, own_tokens=tokens) for each in (decoder, half))
+    expected, found = (each.decode(embedding, prompts, guidance, extra_tokens=tokens) for each in (decoder, half))
 
     for one, other in (
         (found.logits, expected.logits),
-        (found.own_logits, expected.own_logits),
+        (found.extra_logits, expected.extra_logits),
         (found.predicted_iou, expected.predicted_iou),
     ):
         assert one.dtype == torch.float32

@@ -13,8 +13,9 @@ from torch.nn import functional
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.methods.memory.prior import SHARPEST, foreground_prior
-from persam_vos.sam.cells import Window, cell_features
+from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
 
 # Share of a cell from which an object is in it, when the part is placed; of one that fills no cell, half of its most.
@@ -23,7 +24,7 @@ _IN_IT = 0.1
 _MOST = 0.5
 
 
-def part_around(shares: Tensor) -> Window | None:
+def part_around(shares: Tensor) -> Region | None:
     """Place half of the rows and columns, rounded up, in the middle of what objects cover.
 
     Args:
@@ -39,7 +40,7 @@ def part_around(shares: Tensor) -> Window | None:
         _half_around(held.any(dim=dimension).nonzero()[:, 0], length)
         for length, dimension in zip(held.shape, (1, 0), strict=True)
     )
-    return Window(top, left, rows, columns)
+    return Region.at(top, left, rows, columns)
 
 
 def _half_around(held: Tensor, length: int) -> tuple[int, int]:
@@ -49,20 +50,20 @@ def _half_around(held: Tensor, length: int) -> tuple[int, int]:
     return min(max(middle, 0), length - half), half
 
 
-def cut(part: Window, grids: Tensor) -> Tensor:
+def cut(part: Region, grids: Tensor) -> Tensor:
     """Return a part of N x h x w cells of half the side; what lies beyond the picture repeats its border."""
-    here = grids[part.cut(2)]
-    beyond = (0, 2 * part.columns - here.shape[-1], 0, 2 * part.rows - here.shape[-2])
+    here = grids[(..., *part.scaled(2))]
+    beyond = (0, 2 * part.width - here.shape[-1], 0, 2 * part.height - here.shape[-2])
     return functional.pad(here, beyond, mode="replicate")
 
 
-def moved(grids: Tensor, part: Window, to: Window) -> Tensor:
+def moved(grids: Tensor, part: Region, to: Region) -> Tensor:
     """Lay ... x 2 rows x 2 columns cells of half the side onto another part; 0 where the two do not meet."""
     down, right = 2 * (to.top - part.top), 2 * (to.left - part.left)
     return functional.pad(grids, (-right, right, -down, down))
 
 
-def enlarged(part: Window, frame: Frame, embedding: ImageEmbedding) -> Frame:
+def enlarged(part: Region, frame: Frame, embedding: ImageEmbedding) -> Frame:
     """Return a part of a frame at twice the scale at which the model sees the whole."""
     height, width = (2 * length for length in embedding.geometry.resized)
     rgb = np.ascontiguousarray(frame.rgb)
@@ -76,7 +77,7 @@ def enlarged(part: Window, frame: Frame, embedding: ImageEmbedding) -> Frame:
     part_rgb = cv2.warpAffine(
         rgb,
         np.array([[x_step, 0, x], [0, y_step, y]]),
-        (side * part.columns, side * part.rows),
+        (side * part.width, side * part.height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
@@ -96,15 +97,15 @@ class _Look:
     """
 
     memory: Memory
-    part: Window
+    part: Region
     learnt: Tensor
     fresh: Tensor
     now: View | None = None
 
-    def over(self, part: Window) -> Memory:
+    def over(self, part: Region) -> Memory:
         """Return the memory with the cells of its last frame laid onto another part."""
         keys, shares = self.memory.last
-        size = 2 * part.rows, 2 * part.columns
+        size = 2 * part.height, 2 * part.width
         keys, shares = (moved(each.unflatten(1, size), self.part, part).flatten(1) for each in (keys.T, shares))
         return replace(self.memory, last=(keys.T.contiguous(), shares))
 
@@ -172,7 +173,7 @@ class CloserLook:
         samples = prior_logits.shape[-1] // embedding.cells
         finer = functional.interpolate(prior.logit(eps=SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
         mixed = prior_logits.clone()
-        mixed[part.cut(samples)].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
+        mixed[(..., *part.scaled(samples))].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
         return mixed
 
     def update(self, everywhere: Tensor, seen: Tensor) -> None:
@@ -190,11 +191,11 @@ class CloserLook:
         memory = look.memory.update(look.now, shares, fresh, look.memory.likeness, self._settings)
         self._look = replace(look, memory=memory, fresh=fresh, now=None)
 
-    def _features(self, part: Window, frame: Frame, embedding: ImageEmbedding) -> Tensor:
+    def _features(self, part: Region, frame: Frame, embedding: ImageEmbedding) -> Tensor:
         return cell_features(self._encoder.encode([enlarged(part, frame, embedding)])[0], self._dtype)
 
 
-def _shares(part: Window, everywhere: Tensor) -> tuple[Tensor, Tensor]:
+def _shares(part: Region, everywhere: Tensor) -> tuple[Tensor, Tensor]:
     """Return float, N x cells: share of each object in the cells of a part; bool, N: whether most of it lies there."""
     shares = cut(part, everywhere).flatten(1)
     return shares, shares.sum(dim=1) > _MOST * everywhere.sum(dim=(1, 2))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from persam_vos.masks import Rgb
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.patches import Patch, patches_of
-from persam_vos.sam.regions import NOWHERE, Region, grown, seen_from, strips, tight
+from persam_vos.sam.patches import Patch, masks_to_patches
+from persam_vos.sam.regions import EMPTY_REGION, Region, mask_regions
 
 # How far around a point its colours count: the deviation of a Gaussian, in square roots of the object's area. From 0.07
 # to 0.12 is as good; with 0.3, J&F falls by two points.
@@ -67,16 +67,17 @@ def follow_colours(logits: Tensor, rgb: Rgb, geometry: Geometry, share: float, l
             y, x = ratio.window
             mask[y, x] += share * ratio.at(samples[0][y], samples[1][x], small[:, y, x])
     # What was within reach is still there after having lost as much.
-    patches = patches_of(corrected, geometry, min(least, -2 * limit))
+    patches = masks_to_patches(corrected, geometry, min(least, -2 * limit))
     pixels = [
         (torch.arange(length, device=logits.device) + 0.5) * (scaled * size / geometry.input_size / length) - 0.5
         for length, scaled in zip(rgb.shape[:2], geometry.resized, strict=True)
     ]
     for patch, ratio in zip(patches, ratios, strict=True):
         if ratio is not None:
-            for y, x in strips(geometry.pixels_of(ratio.window, size), _AT_ONCE):
+            for strip in geometry.region_to_frame(ratio.window, size).row_strips(_AT_ONCE):
+                y, x = strip
                 change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], logits.device))
-                patch.logits[seen_from(patch.window, (y, x))] += share * change
+                patch.logits[strip.relative_to(patch.window)] += share * change
     return patches
 
 
@@ -106,9 +107,9 @@ class _Ratio:
         Returns:
             N; None for an object that is nowhere.
         """
-        reached, areas = tight(logits > -limit), (logits > 0).sum(dim=(1, 2)).tolist()
+        reached, areas = mask_regions(logits > -limit), (logits > 0).sum(dim=(1, 2)).tolist()
         return [
-            None if where == NOWHERE else cls._of_one(mask, colours, grown(where, 1, mask.shape), area)
+            None if where == EMPTY_REGION else cls._of_one(mask, colours, where.expanded(1, mask.shape), area)
             for mask, where, area in zip(logits, reached, areas, strict=True)
         ]
 
@@ -116,7 +117,7 @@ class _Ratio:
     def _of_one(cls, logits: Tensor, colours: Tensor, window: Region, area: int) -> _Ratio:
         """Describe the colours around an object: logits h x w, ``area`` of them above 0."""
         deviation = max(_REACH * math.sqrt(area), 1.0)
-        seen = grown(window, math.ceil(_TAIL * deviation), logits.shape)
+        seen = window.expanded(math.ceil(_TAIL * deviation), logits.shape)
         step = max(deviation / _DENSITY, 1.0)
         nearness = []
         for points, around in zip(_points(window, step, logits.device), seen, strict=True):

@@ -15,17 +15,17 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.colour_model import follow_colours
 from persam_vos.methods.memory.mask_token import learn_mask_token
 from persam_vos.methods.memory.prior import SHARPEST
-from persam_vos.sam.cells import onto_square
+from persam_vos.sam.cells import upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.patches import NOTHING, Patch, patches_of
-from persam_vos.sam.prompts import NO_PICTURE, Prompts
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES, SAMPLES_PER_CELL_SIDE
+from persam_vos.sam.patches import MIN_MASK_LOGIT, Patch, masks_to_patches
+from persam_vos.sam.prompts import OUTSIDE_LOGIT, Prompts
 from persam_vos.sam.windows import windows_around
 from persam_vos.settings.common import MemorySettings
 
-# Side of the decoder's masks, of which it takes one as a prompt, and the strongest logits it was trained on there.
-FINE = 256
+# The strongest logits of a mask prompt that the decoder was trained on.
 _STRONGEST = 10.0
 # What each pass is told: whether with the mask prompt, and by which share of its size the box is grown. SAM's answer
 # hangs on the box more than it should, and without the mask prompt it is another opinion.
@@ -53,7 +53,7 @@ class Example:
 
 def prior_to_logits(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
     """Bring priors, float N x rows x columns in 0..1, to logits on the decoder's grid: N x 256 x 256."""
-    return onto_square(prior.logit(eps=SHARPEST), FINE, embedding.cells, NO_PICTURE)
+    return upsample_to_square(prior.logit(eps=SHARPEST), MASK_SIDE_SAMPLES, embedding.cells, OUTSIDE_LOGIT)
 
 
 class PriorDecoder:
@@ -92,13 +92,13 @@ class PriorDecoder:
         windows = windows_around(boxes, geometry, embedding.cells)
         every_number = torch.eye(self._decoder.token_size, device=prior_logits.device)[None]
         prompts = next(self._prompts(prior_logits, points, boxes))
-        answers = self._decoder.decode(embedding, prompts, windows=windows, own_tokens=every_number)
+        answers = self._decoder.decode(embedding, prompts, windows=windows, extra_tokens=every_number)
         weights = self._weigh(answers.logits, answers.predicted_iou, prior_logits, geometry)
-        here = windows[0].cut(4)
+        here = (..., *windows[0].scaled(SAMPLES_PER_CELL_SIDE))
         return (
-            answers.own_logits[0][here].flatten(1),
+            answers.extra_logits[0][here].flatten(1),
             _mix(answers.logits, weights)[0][here].flatten(),
-            geometry.to_grid(example.masks[[i]], FINE)[0][here].flatten(),
+            geometry.to_grid(example.masks[[i]], MASK_SIDE_SAMPLES)[0][here].flatten(),
         )
 
     def decode(
@@ -119,7 +119,7 @@ class PriorDecoder:
         """
         geometry = embedding.geometry
         points, boxes, known = _located(prior_logits, geometry)
-        found = torch.full_like(prior_logits, NO_PICTURE)
+        found = torch.full_like(prior_logits, OUTSIDE_LOGIT)
         predicted_iou = prior_logits.new_zeros(len(prior_logits))
         if bool(known.any()):
             prior_logits = prior_logits[known]
@@ -130,8 +130,8 @@ class PriorDecoder:
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             found[known] = mask.logit(eps=SHARPEST)
         if not self._settings.colours:
-            return patches_of(found, geometry, NOTHING), predicted_iou
-        return follow_colours(found, frame.rgb, geometry, self._settings.colours, NOTHING), predicted_iou
+            return masks_to_patches(found, geometry, MIN_MASK_LOGIT), predicted_iou
+        return follow_colours(found, frame.rgb, geometry, self._settings.colours, MIN_MASK_LOGIT), predicted_iou
 
     def _ask(
         self, embedding: ImageEmbedding, prior_logits: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
@@ -141,7 +141,7 @@ class PriorDecoder:
         windows = windows_around(boxes, geometry, embedding.cells)
         own = None if tokens is None else tokens[:, None, :-1]
         answers = [
-            self._decoder.decode(embedding, prompts, windows=windows, own_tokens=own)
+            self._decoder.decode(embedding, prompts, windows=windows, extra_tokens=own)
             for prompts in self._prompts(prior_logits, points, boxes)
         ]
         logits = torch.cat([each.logits for each in answers], dim=1)
@@ -150,7 +150,7 @@ class PriorDecoder:
         mixed = _mix(logits, weights)
         if tokens is not None:
             # Added after the choice: what all candidates share would make them look more alike than they are.
-            lacking = torch.cat([each.own_logits for each in answers], dim=1)
+            lacking = torch.cat([each.extra_logits for each in answers], dim=1)
             mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
         return mixed, (predicted_iou * weights).sum(dim=1)
 
@@ -189,7 +189,7 @@ def _mix(grids: Tensor, weights: Tensor) -> Tensor:
 
 def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
     """Return the sum of minima over the sum of maxima, of the picture's part of ... x 256 x 256 in 0..1."""
-    rows, columns = geometry.valid(FINE)
+    rows, columns = geometry.valid(MASK_SIDE_SAMPLES)
     a, b = a[..., :rows, :columns], b[..., :rows, :columns]
     return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
 
@@ -205,7 +205,7 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor
         Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; bool, N: whether there are any,
         which are 0 where nothing is likely.
     """
-    rows, columns = geometry.valid(FINE)
+    rows, columns = geometry.valid(MASK_SIDE_SAMPLES)
     located = np.zeros((len(logits), 6), np.float32)
     for i, probability in enumerate(logits[:, :rows, :columns].sigmoid().cpu().numpy()):
         likely = probability > 0.5
@@ -214,7 +214,7 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor
         depth = cv2.distanceTransform(np.pad(likely, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         y, x = np.unravel_index(int((depth[1:-1, 1:-1] * probability).argmax()), likely.shape)
         located[i] = (x + 0.5, y + 0.5, box[0], box[1], box[2] + 1, box[3] + 1)
-    (height, width), pixel = geometry.resized, geometry.input_size / FINE
+    (height, width), pixel = geometry.resized, geometry.input_size / MASK_SIDE_SAMPLES
     scale = np.tile([pixel * geometry.width / width, pixel * geometry.height / height], 3)
     placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
     # A box has room for a sample at least.

@@ -21,7 +21,7 @@ from persam_vos.methods.persam.similarity import similarity_maps
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.patches import NOTHING, patches_of
+from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.sam.prompts import Candidates
 from persam_vos.settings.photos import PhotoSettings
 
@@ -88,7 +88,7 @@ class PhotoPersam:
         rows, columns = geometry.valid(embedding.cells)
         shown = similarity[:, :rows, :columns]
         place = _around_the_best(shown[0]) if self._settings.all_instances else None
-        patches = patches_of(best.logits, geometry, NOTHING)
+        patches = masks_to_patches(best.logits, geometry, MIN_MASK_LOGIT)
         return Sighting(patches, best.predicted_iou, partial(mean_under, shown), place)
 
     def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:

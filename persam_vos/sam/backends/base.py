@@ -21,7 +21,7 @@ Outputs = tuple[Tensor, ...]
 _MOST_LOADED: Final = 4
 
 
-class Backend(Protocol):
+class EncoderBackend(Protocol):
     """Anything that runs an image encoder.
 
     Attributes:
@@ -50,7 +50,7 @@ class Backend(Protocol):
 _Run = Callable[[Sequence[Array]], Sequence[Sequence[Array]]]
 
 
-class _ExportBackend(Backend):
+class ExportedEncoderBackend(EncoderBackend):
     """An inference engine that runs the network's export to ONNX, made for each size of picture when it first comes.
 
     Exports are kept in the user's cache, named by what they depend on.

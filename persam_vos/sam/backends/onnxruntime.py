@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from persam_vos.errors import SettingsError
-from persam_vos.sam.backends.base import Precision, _ExportBackend, _Run
+from persam_vos.sam.backends.base import ExportedEncoderBackend, Precision, _Run
 from persam_vos.sam.backends.buffers import Array
-from persam_vos.sam.networks.sam import GRID
+from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS
 
 
-class OnnxRuntimeBackend(_ExportBackend):
+class OnnxRuntimeEncoderBackend(ExportedEncoderBackend):
     """ONNX Runtime on the CPU."""
 
     name = "onnxruntime"
@@ -39,7 +39,7 @@ class OnnxRuntimeBackend(_ExportBackend):
             outputs = []
             for picture in pictures:
                 neck, *stages = session.run(None, {given.name: picture})
-                below, right = (GRID - length for length in neck.shape[1:3])
+                below, right = (GRID_SIDE_CELLS - length for length in neck.shape[1:3])
                 outputs.append([np.pad(neck, ((0, 0), (0, below), (0, right), (0, 0))), *stages])
             return outputs
 

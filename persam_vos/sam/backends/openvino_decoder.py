@@ -11,8 +11,9 @@ from torch import Tensor
 
 from persam_vos.sam.backends.onnx_export import exported
 from persam_vos.sam.backends.openvino_core import compiled
-from persam_vos.sam.networks.mask_decoder import MaskDecoderNetwork, Question
-from persam_vos.sam.networks.sam import CHANNELS, Sam
+from persam_vos.sam.networks.mask_decoder import DecoderInput, MaskDecoderNetwork
+from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks.sizes import EMBEDDING_CHANNELS
 
 # Operations whose code for a size of window is kept. Left alone, OpenVINO keeps 5,000: of windows of many sizes, two
 # gigabytes.
@@ -22,7 +23,7 @@ _INPUTS: Final = {
     "cells": {0: "objects", 1: "cells"},
     "position": {0: "objects", 1: "cells"},
     "prompts": {0: "objects", 1: "points"},
-    "own_tokens": {0: "objects", 1: "tokens"},
+    "extra_tokens": {0: "objects", 1: "tokens"},
     "mask_logits": {0: "objects", 1: "cells"},
 }
 
@@ -44,8 +45,8 @@ class _Compiled:
         return outputs
 
 
-class OpenVinoMaskDecoding:
-    """Answers without guidance, with as many threads as PyTorch has when it is asked; see ``MaskDecoding``."""
+class OpenVinoMaskDecoderBackend:
+    """Answers without guidance, with as many threads as PyTorch has when it is asked; see ``MaskDecoderBackend``."""
 
     def __init__(self, sam: Sam, precision: str) -> None:
         """Take the networks, and ``bfloat16`` or ``float32``."""
@@ -54,16 +55,16 @@ class OpenVinoMaskDecoding:
         self._loading = threading.Lock()
         self._loaded: dict[tuple[bool, int], _Compiled] = {}
 
-    def answer(self, question: Question, /) -> tuple[Tensor, Tensor]:
+    def answer(self, question: DecoderInput, /) -> tuple[Tensor, Tensor]:
         """Answer for one object after the other: what is compiled for a number of cells serves any number of them."""
         run = self._load(question.mask_logits is not None, torch.get_num_threads()).run
-        asked = question.cells, question.position, question.prompts, question.own_tokens, question.mask_logits
+        asked = question.cells, question.position, question.prompts, question.extra_tokens, question.mask_logits
         # Views, which a request refers to until it is asked the next question.
         parts = [[each[i : i + 1].numpy() for each in asked if each is not None] for i in range(len(question.cells))]
         products, predicted_iou = zip(*map(run, parts), strict=True)
         return torch.cat([*map(torch.from_numpy, products)]), torch.cat([*map(torch.from_numpy, predicted_iou)])
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Compile the network that answers questions with a mask prompt, unless it is compiled already."""
         self._load(True, torch.get_num_threads())
 
@@ -76,7 +77,7 @@ class OpenVinoMaskDecoding:
             return found
 
     def _export(self, with_mask: bool) -> bytes:
-        grid, tokens = torch.zeros(1, 64, CHANNELS), torch.zeros(1, 3, CHANNELS)
-        examples = [grid, grid, tokens, torch.zeros(1, 1, CHANNELS // 8), torch.zeros(1, 64, 4, 4)]
+        grid, tokens = torch.zeros(1, 64, EMBEDDING_CHANNELS), torch.zeros(1, 3, EMBEDDING_CHANNELS)
+        examples = [grid, grid, tokens, torch.zeros(1, 1, EMBEDDING_CHANNELS // 8), torch.zeros(1, 64, 4, 4)]
         inputs = dict(zip(_INPUTS, examples if with_mask else examples[:-1], strict=False))
         return exported(self._network, inputs, {name: _INPUTS[name] for name in inputs})

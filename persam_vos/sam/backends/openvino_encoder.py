@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from persam_vos.errors import SettingsError
-from persam_vos.sam.backends.base import Precision, _ExportBackend, _Run
+from persam_vos.sam.backends.base import ExportedEncoderBackend, Precision, _Run
 from persam_vos.sam.backends.buffers import Array, Buffers
 from persam_vos.sam.backends.openvino_core import compiled, computes_in_bfloat16
-from persam_vos.sam.networks.sam import GRID
+from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS
 
 # Pictures that an engine runs at once at most: each takes some 100 MB.
 _MOST_AT_ONCE: Final = 4
 
 
-class OpenVinoBackend(_ExportBackend):
+class OpenVinoEncoderBackend(ExportedEncoderBackend):
     """OpenVINO on the CPU; in bfloat16, at nearly twice the speed, where the CPU has instructions for it."""
 
     name = "openvino"
@@ -52,9 +52,9 @@ class _OpenVinoRun:
         self._requests = threading.local()
         neck, *stages = (tuple(output.shape) for output in network.outputs)
         self._encoded = neck[1:3]
-        self._buffers = [Buffers(shape) for shape in ((1, GRID, GRID, neck[3]), *stages)]
+        self._buffers = [Buffers(shape) for shape in ((1, GRID_SIDE_CELLS, GRID_SIDE_CELLS, neck[3]), *stages)]
         # Whole rows of the square are one stretch of its memory.
-        self._neck = None if neck[2] == GRID else Buffers(neck)
+        self._neck = None if neck[2] == GRID_SIDE_CELLS else Buffers(neck)
 
     def __call__(self, pictures: Sequence[Array]) -> Sequence[Sequence[Array]]:
         outputs: list[Sequence[Array]] = []

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.sam.backends.base import Backend, Outputs, Precision
-from persam_vos.sam.networks.sam import GRID, Sam
+from persam_vos.sam.backends.base import EncoderBackend, Outputs, Precision
+from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS
 
 
-class TorchBackend(Backend):
+class TorchEncoderBackend(EncoderBackend):
     """PyTorch, on the device where the model lies."""
 
     name = "torch"
@@ -32,7 +33,7 @@ class TorchBackend(Backend):
         placed = pictures.contiguous(memory_format=self._layout)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             neck, *stages = self._network(placed)
-        below, right = (GRID - length for length in neck.shape[2:])
+        below, right = (GRID_SIDE_CELLS - length for length in neck.shape[2:])
         outputs = [functional.pad(neck, (0, right, 0, below)), *stages]
         placed_last = (each.float().contiguous(memory_format=torch.channels_last) for each in outputs)
         return list(zip(*placed_last, strict=True))

@@ -8,22 +8,22 @@ from typing import Final
 import torch
 
 from persam_vos.errors import SettingsError
-from persam_vos.sam.backends.base import Backend, BackendName, Precision, _ExportBackend
-from persam_vos.sam.backends.onnxruntime import OnnxRuntimeBackend
-from persam_vos.sam.backends.openvino_encoder import OpenVinoBackend
-from persam_vos.sam.backends.pytorch import TorchBackend
+from persam_vos.sam.backends.base import BackendName, EncoderBackend, ExportedEncoderBackend, Precision
+from persam_vos.sam.backends.onnxruntime import OnnxRuntimeEncoderBackend
+from persam_vos.sam.backends.openvino_encoder import OpenVinoEncoderBackend
+from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.networks.sam import Sam
 
 # Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
-_ENGINES: Final[dict[str, tuple[type[_ExportBackend], tuple[str, ...]]]] = {
-    "openvino": (OpenVinoBackend, ("openvino", "onnx")),
-    "onnxruntime": (OnnxRuntimeBackend, ("onnxruntime", "onnx")),
+_ENGINES: Final[dict[str, tuple[type[ExportedEncoderBackend], tuple[str, ...]]]] = {
+    "openvino": (OpenVinoEncoderBackend, ("openvino", "onnx")),
+    "onnxruntime": (OnnxRuntimeEncoderBackend, ("onnxruntime", "onnx")),
 }
 
 
 def open_backend(
     name: BackendName, sam: Sam, device: torch.device, precision: Precision = "auto", at_once: int | None = None
-) -> Backend:
+) -> EncoderBackend:
     """Open the backend that a setting names, with its arithmetic; ``auto`` is the fastest one that is installed.
 
     Args:
@@ -43,7 +43,7 @@ def open_backend(
     if name == "auto":
         chosen = installed[0] if fits and installed else "torch"
     if chosen == "torch":
-        return TorchBackend(sam, precision, at_once or 1)
+        return TorchEncoderBackend(sam, precision, at_once or 1)
     if not fits:
         raise SettingsError(
             f"--backend is '{name}', which runs mobile_sam on a CPU only; for {sam.name} on {device.type} use torch"

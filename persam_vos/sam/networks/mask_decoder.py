@@ -13,7 +13,7 @@ from persam_vos.sam.networks.sam import Sam
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DecoderInput:
     """What is asked about N objects, each in hw cells of its own.
 
     All are float32, but for the position, which may be of the type that the cells are computed in.
@@ -22,18 +22,18 @@ class Question:
         cells: N x hw x C: the embedding.
         position: N x hw x C: positional encoding of the cells.
         prompts: N x P x C: embedded points and boxes.
-        own_tokens: N x K x C / 8: mask tokens beside SAM's four.
+        extra_tokens: N x K x C / 8: mask tokens beside SAM's four.
         mask_logits: N x hw x 4 x 4: the mask prompt, cell by cell; None for none.
     """
 
     cells: Tensor
     position: Tensor
     prompts: Tensor
-    own_tokens: Tensor
+    extra_tokens: Tensor
     mask_logits: Tensor | None = None
 
 
-class MaskDecoding(Protocol):
+class MaskDecoderBackend(Protocol):
     """Anything that answers questions.
 
     Attributes:
@@ -42,14 +42,14 @@ class MaskDecoding(Protocol):
 
     precision: str
 
-    def answer(self, question: Question, /) -> tuple[Tensor, Tensor]:
-        """Return N x 16 hw x (4 + K): logits, then the products with ``own_tokens``; float, N x 4: predicted IoU.
+    def answer(self, question: DecoderInput, /) -> tuple[Tensor, Tensor]:
+        """Return N x 16 hw x (4 + K): logits, then the products with ``extra_tokens``; float, N x 4: predicted IoU.
 
         The 16 samples of a cell follow each other: ``laid_out`` brings them in order.
         """
         ...
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Load what the next call needs, unless it is loaded already."""
         ...
 
@@ -74,19 +74,19 @@ class MaskDecoderNetwork(nn.Module):
         cells: Tensor,
         position: Tensor,
         prompts: Tensor,
-        own_tokens: Tensor,
+        extra_tokens: Tensor,
         mask_logits: Tensor | None = None,
         bias: Tensor | None = None,
         target: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Answer a question; for what is returned see ``MaskDecoding``.
+        """Answer a question; for what is returned see ``MaskDecoderBackend``.
 
         Args:
-            cells: As in ``Question``.
-            position: As in ``Question``.
-            prompts: As in ``Question``.
-            own_tokens: As in ``Question``.
-            mask_logits: As in ``Question``.
+            cells: As in ``DecoderInput``.
+            position: As in ``DecoderInput``.
+            prompts: As in ``DecoderInput``.
+            extra_tokens: As in ``DecoderInput``.
+            mask_logits: As in ``DecoderInput``.
             bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
             target: float, N x 1 x C: PerSAM's semantic prompt, or None.
         """
@@ -99,11 +99,11 @@ class MaskDecoderNetwork(nn.Module):
         placed = (cells + dense).to(self.dtype), position.to(self.dtype)
         queries, keys = _two_way(network.transformer, tokens, *placed, bias, target)
         masks = torch.stack([mlp(queries[:, 1 + i]) for i, mlp in enumerate(network.output_hypernetworks_mlps)], dim=1)
-        products = _upscaled_products(network.output_upscaling, keys, torch.cat([masks, own_tokens], dim=1))
+        products = _upscaled_products(network.output_upscaling, keys, torch.cat([masks, extra_tokens], dim=1))
         return products, network.iou_prediction_head(queries[:, 0])
 
 
-class TorchMaskDecoding:
+class TorchMaskDecoderBackend:
     """PyTorch, on the device where the network lies."""
 
     def __init__(self, network: MaskDecoderNetwork) -> None:
@@ -111,18 +111,18 @@ class TorchMaskDecoding:
         self._network = network
 
     def answer(
-        self, question: Question, /, *, bias: Tensor | None = None, target: Tensor | None = None
+        self, question: DecoderInput, /, *, bias: Tensor | None = None, target: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Answer a question, with PerSAM's guidance or without; see ``MaskDecoderNetwork``."""
-        asked = question.cells, question.position, question.prompts, question.own_tokens, question.mask_logits
+        asked = question.cells, question.position, question.prompts, question.extra_tokens, question.mask_logits
         products, predicted_iou = self._network(*asked, bias=bias, target=target)
         return products, predicted_iou
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Do nothing: all is loaded."""
 
 
-def laid_out(products: Tensor, columns: int) -> Tensor:
+def cells_to_maps(products: Tensor, columns: int) -> Tensor:
     """Bring answers, N x 16 hw x M, in order: N x M x 4h x 4w, of ``columns`` = w columns of cells."""
     # row, column; row and column of the half; row and column of the quarter; mask
     parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
@@ -130,7 +130,7 @@ def laid_out(products: Tensor, columns: int) -> Tensor:
     return logits
 
 
-def by_cell(logits: Tensor) -> Tensor:
+def maps_to_cells(logits: Tensor) -> Tensor:
     """Cut mask prompts, N x 4h x 4w, into cells: N x hw x 4 x 4, as the network takes them."""
     # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
     parts = logits.unflatten(2, (-1, 2, 2)).unflatten(1, (-1, 2, 2))

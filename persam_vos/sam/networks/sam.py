@@ -9,14 +9,11 @@ import torch
 from torch import nn
 
 from persam_vos.sam.networks.segment_anything import MaskDecoder, PromptEncoder, TwoWayTransformer
+from persam_vos.sam.networks.sizes import CELL_SIDE_PIXELS, EMBEDDING_CHANNELS, GRID_SIDE_CELLS, INPUT_SIDE_PIXELS
 from persam_vos.sam.networks.tiny_vit import TinyVitImageEncoder, encoded_length
 from persam_vos.sam.networks.vit import VitImageEncoder
 
 ModelName = Literal["mobile_sam", "vit_b", "vit_l", "vit_h"]
-INPUT_SIZE: Final = 1024
-CELL: Final = 16
-GRID: Final = INPUT_SIZE // CELL
-CHANNELS: Final = 256
 # width, depth, heads, layers with global attention
 _VIT: Final = {
     "vit_b": (768, 12, 12, (2, 5, 8, 11)),
@@ -43,15 +40,15 @@ class Sam(nn.Module):
         self.name = name
         self.image_encoder = TinyVitImageEncoder() if name == "mobile_sam" else _build_vit(name)
         self.prompt_encoder = PromptEncoder(
-            embed_dim=CHANNELS,
-            image_embedding_size=(GRID, GRID),
-            input_image_size=(INPUT_SIZE, INPUT_SIZE),
+            embed_dim=EMBEDDING_CHANNELS,
+            image_embedding_size=(GRID_SIDE_CELLS, GRID_SIDE_CELLS),
+            input_image_size=(INPUT_SIDE_PIXELS, INPUT_SIDE_PIXELS),
             mask_in_chans=16,
         )
         self.mask_decoder = MaskDecoder(
             num_multimask_outputs=3,
-            transformer=TwoWayTransformer(depth=2, embedding_dim=CHANNELS, mlp_dim=2048, num_heads=8),
-            transformer_dim=CHANNELS,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8),
+            transformer_dim=EMBEDDING_CHANNELS,
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
@@ -63,14 +60,14 @@ class Sam(nn.Module):
 
         ViT has global attention, learnt with the padding, and gets the square.
         """
-        return encoded_length(length) if self.name == "mobile_sam" else INPUT_SIZE
+        return encoded_length(length) if self.name == "mobile_sam" else INPUT_SIDE_PIXELS
 
 
 def _build_vit(name: ModelName) -> nn.Module:
     width, depth, heads, global_layers = _VIT[name]
     return VitImageEncoder(
-        img_size=INPUT_SIZE,
-        patch_size=CELL,
+        img_size=INPUT_SIDE_PIXELS,
+        patch_size=CELL_SIDE_PIXELS,
         embed_dim=width,
         depth=depth,
         num_heads=heads,
@@ -79,6 +76,6 @@ def _build_vit(name: ModelName) -> nn.Module:
         use_rel_pos=True,
         global_attn_indexes=global_layers,
         window_size=14,
-        out_chans=CHANNELS,
+        out_chans=EMBEDDING_CHANNELS,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
     )

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from persam_vos.sam.networks.segment_anything import LayerNorm2d
+from persam_vos.sam.networks.sizes import CELL_SIDE_PIXELS, INPUT_SIDE_PIXELS
 
-_CELL = 16
 # Pixels of the padding that are encoded as well. Nine cells cost 0.1 of J&F against the whole square, six cost 0.2: a
 # swan at the lower border.
-_MARGIN = 9 * _CELL
+MARGIN_PIXELS = 9 * CELL_SIDE_PIXELS
 _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|num_batches_tracked$")
 
 
@@ -234,7 +234,7 @@ def encoded_length(length: int) -> int:
 
     Windows of attention may be cut: what counts is how far convolutions and the other windows see beyond the picture.
     """
-    return min(-(-(length + _MARGIN) // _CELL) * _CELL, 1024)
+    return min(-(-(length + MARGIN_PIXELS) // CELL_SIDE_PIXELS) * CELL_SIDE_PIXELS, INPUT_SIDE_PIXELS)
 
 
 def fold_official_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
