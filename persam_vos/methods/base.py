@@ -18,29 +18,29 @@ from persam_vos.sam.regions import Region
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Segmentation:
     """What a method says of N objects in one frame.
 
     Attributes:
         label_map: uint8, H x W.
         predicted_iou: float, N: the decoder's own opinion of each mask.
-        likeness: float, N: mean cosine similarity, -1..1, of what is known of each object with the cells under its
+        similarity: float, N: mean cosine similarity, -1..1, of what is known of each object with the cells under its
             mask; NaN where it is absent.
         windows: N parts of the frame that hold all pixels of each object; None if they may be anywhere.
     """
 
     label_map: LabelMap
     predicted_iou: Tensor
-    likeness: Tensor
+    similarity: Tensor
     windows: Sequence[Region] | None = None
 
 
-def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> FrameResult:
+def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -> FrameResult:
     """Write down what was found, object by object."""
     objects = []
     windows = found.windows or [Region.whole(frame.height, frame.width)] * len(object_ids)
-    for object_id, score, likeness, (y, x) in zip(
-        object_ids, found.predicted_iou.tolist(), found.likeness.tolist(), windows, strict=True
+    for object_id, score, similarity, (y, x) in zip(
+        object_ids, found.predicted_iou.tolist(), found.similarity.tolist(), windows, strict=True
     ):
         mask = found.label_map[y, x] == object_id
         box = box_xyxy(mask, left=x.start, top=y.start)
@@ -49,7 +49,7 @@ def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> Frame
                 object_id=object_id,
                 present=box is not None,
                 score=min(max(score, 0.0), 1.0) if box is not None else 0.0,
-                similarity=likeness if box is not None else None,
+                similarity=similarity if box is not None else None,
                 area=int(mask.sum()),
                 box_xyxy=box,
             )
@@ -57,14 +57,16 @@ def frame_result(frame: Frame, found: Found, object_ids: Sequence[int]) -> Frame
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
 
 
-class Method(Protocol):
+class VideoMethod(Protocol):
     """A way to follow the objects of one video."""
 
-    def start(self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int], /) -> Found:
+    def start(
+        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int], /
+    ) -> Segmentation:
         """Learn the objects of the annotated frame."""
         ...
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Found:
+    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find them in the next frame."""
         ...
 
@@ -90,19 +92,19 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Proposal:
     """What a method makes of one photo, before it is settled what is there.
 
     Attributes:
         patches: N masks on the photo.
         predicted_iou: float, N: the decoder's own opinion of each mask.
-        likeness_of: Says how like its object each mask is; see ``compete``.
+        similarity_of: Says how like its object each mask is; see ``resolve_overlaps``.
         place: bool, rows x columns: of one object, the cells that were looked at for an instance; None for all.
     """
 
     patches: Sequence[Patch]
     predicted_iou: Tensor
-    likeness_of: Callable[[Tensor], Tensor]
+    similarity_of: Callable[[Tensor], Tensor]
     place: Tensor | None = None
 
 
@@ -110,13 +112,13 @@ class PhotoMethod(Protocol):
     """A way to find N objects in photos.
 
     Attributes:
-        usual: float, N: how like what was learnt of it each object is in its references, by the same measure.
-        both_ways: Whether a mask's likeness also asks how much of the object it shows.
+        reference_similarity: float, N: similarity of each object in its references to what was learnt of it.
+        both_ways: Whether a mask's similarity also asks how much of the object it shows.
         size: The square root of the one object's area, as a share of its photo's longer side, by which small instances
             are looked at more closely; None to look at photos as they are.
     """
 
-    usual: Tensor
+    reference_similarity: Tensor
     both_ways: bool
     size: float | None
 
@@ -125,14 +127,14 @@ class PhotoMethod(Protocol):
         ...
 
     def look(
-        self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
-    ) -> Sighting:
+        self, frame: Frame, embedding: ImageEmbedding, occupied: Tensor | None = None, ignored: Tensor | None = None, /
+    ) -> Proposal:
         """Look for the objects.
 
         Args:
             frame: The photo.
             embedding: Of it, over the whole square.
-            taken: bool, H x W: pixels that are out of the running; None for none.
-            aside: bool, H x W: pixels where nothing is looked for, although an answer may reach there; None for none.
+            occupied: bool, H x W: pixels that are out of the running; None for none.
+            ignored: bool, H x W: pixels where nothing is looked for, although an answer may reach there; None for none.
         """
         ...

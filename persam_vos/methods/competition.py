@@ -47,7 +47,7 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
     return label_map
 
 
-def cell_shares(
+def cell_coverage(
     label_map: Tensor, object_ids: Sequence[int], windows: Sequence[Region], geometry: Geometry, cells: int
 ) -> Tensor:
     """Say which share of the picture in each cell the objects cover.
@@ -70,11 +70,11 @@ def cell_shares(
     )
 
 
-def compete(
+def resolve_overlaps(
     patches: Sequence[Patch],
     object_ids: Sequence[int],
     embedding: ImageEmbedding,
-    likeness_of: Callable[[Tensor], Tensor],
+    similarity_of: Callable[[Tensor], Tensor],
     *,
     needed: Tensor,
     least: Tensor | float = 0.0,
@@ -87,8 +87,8 @@ def compete(
         patches: Of N objects.
         object_ids: N ids, 1..254.
         embedding: Of the frame.
-        likeness_of: Says how like its object each mask is, float, N, NaN where there is none; given what share of each
-            cell that holds picture the masks cover, float, N x rows x columns.
+        similarity_of: Given the coverage, float, N x rows x columns, returns the similarity of each mask to its object,
+            float, N; NaN where there is no mask.
         needed: float, N: what that must be at least; -inf takes every mask for its object.
         least: float, N: cells that an object must cover; what is less is left over from the competition, not seen.
 
@@ -98,28 +98,28 @@ def compete(
     """
     geometry, cells, left = embedding.geometry, embedding.cells, list(patches)
     label_map = soft_aggregation(left, object_ids, Region.whole(geometry.height, geometry.width))
-    shares = cell_shares(label_map, object_ids, [patch.window for patch in left], geometry, cells)
+    coverage = cell_coverage(label_map, object_ids, [patch.window for patch in left], geometry, cells)
     while True:
-        covered = shares.sum(dim=(1, 2))
-        likeness = likeness_of(shares)
-        surplus = (likeness - needed).nan_to_num(0.0)
-        surplus[(covered < least) & ~likeness.isnan()] = -1
+        covered = coverage.sum(dim=(1, 2))
+        similarity = similarity_of(coverage)
+        surplus = (similarity - needed).nan_to_num(0.0)
+        surplus[(covered < least) & ~similarity.isnan()] = -1
         worst = int(surplus.argmin())
         if float(surplus[worst]) >= 0:
-            return label_map, shares, likeness
+            return label_map, coverage, similarity
         changed = _withdraw(worst, left, object_ids, label_map)
         windows = [left[k].window for k in changed]
-        shares[changed] = cell_shares(label_map, [object_ids[k] for k in changed], windows, geometry, cells)
+        coverage[changed] = cell_coverage(label_map, [object_ids[k] for k in changed], windows, geometry, cells)
 
 
-def mean_under(similarity: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean of how like each object the cells under its mask are, as ``likeness_of``.
+def mean_under(similarity: Tensor, coverage: Tensor) -> Tensor:
+    """Return the mean of how like each object the cells under its mask are, as ``similarity_of``.
 
     Args:
         similarity: float, N x rows x columns, of each cell.
-        shares: The same: share of each cell that the masks cover.
+        coverage: The same: share of each cell that the masks cover.
     """
-    return (similarity * shares).sum(dim=(1, 2)) / shares.sum(dim=(1, 2))
+    return (similarity * coverage).sum(dim=(1, 2)) / coverage.sum(dim=(1, 2))
 
 
 def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor) -> list[int]:
@@ -134,6 +134,6 @@ def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label
     return [k for k, object_id in enumerate(object_ids) if k == which or pixels[object_id]]
 
 
-def everyone(count: int, device: torch.device) -> Tensor:
+def no_threshold(count: int, device: torch.device) -> Tensor:
     """Return float, N, as ``needed``, with which nobody leaves."""
     return torch.full((count,), -torch.inf, device=device)

@@ -12,8 +12,8 @@ from persam_vos.errors import EmptyMaskError, MaskSizeError, SettingsError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import PhotoMethod, Reference, frame_result
-from persam_vos.methods.memory.photos import PhotoMemory
-from persam_vos.methods.persam.photos import PhotoPersam
+from persam_vos.methods.memory.photos import MemoryPhotos
+from persam_vos.methods.persam.photos import PersamPhotos
 from persam_vos.photos.instances import find_instances, find_objects
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
@@ -35,7 +35,7 @@ class PhotoFinder:
         self._encoder = encoder
         self.settings = settings
         self._method: PhotoMethod = (
-            PhotoMemory(decoder, settings) if settings.method == "memory" else PhotoPersam(decoder, settings)
+            MemoryPhotos(decoder, settings) if settings.method == "memory" else PersamPhotos(decoder, settings)
         )
         self._object_ids: list[int] = []
 
@@ -63,9 +63,12 @@ class PhotoFinder:
         self._object_ids = object_ids
 
     @property
-    def usual_likeness(self) -> dict[int, float]:
-        """Of each object by its id, what ``presence`` is a share of: see ``PhotoMethod.usual``."""
-        return {i: round(float(each), 6) for i, each in zip(self._object_ids, self._method.usual, strict=True)}
+    def reference_similarity(self) -> dict[int, float]:
+        """Of each object by its id, what ``presence`` is a share of: see ``PhotoMethod.reference_similarity``."""
+        return {
+            i: round(float(each), 6)
+            for i, each in zip(self._object_ids, self._method.reference_similarity, strict=True)
+        }
 
     @torch.inference_mode()
     def find(self, frame: Frame, embedding: ImageEmbedding | None = None) -> FrameResult:
@@ -86,7 +89,7 @@ class PhotoFinder:
         embedding = embedding or self._encoder.encode([frame])[0]
         if self.settings.all_instances:
             found = find_instances(self._method, self._encoder, frame, embedding, self.settings)
-            return frame_result(frame, found, range(1, len(found.likeness) + 1))
+            return frame_result(frame, found, range(1, len(found.similarity) + 1))
         found = find_objects(self._method, frame, embedding, self._object_ids, self.settings.presence)
         return frame_result(frame, found, self._object_ids)
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Found, PhotoMethod, Sighting
-from persam_vos.methods.competition import compete, everyone
+from persam_vos.methods.base import PhotoMethod, Proposal, Segmentation
+from persam_vos.methods.competition import no_threshold, resolve_overlaps
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.regions import Region, mask_regions
 from persam_vos.settings.photos import PhotoSettings
@@ -35,7 +35,7 @@ _SURROUNDINGS = 2.0
 
 def find_objects(
     method: PhotoMethod, frame: Frame, embedding: ImageEmbedding, object_ids: Sequence[int], presence: float
-) -> Found:
+) -> Segmentation:
     """Find each object, or nothing of it.
 
     The object whose mask is least like it leaves, and the others compete anew for what it had won.
@@ -45,19 +45,25 @@ def find_objects(
         frame: The photo.
         embedding: Of it.
         object_ids: N ids, 1..254.
-        presence: An object is absent if its mask is less than this share as like it as ``method.usual``.
+        presence: An object is absent if its mask is less than this share as like it as ``method.reference_similarity``.
     """
-    sighting = method.look(frame, embedding)
-    needed = presence * method.usual if presence else everyone(len(object_ids), method.usual.device)
-    label_map, _, likeness = compete(sighting.patches, object_ids, embedding, sighting.likeness_of, needed=needed)
-    windows = [patch.window for patch in sighting.patches]
+    proposal = method.look(frame, embedding)
+    needed = (
+        presence * method.reference_similarity
+        if presence
+        else no_threshold(len(object_ids), method.reference_similarity.device)
+    )
+    label_map, _, similarity = resolve_overlaps(
+        proposal.patches, object_ids, embedding, proposal.similarity_of, needed=needed
+    )
+    windows = [patch.window for patch in proposal.patches]
     if method.both_ways:
-        likeness = _one_thing_each(label_map, object_ids, sighting, embedding, likeness)
-    return Found(label_map.cpu().numpy(), sighting.predicted_iou, likeness, windows)
+        similarity = _one_thing_each(label_map, object_ids, proposal, embedding, similarity)
+    return Segmentation(label_map.cpu().numpy(), proposal.predicted_iou, similarity, windows)
 
 
 def _one_thing_each(
-    label_map: Tensor, object_ids: Sequence[int], sighting: Sighting, embedding: ImageEmbedding, likeness: Tensor
+    label_map: Tensor, object_ids: Sequence[int], proposal: Proposal, embedding: ImageEmbedding, similarity: Tensor
 ) -> Tensor:
     """Leave to each object, in place, the piece of its mask that is as like it alone as the whole, if there is one.
 
@@ -66,29 +72,29 @@ def _one_thing_each(
     Args:
         label_map: uint8, H x W.
         object_ids: N ids.
-        sighting: Of the photo.
+        proposal: Of the photo.
         embedding: Of it.
-        likeness: float, N: of the masks.
+        similarity: float, N: of the masks.
 
     Returns:
         float, N: of what is left.
     """
-    geometry, likeness = embedding.geometry, likeness.clone()
+    geometry, similarity = embedding.geometry, similarity.clone()
     for k, object_id in enumerate(object_ids):
         pieces = _pieces((label_map == object_id).cpu().numpy())
         if len(pieces) < 2:
             continue
-        shares = torch.zeros(len(object_ids), *geometry.valid(embedding.cells), device=likeness.device)
+        coverage = torch.zeros(len(object_ids), *geometry.valid(embedding.cells), device=similarity.device)
         alone = []
         for piece in pieces:
-            shares[k] = geometry.to_cells(torch.from_numpy(piece)[None].to(likeness.device), embedding.cells)[0]
-            alone.append(float(sighting.likeness_of(shares)[k]))
+            coverage[k] = geometry.to_cells(torch.from_numpy(piece)[None].to(similarity.device), embedding.cells)[0]
+            alone.append(float(proposal.similarity_of(coverage)[k]))
         best = int(np.argmax(alone))
-        if alone[best] >= float(likeness[k]):
+        if alone[best] >= float(similarity[k]):
             for piece in (*pieces[:best], *pieces[best + 1 :]):
                 label_map[torch.from_numpy(piece).to(label_map.device)] = 0
-            likeness[k] = alone[best]
-    return likeness
+            similarity[k] = alone[best]
+    return similarity
 
 
 def _pieces(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
@@ -100,11 +106,11 @@ def _pieces(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
 
 def find_instances(
     method: PhotoMethod, encoder: Encoder, frame: Frame, embedding: ImageEmbedding, settings: PhotoSettings
-) -> Found:
+) -> Segmentation:
     """Find whatever is like the one object that was learnt, one instance after the other.
 
     What was found is taken out of the running, and the photo is looked at again. What is refused, as too little like
-    the object or found before, is put aside: nothing more is looked for there, but elsewhere. The search ends where
+    the object or found before, is ignored from then on: the search goes on elsewhere. It ends where
     nothing is left that may be an instance, when several proposals in a row were refused, or when there are enough.
 
     Args:
@@ -117,77 +123,84 @@ def find_instances(
     Returns:
         Instances have the ids 1 and on, in the order in which they were found.
     """
-    taken = torch.zeros(frame.height, frame.width, dtype=torch.bool, device=embedding.features.device)
-    aside = taken.clone()
+    occupied = torch.zeros(frame.height, frame.width, dtype=torch.bool, device=embedding.features.device)
+    ignored = occupied.clone()
     label_map = np.zeros((frame.height, frame.width), np.uint8)
     scores: list[float] = []
-    likenesses: list[float] = []
+    similarities: list[float] = []
     refused, largest = 0, 0
-    needed = settings.presence * float(method.usual[0]) if settings.presence else -math.inf
+    needed = settings.presence * float(method.reference_similarity[0]) if settings.presence else -math.inf
     while len(scores) < settings.max_objects and refused < _PATIENCE:
         # What is painted black is out of the running by that; what still overlaps with it was found before.
-        hidden = _with_border(taken, embedding) if scores and settings.erase == "similarity" else None
-        proposal, place = _propose(method, encoder, frame, embedding, hidden, aside)
+        hidden = _with_border(occupied, embedding) if scores and settings.erase == "similarity" else None
+        instance, place = _propose(method, encoder, frame, embedding, hidden, ignored)
         if not bool(place.any()):
             break
-        own = proposal.mask & ~taken
-        accepted = _accepted(proposal, needed, own, taken, largest, settings.iou_threshold)
-        if not accepted or _left_over(own, taken, embedding):
+        own = instance.mask & ~occupied
+        accepted = _accepted(instance, needed, own, occupied, largest, settings.iou_threshold)
+        if not accepted or _left_over(own, occupied, embedding):
             refused += 1
-            aside |= place
+            ignored |= place
             continue
-        refused, largest = 0, max(largest, int(proposal.mask.sum()))
-        scores.append(proposal.predicted_iou)
-        likenesses.append(proposal.likeness)
+        refused, largest = 0, max(largest, int(instance.mask.sum()))
+        scores.append(instance.predicted_iou)
+        similarities.append(instance.similarity)
         label_map[own.cpu().numpy()] = len(scores)
-        taken |= proposal.mask
+        occupied |= instance.mask
         if settings.erase == "pixels":
-            frame = replace(frame, rgb=np.where(taken.cpu().numpy()[..., None], np.uint8(0), frame.rgb))
+            frame = replace(frame, rgb=np.where(occupied.cpu().numpy()[..., None], np.uint8(0), frame.rgb))
             embedding = encoder.encode([frame])[0]
-    return Found(label_map, torch.tensor(scores), torch.tensor(likenesses))
+    return Segmentation(label_map, torch.tensor(scores), torch.tensor(similarities))
 
 
 @dataclass(frozen=True, slots=True)
-class _Proposal:
+class _Instance:
     """What may be an instance.
 
     Attributes:
         mask: bool, H x W.
         predicted_iou: The decoder's own opinion of it.
-        likeness: As ``Found`` has it.
+        similarity: As ``Segmentation`` has it.
     """
 
     mask: Tensor
     predicted_iou: float
-    likeness: float
+    similarity: float
 
 
-def _accepted(proposal: _Proposal, needed: float, own: Tensor, taken: Tensor, largest: int, most_shared: float) -> bool:
+def _accepted(
+    instance: _Instance, needed: float, own: Tensor, occupied: Tensor, largest: int, most_shared: float
+) -> bool:
     """Say whether a proposal is an instance.
 
     Args:
-        proposal: What may be one.
+        instance: What may be one.
         needed: How like the object it must be.
         own: bool, H x W: what of it is new.
-        taken: bool, H x W: what was found before.
+        occupied: bool, H x W: what was found before.
         largest: Pixels of the largest instance found before.
         most_shared: Share of it that may have been found before.
     """
     area = int(own.sum())
-    if area == 0 or area < _SPECK * largest or not proposal.likeness >= needed:
+    if area == 0 or area < _SPECK * largest or not instance.similarity >= needed:
         return False
-    return float((proposal.mask & taken).sum()) <= most_shared * float(proposal.mask.sum())
+    return float((instance.mask & occupied).sum()) <= most_shared * float(instance.mask.sum())
 
 
-def _left_over(own: Tensor, taken: Tensor, embedding: ImageEmbedding) -> bool:
+def _left_over(own: Tensor, occupied: Tensor, embedding: ImageEmbedding) -> bool:
     """Say whether something new, bool H x W, is mostly surrounded by what was found before."""
     around = _with_border(own, embedding) & ~own
-    return float((around & taken).sum()) > _ENCLOSED * float(around.sum())
+    return float((around & occupied).sum()) > _ENCLOSED * float(around.sum())
 
 
 def _propose(
-    method: PhotoMethod, encoder: Encoder, frame: Frame, embedding: ImageEmbedding, hidden: Tensor | None, aside: Tensor
-) -> tuple[_Proposal, Tensor]:
+    method: PhotoMethod,
+    encoder: Encoder,
+    frame: Frame,
+    embedding: ImageEmbedding,
+    hidden: Tensor | None,
+    ignored: Tensor,
+) -> tuple[_Instance, Tensor]:
     """Look for one instance, more closely if it is small.
 
     Args:
@@ -196,27 +209,27 @@ def _propose(
         frame: The photo.
         embedding: Of it.
         hidden: bool, H x W: what is out of the running; None for nothing.
-        aside: bool, H x W: where nothing is looked for.
+        ignored: bool, H x W: where nothing is looked for.
 
     Returns:
         The instance; bool, H x W: where it was looked for.
     """
-    sighting = method.look(frame, embedding, hidden, aside)
-    proposal, place = _proposal(method, sighting, embedding), _on_frame(sighting.place, embedding)
+    proposal = method.look(frame, embedding, hidden, ignored)
+    instance, place = _instance(method, proposal, embedding), _on_frame(proposal.place, embedding)
     if not bool(place.any()):
         # A photo may have fewer pixels than cells.
-        place = proposal.mask
-    part = None if method.size is None else _closer_part(proposal.mask | place, method.size)
+        place = instance.mask
+    part = None if method.size is None else _closer_part(instance.mask | place, method.size)
     if part is None:
-        return proposal, place
+        return instance, place
     closer = replace(frame, rgb=np.ascontiguousarray(frame.rgb[part]))
     closely = encoder.encode([closer])[0]
-    elsewhere = aside | ~(_with_border(place, embedding) | _with_border(proposal.mask, embedding))
-    sighting = method.look(closer, closely, None if hidden is None else hidden[part], elsewhere[part])
-    nearer = _proposal(method, sighting, closely)
+    elsewhere = ignored | ~(_with_border(place, embedding) | _with_border(instance.mask, embedding))
+    proposal = method.look(closer, closely, None if hidden is None else hidden[part], elsewhere[part])
+    nearer = _instance(method, proposal, closely)
     if not bool(nearer.mask.any()):
-        return proposal, place
-    whole = torch.zeros_like(proposal.mask)
+        return instance, place
+    whole = torch.zeros_like(instance.mask)
     whole[part] = nearer.mask
     return replace(nearer, mask=whole), place
 
@@ -245,13 +258,15 @@ def _closer_part(held: Tensor, size: float) -> Region | None:
     return Region(y, x)
 
 
-def _proposal(method: PhotoMethod, sighting: Sighting, embedding: ImageEmbedding) -> _Proposal:
-    """Take what a method has sighted for an instance."""
-    nobody_leaves = everyone(1, method.usual.device)
-    label_map, _, likeness = compete(sighting.patches, [1], embedding, sighting.likeness_of, needed=nobody_leaves)
+def _instance(method: PhotoMethod, proposal: Proposal, embedding: ImageEmbedding) -> _Instance:
+    """Take what a method has proposed for an instance."""
+    nobody_leaves = no_threshold(1, method.reference_similarity.device)
+    label_map, _, similarity = resolve_overlaps(
+        proposal.patches, [1], embedding, proposal.similarity_of, needed=nobody_leaves
+    )
     # Of a photo that is looked at as it is, as published, the mask is taken as it is.
     mask = label_map > 0 if method.size is None else _one_piece(label_map > 0)
-    return _Proposal(mask, float(sighting.predicted_iou[0]), float(likeness[0]))
+    return _Instance(mask, float(proposal.predicted_iou[0]), float(similarity[0]))
 
 
 def _one_piece(mask: Tensor) -> Tensor:
@@ -273,12 +288,12 @@ def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:
     return geometry.to_frame(square.repeat_interleave(4, 0).repeat_interleave(4, 1)[None])[0] > 0.5
 
 
-def _with_border(taken: Tensor, embedding: ImageEmbedding) -> Tensor:
+def _with_border(occupied: Tensor, embedding: ImageEmbedding) -> Tensor:
     """Add what lies half a cell around: cells at the border of an instance are like it as well."""
     geometry = embedding.geometry
     reach = max(round(0.5 * max(geometry.height, geometry.width) / embedding.cells), 1)
-    outside = (~taken).cpu().numpy().astype(np.uint8)
+    outside = (~occupied).cpu().numpy().astype(np.uint8)
     if outside.all():
-        return taken
+        return occupied
     near = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
-    return torch.from_numpy(near).to(taken.device)
+    return torch.from_numpy(near).to(occupied.device)

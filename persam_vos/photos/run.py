@@ -97,7 +97,7 @@ def _learnt(
         finder = PhotoFinder(engine.encoder, engine.decoder, settings)
         with memory_errors(engine):
             finder.learn(references)
-    given["usual_likeness"] = finder.usual_likeness
+    given["usual_likeness"] = finder.reference_similarity
     return engine, finder
 
 

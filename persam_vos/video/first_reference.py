@@ -58,7 +58,7 @@ class FirstReference:
                 finder = PhotoFinder(engine.another_encoder(square=True), engine.decoder, self.settings)
                 finder.learn(learnt)
                 result = finder.find(frame)
-            return self._annotation(result, asked, finder.usual_likeness, source)
+            return self._annotation(result, asked, finder.reference_similarity, source)
 
         return find
 

@@ -8,9 +8,9 @@ import torch
 from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Method, frame_result
-from persam_vos.methods.memory.video import MemoryMethod
-from persam_vos.methods.persam.video import PersamMethod
+from persam_vos.methods.base import VideoMethod, frame_result
+from persam_vos.methods.memory.video import MemoryVideo
+from persam_vos.methods.persam.video import PersamVideo
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
@@ -26,8 +26,8 @@ class Tracker:
 
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._encoder = encoder
-        self._method: Method = (
-            MemoryMethod(encoder, decoder, settings) if settings.method == "memory" else PersamMethod(decoder, settings)
+        self._method: VideoMethod = (
+            MemoryVideo(encoder, decoder, settings) if settings.method == "memory" else PersamVideo(decoder, settings)
         )
         self._object_ids: list[int] = []
         self._size = (0, 0)

@@ -4,8 +4,8 @@
 
 Folders as for scripts/experiments/references.py. Albums of several objects are left out; no two albums may show the
 same one. The first photo of an album is the reference (or the first ones); the others show its object, the photos of
-all other albums do not. The likeness of each mask, as a share of what is usual in the references, is what ``presence``
-is compared with.
+all other albums do not. ``presence`` is compared with the similarity of each mask, as a share of the
+references' own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from references import iou
 from tqdm import tqdm
 
 from persam_vos.methods.base import PhotoMethod, Reference
-from persam_vos.methods.memory.photos import PhotoMemory
+from persam_vos.methods.memory.photos import MemoryPhotos
 from persam_vos.photos.finder import photo_frame
 from persam_vos.photos.instances import find_objects
 
@@ -39,7 +39,7 @@ class Look:
     Attributes:
         reference: Name of the album that was learnt from.
         photo: Name of the album that was looked at.
-        share: Likeness of the mask as a share of the usual one; 0 if there is no mask.
+        share: Similarity of the mask as a share of the usual one; 0 if there is no mask.
         iou: Of the mask with the object's; 0 where there is none.
     """
 
@@ -69,7 +69,7 @@ def looks(
     for owner, (rgb, truth) in shown:
         frame = photo_frame(rgb)
         found = find_objects(method, frame, encoder.encode([frame])[0], [1], presence=0.0)
-        share = float((found.likeness / method.usual).nan_to_num(0.0)[0])
+        share = float((found.similarity / method.reference_similarity).nan_to_num(0.0)[0])
         yield Look(album.name, owner.name, share, iou(found.label_map > 0, truth > 0) if owner is album else 0.0)
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     albums = [album for album in read_albums(arguments.roots, arguments.frames) if album.object_ids == [1]]
     settings = settings_of("memory", arguments.set)
     encoder, decoder = open_model(settings, albums, arguments.cache)
-    method, found = PhotoMemory(decoder, settings), []
+    method, found = MemoryPhotos(decoder, settings), []
     with torch.inference_mode():
         for album in tqdm(albums, desc="look", unit="album"):
             others = [other for other in albums if other is not album]

@@ -39,10 +39,10 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
     rows, columns = Geometry(*size).valid(64)
     generator = np.random.default_rng(seed)
     y, x = sorted(generator.integers(0, rows, 2)), sorted(generator.integers(0, columns, 2))
-    shares = torch.zeros(2, rows, columns)
-    shares[0, y[0], x[0]] = shares[1, y[1], x[1]] = 1
+    coverage = torch.zeros(2, rows, columns)
+    coverage[0, y[0], x[0]] = coverage[1, y[1], x[1]] = 1
 
-    part = part_around(shares)
+    part = part_around(coverage)
 
     assert part is not None
     for first, count, length, held in ((part.top, part.rows, rows, y), (part.left, part.columns, columns, x)):
@@ -124,16 +124,16 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     encoder, settings = Seeing(), TrackerSettings(closer_look=0.5)
     embedding, later = encoder.encode([first, second])
     masks = torch.from_numpy(mask)[None]
-    shares = embedding.geometry.to_cells(masks, 64)
-    memory = Memory.learn(cell_features(embedding), shares.flatten(1), settings.regularisation)
+    coverage = embedding.geometry.to_cells(masks, 64)
+    memory = Memory.learn(cell_features(embedding), coverage.flatten(1), settings.regularisation)
     seen = torch.tensor([True])
     view = memory.view(cell_features(later))
-    prior = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
+    prior = foreground_prior(memory, view, memory.similarity(view.keys), coverage, seen, settings)
     prior_logits = upsample_to_square(prior.logit(eps=1e-4), 256, 64, OUTSIDE_LOGIT)
     look = CloserLook(encoder, settings)
 
     look.start(first, embedding, masks)
-    sharper = look.sharpen(prior_logits, second, later, shares, seen)
+    sharper = look.sharpen(prior_logits, second, later, coverage, seen)
 
     def error(logits: torch.Tensor) -> float:
         found = everywhere_on_frame(logits, later.geometry).sigmoid()[0].numpy()
@@ -150,13 +150,13 @@ def test_an_object_out_of_sight_and_one_never_looked_at_are_left_to_the_first_me
     far[10:20, 480:490] = True
     encoder = Seeing()
     (embedding,) = encoder.encode([frame])
-    shares = embedding.geometry.to_cells(torch.from_numpy(np.stack([mask, far])), 64)
+    coverage = embedding.geometry.to_cells(torch.from_numpy(np.stack([mask, far])), 64)
     prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
     look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
     look.start(frame, embedding, torch.from_numpy(np.stack([mask, mask])))
 
-    only_first = look.sharpen(prior_logits, frame, embedding, shares[[0, 0]], torch.tensor([True, False]))
-    nobody = look.sharpen(prior_logits, frame, embedding, shares, torch.tensor([False, False]))
+    only_first = look.sharpen(prior_logits, frame, embedding, coverage[[0, 0]], torch.tensor([True, False]))
+    nobody = look.sharpen(prior_logits, frame, embedding, coverage, torch.tensor([False, False]))
 
     assert not torch.equal(only_first[0], prior_logits[0])
     assert torch.equal(only_first[1], prior_logits[1])

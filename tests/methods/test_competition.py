@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 from pictures import frame_of
 
 from persam_vos.masks import anchor_point, box_xyxy, grown_box, interior_point
-from persam_vos.methods.base import Found, frame_result
-from persam_vos.methods.competition import cell_shares, soft_aggregation
+from persam_vos.methods.base import Segmentation, frame_result
+from persam_vos.methods.competition import cell_coverage, soft_aggregation
 from persam_vos.methods.persam.concept import Concept
 from persam_vos.methods.persam.recognition import exclusive_label_map, recognise
 from persam_vos.sam.encoder import ImageEmbedding
@@ -96,10 +96,10 @@ def test_shares_in_windows_are_those_of_whole_masks(drawn: tuple[list[Patch], to
     label_map = soft_aggregation(found, ids, Region.whole(7, 9))
     geometry = Geometry(7, 9)
 
-    shares = cell_shares(label_map, ids, [patch.window for patch in found], geometry, cells)
+    coverage = cell_coverage(label_map, ids, [patch.window for patch in found], geometry, cells)
 
     masks = torch.stack([label_map == object_id for object_id in ids])
-    torch.testing.assert_close(shares, geometry.to_cells(masks, cells))
+    torch.testing.assert_close(coverage, geometry.to_cells(masks, cells))
 
 
 @given(patches())
@@ -109,9 +109,9 @@ def test_what_is_written_down_does_not_depend_on_the_windows(drawn: tuple[list[P
     label_map = soft_aggregation(found, ids, Region.whole(7, 9)).numpy()
     frame, one = frame_of(np.zeros((7, 9, 3), np.uint8)), torch.ones(len(found))
 
-    in_windows = frame_result(frame, Found(label_map, one, one, [patch.window for patch in found]), ids)
+    in_windows = frame_result(frame, Segmentation(label_map, one, one, [patch.window for patch in found]), ids)
 
-    assert in_windows == frame_result(frame, Found(label_map, one, one), ids)
+    assert in_windows == frame_result(frame, Segmentation(label_map, one, one), ids)
     assert [each.area for each in in_windows.objects] == [int((label_map == object_id).sum()) for object_id in ids]
 
 

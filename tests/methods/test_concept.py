@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from persam_vos.methods.persam.concept import Concept, cells_of, learn_concept, update_concept
+from persam_vos.methods.persam.concept import Concept, learn_concept, mask_cells, update_concept
 from persam_vos.methods.persam.similarity import attention_bias, location_prior, similarity_maps
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -33,7 +33,7 @@ def test_a_single_pixel_has_a_feature(y: int, x: int) -> None:
 
     assert torch.isfinite(concept.target).all()
     assert float(concept.target.norm()) == pytest.approx(1)
-    assert concept.likeness > 0.5
+    assert concept.similarity > 0.5
 
 
 def test_cells_are_those_whose_middle_is_covered() -> None:
@@ -41,7 +41,7 @@ def test_cells_are_those_whose_middle_is_covered() -> None:
     mask[16:48, 16:44] = True  # cells 1..2 down; across: one whole, and three quarters of the next
     mask[100:104, :] = True  # a thin line beside the middle of row 6
 
-    cells = cells_of(mask, random_embedding(height=1024, width=1024))
+    cells = mask_cells(mask, random_embedding(height=1024, width=1024))
 
     assert cells.nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
 
@@ -59,7 +59,7 @@ def test_pooling() -> None:
     assert mean.embedding[:2].tolist() == [2, 1]
     assert both.embedding[:2].tolist() == [3, 1.5]
     assert mean.target[:2].tolist() == pytest.approx([2 / 5**0.5, 1 / 5**0.5])
-    assert mean.likeness == pytest.approx((2 / 5**0.5 + 1 / 5**0.5) / 2)
+    assert mean.similarity == pytest.approx((2 / 5**0.5 + 1 / 5**0.5) / 2)
 
 
 def test_the_target_moves_by_the_rate_and_keeps_its_length() -> None:
@@ -70,7 +70,7 @@ def test_the_target_moves_by_the_rate_and_keeps_its_length() -> None:
     half = update_concept(old, new, 0.5)
     assert half.target.tolist() == pytest.approx([0.5**0.5, 0.5**0.5])
     assert half.embedding.tolist() == [1, 1]
-    assert half.likeness == 0.9
+    assert half.similarity == 0.9
 
 
 def test_similarity_is_cosine_and_the_prior_finds_its_peak() -> None:
@@ -130,7 +130,7 @@ def test_a_thin_ring_is_not_taken_for_its_middle() -> None:
     mask[100, 100:900] = mask[899, 100:900] = True
     mask[100:900, 100] = mask[100:900, 899] = True
 
-    cells = cells_of(mask, random_embedding(height=1024, width=1024)).nonzero().tolist()
+    cells = mask_cells(mask, random_embedding(height=1024, width=1024)).nonzero().tolist()
 
     assert all(6 in cell or 56 in cell for cell in cells), cells
 

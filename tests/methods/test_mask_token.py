@@ -11,7 +11,7 @@ from pictures import frame_of
 from torch.nn import functional
 
 from persam_vos.methods.memory.mask_token import learn_mask_token
-from persam_vos.methods.memory.video import MemoryMethod
+from persam_vos.methods.memory.video import MemoryVideo
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.geometry import Geometry
@@ -88,7 +88,7 @@ def test_an_object_is_cut_out_as_it_was_annotated(
     (embedding,) = encoder.encode([frame])
     scores = []
     for mask_token in (False, True):
-        method = MemoryMethod(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0))
+        method = MemoryVideo(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0))
         method.start(frame, embedding, label_map, range(1, count + 1))
         found = method.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
@@ -107,7 +107,7 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     label_map = np.zeros((64, 64), np.uint8)
     label_map[30, 30] = 1
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
-    method = MemoryMethod(None, decoder, TrackerSettings())  # type: ignore[arg-type]
+    method = MemoryVideo(None, decoder, TrackerSettings())  # type: ignore[arg-type]
 
     method.start(frame, embedding, label_map, [1])
 

@@ -8,29 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from persam_vos.methods.memory.matching import Nearby, vote
+from persam_vos.methods.memory.matching import LocalMatching, read_out
 
 
 def unit(generator: torch.Generator, cells: int, numbers: int = 8) -> torch.Tensor:
     return functional.normalize(torch.randn(cells, numbers, generator=generator), dim=1)
 
 
-def voted(similarity: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+def voted(similarity: torch.Tensor, coverage: torch.Tensor) -> torch.Tensor:
     nearest, index = similarity.sort(dim=1, descending=True)
     weights = (nearest[:, :15] / 0.05).softmax(dim=1)
-    return (shares[:, index[:, :15]] * weights).sum(dim=-1)
+    return (coverage[:, index[:, :15]] * weights).sum(dim=-1)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 15, 16, 59, 60, 64, 100, 240, 960, 2304]))
 def test_the_most_similar_cells_vote(seed: int, length: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    similarity, shares = torch.rand(7, length, generator=generator), torch.rand(2, length, generator=generator)
+    similarity, coverage = torch.rand(7, length, generator=generator), torch.rand(2, length, generator=generator)
 
-    torch.testing.assert_close(vote(similarity, shares), voted(similarity, shares))
+    torch.testing.assert_close(read_out(similarity, coverage), voted(similarity, coverage))
 
 
 def test_nobody_asks() -> None:
-    assert vote(torch.zeros(0, 2304), torch.rand(3, 2304)).shape == (3, 0)
+    assert read_out(torch.zeros(0, 2304), torch.rand(3, 2304)).shape == (3, 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 14), st.integers(1, 4), st.integers(1, 3))
@@ -39,25 +39,25 @@ def test_a_neighbourhood_is_matched_as_all_cells_would_be(
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     keys, earlier = unit(generator, rows * columns), unit(generator, rows * columns)
-    shares = torch.rand(count, rows, columns, generator=generator) * (
+    coverage = torch.rand(count, rows, columns, generator=generator) * (
         torch.rand(count, rows, columns, generator=generator) > 0.8
     )
 
-    nearby = Nearby.match(keys, earlier, shares, radius=radius)
+    nearby = LocalMatching.match(keys, earlier, coverage, radius=radius)
 
     y, x = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
     far = ((y[:, None] - y).abs() > radius) | ((x[:, None] - x).abs() > radius)
     similarity = (keys @ earlier.T).masked_fill(far, -1.0)
     matched = torch.zeros(rows, columns, dtype=torch.bool)
-    held = (shares > 0).any(dim=0).nonzero()
+    held = (coverage > 0).any(dim=0).nonzero()
     if len(held):
         (top, left), (bottom, right) = held.amin(dim=0).tolist(), held.amax(dim=0).tolist()
         matched[max(top - radius, 0) : bottom + radius + 1, max(left - radius, 0) : right + radius + 1] = True
     matched = matched.flatten()
-    expected = torch.where(matched, voted(similarity, shares.flatten(1)), 0.0)
+    expected = torch.where(matched, voted(similarity, coverage.flatten(1)), 0.0)
     # Fewer than 15 cells within reach: those beyond have next to no weight, but not none.
-    torch.testing.assert_close(nearby.vote(), expected, atol=1e-3, rtol=0)
-    beside = functional.max_pool2d(shares[None], 3, stride=1, padding=1)[0].flatten(1)
+    torch.testing.assert_close(nearby.read_out(), expected, atol=1e-3, rtol=0)
+    beside = functional.max_pool2d(coverage[None], 3, stride=1, padding=1)[0].flatten(1)
     other = (similarity[None].masked_fill(beside[:, None] >= 0.1, -1.0)).amax(dim=2)
     torch.testing.assert_close(nearby.background(), torch.where(matched, other, -1.0))
 
@@ -66,7 +66,7 @@ def test_a_neighbourhood_is_matched_as_all_cells_would_be(
 def test_where_no_object_was_nothing_is_found(radius: int) -> None:
     keys = unit(torch.Generator().manual_seed(0), 36 * 64)
 
-    nearby = Nearby.match(keys, keys, torch.zeros(2, 36, 64), radius=radius)
+    nearby = LocalMatching.match(keys, keys, torch.zeros(2, 36, 64), radius=radius)
 
-    assert not nearby.vote().any()
+    assert not nearby.read_out().any()
     assert bool((nearby.background() == -1).all())

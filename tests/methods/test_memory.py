@@ -19,8 +19,8 @@ from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory import prior as prior_module
 from persam_vos.methods.memory.gate import found_there, keep_near, near_where_it_was
-from persam_vos.methods.memory.matching import vote
-from persam_vos.methods.memory.memory import _IN_GROUPS, _LEARN_EVERY, Memory, _looked_at, telling_cells
+from persam_vos.methods.memory.matching import read_out
+from persam_vos.methods.memory.memory import _IN_GROUPS, _LEARN_EVERY, Memory, _projection, sample_cells
 from persam_vos.methods.memory.prior import _compare, _Evidence, _undecided, foreground_prior
 from persam_vos.methods.memory.ridge import Basis, Moments
 from persam_vos.results import FrameResult
@@ -57,10 +57,10 @@ def test_a_memory_in_bfloat16_sees_nearly_the_same(encoder: SamEncoder) -> None:
 
     embedding = encoder.encode([frame_of(data.astronaut()[:288])])[0]
     whole, half = cell_features(embedding), cell_features(embedding, torch.bfloat16)
-    shares = torch.zeros(1, len(whole))
-    shares[:, 500:700] = 1.0
+    coverage = torch.zeros(1, len(whole))
+    coverage[:, 500:700] = 1.0
 
-    expected, found = (Memory.learn(features, shares, 1e-3) for features in (whole, half))
+    expected, found = (Memory.learn(features, coverage, 1e-3) for features in (whole, half))
 
     assert half.dtype == found.basis.directions.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), whole, atol=2e-3, rtol=0)
@@ -126,17 +126,17 @@ def as_grid(cells: torch.Tensor) -> torch.Tensor:
 
 def learnt(columns: Sequence[int]) -> tuple[Memory, torch.Tensor, torch.Tensor]:
     features = scene_of_colours(*columns)
-    shares = torch.stack([features[:, kind] for kind in range(1, len(columns) + 1)])
-    return Memory.learn(features, shares, 5e-3), features, shares
+    coverage = torch.stack([features[:, kind] for kind in range(1, len(columns) + 1)])
+    return Memory.learn(features, coverage, 5e-3), features, coverage
 
 
 def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
-    memory, _, shares = learnt([10, 30])
+    memory, _, coverage = learnt([10, 30])
     moved = scene_of_colours(14, 40)
 
     seen = torch.tensor([True, False])
     view = memory.view(moved)
-    prior = foreground_prior(memory, view, memory.nearest(view.keys), as_grid(shares), seen, TrackerSettings())
+    prior = foreground_prior(memory, view, memory.similarity(view.keys), as_grid(coverage), seen, TrackerSettings())
 
     assert torch.equal(prior.flatten(1) > 0.5, torch.stack([moved[:, 1], moved[:, 2]]) > 0.5)
 
@@ -144,24 +144,24 @@ def test_the_prior_finds_objects_that_moved_and_keeps_them_apart() -> None:
 @pytest.mark.parametrize(("share", "joins"), [(0.0, True), (TrackerSettings().background_matching, False)])
 def test_a_look_alike_that_was_background_a_moment_ago_does_not_join(share: float, joins: bool) -> None:
     """Something new comes along that is more like the object than like anything of the annotated frame."""
-    memory, features, shares = learnt([10])
+    memory, features, coverage = learnt([10])
     half_alike = functional.normalize(torch.eye(16)[1] + 0.6 * torch.eye(16)[2], dim=0)
     before, after = features.clone(), features.clone()
     for cells, column in ((before, 22), (after, 20)):
         cells.unflatten(0, (36, 64))[10:20, column : column + 5] = half_alike
     # Principal directions of the first frame alone would not tell the newcomer from the object.
     basis = Basis(torch.eye(16))
-    weights = Moments.of(basis.inputs(features), shares).solve(5e-3)
-    memory = dataclasses.replace(memory, basis=basis, weights=weights, looked_at=_looked_at(basis, weights))
-    own = memory.view(features).keys[shares[0] > 0]
-    memory = dataclasses.replace(memory, own_keys=((own, own),), first=(memory.view(features).keys, shares))
-    memory = dataclasses.replace(memory, last=(memory.view(before).keys, shares))
+    weights = Moments.of(basis.inputs(features), coverage).solve(5e-3)
+    memory = dataclasses.replace(memory, basis=basis, weights=weights, projection=_projection(basis, weights))
+    own = memory.view(features).keys[coverage[0] > 0]
+    memory = dataclasses.replace(memory, object_keys=((own, own),), first=(memory.view(features).keys, coverage))
+    memory = dataclasses.replace(memory, last=(memory.view(before).keys, coverage))
     view = memory.view(after)
 
     settings = TrackerSettings(background_matching=share, gate=0)
-    prior = foreground_prior(memory, view, memory.nearest(view.keys), as_grid(shares), torch.tensor([True]), settings)[
-        0
-    ]
+    prior = foreground_prior(
+        memory, view, memory.similarity(view.keys), as_grid(coverage), torch.tensor([True]), settings
+    )[0]
 
     assert bool((prior[10:20, 10:18] > 0.5).all())
     assert bool((prior[10:20, 20:25] > 0.5).all()) == joins
@@ -171,10 +171,10 @@ def test_a_look_alike_that_was_background_a_moment_ago_does_not_join(share: floa
 def test_a_view_holds_what_the_ridge_answers_to_all_inputs_and_the_keys() -> None:
     generator = torch.Generator().manual_seed(0)
     features, others = torch.randn(2, 200, 90, generator=generator)
-    shares = torch.rand(3, 200, generator=generator)
-    memory = Memory.learn(features, shares, 1e-2)
+    coverage = torch.rand(3, 200, generator=generator)
+    memory = Memory.learn(features, coverage, 1e-2)
 
-    for known in (memory, learnt_more(memory, others, shares)):
+    for known in (memory, learnt_more(memory, others, coverage)):
         view, inputs = known.view(others), known.basis.inputs(others)
 
         torch.testing.assert_close(view.ridge, known.weights @ inputs.T, atol=1e-4, rtol=1e-4)
@@ -184,10 +184,10 @@ def test_a_view_holds_what_the_ridge_answers_to_all_inputs_and_the_keys() -> Non
 def test_in_bfloat16_a_view_holds_nearly_the_same_of_every_object() -> None:
     generator = torch.Generator().manual_seed(0)
     features = functional.normalize(torch.randn(2, 400, 90, generator=generator), dim=2)
-    shares = (torch.rand(3, 400, generator=generator) > 0.7).float()
+    coverage = (torch.rand(3, 400, generator=generator) > 0.7).float()
     views = []
     for first, other in (features, features.bfloat16()):
-        memory = learnt_more(Memory.learn(first, shares, 1e-2), other, shares)
+        memory = learnt_more(Memory.learn(first, coverage, 1e-2), other, coverage)
         views.append(memory.view(other))
 
     assert views[1].ridge.dtype == views[1].keys.dtype == torch.float32
@@ -195,54 +195,54 @@ def test_in_bfloat16_a_view_holds_nearly_the_same_of_every_object() -> None:
     assert float((views[1].ridge - views[0].ridge).abs().mean()) < 0.02
 
 
-def learnt_more(memory: Memory, features: torch.Tensor, shares: torch.Tensor) -> Memory:
-    every, settings = torch.ones(len(shares), dtype=torch.bool), TrackerSettings(memory_rate=0.5, first_share=0.5)
+def learnt_more(memory: Memory, features: torch.Tensor, coverage: torch.Tensor) -> Memory:
+    every, settings = torch.ones(len(coverage), dtype=torch.bool), TrackerSettings(memory_rate=0.5, first_share=0.5)
     for _ in range(_LEARN_EVERY):
-        memory = memory.update(memory.view(features), shares, every, every.float(), settings)
+        memory = memory.update(memory.view(features), coverage, every, every.float(), settings)
     return memory
 
 
-def test_likeness_is_absolute() -> None:
-    memory, features, shares = learnt([10])
+def test_similarity_is_absolute() -> None:
+    memory, features, coverage = learnt([10])
     strange = features.clone()
-    strange[shares[0] > 0] = torch.eye(16)[9]
+    strange[coverage[0] > 0] = torch.eye(16)[9]
 
     view, odd = memory.view(features), memory.view(strange)
 
-    torch.testing.assert_close(memory.nearest(view.keys)[0][shares[0] > 0], torch.ones(80))
-    assert float(memory.nearest(odd.keys)[0].max()) < 0.5
+    torch.testing.assert_close(memory.similarity(view.keys)[0][coverage[0] > 0], torch.ones(80))
+    assert float(memory.similarity(odd.keys)[0].max()) < 0.5
 
 
 def test_an_object_that_was_not_seen_keeps_its_memory() -> None:
-    memory, features, shares = learnt([10, 30])
+    memory, features, coverage = learnt([10, 30])
     view = memory.view(features.roll(1, 0))
-    likeness = torch.tensor([0.9, torch.nan])
+    similarity = torch.tensor([0.9, torch.nan])
     seen = torch.tensor([True, False])
 
     newer = memory
     for _ in range(_LEARN_EVERY):
         # Until then the ridge regression stays as it is; what is matched does not.
         assert newer.recent is memory.recent
-        newer = newer.update(view, shares * seen[:, None], seen, likeness, TrackerSettings())
+        newer = newer.update(view, coverage * seen[:, None], seen, similarity, TrackerSettings())
 
     assert not torch.equal(newer.recent.second[0], memory.recent.second[0])
     assert torch.equal(newer.recent.second[1], memory.recent.second[1])
-    assert float(newer.likeness[0]) == pytest.approx(0.9)
-    assert bool(newer.likeness[1].isnan())
+    assert float(newer.usual_similarity[0]) == pytest.approx(0.9)
+    assert bool(newer.usual_similarity[1].isnan())
     # Of an object that is hidden while others are seen, the looks when last seen are still known.
-    assert torch.equal(newer.own_keys[1][1], memory.own_keys[1][1])
-    assert not torch.equal(newer.own_keys[0][1], memory.own_keys[0][1])
+    assert torch.equal(newer.object_keys[1][1], memory.object_keys[1][1])
+    assert not torch.equal(newer.object_keys[0][1], memory.object_keys[0][1])
 
 
 def test_every_third_frame_is_learnt_from_with_the_share_of_three() -> None:
-    memory, features, shares = learnt([10])
+    memory, features, coverage = learnt([10])
     view = memory.view(features.roll(1, 0))
-    seen, likeness, settings = torch.tensor([True]), torch.tensor([0.9]), TrackerSettings(memory_rate=0.1)
-    expected, found, kept = memory.recent, memory, telling_cells(shares)
+    seen, similarity, settings = torch.tensor([True]), torch.tensor([0.9]), TrackerSettings(memory_rate=0.1)
+    expected, found, kept = memory.recent, memory, sample_cells(coverage)
 
     for index in range(1, 3 * _LEARN_EVERY + 1):
-        found = found.update(view, shares, seen, likeness, settings)
-        moments = Moments.of(memory.basis.inputs(view.features[kept]), shares[:, kept])
+        found = found.update(view, coverage, seen, similarity, settings)
+        moments = Moments.of(memory.basis.inputs(view.features[kept]), coverage[:, kept])
         expected = expected.lerp(moments, 0.1)
 
         if index % _LEARN_EVERY == 0:
@@ -257,10 +257,10 @@ def test_all_cells_of_objects_are_telling_and_half_of_the_rest(
     count: int, cells: int, covered: float, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    shares = torch.rand(count, cells, generator=generator) * (torch.rand(cells, generator=generator) < covered)
-    held = (shares > 0).any(dim=0)
+    coverage = torch.rand(count, cells, generator=generator) * (torch.rand(cells, generator=generator) < covered)
+    held = (coverage > 0).any(dim=0)
 
-    kept = telling_cells(shares)
+    kept = sample_cells(coverage)
 
     assert len(kept.unique()) == len(kept)
     chosen = torch.zeros(cells, dtype=torch.bool)
@@ -272,14 +272,14 @@ def test_all_cells_of_objects_are_telling_and_half_of_the_rest(
 
 
 def test_of_the_annotated_frame_the_telling_cells_are_matched() -> None:
-    memory, _, shares = learnt([10])
-    kept = telling_cells(shares)
+    memory, _, coverage = learnt([10])
+    kept = sample_cells(coverage)
 
     keys, covered = memory.first
 
-    assert len(kept) < 0.6 * shares.shape[1]
+    assert len(kept) < 0.6 * coverage.shape[1]
     assert torch.equal(keys, memory.last[0][kept])
-    assert torch.equal(covered, shares[:, kept])
+    assert torch.equal(covered, coverage[:, kept])
 
 
 def test_features_with_many_equal_directions_are_learnt() -> None:
@@ -343,10 +343,10 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
     """The prior is that of matching every cell, but for values that are next to nothing either way."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(36 * 64, 96, generator=generator)
-    shares = torch.stack([square_at(5, 6), square_at(20, 40)])
-    for kind, share in zip(torch.randn(2, 96, generator=generator), shares, strict=True):
+    coverage = torch.stack([square_at(5, 6), square_at(20, 40)])
+    for kind, share in zip(torch.randn(2, 96, generator=generator), coverage, strict=True):
         features += 1.5 * share.flatten()[:, None] * kind
-    memory = Memory.learn(features, shares.flatten(1), 5e-3)
+    memory = Memory.learn(features, coverage.flatten(1), 5e-3)
     # Neighbours here do not look alike: none can stand for the other.
     memory = dataclasses.replace(memory, first=memory.last)
     moved = features + 0.3 * torch.randn(features.shape, generator=generator)
@@ -356,12 +356,12 @@ def test_what_cannot_matter_is_not_matched(found: bool, monkeypatch: pytest.Monk
 
     def counted(similarity: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
         asked.append(len(similarity))
-        return vote(similarity, of)
+        return read_out(similarity, of)
 
     monkeypatch.setattr(prior_module, "vote", counted)
-    part = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
+    part = foreground_prior(memory, view, memory.similarity(view.keys), coverage, seen, settings)
     monkeypatch.setattr(prior_module, "_undecided", lambda *_: everywhere)
-    whole = foreground_prior(memory, view, memory.nearest(view.keys), shares, seen, settings)
+    whole = foreground_prior(memory, view, memory.similarity(view.keys), coverage, seen, settings)
 
     assert asked[0] < 36 * 64 / 2
     assert asked[1:] == ([36 * 64] if found else [36 * 64, 36 * 64])
@@ -395,15 +395,15 @@ def test_the_annotated_frame_is_asked_about_what_is_not_ruled_out(
 
 
 def test_without_the_last_frame_nothing_is_ruled_out() -> None:
-    memory, features, shares = learnt([10])
+    memory, features, coverage = learnt([10])
     view, settings = memory.view(features), TrackerSettings(local_matching=0.0)
-    nearest = memory.nearest(view.keys)
+    nearest = memory.similarity(view.keys)
 
     evidence = _Evidence.of(memory, view, nearest, (36, 64), torch.tensor([True]), settings, radius=8)
 
     assert len(_undecided(evidence, torch.ones(1, 36 * 64, dtype=torch.bool), settings, 64)) == 36 * 64
     found = _compare(memory, view, evidence, settings, torch.arange(36 * 64))
-    assert torch.equal(found[0] > 0.5, shares[0] > 0.5)
+    assert torch.equal(found[0] > 0.5, coverage[0] > 0.5)
 
 
 def test_the_decoder_without_padding_agrees_where_there_is_none(decoder: Decoder) -> None:
@@ -580,7 +580,7 @@ def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: Sa
 def test_what_hides_an_object_is_not_taken_for_it(
     presence: float, first: int, encoder: SamEncoder, decoder: Decoder
 ) -> None:
-    """Something never seen before is most like the object where the object was; only its absolute likeness tells."""
+    """Something never seen before is most like the object where the object was; only its absolute similarity tells."""
     generator = np.random.default_rng(0)
     patch = cv2.resize(generator.integers(0, 256, (16, 16, 3), np.uint8), (130, 140), interpolation=cv2.INTER_CUBIC)
     clip = [scene([(100 + 2 * i, 60), None]) for i in range(first + 3)]

@@ -11,8 +11,8 @@ import torch
 from pictures import frame_of, on_frame, scene
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Reference, Sighting
-from persam_vos.methods.persam.photos import PhotoPersam
+from persam_vos.methods.base import Proposal, Reference
+from persam_vos.methods.persam.photos import PersamPhotos
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.prompts import Prompts
@@ -26,8 +26,8 @@ def embedded(encoder: SamEncoder, *places: tuple[int, int]) -> tuple[Frame, Imag
 
 
 @torch.inference_mode()
-def look(encoder: SamEncoder, decoder: Decoder, **settings: Any) -> Sighting:
-    method = PhotoPersam(decoder, PhotoSettings(**settings))
+def look(encoder: SamEncoder, decoder: Decoder, **settings: Any) -> Proposal:
+    method = PersamPhotos(decoder, PhotoSettings(**settings))
     frame, embedding = embedded(encoder, (60, 80), (300, 100))
     labels = scene([(60, 80), (300, 100)])[1]
     method.learn([Reference(frame, embedding, (labels == 1).astype(np.uint8))], [1])

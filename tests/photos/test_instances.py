@@ -13,9 +13,9 @@ from pictures import cut_outs, frame_of, scene
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Sighting
+from persam_vos.methods.base import Proposal
 from persam_vos.methods.competition import mean_under
-from persam_vos.methods.memory.separation import largest_part
+from persam_vos.methods.memory.separation import largest_component
 from persam_vos.photos import instances
 from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.photos.instances import find_instances, find_objects
@@ -32,9 +32,9 @@ FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes
 
 
 class Script:
-    """A method that sees boxes, each as (rows, columns, likeness), one after the other, where nothing hides them."""
+    """A method that sees boxes, each as (rows, columns, similarity), one after the other, where nothing hides them."""
 
-    usual, size, both_ways = torch.ones(1), None, False
+    reference_similarity, size, both_ways = torch.ones(1), None, False
 
     def __init__(self, *boxes: tuple[slice, slice, float]) -> None:
         self.boxes = boxes
@@ -43,21 +43,21 @@ class Script:
     def learn(self, references: Sequence[object], object_ids: Sequence[int], /) -> None:
         pass
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, taken=None, aside=None, /) -> Sighting:
-        self.looks.append((taken, aside))
+    def look(self, frame: Frame, embedding: ImageEmbedding, occupied=None, ignored=None, /) -> Proposal:
+        self.looks.append((occupied, ignored))
         nothing = torch.zeros(SIDE, SIDE, dtype=torch.bool)
-        hidden = (nothing if taken is None else taken) | (nothing if aside is None else aside)
+        hidden = (nothing if occupied is None else occupied) | (nothing if ignored is None else ignored)
         hidden |= torch.from_numpy((frame.rgb == 0).all(axis=2))
-        for y, x, likeness in self.boxes:
+        for y, x, similarity in self.boxes:
             if hidden[y, x].float().mean() < 0.9:
                 mask, place = nothing.clone(), nothing.clone()
                 mask[y, x], place[y, x] = True, True
                 logits = torch.where(mask, 8.0, -8.0)
-                likeness_of = partial(mean_under, torch.full((1, SIDE, SIDE), likeness))
-                return Sighting([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), likeness_of, place)
+                similarity_of = partial(mean_under, torch.full((1, SIDE, SIDE), similarity))
+                return Proposal([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), similarity_of, place)
         logits = torch.full((SIDE, SIDE), -8.0)
-        likeness_of = partial(mean_under, torch.zeros(1, SIDE, SIDE))
-        return Sighting([Patch(EVERYWHERE, logits)], torch.zeros(1), likeness_of, nothing)
+        similarity_of = partial(mean_under, torch.zeros(1, SIDE, SIDE))
+        return Proposal([Patch(EVERYWHERE, logits)], torch.zeros(1), similarity_of, nothing)
 
 
 class Nobody:
@@ -76,8 +76,8 @@ def search(method: Script, **settings: object) -> tuple[LabelMap, int]:
         Nobody().encode([frame])[0],
         PhotoSettings(all_instances=True, presence=0.5, **settings),
     )
-    assert len(found.likeness) == len(found.predicted_iou) == found.label_map.max()
-    return found.label_map, len(found.likeness)
+    assert len(found.similarity) == len(found.predicted_iou) == found.label_map.max()
+    return found.label_map, len(found.similarity)
 
 
 A, B, C = np.s_[4:20, 4:20], np.s_[4:20, 40:60], np.s_[40:60, 4:20]
@@ -100,7 +100,7 @@ def test_what_is_refused_does_not_end_the_search() -> None:
     assert count == 2
     assert not labels[B].any()
     assert (labels[C] == 2).all()
-    assert method.looks[-1][1][B].all()  # put aside
+    assert method.looks[-1][1][B].all()  # put ignored
 
 
 def test_after_many_refusals_in_a_row_it_ends() -> None:
@@ -213,14 +213,14 @@ class TestSeparation:
         prior = torch.zeros(8, 8)
         prior[1:4, 1:3], prior[5:8, 4:8] = 0.9, 0.8
 
-        assert largest_part(prior).nonzero().amin(dim=0).tolist() == [5, 4]
-        assert not largest_part(torch.full((8, 8), 0.5)).any()
+        assert largest_component(prior).nonzero().amin(dim=0).tolist() == [5, 4]
+        assert not largest_component(torch.full((8, 8), 0.5)).any()
 
     def test_specks_are_nothing(self) -> None:
         prior = torch.zeros(8, 8)
         prior[1:3, 1:3], prior[6, 6] = 0.9, 0.9
 
-        assert not largest_part(prior).any()
+        assert not largest_component(prior).any()
 
 
 class Halves(Script):
@@ -232,15 +232,15 @@ class Halves(Script):
         super().__init__()
         self.pieces, self.both = pieces, both
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, taken=None, aside=None, /) -> Sighting:
+    def look(self, frame: Frame, embedding: ImageEmbedding, occupied=None, ignored=None, /) -> Proposal:
         logits = torch.full((SIDE, SIDE), -8.0)
         logits[A], logits[C] = 8.0, 8.0
 
-        def likeness_of(shares: torch.Tensor) -> torch.Tensor:
-            top, bottom = (bool(shares[0][rows].any()) for rows in (slice(0, 30), slice(35, 64)))
+        def similarity_of(coverage: torch.Tensor) -> torch.Tensor:
+            top, bottom = (bool(coverage[0][rows].any()) for rows in (slice(0, 30), slice(35, 64)))
             return torch.tensor([self.both if top and bottom else self.pieces[0 if top else 1]])
 
-        return Sighting([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), likeness_of)
+        return Proposal([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), similarity_of)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_one_thing_is_found_where_one_is_looked_for(
 
     assert (found.label_map > 0).sum() == sum(found.label_map[each].size for each in left)
     assert all(found.label_map[each].all() for each in left)
-    assert float(found.likeness[0]) == pytest.approx(max(*pieces) if len(left) == 1 else both)
+    assert float(found.similarity[0]) == pytest.approx(max(*pieces) if len(left) == 1 else both)
 
 
 def test_what_is_mostly_within_others_is_left_over_from_them() -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.memory import Memory, View
-from persam_vos.methods.memory.prior import SHARPEST, foreground_prior
+from persam_vos.methods.memory.prior import MIN_PROBABILITY, foreground_prior
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.regions import Region
@@ -24,16 +24,16 @@ _IN_IT = 0.1
 _MOST = 0.5
 
 
-def part_around(shares: Tensor) -> Region | None:
+def part_around(coverage: Tensor) -> Region | None:
     """Place half of the rows and columns, rounded up, in the middle of what objects cover.
 
     Args:
-        shares: float, N x rows x columns in 0..1: of each object in the cells of the frame.
+        coverage: float, N x rows x columns in 0..1: of each object in the cells of the frame.
 
     Returns:
         None if they cover nothing.
     """
-    held = (shares > (0.5 * shares.amax(dim=(1, 2), keepdim=True)).clamp(max=_IN_IT)).any(dim=0)
+    held = (coverage > (0.5 * coverage.amax(dim=(1, 2), keepdim=True)).clamp(max=_IN_IT)).any(dim=0)
     if not bool(held.any()):
         return None
     (top, rows), (left, columns) = (
@@ -104,10 +104,10 @@ class _Look:
 
     def over(self, part: Region) -> Memory:
         """Return the memory with the cells of its last frame laid onto another part."""
-        keys, shares = self.memory.last
+        keys, coverage = self.memory.last
         size = 2 * part.height, 2 * part.width
-        keys, shares = (moved(each.unflatten(1, size), self.part, part).flatten(1) for each in (keys.T, shares))
-        return replace(self.memory, last=(keys.T.contiguous(), shares))
+        keys, coverage = (moved(each.unflatten(1, size), self.part, part).flatten(1) for each in (keys.T, coverage))
+        return replace(self.memory, last=(keys.T.contiguous(), coverage))
 
 
 class CloserLook:
@@ -134,8 +134,8 @@ class CloserLook:
         self._look = None
         if (part := part_around(embedding.geometry.to_cells(masks, embedding.cells))) is None:
             return
-        shares, learnt = _shares(part, embedding.geometry.to_cells(masks, 2 * embedding.cells))
-        memory = Memory.learn(self._features(part, frame, embedding), shares, self._settings.regularisation)
+        coverage, learnt = _shares(part, embedding.geometry.to_cells(masks, 2 * embedding.cells))
+        memory = Memory.learn(self._features(part, frame, embedding), coverage, self._settings.regularisation)
         self._look = _Look(memory, part, learnt, learnt)
 
     def sharpen(
@@ -169,9 +169,11 @@ class CloserLook:
             return prior_logits
         # Where the objects were is known from the whole frame, of which this memory may have seen a sliver only.
         was = cut(part, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
-        prior = foreground_prior(memory, view, memory.nearest(view.keys), was, known, self._settings, scale=2)
+        prior = foreground_prior(memory, view, memory.similarity(view.keys), was, known, self._settings, scale=2)
         samples = prior_logits.shape[-1] // embedding.cells
-        finer = functional.interpolate(prior.logit(eps=SHARPEST)[None], scale_factor=samples // 2, mode="bilinear")[0]
+        finer = functional.interpolate(
+            prior.logit(eps=MIN_PROBABILITY)[None], scale_factor=samples // 2, mode="bilinear"
+        )[0]
         mixed = prior_logits.clone()
         mixed[(..., *part.scaled(samples))].lerp_(finer, self._settings.closer_look * known[:, None, None].float())
         return mixed
@@ -186,9 +188,9 @@ class CloserLook:
         look = self._look
         if look is None or look.now is None:
             return
-        shares, held = _shares(look.part, everywhere)
+        coverage, held = _shares(look.part, everywhere)
         fresh = seen & look.learnt & held
-        memory = look.memory.update(look.now, shares, fresh, look.memory.likeness, self._settings)
+        memory = look.memory.update(look.now, coverage, fresh, look.memory.usual_similarity, self._settings)
         self._look = replace(look, memory=memory, fresh=fresh, now=None)
 
     def _features(self, part: Region, frame: Frame, embedding: ImageEmbedding) -> Tensor:
@@ -197,5 +199,5 @@ class CloserLook:
 
 def _shares(part: Region, everywhere: Tensor) -> tuple[Tensor, Tensor]:
     """Return float, N x cells: share of each object in the cells of a part; bool, N: whether most of it lies there."""
-    shares = cut(part, everywhere).flatten(1)
-    return shares, shares.sum(dim=1) > _MOST * everywhere.sum(dim=(1, 2))
+    coverage = cut(part, everywhere).flatten(1)
+    return coverage, coverage.sum(dim=1) > _MOST * everywhere.sum(dim=(1, 2))

@@ -14,7 +14,7 @@ from persam_vos.masks import box_xyxy
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.colour_model import follow_colours
 from persam_vos.methods.memory.mask_token import learn_mask_token
-from persam_vos.methods.memory.prior import SHARPEST
+from persam_vos.methods.memory.prior import MIN_PROBABILITY
 from persam_vos.sam.cells import upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
@@ -37,7 +37,7 @@ _MOST_OF_PRIOR = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class AnnotatedFrame:
     """An annotated frame, and what the prior says of it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Example:
 
 def prior_to_logits(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
     """Bring priors, float N x rows x columns in 0..1, to logits on the decoder's grid: N x 256 x 256."""
-    return upsample_to_square(prior.logit(eps=SHARPEST), MASK_SIDE_SAMPLES, embedding.cells, OUTSIDE_LOGIT)
+    return upsample_to_square(prior.logit(eps=MIN_PROBABILITY), MASK_SIDE_SAMPLES, embedding.cells, OUTSIDE_LOGIT)
 
 
 class PriorDecoder:
@@ -63,7 +63,7 @@ class PriorDecoder:
         self._decoder = decoder
         self._settings = settings
 
-    def learn_tokens(self, examples: Sequence[Example]) -> Tensor:
+    def learn_tokens(self, examples: Sequence[AnnotatedFrame]) -> Tensor:
         """Answer annotated frames as if they were others, and learn what the answers lack.
 
         Args:
@@ -76,13 +76,13 @@ class PriorDecoder:
         tokens = prior_logits.new_zeros(len(prior_logits), self._decoder.token_size + 1)
         # One by one: the upscaled embedding is large.
         for i in range(len(prior_logits)):
-            lessons = [lesson for example in examples if (lesson := self._lesson(example, i)) is not None]
-            if lessons:
-                features, logits, annotated = (torch.cat(each, dim=-1) for each in zip(*lessons, strict=True))
+            samples = [sample for example in examples if (sample := self._token_samples(example, i)) is not None]
+            if samples:
+                features, logits, annotated = (torch.cat(each, dim=-1) for each in zip(*samples, strict=True))
                 tokens[i] = learn_mask_token(features, logits, annotated)
         return tokens
 
-    def _lesson(self, example: Example, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    def _token_samples(self, example: AnnotatedFrame, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """Return what ``learn_mask_token`` is given of one object; None where the prior does not show it."""
         embedding, prior_logits = example.embedding, example.prior_logits[[i]]
         geometry = embedding.geometry
@@ -124,16 +124,16 @@ class PriorDecoder:
         if bool(known.any()):
             prior_logits = prior_logits[known]
             own = None if tokens is None else tokens[known]
-            logits, predicted_iou[known] = self._ask(embedding, prior_logits, points[known], boxes[known], own)
+            logits, predicted_iou[known] = self._predict(embedding, prior_logits, points[known], boxes[known], own)
             prior = prior_logits.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
-            found[known] = mask.logit(eps=SHARPEST)
+            found[known] = mask.logit(eps=MIN_PROBABILITY)
         if not self._settings.colours:
             return masks_to_patches(found, geometry, MIN_MASK_LOGIT), predicted_iou
         return follow_colours(found, frame.rgb, geometry, self._settings.colours, MIN_MASK_LOGIT), predicted_iou
 
-    def _ask(
+    def _predict(
         self, embedding: ImageEmbedding, prior_logits: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""

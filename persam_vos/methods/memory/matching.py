@@ -19,17 +19,17 @@ _GROUP = 4
 _NEARLY_NONE = 0.1
 
 
-def vote(similarity: Tensor, shares: Tensor) -> Tensor:
+def read_out(similarity: Tensor, coverage: Tensor) -> Tensor:
     """Let the most similar cells vote.
 
     Args:
         similarity: float, queries x cells in -1..1.
-        shares: float, N x cells: share of each object in these cells.
+        coverage: float, N x cells: share of each object in these cells.
 
     Returns:
         float, N x queries: its share among the cells most similar to each query.
     """
-    return _weighed(*_most_similar(similarity), shares)
+    return _weighed(*_most_similar(similarity), coverage)
 
 
 def _most_similar(similarity: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,42 +61,42 @@ def _highest(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return rows.gather(1, columns), columns
 
 
-def _weighed(nearest: Tensor, index: Tensor, shares: Tensor) -> Tensor:
+def _weighed(nearest: Tensor, index: Tensor, coverage: Tensor) -> Tensor:
     """Weigh the votes of the cells ``index``, queries x k, by their similarity: N x queries."""
     votes = (nearest / _TEMPERATURE).softmax(dim=1)
-    won: Tensor = (shares[:, index] * votes).sum(dim=-1)
+    won: Tensor = (coverage[:, index] * votes).sum(dim=-1)
     return won
 
 
 @dataclass(frozen=True, slots=True)
-class Nearby:
+class LocalMatching:
     """Cells near any object of an earlier frame, matched with that frame's cells within a radius.
 
     Attributes:
         similarity: float, queries x reach^2 in -1..1: of every query to the cells of its neighbourhood, of ``reach``
             cells along the side; -1 to what lies outside the picture.
-        shares: float, N x (rows + reach - 1) x (columns + reach - 1): of each object in the queries' neighbourhoods.
+        coverage: float, N x (rows + reach - 1) x (columns + reach - 1): of each object in the queries' neighbourhoods.
         grid: Rows and columns of the picture.
         queries: Which of these are matched.
     """
 
     similarity: Tensor
-    shares: Tensor
+    coverage: Tensor
     grid: tuple[int, int]
     queries: tuple[slice, slice]
 
     @classmethod
-    def match(cls, keys: Tensor, earlier: Tensor, shares: Tensor, *, radius: int) -> Nearby:
+    def match(cls, keys: Tensor, earlier: Tensor, coverage: Tensor, *, radius: int) -> LocalMatching:
         """Match a frame of rows x columns cells.
 
         Args:
             keys: float, cells x k, of unit length: of the frame.
             earlier: float, cells x k, of unit length: of the earlier one.
-            shares: float, N x rows x columns: of each object in the cells of the earlier frame.
+            coverage: float, N x rows x columns: of each object in the cells of the earlier frame.
             radius: How far apart, in rows or columns, two cells may lie.
         """
-        rows, columns = grid = int(shares.shape[1]), int(shares.shape[2])
-        known, reach = (shares > 0).any(dim=0), 2 * radius + 1
+        rows, columns = grid = int(coverage.shape[1]), int(coverage.shape[2])
+        known, reach = (coverage > 0).any(dim=0), 2 * radius + 1
         y, x = (_around(known.any(dim=dimension), radius) for dimension in (1, 0))
         beyond = slice(y.start, y.stop + 2 * radius), slice(x.start, x.stop + 2 * radius)
         # One more number for every cell makes the similarity to what lies outside the picture -1.
@@ -110,24 +110,24 @@ class Nearby:
         similarity = products.unfold(3, reach, 1).diagonal(dim1=1, dim2=3).movedim(-1, 1)
         if not bool(known.any()):
             similarity = similarity.new_full(similarity.shape, -1.0)
-        padded = functional.pad(shares, (radius,) * 4)[:, beyond[0], beyond[1]].contiguous()
+        padded = functional.pad(coverage, (radius,) * 4)[:, beyond[0], beyond[1]].contiguous()
         return cls(similarity.reshape(-1, reach**2), padded, grid, (y, x))
 
-    def vote(self) -> Tensor:
+    def read_out(self) -> Tensor:
         """Return the share of each object among the most similar cells: float, N x cells, 0 far from every object."""
         nearest, index = _most_similar(self.similarity)
-        reach, width = self._reach, self.shares.shape[2]
-        places = torch.arange(self.shares[0].numel(), device=index.device).unflatten(0, (-1, width))
+        reach, width = self._reach, self.coverage.shape[2]
+        places = torch.arange(self.coverage[0].numel(), device=index.device).unflatten(0, (-1, width))
         corners = places[: 1 - reach, : 1 - reach].reshape(-1, 1)
         cells = corners + index // reach * width + index % reach
-        return self._onto_grid(_weighed(nearest, cells, self.shares.flatten(1)), 0.0)
+        return self._onto_grid(_weighed(nearest, cells, self.coverage.flatten(1)), 0.0)
 
     def background(self) -> Tensor:
         """Return how like what was not the object each cell is: float, N x cells; -1 far from every object.
 
         Cells beside an object see some of it, and may be hidden by it in this frame: they are left out.
         """
-        others = functional.max_pool2d(self.shares[None], 3, stride=1, padding=1)[0] < _NEARLY_NONE
+        others = functional.max_pool2d(self.coverage[None], 3, stride=1, padding=1)[0] < _NEARLY_NONE
         best = [self.similarity.masked_fill(~self._flat(free), -1.0).amax(dim=1) for free in others]
         return self._onto_grid(torch.stack(best), -1.0)
 

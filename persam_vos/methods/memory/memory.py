@@ -20,8 +20,8 @@ _IN_GROUPS = 16
 _MAJORITY = 0.5
 # How like its memory an object is taken to be until it is seen again: low enough for nearly any object. After that, the
 # weight of a frame in the running mean.
-LIKENESS_BEFORE = 0.85
-_LIKENESS_RATE = 0.1
+USUAL_SIMILARITY = 0.85
+_SIMILARITY_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,11 @@ class Memory:
         annotated: Moments of the annotated frame; they never change.
         recent: Running moments of the frames since.
         weights: float, N x (d + 1): the ridge regression of both.
-        looked_at: D x (k + N), of the type of the features: the directions onto which every frame is projected, for its
-            keys and for what the ridge multiplies.
-        first: Keys (cells x k) and shares (N x cells) of the annotated frame, of its ``telling_cells``.
-        last: Keys and shares of the last frame in which any object was seen.
-        own_keys: Of each object, the keys of its cells in the annotated frame, and in the last one where it was seen.
-        likeness: float, N: running mean of how like its memory each object is while seen, -1..1; NaN before the first.
+        projection: D x (k + N), of the type of the features: directions that yield keys and the ridge regression.
+        first: Keys (cells x k) and coverage (N x cells) of the annotated frame, of its ``sample_cells``.
+        last: Keys and coverage of the last frame in which any object was seen.
+        object_keys: Of each object, keys of its cells in the annotated frame and in the last one where it was seen.
+        usual_similarity: float, N: running mean of each object's similarity to its memory, -1..1; NaN before the first.
         waiting: Frames since the running moments have taken one in.
     """
 
@@ -61,47 +60,47 @@ class Memory:
     annotated: Moments
     recent: Moments
     weights: Tensor
-    looked_at: Tensor
+    projection: Tensor
     first: tuple[Tensor, Tensor]
     last: tuple[Tensor, Tensor]
-    own_keys: tuple[tuple[Tensor, Tensor], ...]
-    likeness: Tensor
+    object_keys: tuple[tuple[Tensor, Tensor], ...]
+    usual_similarity: Tensor
     waiting: int = 0
 
     @classmethod
-    def learn(cls, features: Tensor, shares: Tensor, regularisation: float) -> Memory:
+    def learn(cls, features: Tensor, coverage: Tensor, regularisation: float) -> Memory:
         """Learn the objects of the annotated frame.
 
         Args:
             features: float32 or bfloat16, cells x D.
-            shares: float, N x cells in 0..1, of each object; each has some cell.
+            coverage: float, N x cells in 0..1, of each object; each has some cell.
             regularisation: Of the ridge regression.
         """
         basis = Basis.of(features)
         inputs = basis.inputs(features)
-        moments = Moments.of(inputs, shares)
+        moments = Moments.of(inputs, coverage)
         weights = moments.solve(regularisation)
-        kept = telling_cells(shares)
+        kept = sample_cells(coverage)
         keys = functional.normalize(inputs[:, :-1][:, :_KEY_DIMENSIONS], dim=1)
         return cls(
             basis=basis,
             annotated=moments,
             recent=moments,
             weights=weights,
-            looked_at=_looked_at(basis, weights),
-            first=(keys[kept], shares[:, kept]),
-            last=(keys, shares),
-            own_keys=tuple((keys[own], keys[own]) for own in map(own_cells, shares)),
-            likeness=torch.full((len(shares),), torch.nan, device=features.device),
+            projection=_projection(basis, weights),
+            first=(keys[kept], coverage[:, kept]),
+            last=(keys, coverage),
+            object_keys=tuple((keys[own], keys[own]) for own in map(object_cells, coverage)),
+            usual_similarity=torch.full((len(coverage),), torch.nan, device=features.device),
         )
 
     def view(self, features: Tensor) -> View:
         """See a frame, cells x D, of the type of what was learnt from."""
         numbers = self.first[0].shape[1], len(self.weights)
-        projected, ridge = (features @ self.looked_at).float().split(numbers, dim=1)
+        projected, ridge = (features @ self.projection).float().split(numbers, dim=1)
         return View(features, functional.normalize(projected, dim=1), ridge.T + self.weights[:, -1:])
 
-    def nearest(self, keys: Tensor) -> Tensor:
+    def similarity(self, keys: Tensor) -> Tensor:
         """Say how like the cell of the object that it is most like each cell is.
 
         Returns:
@@ -109,70 +108,74 @@ class Memory:
             the last one where it was seen. It is absolute: of something that the frame before did not show, it is low
             even where the ridge and the matching, which only compare, have nothing better to offer.
         """
-        return torch.stack([(keys @ torch.cat(own).T).amax(dim=1) for own in self.own_keys])
+        return torch.stack([(keys @ torch.cat(own).T).amax(dim=1) for own in self.object_keys])
 
-    def update(self, view: View, shares: Tensor, seen: Tensor, likeness: Tensor, settings: TrackerSettings) -> Memory:
+    def update(
+        self, view: View, coverage: Tensor, seen: Tensor, similarity: Tensor, settings: TrackerSettings
+    ) -> Memory:
         """Return the memory after one more frame.
 
         Args:
             view: Of the frame.
-            shares: float, N x cells: where each object was found.
+            coverage: float, N x cells: where each object was found.
             seen: bool, N: the memory of the others stays as it is.
-            likeness: float, N: mean of ``nearest`` over the object's cells.
+            similarity: float, N: mean of ``similarity`` over the object's cells.
             settings: Of the tracker: the rates at which it learns.
         """
         if not bool(seen.any()):
             return self
-        recent, weights, looked_at, waiting = self.recent, self.weights, self.looked_at, self.waiting + 1
+        recent, weights, projection, waiting = self.recent, self.weights, self.projection, self.waiting + 1
         if settings.memory_rate and waiting == _LEARN_EVERY:
             rate = 1 - (1 - settings.memory_rate) ** waiting
-            kept = telling_cells(shares)
-            moments = Moments.of(self.basis.inputs(view.features[kept]), shares[:, kept])
+            kept = sample_cells(coverage)
+            moments = Moments.of(self.basis.inputs(view.features[kept]), coverage[:, kept])
             recent = self.recent.lerp(moments, rate * seen.float())
             weights = recent.lerp(self.annotated, settings.first_share).solve(settings.regularisation)
-            looked_at, waiting = _looked_at(self.basis, weights), 0
-        usual = torch.where(self.likeness.isnan(), likeness, torch.lerp(self.likeness, likeness, _LIKENESS_RATE))
+            projection, waiting = _projection(self.basis, weights), 0
+        usual = torch.where(
+            self.usual_similarity.isnan(), similarity, torch.lerp(self.usual_similarity, similarity, _SIMILARITY_RATE)
+        )
         return Memory(
             basis=self.basis,
             annotated=self.annotated,
             recent=recent,
             weights=weights,
-            looked_at=looked_at,
+            projection=projection,
             first=self.first,
-            last=(view.keys, shares),
-            own_keys=tuple(
-                (first, view.keys[own_cells(share)] if now else last)
-                for (first, last), share, now in zip(self.own_keys, shares, seen.tolist(), strict=True)
+            last=(view.keys, coverage),
+            object_keys=tuple(
+                (first, view.keys[object_cells(share)] if now else last)
+                for (first, last), share, now in zip(self.object_keys, coverage, seen.tolist(), strict=True)
             ),
-            likeness=torch.where(seen, usual, self.likeness),
+            usual_similarity=torch.where(seen, usual, self.usual_similarity),
             waiting=waiting,
         )
 
 
-def _looked_at(basis: Basis, weights: Tensor) -> Tensor:
+def _projection(basis: Basis, weights: Tensor) -> Tensor:
     """Return D x (k + N): the keys' directions, and a combination of all of them in place of the ridge's weights."""
     combined = basis.directions.float() @ weights[:, :-1].T
     return torch.cat([basis.key_directions, combined.to(basis.directions.dtype)], dim=1)
 
 
-def telling_cells(shares: Tensor) -> Tensor:
+def sample_cells(coverage: Tensor) -> Tensor:
     """Return the indices of all cells that hold some of an object, and of every other one of the rest, in no order.
 
     The rest is most of the frame, and neighbours look alike: on nine sequences, forwards, backwards and at every third
     frame, and three composites J&F is within 0.1 of that of all cells.
 
     Args:
-        shares: float, N x cells in 0..1: of each object.
+        coverage: float, N x cells in 0..1: of each object.
     """
-    held = (shares > 0).any(dim=0)
+    held = (coverage > 0).any(dim=0)
     own, rest = held.nonzero()[:, 0], (~held).nonzero()[::2, 0]
-    # So many, if there are as many, that the most similar ones can be found by groups of them; see ``vote``.
+    # So many, if there are as many, that the most similar ones can be found by groups of them; see ``read_out``.
     surplus = (len(own) + len(rest)) % _IN_GROUPS
     return torch.cat([own, rest[: max(len(rest) - surplus, 0)]])
 
 
-def own_cells(shares: Tensor) -> Tensor:
+def object_cells(coverage: Tensor) -> Tensor:
     """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of."""
-    own = shares >= _MAJORITY
-    own[shares.argmax()] = True
+    own = coverage >= _MAJORITY
+    own[coverage.argmax()] = True
     return own

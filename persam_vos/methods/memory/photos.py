@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Reference, Sighting
-from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.likeness import Likeness, among
-from persam_vos.methods.memory.looks import _Looks, _shallow
-from persam_vos.methods.memory.matching import vote
+from persam_vos.methods.base import Proposal, Reference
+from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
+from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
+from persam_vos.methods.memory.decoding import AnnotatedFrame, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.matching import read_out
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.methods.memory.prior import ridge_probability
-from persam_vos.methods.memory.separation import largest_part, one_instance
+from persam_vos.methods.memory.separation import largest_component, separate_instance
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
@@ -29,15 +29,15 @@ _LEAST_ALIKE = 0.1
 _ROOM = 0.05
 # Probability of what lies elsewhere than the instance that is looked at.
 _ELSEWHERE = 1e-3
-# How much a cell and those around it must look like the object, on the scale of ``_Looks``, not to be doubted.
+# How much a cell and those around it must look like the object, on the scale of ``AppearanceModel``, not to be doubted.
 _LOOKS_LIKE = 0.5
 
 
-class PhotoMemory:
+class MemoryPhotos:
     """The ridge regression and the matching of the memory tracker, without a frame before.
 
     Attributes:
-        usual: See ``PhotoMethod``.
+        reference_similarity: See ``PhotoMethod``.
         both_ways: See ``PhotoMethod``.
         size: See ``PhotoMethod``.
     """
@@ -48,34 +48,34 @@ class PhotoMemory:
         self._decoder = decoder
         self._settings = settings
         self._memory: Memory | None = None
-        self._likeness: Likeness | None = None
+        self._similarity: BidirectionalSimilarity | None = None
         self._tokens: Tensor | None = None
-        self._looks: _Looks | None = None
-        self.usual = torch.empty(0)
+        self._appearance: AppearanceModel | None = None
+        self.reference_similarity = torch.empty(0)
         self.size: float | None = None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
         """Learn from the cells of all references together; see ``PhotoMethod``."""
         features = [cell_features(reference.embedding) for reference in references]
         masks = [reference.masks(object_ids) for reference in references]
-        shares = [
+        coverage = [
             reference.embedding.geometry.to_cells(mask, reference.embedding.cells).flatten(1)
             for reference, mask in zip(references, masks, strict=True)
         ]
-        cells, covered = torch.cat(features), torch.cat(shares, dim=1)
+        cells, covered = torch.cat(features), torch.cat(coverage, dim=1)
         memory = Memory.learn(cells, covered, self._settings.regularisation)
-        self._likeness = Likeness.learn(features, shares)
-        self.usual = self._likeness.usual
+        self._similarity = BidirectionalSimilarity.learn(features, coverage)
+        self.reference_similarity = self._similarity.within_reference
         if self._settings.all_instances:
             kept = ~_look_alikes(memory)
             memory = Memory.learn(cells[kept], covered[:, kept], self._settings.regularisation)
-            shallow = torch.cat([_shallow(reference.embedding) for reference in references])
-            self._looks = _Looks.learn(shallow[kept], covered[0, kept])
+            shallow = torch.cat([shallow_features(reference.embedding) for reference in references])
+            self._appearance = AppearanceModel.learn(shallow[kept], covered[0, kept])
             self.size = max(float(mask.sum() ** 0.5) / max(mask.shape) for (mask,) in masks)
         self._memory, self._tokens = memory, None
         if self._settings.mask_token:
             examples = [
-                Example(
+                AnnotatedFrame(
                     each.embedding,
                     prior_to_logits(self._prior(memory.view(cells), each.embedding), each.embedding),
                     mask,
@@ -86,35 +86,35 @@ class PhotoMemory:
 
     def look(
         self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
-    ) -> Sighting:
+    ) -> Proposal:
         """Ask the memory, then the decoder about what it says; see ``PhotoMethod``."""
         assert self._memory is not None
-        assert self._likeness is not None
+        assert self._similarity is not None
         geometry, decoder = embedding.geometry, self._decoder
         if taken is not None:
             decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
         cells = cell_features(embedding)
         prior, place = self._prior(self._memory.view(cells), embedding), None
-        if self._looks is not None:
+        if self._appearance is not None:
             for pixels in (taken, aside):
                 if pixels is not None:
                     prior = prior * (1 - geometry.to_cells(pixels[None], embedding.cells))
-            looks = self._looks.evidence(_shallow(embedding)).unflatten(0, prior.shape[1:])
+            looks = self._appearance.evidence(shallow_features(embedding)).unflatten(0, prior.shape[1:])
             prior, place = _one_instance(embedding, decoder, prior, looks)
         prior_logits = prior_to_logits(prior, embedding)
         patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(
             frame, embedding, prior_logits, self._tokens
         )
-        likeness_of = partial(self._likeness.of_masks, cells, self._likeness.nearest(cells))
-        return Sighting(patches, predicted_iou, likeness_of, place)
+        similarity_of = partial(self._similarity.of_masks, cells, self._similarity.nearest(cells))
+        return Proposal(patches, predicted_iou, similarity_of, place)
 
     def _prior(self, view: View, embedding: ImageEmbedding) -> Tensor:
         """Say where the objects probably are: float, N x rows x columns in 0..1."""
         memory = self._memory
         assert memory is not None
         # Nothing is learnt later: these are all cells of the references. With fewer of them, PerSeg's IoU falls by 0.4.
-        keys, shares = memory.last
-        prior = torch.lerp(ridge_probability(view), vote(view.keys @ keys.T, shares), self._settings.matching)
+        keys, coverage = memory.last
+        prior = torch.lerp(ridge_probability(view), read_out(view.keys @ keys.T, coverage), self._settings.matching)
         laid_out: Tensor = prior.unflatten(1, embedding.geometry.valid(embedding.cells))
         return laid_out
 
@@ -126,17 +126,17 @@ def _one_instance(embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, lo
         embedding: Of the photo.
         decoder: Which may know what is out of the running.
         prior: Of the object.
-        looks: float, rows x columns: what ``_Looks`` says of the cells.
+        looks: float, rows x columns: what ``AppearanceModel`` says of the cells.
 
     Returns:
         That prior; bool, rows x columns: the cells.
     """
     # What the reference did not show is often likely, by comparison, although it looks unlike the object.
     around = functional.avg_pool2d(looks[None], 3, stride=1, padding=1, count_include_pad=False)
-    place = largest_part((prior * (around / _LOOKS_LIKE).clamp(0, 1))[0])
+    place = largest_component((prior * (around / _LOOKS_LIKE).clamp(0, 1))[0])
     if not bool(place.any()):
         return torch.full_like(prior, _ELSEWHERE), place
-    place, likely = one_instance(decoder, embedding, prior[0], place)
+    place, likely = separate_instance(decoder, embedding, prior[0], place)
     return likely[None], place
 
 
@@ -148,6 +148,6 @@ def _look_alikes(memory: Memory) -> Tensor:
     Returns:
         bool, cells.
     """
-    keys, shares = memory.last
-    usual = among(memory.own_keys[0][0]).quantile(_LEAST_ALIKE)
-    return (memory.nearest(keys)[0] > usual - _ROOM) & (shares[0] == 0)
+    keys, coverage = memory.last
+    usual = self_similarity(memory.object_keys[0][0]).quantile(_LEAST_ALIKE)
+    return (memory.similarity(keys)[0] > usual - _ROOM) & (coverage[0] == 0)

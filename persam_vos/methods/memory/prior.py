@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.methods.memory.gate import _LEAST_REACH, _LIKELY, found_there, keep_near, near_where_it_was
-from persam_vos.methods.memory.matching import Nearby, vote
+from persam_vos.methods.memory.matching import LocalMatching, read_out
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.settings.video import TrackerSettings
 
@@ -27,7 +27,7 @@ _RULED_OUT = 0.05
 # What another object has better claim to keeps this share of its probability.
 _OUTDONE = 0.5
 # A probability is kept off 0 and 1 by this, for its logit to be finite.
-SHARPEST = 1e-4
+MIN_PROBABILITY = 1e-4
 
 
 def foreground_prior(
@@ -45,7 +45,7 @@ def foreground_prior(
     Args:
         memory: Of N objects.
         view: Of the frame, rows x columns cells.
-        nearest: float, N x cells: how like each object the frame's cells are, by ``memory.nearest``.
+        nearest: float, N x cells: how like each object the frame's cells are, by ``memory.similarity``.
         last: float, N x rows x columns in 0..1: share of the cells that each object covered when last seen.
         seen: bool, N: whether that was in the last frame, which is then the memory's last one as well; if not, the
             object may be anywhere.
@@ -108,9 +108,9 @@ class _Evidence:
         """Collect it; for the arguments see ``foreground_prior``."""
         earlier, covered = memory.last
         ridge = ridge_probability(view)
-        nearby = Nearby.match(view.keys, earlier, covered.unflatten(1, grid), radius=radius)
+        nearby = LocalMatching.match(view.keys, earlier, covered.unflatten(1, grid), radius=radius)
         # Not asked, it rules nothing out.
-        recent = nearby.vote() if settings.matching and settings.local_matching else torch.ones_like(ridge)
+        recent = nearby.read_out() if settings.matching and settings.local_matching else torch.ones_like(ridge)
         background = torch.zeros_like(ridge)
         if settings.background_matching:
             background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
@@ -132,9 +132,9 @@ def _compare(memory: Memory, view: View, evidence: _Evidence, settings: TrackerS
     """
     prior, seen = evidence.ridge, evidence.seen
     if settings.matching:
-        first, shares = memory.first
+        first, coverage = memory.first
         matched = torch.zeros_like(prior)
-        matched[:, cells] = vote(view.keys[cells] @ first.T, shares)
+        matched[:, cells] = read_out(view.keys[cells] @ first.T, coverage)
         matched = torch.where(seen, torch.lerp(matched, evidence.recent, settings.local_matching), matched)
         prior = torch.lerp(prior, matched, settings.matching)
     prior = torch.where(seen, prior * (1 - settings.background_matching * evidence.background), prior)

@@ -30,7 +30,7 @@ _SIZE_COUNTS = 0.07
 _BY_ANSWER = 0.5
 
 
-def largest_part(prior: Tensor) -> Tensor:
+def largest_component(prior: Tensor) -> Tensor:
     """Return, of a prior, rows x columns in 0..1, the connected part that is most of the object: bool.
 
     It is empty where nothing but specks is likely.
@@ -47,7 +47,9 @@ def largest_part(prior: Tensor) -> Tensor:
     return _whole(torch.from_numpy(parts == int(sizes.argmax())).to(prior.device))
 
 
-def one_instance(decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+def separate_instance(
+    decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, part: Tensor
+) -> tuple[Tensor, Tensor]:
     """Confine a connected part of a prior to one instance, if it holds several.
 
     The decoder is asked at several points, with nothing else: unlike the prior, it sees where one thing ends. Its
@@ -67,17 +69,17 @@ def one_instance(decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, par
     """
     points = _spread(part, prior)
     mass = prior * part
-    shares, quality = _answers(decoder, embedding, points, part)
-    inside = part & (shares > _COVERED)
+    coverage, quality = _answers(decoder, embedding, points, part)
+    inside = part & (coverage > _COVERED)
     # Counted by mass, for a doubtful margin not to count as much as what is surely the object.
     held = (inside * mass).sum(dim=(1, 2)) / mass.sum()
-    purity = (shares * mass).sum(dim=(1, 2)) / shares.sum(dim=(1, 2)).clamp(min=1)
+    purity = (coverage * mass).sum(dim=(1, 2)) / coverage.sum(dim=(1, 2)).clamp(min=1)
     best = int((purity * quality * held**_SIZE_COUNTS).argmax())
     # Where it is likely, the answer reaches beyond the part as well.
-    answered = (shares[best] > _COVERED) & (prior > _LIKELY)
+    answered = (coverage[best] > _COVERED) & (prior > _LIKELY)
     confined = 0 < float(held[best]) < 1 - _LEFT_OUT
     place = _whole((inside[best] if confined else part) | answered)
-    return place, torch.lerp(torch.where(place, prior, 0.0), shares[best], _BY_ANSWER)
+    return place, torch.lerp(torch.where(place, prior, 0.0), coverage[best], _BY_ANSWER)
 
 
 def _whole(part: Tensor) -> Tensor:
@@ -105,8 +107,8 @@ def _answers(decoder: Decoder, embedding: ImageEmbedding, points: Tensor, part: 
     answers = decoder.decode(embedding, prompts, windows=windows * len(points))
     fine = answers.logits.shape[-1] // embedding.cells
     covered = (answers.logits.flatten(0, 1)[:, None] > 0).float()
-    shares = functional.avg_pool2d(covered, fine)[:, 0, :rows, :columns]
-    return shares, answers.predicted_iou.flatten()
+    coverage = functional.avg_pool2d(covered, fine)[:, 0, :rows, :columns]
+    return coverage, answers.predicted_iou.flatten()
 
 
 def _spread(part: Tensor, prior: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Found
-from persam_vos.methods.competition import cell_shares, compete, everyone, mean_under
+from persam_vos.methods.base import Segmentation
+from persam_vos.methods.competition import cell_coverage, mean_under, no_threshold, resolve_overlaps
 from persam_vos.methods.memory.closer_look import CloserLook
-from persam_vos.methods.memory.decoding import Example, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.memory import LIKENESS_BEFORE, Memory, View
+from persam_vos.methods.memory.decoding import AnnotatedFrame, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.memory import USUAL_SIMILARITY, Memory, View
 from persam_vos.methods.memory.prior import foreground_prior
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
@@ -36,7 +36,7 @@ class _State:
     seen: Tensor
 
 
-class MemoryMethod:
+class MemoryVideo:
     """Follows N objects by a memory that tells them from everything else."""
 
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
@@ -50,42 +50,42 @@ class MemoryMethod:
 
     def start(
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
-    ) -> Found:
+    ) -> Segmentation:
         """Learn the objects of the annotated frame."""
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
         masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
-        shares = embedding.geometry.to_cells(masks, embedding.cells)
+        coverage = embedding.geometry.to_cells(masks, embedding.cells)
         features = self._features(embedding)
-        memory = Memory.learn(features, shares.flatten(1), self._settings.regularisation)
+        memory = Memory.learn(features, coverage.flatten(1), self._settings.regularisation)
         self._object_ids = object_ids
-        self._state = _State(memory, shares, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
+        self._state = _State(memory, coverage, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
         if self._closer is not None:
             self._closer.start(frame, embedding, masks)
         if self._settings.mask_token:
             view = memory.view(features)
-            prior_logits = self._propagate(frame, embedding, view, memory.nearest(view.keys))
-            self._tokens = self._decoder.learn_tokens([Example(embedding, prior_logits, masks)])
+            prior_logits = self._propagate(frame, embedding, view, memory.similarity(view.keys))
+            self._tokens = self._decoder.learn_tokens([AnnotatedFrame(embedding, prior_logits, masks)])
         ones = torch.ones(len(masks))
-        return Found(label_map, ones, ones)
+        return Segmentation(label_map, ones, ones)
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Found:
+    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame."""
         state = self._state
         assert state is not None
         view = state.memory.view(self._features(embedding))
-        nearest = state.memory.nearest(view.keys)
+        nearest = state.memory.similarity(view.keys)
         prior_logits = self._propagate(frame, embedding, view, nearest)
         patches, predicted_iou = self._decoder.decode(frame, embedding, prior_logits, self._tokens)
-        label_map, shares, likeness = self._recognise(embedding, patches, nearest)
-        seen = ~likeness.isnan()
-        memory = state.memory.update(view, shares.flatten(1), seen, likeness, self._settings)
+        label_map, coverage, similarity = self._recognise(embedding, patches, nearest)
+        seen = ~similarity.isnan()
+        memory = state.memory.update(view, coverage.flatten(1), seen, similarity, self._settings)
         windows = [patch.window for patch in patches]
         if self._closer is not None:
-            finer = cell_shares(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
+            finer = cell_coverage(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
             self._closer.update(finer, seen)
         # Last: a step that fails for want of memory is asked again, and nothing must be learnt twice.
-        self._state = _State(memory, torch.where(seen[:, None, None], shares, state.last), seen)
-        return Found(label_map.cpu().numpy(), predicted_iou, likeness, windows)
+        self._state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
+        return Segmentation(label_map.cpu().numpy(), predicted_iou, similarity, windows)
 
     def _features(self, embedding: ImageEmbedding) -> Tensor:
         return cell_features(embedding, self._dtype)
@@ -103,12 +103,14 @@ class MemoryMethod:
     def _recognise(
         self, embedding: ImageEmbedding, patches: Sequence[Patch], nearest: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Share the pixels out among the objects that are as like their memory as usual; see ``compete``."""
+        """Share the pixels out among the objects that are as like their memory as usual; see ``resolve_overlaps``."""
         state, presence, ids = self._state, self._settings.memory_presence, self._object_ids
         assert state is not None
-        likeness_of = partial(mean_under, nearest.unflatten(1, state.last.shape[1:]))
+        similarity_of = partial(mean_under, nearest.unflatten(1, state.last.shape[1:]))
         if not presence:
-            return compete(patches, ids, embedding, likeness_of, needed=everyone(len(ids), nearest.device))
-        needed = presence * state.memory.likeness.nan_to_num(LIKENESS_BEFORE)
+            return resolve_overlaps(
+                patches, ids, embedding, similarity_of, needed=no_threshold(len(ids), nearest.device)
+            )
+        needed = presence * state.memory.usual_similarity.nan_to_num(USUAL_SIMILARITY)
         least = _SPECK * state.last.sum(dim=(1, 2))
-        return compete(patches, ids, embedding, likeness_of, needed=needed, least=least)
+        return resolve_overlaps(patches, ids, embedding, similarity_of, needed=needed, least=least)

@@ -18,7 +18,7 @@ from persam_vos.settings.common import PersamSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class MaskPrediction:
     """One mask per object: float N x 256 x 256 logits over the padded square, and float N predicted IoUs."""
 
     logits: Tensor
@@ -53,7 +53,7 @@ class Cascade:
         """Answer the prompts with PerSAM's guidance (section 3.2)."""
         return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity, concepts))
 
-    def refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: Tensor) -> Best:
+    def refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: Tensor) -> MaskPrediction:
         """Refine twice (section 3.2, "cascaded post-refinement").
 
         Args:
@@ -65,7 +65,9 @@ class Cascade:
         refined = self._refine_once(embedding, prompts, logits, boxed)
         return self._refine_once(embedding, prompts, refined.logits, torch.ones_like(boxed))
 
-    def _refine_once(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, boxed: Tensor) -> Best:
+    def _refine_once(
+        self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, boxed: Tensor
+    ) -> MaskPrediction:
         """One more pass with the logits of the last one and, for the objects ``boxed``, their tight box."""
         boxes = [box_xyxy(mask) for mask in (embedding.geometry.to_frame(logits) > 0).cpu().numpy()]
         known = boxed & torch.tensor([box is not None for box in boxes], device=logits.device)
@@ -73,7 +75,7 @@ class Cascade:
         candidates = self._decoder.decode(embedding, prompts.with_mask(logits).with_boxes(corners, known))
         index = candidates.predicted_iou[:, 1:].argmax(dim=1) + 1
         rows = torch.arange(len(index), device=index.device)
-        return Best(candidates.logits[rows, index], candidates.predicted_iou[rows, index])
+        return MaskPrediction(candidates.logits[rows, index], candidates.predicted_iou[rows, index])
 
     def _guidance(self, embedding: ImageEmbedding, similarity: Tensor, concepts: Sequence[Concept]) -> Guidance | None:
         kind = self._settings.guidance

@@ -22,15 +22,15 @@ class Concept:
     Attributes:
         target: float, C, of unit length: what each cell of a new frame is compared with.
         embedding: float, C: the same before normalisation, for target-semantic prompting.
-        likeness: Mean cosine similarity, -1..1, of ``target`` with the target's own cells in the annotated frame.
+        similarity: Mean cosine similarity, -1..1, of ``target`` with the target's own cells in the annotated frame.
     """
 
     target: Tensor
     embedding: Tensor
-    likeness: float
+    similarity: float
 
 
-def cells_of(mask: Tensor, embedding: ImageEmbedding, *, share: float = 0.5) -> Tensor:
+def mask_cells(mask: Tensor, embedding: ImageEmbedding, *, share: float = 0.5) -> Tensor:
     """Say which cells of the grid belong to a mask: those whose middle it covers.
 
     Args:
@@ -63,14 +63,14 @@ def learn_concept(
         pooling: ``mean`` as PerSAM on photos; ``max_mean`` for (max + mean) / 2, as PerSAM-F and both on video.
         share: Of a cell's middle, what must be covered for it to belong to a mask.
     """
-    own = [embedding.features[:, cells_of(mask, embedding, share=share)] for embedding, mask in references]
+    own = [embedding.features[:, mask_cells(mask, embedding, share=share)] for embedding, mask in references]
     features = torch.cat(own, dim=1)
     pooled = features.mean(dim=1)
     if pooling == "max_mean":
         pooled = (pooled + features.amax(dim=1)) / 2
     target = functional.normalize(pooled, dim=0)
-    likeness = float((target @ functional.normalize(features, dim=0)).mean())
-    return Concept(target, pooled, likeness)
+    similarity = float((target @ functional.normalize(features, dim=0)).mean())
+    return Concept(target, pooled, similarity)
 
 
 def update_concept(concept: Concept, newer: Concept, rate: float) -> Concept:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Reference, Sighting
+from persam_vos.methods.base import Proposal, Reference
 from persam_vos.methods.competition import mean_under
 from persam_vos.methods.persam.cascade import Cascade, mix
 from persam_vos.methods.persam.choice import choose
@@ -31,11 +31,11 @@ _WHOLE = 0.966
 _TAKEN = -1.0
 
 
-class PhotoPersam:
+class PersamPhotos:
     """PerSAM and PerSAM-F: a target feature, its similarity to a photo, and the cascade of decoder passes.
 
     Attributes:
-        usual: See ``PhotoMethod``.
+        reference_similarity: See ``PhotoMethod``.
         both_ways: See ``PhotoMethod``.
         size: See ``PhotoMethod``: as published, photos are looked at as they are.
     """
@@ -48,7 +48,7 @@ class PhotoPersam:
         self._settings = settings
         self._concepts: list[Concept] = []
         self._weights: Tensor | None = None
-        self.usual = torch.empty(0)
+        self.reference_similarity = torch.empty(0)
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
         """Learn the target features, and PerSAM-F's mask weights; see ``PhotoMethod``."""
@@ -61,12 +61,14 @@ class PhotoPersam:
             )
             for i in range(len(object_ids))
         ]
-        self.usual = torch.tensor([concept.likeness for concept in self._concepts], device=masks[0].device)
+        self.reference_similarity = torch.tensor(
+            [concept.similarity for concept in self._concepts], device=masks[0].device
+        )
         self._weights = self._learn_weights(references, masks) if self._settings.method == "persam-f" else None
 
     def look(
         self, _: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
-    ) -> Sighting:
+    ) -> Proposal:
         """Prompt with the location prior, then refine twice; see ``PhotoMethod``."""
         geometry = embedding.geometry
         similarity = similarity_maps(self._concepts, embedding)
@@ -89,7 +91,7 @@ class PhotoPersam:
         shown = similarity[:, :rows, :columns]
         place = _around_the_best(shown[0]) if self._settings.all_instances else None
         patches = masks_to_patches(best.logits, geometry, MIN_MASK_LOGIT)
-        return Sighting(patches, best.predicted_iou, partial(mean_under, shown), place)
+        return Proposal(patches, best.predicted_iou, partial(mean_under, shown), place)
 
     def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
         geometry, count = embedding.geometry, len(first.logits)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from persam_vos.masks import LabelMap
-from persam_vos.methods.persam.concept import Concept, cells_of
+from persam_vos.methods.persam.concept import Concept, mask_cells
 from persam_vos.sam.encoder import ImageEmbedding
 
 # In cosine similarity. On the annotated objects of real two-object clips no other object ever came closer; twins may.
@@ -42,7 +42,7 @@ def recognise(
         concepts: N concepts.
         similarity: float, N x h x w over the padded square: of each concept with the frame.
         embedding: The frame's.
-        share: Of the likeness that the annotation had, 0..1, which a mask needs.
+        share: Of the similarity that the annotation had, 0..1, which a mask needs.
 
     Returns:
         float, N: cosine similarity beyond what is needed; negative where the mask shows something else, 0 where it is
@@ -51,12 +51,12 @@ def recognise(
     found = masks.flatten(1).any(dim=1)
     cells = torch.zeros_like(similarity, dtype=torch.bool)
     for i in found.nonzero()[:, 0].tolist():
-        cells[i] = cells_of(masks[i], embedding)
+        cells[i] = mask_cells(masks[i], embedding)
     flat = cells.flatten(1).float()
-    # likeness[i, k]: how like object k the mask of object i is
-    likeness = flat @ similarity.flatten(1).T / flat.sum(dim=1).clamp(min=1)[:, None]
-    own = likeness.diagonal()
-    annotated = torch.tensor([concept.likeness for concept in concepts], device=similarity.device)
+    # mask_similarity[i, k]: how like object k the mask of object i is
+    mask_similarity = flat @ similarity.flatten(1).T / flat.sum(dim=1).clamp(min=1)[:, None]
+    own = mask_similarity.diagonal()
+    annotated = torch.tensor([concept.similarity for concept in concepts], device=similarity.device)
     # Of an object alone the best rival is the object itself, which never outdoes it.
-    needed = torch.maximum(share * annotated, likeness.amax(dim=1) - _RIVAL_MARGIN)
+    needed = torch.maximum(share * annotated, mask_similarity.amax(dim=1) - _RIVAL_MARGIN)
     return torch.where(found, own - needed, 0.0)

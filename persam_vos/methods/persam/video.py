@@ -11,10 +11,10 @@ from torch import Tensor
 
 from persam_vos.masks import LabelMap, Mask, anchor_point, grown_box
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Found
-from persam_vos.methods.persam.cascade import Best, Cascade, mix
+from persam_vos.methods.base import Segmentation
+from persam_vos.methods.persam.cascade import Cascade, MaskPrediction, mix
 from persam_vos.methods.persam.choice import choose
-from persam_vos.methods.persam.concept import Concept, cells_of, learn_concept, update_concept
+from persam_vos.methods.persam.concept import Concept, learn_concept, mask_cells, update_concept
 from persam_vos.methods.persam.mask_weights import learn_mask_weights
 from persam_vos.methods.persam.recognition import exclusive_label_map, recognise
 from persam_vos.methods.persam.similarity import similarity_maps
@@ -26,7 +26,7 @@ from persam_vos.settings.video import TrackerSettings
 # A frame may change the target feature only if the decoder trusts its mask and the mask is as like the target as
 # this share of what the annotation was.
 _UPDATE_MIN_IOU = 0.8
-_UPDATE_MIN_LIKENESS = 0.8
+_UPDATE_MIN_SIMILARITY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ObjectTrack:
     seen: bool
 
 
-class PersamMethod:
+class PersamVideo:
     """PerSAM and PerSAM-F (arXiv 2305.03048) on the objects of one video."""
 
     def __init__(self, decoder: Decoder, settings: TrackerSettings) -> None:
@@ -56,7 +56,9 @@ class PersamMethod:
         self._settings = settings
         self._tracks: list[ObjectTrack] = []
 
-    def start(self, _: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /) -> Found:
+    def start(
+        self, _: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
+    ) -> Segmentation:
         """Learn the objects of the annotated frame."""
         self._tracks = [self._learn(embedding, object_id, label_map == object_id) for object_id in object_ids]
         if self._settings.method == "persam-f":
@@ -65,7 +67,7 @@ class PersamMethod:
             label_map, torch.ones(len(self._tracks)), similarity_maps(self._concepts, embedding), embedding
         )
 
-    def step(self, _: Frame, embedding: ImageEmbedding, /) -> Found:
+    def step(self, _: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame."""
         similarity = similarity_maps(self._concepts, embedding)
         best = self._segment(embedding, similarity)
@@ -97,7 +99,7 @@ class PersamMethod:
             learnt.append(replace(track, mask_weights=weights))
         return learnt
 
-    def _segment(self, embedding: ImageEmbedding, similarity: Tensor) -> Best:
+    def _segment(self, embedding: ImageEmbedding, similarity: Tensor) -> MaskPrediction:
         """Prompt, then refine twice."""
         prompts = self._prompts(embedding, similarity)
         first = self._first_pass(embedding, similarity, prompts)
@@ -162,25 +164,25 @@ class PersamMethod:
 
     def _found(
         self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor, embedding: ImageEmbedding
-    ) -> Found:
-        likeness = torch.full((len(self._tracks),), torch.nan)
+    ) -> Segmentation:
+        mask_similarity = torch.full((len(self._tracks),), torch.nan)
         for i, (track, cosine) in enumerate(zip(self._tracks, similarity, strict=True)):
             mask = torch.from_numpy(label_map == track.object_id)
             if mask.any():
-                likeness[i] = cosine[cells_of(mask.to(cosine.device), embedding)].mean()
-        return Found(label_map, predicted_iou, likeness)
+                mask_similarity[i] = cosine[mask_cells(mask.to(cosine.device), embedding)].mean()
+        return Segmentation(label_map, predicted_iou, mask_similarity)
 
-    def _remember(self, found: Found, embedding: ImageEmbedding) -> None:
+    def _remember(self, found: Segmentation, embedding: ImageEmbedding) -> None:
         tracks = []
-        for track, score, likeness in zip(
-            self._tracks, found.predicted_iou.tolist(), found.likeness.tolist(), strict=True
+        for track, score, mask_similarity in zip(
+            self._tracks, found.predicted_iou.tolist(), found.similarity.tolist(), strict=True
         ):
             mask = found.label_map == track.object_id
             if not mask.any():
                 tracks.append(replace(track, seen=False))
                 continue
             concept = track.concept
-            sure = score >= _UPDATE_MIN_IOU and likeness >= _UPDATE_MIN_LIKENESS * concept.likeness
+            sure = score >= _UPDATE_MIN_IOU and mask_similarity >= _UPDATE_MIN_SIMILARITY * concept.similarity
             if self._settings.update_target and sure:
                 on_device = torch.from_numpy(mask).to(embedding.features.device)
                 newer = learn_concept([(embedding, on_device)], self._settings.target)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.methods.memory.likeness import among
+from persam_vos.methods.memory.bidirectional import self_similarity
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import ImageEmbedding
 
@@ -19,7 +19,7 @@ _SOME = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Looks:
+class AppearanceModel:
     """What the object looks like, in colours and texture, and what its surroundings did.
 
     By the shallowest stage of the encoder. It tells other things from the object that the memory, which only compares
@@ -30,32 +30,34 @@ class _Looks:
         mean: float, C: of the references.
         own: float, k x C: of the object's cells, of unit length once the mean is taken off.
         others: float, l x C: of cells of the background, likewise.
-        usual: How like another one of its own the object's cells are, -1..1.
+        self_similarity_mean: How like another one of its own the object's cells are, -1..1.
         background: How like one of them the cells of the background are.
     """
 
     mean: Tensor
     own: Tensor
     others: Tensor
-    usual: float
+    self_similarity_mean: float
     background: float
 
     @classmethod
-    def learn(cls, cells: Tensor, shares: Tensor) -> _Looks:
-        """Learn from the references' cells, float, cells x C, and the object's shares of them."""
+    def learn(cls, cells: Tensor, coverage: Tensor) -> AppearanceModel:
+        """Learn from the references' cells, float, cells x C, and the object's coverage of them."""
         mean = cells.mean(dim=0)
         centred = functional.normalize(cells - mean, dim=1)
-        own = shares >= min(0.5, float(shares.max()))
+        own = coverage >= min(0.5, float(coverage.max()))
         known = _some(centred[own])
-        others = _some(centred[shares == 0], 4 * _SOME) if bool((shares == 0).any()) else -known
-        return cls(mean, known, others, float(among(known).mean()), float((others @ known.T).amax(dim=1).mean()))
+        others = _some(centred[coverage == 0], 4 * _SOME) if bool((coverage == 0).any()) else -known
+        return cls(
+            mean, known, others, float(self_similarity(known).mean()), float((others @ known.T).amax(dim=1).mean())
+        )
 
     def evidence(self, cells: Tensor) -> Tensor:
         """Say how like the object cells, n x C, are: float, n; 0 as the background usually is, 1 as the object is."""
         centred = functional.normalize(cells - self.mean, dim=1)
-        likeness, otherwise = ((centred @ each.T).amax(dim=1) for each in (self.own, self.others))
-        evidence = (likeness - self.background) / max(self.usual - self.background, 1e-3)
-        return evidence.masked_fill(otherwise > likeness + _CLEARLY, 0.0)
+        similarity, otherwise = ((centred @ each.T).amax(dim=1) for each in (self.own, self.others))
+        evidence = (similarity - self.background) / max(self.self_similarity_mean - self.background, 1e-3)
+        return evidence.masked_fill(otherwise > similarity + _CLEARLY, 0.0)
 
 
 def _some(cells: Tensor, most: int = _SOME) -> Tensor:
@@ -64,7 +66,7 @@ def _some(cells: Tensor, most: int = _SOME) -> Tensor:
     return cells[index.round().long()]
 
 
-def _shallow(embedding: ImageEmbedding) -> Tensor:
+def shallow_features(embedding: ImageEmbedding) -> Tensor:
     """Return the block of the cells' features that comes from the shallowest stage: float, cells x C."""
     neck = embedding.features.shape[0]
     return cell_features(embedding)[:, neck : neck + embedding.stages[0].shape[0]]

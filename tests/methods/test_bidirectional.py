@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.methods.memory.likeness import Likeness
+from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity
 
 SIDE = 6
 # Two kinds of cells of the object, and one of everything else.
 KINDS = functional.normalize(torch.eye(3, 8) + 0.05, dim=1)
 
 
-def cells_of(kinds: Tensor) -> Tensor:
+def mask_cells(kinds: Tensor) -> Tensor:
     """Cells, 36 x 8, a little different from each other, of the kinds that a grid names."""
     noise = torch.randn(SIDE * SIDE, 8, generator=torch.Generator().manual_seed(1))
     return KINDS[kinds.flatten()] + 0.02 * noise
@@ -30,15 +30,15 @@ OBJECT = grid("222222", "200222", "200222", "211222", "211222", "222222")
 PHOTO = grid("200200", "200200", "200200", "211200", "211200", "211200")
 
 
-def learnt(*grids: Tensor) -> Likeness:
-    shares = [(each.flatten() < 2).float()[None] for each in grids]
-    return Likeness.learn([cells_of(each) for each in grids], shares)
+def learnt(*grids: Tensor) -> BidirectionalSimilarity:
+    coverage = [(each.flatten() < 2).float()[None] for each in grids]
+    return BidirectionalSimilarity.learn([mask_cells(each) for each in grids], coverage)
 
 
-def like(likeness: Likeness, *masks: Tensor) -> Tensor:
-    cells = cells_of(PHOTO)
-    nearest = likeness.nearest(cells)
-    return torch.stack([likeness.of_masks(cells, nearest, mask.float()[None])[0] for mask in masks])
+def like(similarity: BidirectionalSimilarity, *masks: Tensor) -> Tensor:
+    cells = mask_cells(PHOTO)
+    nearest = similarity.nearest(cells)
+    return torch.stack([similarity.of_masks(cells, nearest, mask.float()[None])[0] for mask in masks])
 
 
 def test_what_has_all_of_the_object_is_more_like_it_than_what_has_some() -> None:
@@ -60,7 +60,7 @@ def test_other_things_are_not_like_it() -> None:
     assert like(learnt(OBJECT), background)[0] < 0.4
 
 
-def test_where_there_is_no_mask_there_is_no_likeness() -> None:
+def test_where_there_is_no_mask_there_is_no_similarity() -> None:
     assert like(learnt(OBJECT), torch.zeros(SIDE, SIDE, dtype=torch.bool)).isnan().all()
 
 
@@ -81,6 +81,6 @@ def test_of_few_cells_nobody_knows_what_is_usual(cells: int) -> None:
     few = torch.full((SIDE, SIDE), 2)
     few.view(-1)[7 : 7 + cells] = 0
 
-    assert learnt(few).usual.tolist() == [pytest.approx(0.6)]
-    assert learnt(few, OBJECT).usual.tolist() == learnt(OBJECT).usual.tolist()
-    assert learnt(OBJECT).usual[0] > 0.9
+    assert learnt(few).within_reference.tolist() == [pytest.approx(0.6)]
+    assert learnt(few, OBJECT).within_reference.tolist() == learnt(OBJECT).within_reference.tolist()
+    assert learnt(OBJECT).within_reference[0] > 0.9
