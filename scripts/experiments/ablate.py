@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import yaml
-from embeddings import CachedEncoder, embedder
+from embeddings import CachedEncoder, fingerprint
 from PIL import Image
 from tqdm import tqdm
 from variants import VARIANTS, Clip
@@ -102,7 +102,7 @@ class Job:
         paths = [*self.dataset.frames(self.sequence), *self.dataset.annotations(self.sequence)]
         files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         settings = self.settings.model_dump_json()
-        text = f"{self.dataset.root.resolve()} {self.sequence} {self.variant} {files} {settings} {code()} {embedder()}"
+        text = f"{self.dataset.root.resolve()} {self.sequence} {self.variant} {files} {settings} {code()} {fingerprint()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def load(self) -> Clip:

@@ -1,4 +1,4 @@
-"""Embeddings of frames, kept on disk as float16, for the other scripts."""
+"""Embeddings of frames, kept on disk as float16 for the other experiments."""
 
 from __future__ import annotations
 
@@ -11,27 +11,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import persam_vos
+from persam_vos import sam
 from persam_vos.media.frame import Frame
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.geometry import Geometry
 
 
+def sources() -> list[Path]:
+    """Return the files that an embedding depends on: the weights and the whole room ``sam``, backends included."""
+    return [resolve_checkpoint("mobile_sam", None), *sorted(Path(sam.__file__).parent.rglob("*.py"))]
+
+
 @functools.cache
-def embedder() -> str:
-    """Fingerprint of what embeddings depend on: the weights, and the source of the encoder."""
-    package = Path(persam_vos.__file__).parent
-    sources = [
-        package / name
-        for name in (
-            "encoder.py",
-            "frame.py",
-            *(f"models/{name}.py" for name in ("tiny_vit", "sam", "state_dict", "loading")),
-        )
-    ]
-    content = [resolve_checkpoint("mobile_sam", None).read_bytes(), *(path.read_bytes() for path in sources)]
-    return hashlib.sha256(b"".join(content)).hexdigest()[:16]
+def fingerprint() -> str:
+    """Hash the files that an embedding depends on: embeddings under another fingerprint are not used again."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources())).hexdigest()[:16]
 
 
 class CachedEncoder:
@@ -39,7 +34,7 @@ class CachedEncoder:
 
     def __init__(self, encoder: SamEncoder, folder: Path) -> None:
         self._encoder = encoder
-        self._folder = folder / (f"{embedder()}-square" if encoder.square else embedder())
+        self._folder = folder / (f"{fingerprint()}-square" if encoder.square else fingerprint())
 
     def path(self, frame: Frame) -> Path:
         """Return where the embedding of a frame is kept."""
