@@ -8,8 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from persam_vos.errors import DatasetError
-from persam_vos.evaluation.davis import DavisScores, score_davis
-from persam_vos.evaluation.davis_dataset import DavisDataset, Year
+from persam_vos.evaluation import DavisDataset, DavisScores, Year, score_davis
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.masks import MaskWriter
 from persam_vos.exports.run_record import remove_run_json, write_run_json

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from persam_vos.errors import DatasetError
-from persam_vos.evaluation.overlap import compare_masks
-from persam_vos.evaluation.perseg import PerSegScores, score_perseg
-from persam_vos.evaluation.perseg_dataset import PerSegDataset
+from persam_vos.evaluation import PerSegDataset, PerSegScores, compare_masks, score_perseg
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
 from persam_vos.exports.draw import palette_image

@@ -74,7 +74,7 @@ def score(
     """Score PNGs that exist already, as DAVIS does."""
     from tqdm import tqdm
 
-    from persam_vos.evaluation.davis import score_davis
+    from persam_vos.evaluation import score_davis
 
     with tqdm(unit="frame", disable=quiet or sys.stderr is None or None, leave=False) as bar:
 

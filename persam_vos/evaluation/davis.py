@@ -1,8 +1,8 @@
-"""DAVIS folders -> J and F of every object and frame -> statistics per object -> the official tables.
+"""A folder of results and a DAVIS folder -> J and F of every object and frame -> the official tables.
 
-Scores folders of PNGs, whoever wrote them, as the DAVIS-2017 semi-supervised benchmark does: the first and the last
-frame are left out, the objects are 1..n of the first annotation, void (255) is background. For DAVIS-2016 every
-non-zero pixel belongs to the one object.
+Follows the rules of the DAVIS-2017 semi-supervised benchmark: the first and the last frame are not scored, the objects
+are 1..n of the first annotation, and void (255) is background. In DAVIS-2016 every non-zero pixel belongs to the one
+object.
 
 References:
     Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016.
@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.errors import DatasetError, SettingsError
-from persam_vos.evaluation.davis_dataset import VOID, DavisDataset, Year
+from persam_vos.evaluation.davis_dataset import DavisDataset, Year
 from persam_vos.evaluation.metrics import Statistics, score_label_maps, sequence_statistics
 from persam_vos.files import list_files, some, write_lines
+from persam_vos.masks import VOID
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class ObjectScores:
     Attributes:
         sequence: Name of the sequence.
         object_id: The object's value in the annotations, from 1.
-        j_values: float64, one J per scored frame: all but the first and the last.
+        j_values: float64, one J per scored frame; the first and the last frame are not scored.
         f_values: float64, one F per scored frame.
     """
 
@@ -79,7 +80,7 @@ class DavisScores:
 
     @property
     def jf_mean(self) -> float:
-        """J&F-Mean, the benchmark's one figure: halfway between the means of J and F."""
+        """J&F-Mean, the figure that the benchmark ranks by: the average of the means of J and F."""
         return (self.j.mean + self.f.mean) / 2
 
     def table(self) -> str:
@@ -95,13 +96,13 @@ class DavisScores:
         """Write ``global_results-<split>.csv`` and ``per-sequence_results-<split>.csv`` with the official columns.
 
         Args:
-            folder: Where to; made if it is not there. Files of these names are replaced, each in one step.
+            folder: Made if it does not exist. Files of these names are replaced, each in one step.
 
         Returns:
             The two paths, in this order.
 
         Raises:
-            OutputError: If a file cannot be written; then no half-written one is left.
+            OutputError: If a file cannot be written; no half-written file is left.
         """
         j, f = self.j, self.f
         totals = (self.jf_mean, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
@@ -128,21 +129,21 @@ def score_davis(
 
     Args:
         results: Holds a folder per sequence with a PNG per annotation, of the same name and size. The first and the
-            last are not scored and may be missing; files that are not ``.png`` are ignored.
-        root: The dataset, see ``DavisDataset``; its JPEG files are not needed.
+            last may be missing; files that are not ``.png`` are ignored.
+        root: The dataset, see ``DavisDataset``; scoring does not need its JPEG files.
         year: See ``DavisDataset``.
         split: See ``DavisDataset``.
         resolution: See ``DavisDataset``.
         sequences: Score these sequences of the split only; None for all.
-        workers: Threads; None for one per core that this process may use, 1 for none beside the caller's.
-        progress: Called in the caller's thread with frames done and frames in all.
+        workers: Threads; None for one per core that this process may use, 1 to score in the caller's thread.
+        progress: Called in the caller's thread with the number of frames done and of all frames.
 
     Returns:
         The scores in full precision.
 
     Raises:
         SettingsError: If an argument is not allowed.
-        DatasetError: If the dataset or the results are not complete and sound; it names the file.
+        DatasetError: If a file of the dataset or of the results is missing, damaged or too many; it names the file.
     """
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -169,7 +170,7 @@ class _Job:
 
 
 def _plan(dataset: DavisDataset, sequence: str, folder: Path) -> list[_Job]:
-    """One job per scored frame of a sequence, once it is sure that no file is missing or too many."""
+    """Return a job per scored frame of a sequence; ``DatasetError`` if a file is missing or too many."""
     truths = dataset.annotations(sequence)
     source = truths[0].parent
     if len(truths) < 3:
@@ -177,7 +178,7 @@ def _plan(dataset: DavisDataset, sequence: str, folder: Path) -> list[_Job]:
     if (dataset.root / "JPEGImages" / dataset.resolution / sequence).is_dir():
         annotated = {path.stem for path in truths}
         if lacking := [path.stem for path in dataset.frames(sequence) if path.stem not in annotated]:
-            raise DatasetError(f"{source} has no annotation of frame {some(lacking)}; a split without cannot be scored")
+            raise DatasetError(f"{source} has no annotation of frame {some(lacking)}; scoring needs one of every frame")
     given, known = [path.name for path in list_files(folder, ".png")], [path.name for path in truths]
     if extra := [name for name in given if name not in known]:
         raise DatasetError(f"{folder}: {some(extra)} is no frame of {source}; allowed: {known[0]} .. {known[-1]}")
@@ -202,8 +203,8 @@ def _score(job: _Job) -> npt.NDArray[np.float64]:
 
 
 def _run(jobs: list[_Job], workers: int, progress: Callable[[int, int], None] | None) -> list[npt.NDArray[np.float64]]:
-    # Threads, because most of the time passes in zlib, NumPy and OpenCV, which let other threads run; processes were
-    # measured to be slower. Results are taken in order, so that the first fault in the order of files is reported.
+    # Threads, because zlib, NumPy and OpenCV take most of the time and let other threads run; processes were measured
+    # to be slower. Results are taken in order, so that the first fault in the order of files is reported.
     pool = ThreadPoolExecutor(workers) if workers > 1 else None
     scores = []
     try:
@@ -212,7 +213,7 @@ def _run(jobs: list[_Job], workers: int, progress: Callable[[int, int], None] | 
             if progress:
                 progress(len(scores), len(jobs))
     finally:
-        if pool:  # after a fault or an interrupt, what has not started never will
+        if pool:  # after a fault or an interrupt, the remaining jobs are dropped
             pool.shutdown(cancel_futures=True)
     return scores
 

@@ -1,4 +1,4 @@
-"""DAVIS on disk: the sequences of a split, their frames and their annotations."""
+"""A DAVIS folder -> the sequences of a split, their frames and their annotations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 
 from persam_vos.errors import DatasetError, SettingsError, reason
 from persam_vos.evaluation.label_png import read_png_label_map
-from persam_vos.evaluation.metrics import LabelMap
 from persam_vos.files import PLAIN_NAME, list_files, some
+from persam_vos.masks import VOID, LabelMap
 
 Year = Literal[2016, 2017]
-VOID = 255
-"""The value of a pixel that DAVIS-2017 did not assign to an object."""
 _FRAME_LINE = re.compile(r"/JPEGImages/[^/\s]+/([^/\s]+)/\S+(\s+\S+)*")
 
 
@@ -28,13 +26,14 @@ class DavisDataset:
 
     Args:
         root: The folder of the dataset.
-        year: 2016 (one object: every non-zero pixel) or 2017 (objects 1..n; 255 is void).
+        year: 2016 (one object: every non-zero pixel) or 2017 (objects 1..n; 255 is void, a pixel that the annotators
+            assigned to no object).
         split: Name of the list of sequences, without ``.txt``.
         resolution: Name of the folder below ``Annotations``: ``480p`` or ``Full-Resolution``.
         sequences: Use these sequences of the split only; None for all.
 
     Attributes:
-        sequences: Names of the sequences, in the order of the list or as asked for.
+        sequences: Names of the sequences, in the order of the list or of the argument.
 
     Raises:
         SettingsError: If ``year``, ``split`` or ``resolution`` is not allowed.
@@ -69,7 +68,7 @@ class DavisDataset:
         return self._files("Annotations", sequence, ".png")
 
     def label_map(self, path: Path) -> LabelMap:
-        """Read an annotation or result as this year means it.
+        """Read an annotation or result by the rules of this year.
 
         Returns:
             uint8, H x W; 0 is background, n is object n, for 2017 255 is void.
@@ -81,7 +80,7 @@ class DavisDataset:
         return (labels != 0).view(np.uint8) if self.year == 2016 else labels
 
     def first_label_map(self, sequence: str) -> LabelMap:
-        """Return the objects of the first annotation: what a tracker starts from.
+        """Return the objects of the first annotation, from which a tracker starts.
 
         Returns:
             uint8, H x W; 0 is background and void, n is object n; at least one object.
@@ -98,7 +97,7 @@ class DavisDataset:
 
     def _select(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
         path = self.root / "ImageSets" / str(self.year) / f"{self.split}.txt"
-        if self.year == 2016 and not path.exists():  # where the dataset's first edition has it
+        if self.year == 2016 and not path.exists():  # the first edition of the dataset has it elsewhere
             path = path.parents[1] / self.resolution / path.name
         names = _read_names(path)
         if not names or (wanted is not None and not wanted):
@@ -118,7 +117,7 @@ class DavisDataset:
 
 
 def _read_names(path: Path) -> list[str]:
-    """Sequences of a list that has one a line or, as in the first edition, the files of one frame a line."""
+    """Read a list of sequences: one a line or, as in the first edition, the files of one frame a line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The two DAVIS measures of a pair of masks, and their statistics over a sequence.
+"""Two masks -> the DAVIS measures J and F; their values over a sequence -> mean, recall and decay.
 
 The *region similarity* J is the Jaccard index of two masks. The *boundary similarity* F is the F-measure of the
 precision and recall of their contours, where a contour pixel counts as found if the other contour passes within a
@@ -19,12 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.errors import MaskError, MaskSizeError
+from persam_vos.masks import LabelMap, Mask
 
-Mask = npt.NDArray[np.bool_]
-LabelMap = npt.NDArray[np.uint8]
-_Binary = npt.NDArray[np.uint8]  # a mask as 0 and 1, which is what OpenCV takes
+_Binary = npt.NDArray[np.uint8]  # a mask as 0 and 1, the form that OpenCV takes
 TOLERANCE = 0.008
-"""Distance within which two contours match, as a fraction of the frame's diagonal."""
+"""Distance within which two contours match, as a share of the frame's diagonal."""
 RECALL_THRESHOLD = 0.5
 """A frame is recalled if its J or F lies above this."""
 _DECAY_BINS = 4
@@ -37,8 +36,8 @@ class Statistics:
 
     Attributes:
         mean: Mean over the frames.
-        recall: Fraction of the frames that lie above ``RECALL_THRESHOLD``.
-        decay: Mean of the first quarter of the frames minus mean of the last; negative if the result gets better.
+        recall: Share of the frames above ``RECALL_THRESHOLD``.
+        decay: Mean of the first quarter of the frames minus mean of the last; negative if the result improves.
     """
 
     mean: float
@@ -54,11 +53,20 @@ def region_similarity(prediction: Mask, truth: Mask) -> float:
         truth: bool, H x W.
 
     Returns:
-        J in 0..1. Two empty masks agree: 1. An empty and a non-empty mask: 0.
+        J in 0..1: 1 for two empty masks, 0 for an empty and a non-empty one.
 
     Raises:
         MaskError: If a mask is not boolean, not two-dimensional or has no pixel.
         MaskSizeError: If the masks differ in size.
+
+    Example:
+        >>> import numpy as np
+        >>> truth = np.zeros((4, 4), bool)
+        >>> truth[:2] = True
+        >>> prediction = np.zeros((4, 4), bool)
+        >>> prediction[0] = True
+        >>> region_similarity(prediction, truth)
+        0.5
     """
     return score_masks(prediction, truth)[0]
 
@@ -73,8 +81,8 @@ def boundary_similarity(prediction: Mask, truth: Mask) -> float:
         truth: bool, H x W.
 
     Returns:
-        F in 0..1. Two masks without contour agree: 1. If only one has a contour: 0. A mask that fills the frame
-        has no contour.
+        F in 0..1: 1 for two masks without contour, 0 if only one has a contour. An empty mask and one that fills the
+        frame have no contour.
 
     Raises:
         MaskError: If a mask is not boolean, not two-dimensional or has no pixel.
@@ -84,7 +92,7 @@ def boundary_similarity(prediction: Mask, truth: Mask) -> float:
 
 
 def score_masks(prediction: Mask, truth: Mask) -> tuple[float, float]:
-    """Return J and F of one pair of masks, in less time than one after the other.
+    """Return J and F of one pair of masks, in less time than two calls take.
 
     Args:
         prediction: bool, H x W.
@@ -157,8 +165,8 @@ def sequence_statistics(values: npt.ArrayLike) -> Statistics:
     """Return mean, recall and decay of one measure over the frames of a sequence.
 
     Args:
-        values: float, one per scored frame, in the order of time. NaN is left out of mean and decay; for recall it
-            is a frame that was not recalled, as in the official code.
+        values: float, one per scored frame, in the order of time. Mean and decay leave NaN out; recall counts it
+            as a frame that was not recalled, as the official code does.
 
     Returns:
         The statistics; NaN where all values are.
@@ -169,8 +177,8 @@ def sequence_statistics(values: npt.ArrayLike) -> Statistics:
     series = np.asarray(values, dtype=np.float64)
     if series.ndim != 1 or series.size == 0:
         raise ValueError(f"values has shape {series.shape}; it must be one number per frame, at least one")
-    # Neighbouring bins share a frame: that is the official arithmetic. The official code keeps these indices in uint8,
-    # which overflows from 256 frames on; integers of full width give the same up to there and the intended bins after.
+    # Neighbouring bins share a frame, as in the official code. That keeps the indices in uint8, which overflows from
+    # 256 frames on; full integers give the same bins up to there and the intended ones after.
     edges = (np.round(np.linspace(1, series.size, _DECAY_BINS + 1) + 1e-10) - 1).astype(np.intp)
     first, last = series[edges[0] : edges[1] + 1], series[edges[-2] : edges[-1] + 1]
     recall = float(np.mean(series > RECALL_THRESHOLD))
@@ -178,7 +186,7 @@ def sequence_statistics(values: npt.ArrayLike) -> Statistics:
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
-    """Mean of what is not NaN; unlike ``np.nanmean`` without a warning where nothing is left."""
+    """Mean of the values that are not NaN. Unlike ``np.nanmean``, all NaN gives NaN without a warning."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan
 
@@ -196,7 +204,7 @@ def _check(prediction: npt.NDArray[np.generic], truth: npt.NDArray[np.generic], 
 
 
 def _score_objects(prediction: LabelMap, truth: LabelMap, objects: int) -> npt.NDArray[np.float64]:
-    scores = np.ones((objects, 2))  # what is absent from both scores 1
+    scores = np.ones((objects, 2))  # an object that is absent from both scores 1
     radius = boundary_tolerance(*prediction.shape)
     box = _contour_box(prediction, truth)
     prediction, truth = prediction[box], truth[box]
@@ -211,10 +219,10 @@ def _score_objects(prediction: LabelMap, truth: LabelMap, objects: int) -> npt.N
 
 
 def _contour_box(prediction: _Binary, truth: _Binary) -> tuple[slice, slice]:
-    """Rows and columns that hold everything but 0 of both, and its contour; none if all is 0.
+    """Return the rows and columns that hold all objects of both, and their contours; empty slices without an object.
 
-    One pixel up and left, because the contour lies there; one down and right, so that the last row and column of a
-    mask meet background inside the cut-out unless they meet the border of the frame.
+    The box is one pixel larger at the top and left, where the contour lies, and at the bottom and right, so that the
+    last row and column of a mask meet background unless they lie at the border of the frame.
     """
     boxes = [(x, y, x + w, y + h) for x, y, w, h in map(cv2.boundingRect, (prediction, truth)) if w]
     if not boxes:
@@ -231,16 +239,15 @@ def _jaccard(prediction: _Binary, truth: _Binary) -> float:
 
 def _contour(mask: _Binary) -> _Binary:
     # Maximum minus minimum over the pixel and its east, south and south-east neighbours. OpenCV leaves out neighbours
-    # beyond the border, which is what the official rules for the last row and column amount to.
+    # beyond the border; the official rules for the last row and column amount to the same.
     contour = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _NEIGHBOURS, anchor=(0, 0))
     return contour.astype(np.uint8, copy=False)
 
 
 def _f_measure(prediction: _Binary, truth: _Binary, radius: int) -> float:
-    """F of two contours. Only pixels of a contour are looked up, so a cut-out that holds both gives the exact value."""
-    # Contours as integers, a bit a pixel: one shift moves a whole contour, so this dilates several times as fast as
-    # OpenCV does by a disk. The blank columns, as many as the farthest shift, keep what leaves a row on one side from
-    # entering the next row.
+    """F of two contours, exact for any cut-out that holds both: only the contours' own pixels are looked up."""
+    # A contour is an integer with a bit a pixel, and one shift moves all of it. This dilates by a disk several times
+    # as fast as OpenCV. Blank columns, as many as the farthest shift, keep bits that leave a row out of the next one.
     stride = -(-(prediction.shape[1] + radius) // 8) * 8
     predicted, true = _pack(prediction, stride), _pack(truth, stride)
     if not predicted or not true:
@@ -251,7 +258,7 @@ def _f_measure(prediction: _Binary, truth: _Binary, radius: int) -> float:
 
 
 def _pack(contour: _Binary, stride: int) -> int:
-    """Pixels in reading order as the bits of an integer, rows filled up to ``stride`` bits with 0."""
+    """Return an integer whose bits are the pixels in reading order; zeros fill each row up to ``stride`` bits."""
     padded = np.zeros((contour.shape[0], stride), np.uint8)
     padded[:, : contour.shape[1]] = contour
     return int.from_bytes(np.packbits(padded).tobytes(), "big")
@@ -259,7 +266,7 @@ def _pack(contour: _Binary, stride: int) -> int:
 
 def _dilate(contour: int, stride: int, radius: int) -> int:
     """Dilate a packed contour by the disk of all offsets with x * x + y * y <= radius * radius."""
-    widened = [contour]  # widened[n]: by n pixels to the left and to the right
+    widened = [contour]  # widened[n]: dilated by n pixels to the left and to the right
     for x in range(1, radius + 1):
         widened.append(widened[-1] | contour << x | contour >> x)
     dilated = widened[radius]

@@ -1,4 +1,4 @@
-"""How far two masks overlap: IoU, accuracy and Boundary IoU, as counts of pixels that can be summed over photos.
+"""Two masks -> counts of shared pixels, summed over photos -> IoU, accuracy and Boundary IoU.
 
 References:
     Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", CVPR 2021, arXiv:2103.16562.
@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 
 from persam_vos.errors import MaskError, MaskSizeError
-from persam_vos.evaluation.metrics import Mask
+from persam_vos.masks import Mask
 
 BAND = 0.02
-"""Width of the band along a mask's contour that Boundary IoU compares, as a fraction of the photo's diagonal."""
+"""Width of the band along a mask's contour that Boundary IoU compares, as a share of the photo's diagonal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How far a prediction and the truth share their pixels, in one photo or summed over several.
+    """Counts of the pixels that a prediction and the truth share, in one photo or summed over several.
 
     Attributes:
         intersection: Pixels of both.
@@ -83,10 +83,11 @@ def compare_masks(prediction: Mask, truth: Mask) -> Overlap:
 
 
 def boundary_band(mask: Mask) -> Mask:
-    """Return the pixels of a mask that lie along its contour, as Boundary IoU draws it.
+    """Return the pixels of a mask that lie along its contour, as Boundary IoU defines them.
 
-    These are the pixels from which another pixel that is not of the mask is at most ``BAND`` of the diagonal, rounded
-    and at least 1, away in rows and in columns. What lies beyond the border of the photo is not of the mask.
+    A pixel of the mask belongs to the band if some background lies within the band's width of it, in rows and in
+    columns. The width is ``BAND`` of the diagonal, rounded, and at least 1 pixel. Beyond the border of the photo all is
+    background.
 
     Args:
         mask: bool, H x W; give whole photos, not cut-outs.
@@ -102,7 +103,7 @@ def boundary_band(mask: Mask) -> Mask:
     distance = max(1, round(BAND * math.sqrt(mask.shape[0] ** 2 + mask.shape[1] ** 2)))
     pixels, band = mask.view(np.uint8), mask.copy()
     left, top, width, height = cv2.boundingRect(pixels)
-    # Around the box of the mask all is background, as it is beyond the border, so that the box can stand for the photo.
+    # Around the box of the mask all is background, as beyond the border, so the box can stand for the photo.
     box = slice(top, top + height), slice(left, left + width)
     if width:
         kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)

@@ -1,8 +1,8 @@
-"""PerSeg folders -> overlap of every photo's mask with its annotation -> sums per class -> mIoU, mAcc and mBIoU.
+"""A folder of results and a PerSeg folder -> counts of pixels per class -> mIoU, mAcc and mBIoU.
 
-Scores folders of PNGs, whoever wrote them, as the authors' script (``eval_miou.py``) does: pixels are summed over the
-photos of a class, every class weighs the same, and the reference photo, whose mask is given, is left out. The same with
-the reference is there beside it, and so is Boundary IoU, which still tells good edges from fair ones where IoU is high.
+Follows the authors' script (``eval_miou.py``): pixels are summed over the photos of a class, every class weighs the
+same, and the reference photo, whose mask is given, is not scored. The tables also give the figures with the reference,
+and Boundary IoU, which separates good edges from fair ones where IoU is high.
 
 References:
     Zhang et al., "Personalize Segment Anything Model with One Shot", arXiv:2305.03048.
@@ -26,8 +26,8 @@ class PhotoScore:
     """One photo of one class.
 
     Attributes:
-        name: Its number, such as ``01``.
-        overlap: Of its mask with the annotation.
+        name: Number of the photo, such as ``01``.
+        overlap: Overlap of its mask with the annotation.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ClassScore:
 
     Attributes:
         name: Name of the class.
-        photos: All its photos in the order of their numbers: the reference and at least one more.
+        photos: The photos in the order of their numbers: the reference and at least one more.
     """
 
     name: str
@@ -58,7 +58,7 @@ class ClassScore:
 
     @property
     def without_reference(self) -> Overlap:
-        """Sum over all photos but the reference: what counts."""
+        """Sum over all photos but the reference: the overlap that the benchmark scores."""
         return _sum(photo.overlap for photo in self.photos if not photo.is_reference)
 
     @property
@@ -77,9 +77,9 @@ class PerSegMeans:
     """Means over the classes, in percent.
 
     Attributes:
-        miou: Of ``Overlap.iou``.
-        macc: Of ``Overlap.accuracy``.
-        mbiou: Of ``Overlap.boundary_iou``.
+        miou: Mean of ``Overlap.iou``.
+        macc: Mean of ``Overlap.accuracy``.
+        mbiou: Mean of ``Overlap.boundary_iou``.
     """
 
     miou: float
@@ -99,17 +99,17 @@ class PerSegScores:
 
     @property
     def without_reference(self) -> PerSegMeans:
-        """The benchmark's figures: means over the classes, the reference photos left out."""
+        """The benchmark's figures: means over the classes, without the reference photos."""
         return _means([each.without_reference for each in self.classes])
 
     @property
     def with_reference(self) -> PerSegMeans:
-        """Means over the classes, the reference photos included."""
+        """Means over the classes, with the reference photos."""
         return _means([each.with_reference for each in self.classes])
 
     @property
     def miou(self) -> float:
-        """The benchmark's one figure: mean IoU over the classes, without the references, in percent."""
+        """Mean IoU over the classes without the references, in percent: the figure that the benchmark ranks by."""
         return self.without_reference.miou
 
     def table(self) -> str:
@@ -130,13 +130,13 @@ class PerSegScores:
         """Write ``global_results-perseg.csv``, ``per-class_results-perseg.csv`` and ``per-photo_results-perseg.csv``.
 
         Args:
-            folder: Where to; made if it is not there. Files of these names are replaced, each in one step.
+            folder: Made if it does not exist. Files of these names are replaced, each in one step.
 
         Returns:
             The three paths, in this order.
 
         Raises:
-            OutputError: If a file cannot be written; then no half-written one is left.
+            OutputError: If a file cannot be written; no half-written file is left.
         """
         without, with_ = self.without_reference, self.with_reference
         means = _csv(without.miou, without.macc, without.mbiou, with_.miou, with_.macc, with_.mbiou)
@@ -171,13 +171,13 @@ def score_perseg(
             size; see ``read_png_mask`` for what a mask may look like. Files that are not ``.png`` are ignored.
         root: The dataset, see ``PerSegDataset``; of its photos only the names are needed.
         classes: Score these classes only; None for all.
-        progress: Called with photos done and photos in all.
+        progress: Called with the number of photos done and of all photos.
 
     Returns:
         The scores in full precision.
 
     Raises:
-        DatasetError: If the dataset or the results are not complete and sound; it names the file.
+        DatasetError: If a file of the dataset or of the results is missing, damaged or too many; it names the file.
     """
     dataset = PerSegDataset(root, classes=classes)
     plan = {name: _plan(dataset, name, Path(results) / name) for name in dataset.classes}
@@ -195,7 +195,7 @@ def score_perseg(
 
 
 def _plan(dataset: PerSegDataset, class_name: str, folder: Path) -> list[tuple[Path, Path]]:
-    """Prediction and annotation of each photo of a class, once it is sure that no file is missing or too many."""
+    """Pair prediction and annotation of each photo of a class; ``DatasetError`` if a file is missing or too many."""
     reference = dataset.reference(class_name)
     truths = [dataset.annotation(photo) for photo in dataset.photos(class_name)]
     if len(truths) < 2:

@@ -1,4 +1,4 @@
-"""PerSeg on disk: classes of photos of one and the same object, with their masks."""
+"""A PerSeg folder -> its classes, each with photos of the same object and their masks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from persam_vos.errors import DatasetError
 from persam_vos.evaluation.label_png import read_png_mask
-from persam_vos.evaluation.metrics import Mask
 from persam_vos.files import PLAIN_NAME, list_files, list_folders, some
+from persam_vos.masks import Mask
 
 REFERENCE = "00"
-"""Number of the photo whose mask is given."""
+"""Number of the reference: the photo whose mask is given."""
 _PHOTOS = (".jpg", ".jpeg", ".png")
 
 
@@ -26,11 +26,11 @@ class PerSegDataset:
         classes: Use these classes only; None for all.
 
     Attributes:
-        classes: Names of the classes, sorted or as asked for.
+        classes: Names of the classes, sorted or in the order of the argument.
 
     Raises:
-        DatasetError: If a folder is missing, a class is unknown, empty or has no plain name, a photo has no annotation
-            or is there twice, or an annotation has no photo.
+        DatasetError: If a folder is missing, a class is unknown, empty or has no plain name, a photo has no annotation,
+            two photos have one number, or an annotation has no photo.
     """
 
     def __init__(self, root: Path, *, classes: Sequence[str] | None = None) -> None:
@@ -59,13 +59,13 @@ class PerSegDataset:
         return self._annotations(photo.parent.name) / f"{photo.stem}.png"
 
     def mask(self, path: Path) -> Mask:
-        """Read an annotation or result: a PNG where all that is not black is the object.
+        """Read an annotation or result, see ``read_png_mask``.
 
         Returns:
-            bool, H x W; perhaps without any object.
+            bool, H x W; may be empty.
 
         Raises:
-            DatasetError: If the file cannot be read as such a PNG.
+            DatasetError: If the file cannot be read as a PNG of a mask.
         """
         return read_png_mask(path)
 
@@ -91,7 +91,7 @@ class PerSegDataset:
         return chosen
 
     def _pair(self, class_name: str) -> list[Path]:
-        """List the photos of a class, once it is sure that each has its annotation and each annotation its photo."""
+        """Return the photos of a class; ``DatasetError`` unless photos and annotations pair up."""
         folder, annotations = self.root / "Images" / class_name, self._annotations(class_name)
         photos, masks = list_files(folder, *_PHOTOS), list_files(annotations, ".png")
         if not photos:

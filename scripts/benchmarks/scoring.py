@@ -14,9 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks.measure import described, in_turns, median_ratio
-from persam_vos.evaluation.davis import DavisScores, score_davis
-from persam_vos.evaluation.davis_dataset import DavisDataset
-from persam_vos.evaluation.label_png import read_png_label_map
+from persam_vos.evaluation import DavisDataset, DavisScores, read_png_label_map, score_davis
 
 # Rows and columns by which the default results are off.
 _SHIFT = (3, 5)

@@ -40,8 +40,7 @@ from tqdm import tqdm
 from variants import VARIANTS, Clip
 
 import persam_vos
-from persam_vos.evaluation.davis_dataset import DavisDataset
-from persam_vos.evaluation.metrics import score_label_maps
+from persam_vos.evaluation import DavisDataset, score_label_maps
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.sam.backends.base import EncoderBackend
@@ -102,7 +101,9 @@ class Job:
         paths = [*self.dataset.frames(self.sequence), *self.dataset.annotations(self.sequence)]
         files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         settings = self.settings.model_dump_json()
-        text = f"{self.dataset.root.resolve()} {self.sequence} {self.variant} {files} {settings} {code()} {fingerprint()}"
+        text = (
+            f"{self.dataset.root.resolve()} {self.sequence} {self.variant} {files} {settings} {code()} {fingerprint()}"
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def load(self) -> Clip:

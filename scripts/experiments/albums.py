@@ -14,8 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from persam_vos.errors import DatasetError
-from persam_vos.evaluation.davis_dataset import DavisDataset
-from persam_vos.evaluation.perseg_dataset import PerSegDataset
+from persam_vos.evaluation import DavisDataset, PerSegDataset
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import read_photo

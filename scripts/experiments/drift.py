@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from ablate import SPAWN, Job, encode_all, follow
 
-from persam_vos.evaluation.davis_dataset import DavisDataset
+from persam_vos.evaluation import DavisDataset
 from persam_vos.settings.video import TrackerSettings
 
 

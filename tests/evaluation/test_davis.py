@@ -10,10 +10,8 @@ import spoil_png
 from PIL import Image
 
 from persam_vos.errors import DatasetError, OutputError, SettingsError
-from persam_vos.evaluation import davis
-from persam_vos.evaluation.davis import DavisScores, score_davis
-from persam_vos.evaluation.davis_dataset import VOID, DavisDataset
-from persam_vos.evaluation.label_png import read_png_label_map
+from persam_vos.evaluation import DavisDataset, DavisScores, davis, read_png_label_map, score_davis
+from persam_vos.masks import VOID
 
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0] + [7] * 756
 FIGURES = ("mean", "recall", "decay")

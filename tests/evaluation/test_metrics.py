@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from persam_vos.errors import MaskError, MaskSizeError
-from persam_vos.evaluation.metrics import (
+from persam_vos.evaluation import (
     Statistics,
     boundary_map,
     boundary_similarity,

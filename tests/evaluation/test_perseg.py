@@ -12,10 +12,19 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from persam_vos.errors import DatasetError, MaskError, MaskSizeError, OutputError
-from persam_vos.evaluation.label_png import read_png_label_map, read_png_mask
-from persam_vos.evaluation.overlap import Overlap, boundary_band, compare_masks
-from persam_vos.evaluation.perseg import ClassScore, PerSegMeans, PerSegScores, PhotoScore, score_perseg
-from persam_vos.evaluation.perseg_dataset import PerSegDataset
+from persam_vos.evaluation import (
+    ClassScore,
+    Overlap,
+    PerSegDataset,
+    PerSegMeans,
+    PerSegScores,
+    PhotoScore,
+    boundary_band,
+    compare_masks,
+    read_png_label_map,
+    read_png_mask,
+    score_perseg,
+)
 
 
 def as_palette(mask):

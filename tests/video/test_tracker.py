@@ -11,7 +11,7 @@ import torch
 from pictures import frame_of, scene
 
 from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
-from persam_vos.evaluation.davis_dataset import DavisDataset
+from persam_vos.evaluation import DavisDataset
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
