@@ -2,8 +2,8 @@
 
     python scripts/bench.py report [--davis DAVIS] [--only pipeline,encode,...]
 
-runs every measurement and writes docs/benchmarks.md and docs/benchmarks.json. One by one, each prints what it found as
-JSON:
+runs every measurement and writes docs/benchmarks.md and docs/benchmarks.json. Each one alone
+prints its figures as JSON:
 
     python scripts/bench.py pipeline [--method memory] [--baseline reference|none] [--backend B] [--precision P]
     python scripts/bench.py sizes
@@ -16,21 +16,23 @@ JSON:
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
     python scripts/bench.py objects-memory
 
-``pipeline``: frames a second from video to masks and overlay, against the encoder alone, and against the way the
-authors' script works: the whole square in eager PyTorch, then three decoder passes, one after the other; the decoder is
-this project's, which is faster than theirs. ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage by
-itself over its floor. ``photos``: seconds a photo, from file to files, and to learn, beside the authors' way: one thing
-after the other, and the decoder run at every step of PerSAM-F's learning. ``start``: a run of one frame, from the start
-of its process to the end. ``memory``: how resident memory grows over a long clip, made by looping a short one.
-``score``: ``score_davis`` against ``tests/official_davis.py``, which must agree.
+``pipeline``: frames a second from video to masks and overlay, beside the encoder alone and beside the reference, the
+way of the authors' script: the whole square in eager PyTorch, then three decoder passes in sequence. The reference
+uses this project's decoder, which is faster than theirs. ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and
+every stage alone beside its floor. ``photos``: seconds a photo, from file to files, and seconds to learn, beside the
+authors' way: all in sequence, and the decoder run at every step of PerSAM-F's learning. ``start``: a run of one frame,
+from the start of its process to the end. ``memory``: the growth of resident memory over a long clip, made by looping a
+short one. ``score``: ``score_davis`` beside ``tests/official_davis.py``; the two must agree.
 
-All but ``score`` and ``start`` take ``--device cuda``.
+All but ``score`` and ``start`` take ``--device cuda``. ``encode``, ``photos``, ``score`` and the reference of
+``pipeline`` need the development environment: ``pip install -e '.[dev]'``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from benchmarks.measure import CLIP, MASK
@@ -56,7 +58,7 @@ COMMANDS = {
     "memory": watch_memory,
     "objects-memory": compare_objects,
 }
-# Frames and repeats where none are asked for.
+# Frames and repeats by default.
 FRAMES = {"pipeline": 96, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
 REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
@@ -97,19 +99,22 @@ def parse() -> argparse.Namespace:
         command.add_argument("--precision", default="auto")
     added["encode"].add_argument("--batch-sizes", type=numbers, default=[1, 2, 4])
     added["score"].add_argument("root", type=Path, help="a DAVIS folder")
-    added["score"].add_argument("--results", type=Path, help="a folder of results; by default the annotations, shifted")
+    added["score"].add_argument("--results", type=Path, help="a folder of results; by default, shifted annotations")
     added["score"].add_argument("--year", type=int, choices=(2016, 2017), default=2017)
     added["score"].add_argument("--split", default="val")
-    added["score"].add_argument("--workers", type=int, help="threads of score_davis; by default one per core")
+    added["score"].add_argument("--workers", type=int, help="threads of score_davis; by default, one a core")
     added["memory"].add_argument("--objects", type=int, default=1)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run a benchmark, print what it found and keep it."""
-    share_one_arena()
+    """Run a benchmark; print its figures and save them."""
     arguments = parse()
-    found = json.dumps(COMMANDS[arguments.command](arguments), indent=1)
+    share_one_arena()
+    try:
+        found = json.dumps(COMMANDS[arguments.command](arguments), indent=1)
+    except ModuleNotFoundError as error:
+        sys.exit(f"{arguments.command} needs {error.name}: pip install -e '.[dev]'")
     print(found)
     if arguments.json:
         arguments.json.write_text(found + "\n")

@@ -1,1 +1,1 @@
-"""What scripts/bench.py measures, one file per subject."""
+"""The measurements of scripts/bench.py: command-line arguments -> figures for JSON, one file per subject."""

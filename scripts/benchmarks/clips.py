@@ -1,4 +1,4 @@
-"""Clips of any size and length, made of the one that ships."""
+"""Clips of any size and length, made from the demo clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 
 def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> None:
-    """Write some frames of a clip, enlarged to width x height, as H.264; of more than it has, there and back again."""
+    """Write ``count`` frames of a clip, scaled to width x height, as H.264; a shorter clip runs forth and back."""
     with open_video(source) as reader, av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=reader.info.frame_rate or 25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -33,7 +33,7 @@ def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> Non
 
 
 def label_map_of(mask: Path, width: int, height: int, objects: int = 1) -> LabelMap:
-    """Return the annotation of a clip in some size; with more than one object, squares over the frame instead."""
+    """Return the mask of a clip at a size; for more than one object, squares spread over the frame."""
     if objects == 1:
         return read_mask(mask, height=height, width=width, resize=True)
     label_map = np.zeros((height, width), np.uint8)
@@ -46,7 +46,7 @@ def label_map_of(mask: Path, width: int, height: int, objects: int = 1) -> Label
 
 
 class FirstFrames:
-    """A reader that ends after some frames."""
+    """The first frames of another reader."""
 
     def __init__(self, reader: FrameReader, count: int) -> None:
         self.info, self.warnings = reader.info, reader.warnings
@@ -57,11 +57,11 @@ class FirstFrames:
         return self._frames
 
     def close(self) -> None:
-        """Leave the reader to its owner."""
+        """Leave the other reader open."""
 
 
 class LoopedFrames:
-    """A reader that gives a clip again and again, decoded anew each time, at width x height."""
+    """A reader that repeats a clip, decoded anew each time, at width x height."""
 
     def __init__(self, path: str, size: tuple[int, int], count: int) -> None:
         self._path, self._size, self._count = path, size, count

@@ -1,4 +1,4 @@
-"""Times in turns, and the rates that they are held against."""
+"""Times measured in turns, and the rates that they are compared with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLIP, MASK = DATA / "bunny.mp4", DATA / "bunny_mask.png"
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Seconds by the clock, until the device has finished as well."""
+    """Seconds by the clock until the function, and the device, have finished."""
     start = time.perf_counter()
     function()
     if torch.cuda.is_available():
@@ -29,7 +29,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Time several ways in turns, so that other load on the machine hits all; each has been run once before.
+    """Run each way once, then time them in turns, so that other load on the machine slows all alike.
 
     Returns:
         Seconds of every repeat, by way.
@@ -46,7 +46,7 @@ def median_ratio(above: list[float], below: list[float]) -> float:
 
 
 def matrix_rate(precision: str, device: torch.device) -> float:
-    """Measure multiplications and additions per second of a product of matrices as large as an encoder's."""
+    """Measure the operations per second of a product of two matrices as large as an encoder's."""
     dtype = getattr(torch, precision)
     a, b = (torch.randn(*shape, device=device).to(dtype) for shape in ((4096, 1024), (1024, 1024)))
     return 2 * 4096 * 1024 * 1024 / min(seconds(lambda: a @ b) for _ in range(20))
@@ -54,7 +54,7 @@ def matrix_rate(precision: str, device: torch.device) -> float:
 
 @torch.inference_mode()
 def counted_flop(function: Callable[[], object]) -> int:
-    """Count the multiplications and additions of the products of matrices and convolutions in PyTorch."""
+    """Count the operations of matrix products and convolutions in PyTorch."""
     with FlopCounterMode(display=False) as counter:
         function()
     return int(counter.get_total_flops())
@@ -66,7 +66,7 @@ def described(device: torch.device) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Name the processor, and the instructions that decide how fast it multiplies matrices."""
+    """Name the processor and those of its instruction sets that decide the speed of matrix products."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether memory stays the same however long the clip, and what many objects take."""
+"""Memory over a long clip, and memory by the number of objects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import track
 
-# Frames after which nothing may grow any more.
-_SETTLED = 200
-_BLOCK = 500
+# Memory is compared from this frame on: by then, every buffer has its size.
+_SETTLED_FRAMES = 200
+_BLOCK_FRAMES = 500
 
 
 def watch_memory(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def watch_memory(arguments: argparse.Namespace) -> dict[str, Any]:
         label_map = label_map_of(arguments.mask, width, height, arguments.objects)
         writers = open_writers(Path(folder), tuple(EXPORTS), info=reader.info)
         track(engine, reader, label_map, writers, on_frame=look)
-    settled = resident[min(_SETTLED, len(resident) // 2) :]
-    # From one frame to the next it depends on which stage is where: the most in a while is what can be compared.
-    blocks = [max(settled[start : start + _BLOCK]) for start in range(0, len(settled), _BLOCK)]
+    settled = resident[min(_SETTLED_FRAMES, len(resident) // 2) :]
+    # From frame to frame, memory depends on the state of each stage; the maximum of a block is steady.
+    blocks = [max(settled[start : start + _BLOCK_FRAMES]) for start in range(0, len(settled), _BLOCK_FRAMES)]
     return {
         "machine": described(engine.device),
         "method": arguments.method,

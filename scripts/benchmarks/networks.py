@@ -1,4 +1,4 @@
-"""The encoder by every backend, precision and batch size, and what more objects cost the tracker."""
+"""The encoder by backend, precision and batch size, and the time that more objects cost the tracker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from timm.models.tiny_vit import TinyVitBlock
 from torch import Tensor
 
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
@@ -37,9 +36,9 @@ _REFERENCE = "the square, timm's blocks, eager float32"
 
 
 class EagerBackend(EncoderBackend):
-    """MobileSAM's encoder with the blocks of timm's TinyViT as they are, in PyTorch's own layout.
+    """MobileSAM's encoder with the blocks of timm's TinyViT, in PyTorch's own layout.
 
-    Takes the blocks of ``sam`` over.
+    Changes ``sam``: its blocks are replaced. Needs timm, which only the development environment installs.
     """
 
     name, precision = "eager", "float32"
@@ -55,7 +54,9 @@ class EagerBackend(EncoderBackend):
 
 
 def _plain(block: Any) -> torch.nn.Module:
-    """Give the parameters of a block to timm's."""
+    """Return timm's block with the parameters of a block."""
+    from timm.models.tiny_vit import TinyVitBlock
+
     attention = block.attn
     plain = TinyVitBlock(attention.heads * attention.key_width, attention.heads, block.window)
     plain.attn.load_state_dict(attention.state_dict())
@@ -65,18 +66,18 @@ def _plain(block: Any) -> torch.nn.Module:
 
 
 def published_parts(engine: Engine[Any]) -> tuple[SamEncoder, Decoder]:
-    """Return the parts of the authors' way: the whole square in eager float32 PyTorch, and a decoder."""
+    """Return the authors' way to encode, the whole square in eager float32 PyTorch, and a decoder."""
     sam = load_sam(engine.settings.model, engine.checkpoint, engine.device)
     return SamEncoder(sam, EagerBackend(sam), square=True), Decoder(sam)
 
 
 def frame_480p() -> Frame:
-    """Noise: what a frame shows does not change how long it takes."""
+    """Return a frame of noise: the content does not change the time."""
     return Frame(0, 0, Fraction(1), np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8))
 
 
 def encoder_flop(sam: Sam, frame: Frame, *, square: bool) -> int:
-    """Count what encoding a frame takes."""
+    """Count the operations that encoding a frame takes."""
     sides = Geometry(frame.height, frame.width).resized
     rows, columns = (INPUT_SIDE_PIXELS if square else sam.encoded_length(side) for side in sides)
     device = sam.pixel_mean.device
@@ -121,7 +122,7 @@ def bench_encode(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def bench_objects(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Track 1, 4, 16 and 32 squares on features that tell them apart."""
+    """Track 1, 4, 16 and 32 squares, each with features of its own."""
     engine = Engine(Settings(method=arguments.method, device=arguments.device))
     device = engine.device
     frame = Frame(0, 0, Fraction(1), np.zeros((576, 1024, 3), np.uint8))

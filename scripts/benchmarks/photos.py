@@ -1,4 +1,4 @@
-"""Photos from file to files by every method, and learning, each beside the authors' way."""
+"""Photos from file to files by each method, and learning, beside the authors' way."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 
 METHODS = ("memory", "persam", "persam-f")
-# The methods that the authors published, and what theirs is called here.
+# The methods that the authors published -> the name of their way of working.
 PUBLISHED = {"persam": "authors' way, persam", "persam-f": "authors' way, persam-f"}
 EXPORTS = ("masks", "overlay", "cutout")
-# Of their thousand steps of learning so many are timed: one is like the other.
+# The authors' way learns in a thousand steps that take equally long; this many are timed.
 STEPS = 20
 
 
 class _Files:
-    """Hands results to a ``PhotoWriter``; see ``ResultWriter``."""
+    """A ``ResultWriter`` that hands results to a ``PhotoWriter``."""
 
     def __init__(self, folder: Path, photos: Sequence[Path]) -> None:
         self.warnings: list[str] = []
@@ -67,7 +67,7 @@ class _Files:
 
 
 class _Known:
-    """An encoder of one photo that has been encoded before."""
+    """An encoder that returns one known embedding."""
 
     def __init__(self, embedding: ImageEmbedding) -> None:
         self._embedding = embedding
@@ -77,7 +77,7 @@ class _Known:
 
 
 def bench_photos(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Find the object of the clip's first frame in later ones, saved as photos; then time learning without encoding."""
+    """Find the object of a clip's first frame in later frames, saved as photos; then time learning without encoding."""
     flags = {name: getattr(arguments, name) for name in ("backend", "precision", "device")}
     settings = {method: load_photo_settings(None, flags | {"method": method}) for method in METHODS}
     engine = Engine(settings["memory"])
@@ -120,7 +120,7 @@ def bench_photos(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _save_photos(clip: Path, folder: Path, count: int) -> list[Path]:
-    """Save the first frame of a clip and, from all over the rest, so many others."""
+    """Save the first frame of a clip and ``count`` others, evenly spaced."""
     folder.mkdir()
     with open_video(str(clip)) as reader:
         last = (reader.info.frame_count or count + 1) - 1
@@ -144,7 +144,7 @@ def _find_side_by_side(engine: Engine[Any], finder: PhotoFinder, photos: Sequenc
 
 
 def _find_in_sequence(encoder: Encoder, finder: PhotoFinder, photos: Sequence[Path], output: Path) -> None:
-    """Do one thing after the other, and one photo after the other, as the authors' scripts do."""
+    """Read, encode, segment and write one photo after the other, as the authors' scripts do."""
     files = _Files(output, photos)
     for index, photo in enumerate(photos):
         frame = photo_frame(read_photo(photo), index)
@@ -159,7 +159,7 @@ def _ways_to_learn(
     settings: dict[str, PhotoSettings],
     reference: tuple[Rgb, LabelMap],
 ) -> dict[str, Callable[[], object]]:
-    """Return the methods' learning from an encoded reference, and ``STEPS`` steps of the authors' PerSAM-F."""
+    """Return ways to learn from an encoded reference: each method's, and ``STEPS`` steps of the authors' PerSAM-F."""
     frame = photo_frame(reference[0])
     known = _Known(engine.encoder.encode([frame])[0])
     ways: dict[str, Callable[[], object]] = {
@@ -172,7 +172,7 @@ def _ways_to_learn(
 
 
 def _learn_as_published(decoder: Decoder, settings: PhotoSettings, embedding: ImageEmbedding, mask: Tensor) -> None:
-    """Learn PerSAM-F's weights as its script does: the decoder is asked at every step, every pixel counts."""
+    """Learn PerSAM-F's weights as its script does: the decoder runs at every step, and the loss is over all pixels."""
     with torch.no_grad():
         concepts = [learn_concept([(embedding, mask)], settings.target)]
         similarity = similarity_maps(concepts, embedding)

@@ -1,8 +1,9 @@
-"""From video to files: end to end, and every stage by itself over the least that it could take."""
+"""From video to files: end to end, and every stage alone beside the least time that it could take."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import subprocess
 import sys
@@ -38,12 +39,12 @@ from persam_vos.video.pipeline import new_tracker, track
 from persam_vos.video.tracker import Tracker
 
 EXPORTS = ("masks", "overlay")
-# Frames that the authors' way is timed on.
+# Frames on which the authors' way is timed.
 _REFERENCE_FRAMES = 12
 
 
 def bench_track(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Track a clip as it is, and report seconds a frame of each stage and of all, and peak memory."""
+    """Track a clip; report the time a frame, of each stage and in all, and peak memory."""
     settings = Settings(method=arguments.method, preset=arguments.preset, device=arguments.device)
     engine = Engine(settings)
     with open_video(str(arguments.video)) as reader:
@@ -95,7 +96,7 @@ def _end_to_end(
 
 
 def _stages(engine: Engine[Settings], clip: Path, mask: Path, size: tuple[int, int], repeats: int) -> dict[str, Any]:
-    """Time each stage alone, in milliseconds a frame, and what FFmpeg or a product of matrices takes."""
+    """Time each stage alone, in milliseconds a frame, beside FFmpeg or a product of matrices."""
     with open_video(str(clip)) as reader:
         frames, info = list(reader), reader.info
     label_map = label_map_of(mask, *size)
@@ -145,7 +146,7 @@ def _stages(engine: Engine[Settings], clip: Path, mask: Path, size: tuple[int, i
 
 
 def _over_floors(seconds: Mapping[str, float], floors: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Say of each stage how long it takes and must take at least, in milliseconds, and how many times that it takes."""
+    """Return, of each stage, its time and its floor in milliseconds, and their ratio."""
     return {
         name: {
             "ms": round(1000 * each, 2),
@@ -165,7 +166,7 @@ def _encoder_flop(engine: Engine[Settings], frame: Frame) -> int:
 def _tracker_flop(
     engine: Engine[Settings], label_map: LabelMap, frames: Sequence[Frame], embeddings: Sequence[ImageEmbedding]
 ) -> int:
-    """Count what frames after the first take on average, with all of it in PyTorch, where it can be counted."""
+    """Count the operations of a frame after the first, on average; PyTorch's decoder is used, as it can be counted."""
     decoder = Decoder(load_sam(engine.settings.model, engine.checkpoint, engine.device))
     tracker = Tracker(engine.encoder, decoder, engine.settings)
     tracker.start(frames[0], label_map, embeddings[0])
@@ -181,7 +182,7 @@ def _only_decode(clip: Path) -> None:
 
 
 def _only_encode(frames: list[Frame]) -> None:
-    """Encode what is there as the overlay is, without drawing."""
+    """Encode the frames with the overlay's options, without drawing."""
     with tempfile.TemporaryDirectory() as folder, av.open(str(Path(folder) / "x.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options=VIDEO_OPTIONS)
         stream.width, stream.height = frames[0].width // 2 * 2, frames[0].height // 2 * 2
@@ -215,11 +216,13 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
                 track(engine, reader, label_map, writers)
 
         ways: dict[str, Callable[[], object]] = {"encoder alone": alone, "pipeline": whole}
-        if arguments.baseline == "reference":
+        if arguments.baseline == "reference" and importlib.util.find_spec("timm") is None:
+            print("measured without the reference, which needs timm: pip install timm", file=sys.stderr)
+        elif arguments.baseline == "reference":
             ways["reference"] = _reference(engine, few, label_map)
         times = in_turns(ways, arguments.repeats)
     if "reference" in times:
-        # A second a frame, whichever one: a few of them say as much.
+        # Every frame takes the same time in the reference, so a few stand for all.
         times["reference"] = [each * len(frames) / len(few) for each in times["reference"]]
     flop = _encoder_flop(engine, frames[0])
     rate = matrix_rate(engine.precision, engine.device)
