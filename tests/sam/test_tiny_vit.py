@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -64,25 +62,3 @@ def test_the_trunk_is_timms(size: tuple[int, int]) -> None:
     for one, other in zip(found[1:], expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     assert found[0].shape == (2, 256, size[0] // 16, size[1] // 16)
-
-
-def test_nothing_slow_is_imported() -> None:
-    """A second of start-up: torchvision and PyTorch's compiler, of which nothing is used; what few runs need."""
-    code = (
-        "import sys, persam_vos.video.run; assert 'segment_anything' not in sys.modules;"
-        "slow = ('torchvision', 'torch._dynamo', 'timm', 'matplotlib', 'openvino', 'scipy');"
-        "print(*[name for name in slow if name in sys.modules])"
-    )
-
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-
-    assert not found.stdout.strip()
-
-
-def test_segment_anything_can_still_be_imported_whole() -> None:
-    code = (
-        "import persam_vos.sam.networks.sam; import segment_anything;"
-        "assert segment_anything.SamPredictor and segment_anything.modeling.Sam"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True)
