@@ -134,7 +134,7 @@ def resolve_checkpoint(model: str, checkpoint: Path | None = None, *, progress: 
         return path
     # The digest was checked on the way in; a file of another size was put there, or cut short, by something else.
     if not path.is_file() or path.stat().st_size != entry.size_bytes:
-        download(entry.url, path, sha256=entry.sha256, size_bytes=entry.size_bytes, progress=progress)
+        download(entry.url, path, sha256=entry.sha256, progress=progress)
     return path
 
 
