@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
 from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap
+from persam_vos.quiet import quiet_warnings
 
 # Share of the frame from which on an object leaves nothing to tell it from.
 _ALMOST_ALL = 0.95
@@ -71,8 +71,7 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
         raise MaskError(f"{path}: is no file; give a PNG of the {of}'s size")
     try:
         # What Pillow warns of is its size, which is judged here.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with quiet_warnings(Image.DecompressionBombWarning):
             picture = Image.open(path)
         with picture:
             if size is not None and picture.size[::-1] != size:

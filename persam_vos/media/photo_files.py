@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import glob
 import re
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,6 +24,7 @@ from PIL import (
 
 from persam_vos.errors import PhotoError, reason
 from persam_vos.masks import Rgb
+from persam_vos.quiet import quiet_warnings
 
 MAX_PIXELS = 100_000_000
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -50,7 +49,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SWAPS_AXES = range(5, 9)
-_WARNINGS = threading.Lock()
 
 
 def find_photos(sources: Sequence[str | Path]) -> list[Path]:
@@ -159,7 +157,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     with _opened(Path(path)) as image:
         refuse_larger(path, image.size, max_pixels)
         # A TIFF's tags are read again, with the same complaints, while it is decoded.
-        with _quiet() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
+        with quiet_warnings() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
             image.load()
         rgb, turn = _to_rgb(image), _TURNS.get(_orientation(image))
         return np.array(rgb if turn is None else rgb.transpose(turn))
@@ -213,7 +211,7 @@ def _open(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
     file.seek(0)
     for magic, kind in _KINDS:
         if head.startswith(magic):
-            with _quiet():
+            with quiet_warnings():
                 return kind(file)
     if not head:
         raise PhotoError(f"{path}: the file is empty")
@@ -241,18 +239,7 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
 def _orientation(image: ImageFile.ImageFile) -> int:
     """Return the EXIF orientation, 1 to 8; 1, upright, also where the EXIF is damaged."""
     try:
-        with _quiet():
+        with quiet_warnings():
             return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # as many kinds as there are ways to damage it
         return 1
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to ourselves what Pillow warns of: odd metadata, and sizes that ``max_pixels`` judges.
-
-    What is warned of is settled for the whole process, hence one thread at a time, and not while pixels are decoded.
-    """
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import threading
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,7 +13,9 @@ import torch
 from torch import Tensor
 
 from persam_vos import __version__
-from persam_vos.files import cache_dir
+from persam_vos.errors import OutputError
+from persam_vos.files import cache_dir, whole_file
+from persam_vos.quiet import quiet_warnings
 
 _OPSET: Final = 17
 # Goes up when exports change: those in the cache, of an earlier version, are then of no use.
@@ -58,11 +58,8 @@ def exported(
             return _unsealed(path.read_bytes())
         export = _export(network, inputs, free or {})
         # A cache that cannot be written costs seconds in the next run, not this one.
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_bytes(hashlib.sha256(export).digest() + export)
-            part.replace(path)
+        with contextlib.suppress(OutputError), whole_file(path) as partial:
+            partial.write_bytes(hashlib.sha256(export).digest() + export)
         return export
 
 
@@ -76,9 +73,8 @@ def _unsealed(content: bytes) -> bytes:
 
 def _export(network: torch.nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]]) -> bytes:
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        # Tracing warns of every Python number that becomes a constant, which is the point of an export.
-        warnings.simplefilter("ignore")
+    # Tracing warns of every Python number that becomes a constant, which is the point of an export.
+    with quiet_warnings():
         # Its type hints know of no file objects, which its documentation allows.
         target: Any = file
         given = tuple(inputs.values())

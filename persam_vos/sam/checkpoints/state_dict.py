@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from persam_vos.errors import CheckpointError
+from persam_vos.quiet import quiet_warnings
 
 # torch and safetensors are imported where they are used, so that commands that need no network start at once.
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ def _read_torch(path: Path, zipped: bool) -> Any:
 
     try:
         # torch warns of oddities that are refused below, by name.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_warnings():
             # Mapped files spare the memory of a second copy of the weights; only the zipped format can be mapped.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # damaged pickles raise nearly anything
