@@ -1,12 +1,14 @@
-"""A frame of video, and the geometry between its pixels and the model's square input."""
+"""Arrays of pixels: their types, masks of any dtype as label maps, boxes and points of masks."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from persam_vos.errors import EmptyMaskError, MaskSizeError
+from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
 
 Rgb = npt.NDArray[np.uint8]
 LabelMap = npt.NDArray[np.uint8]
@@ -15,11 +17,77 @@ MAX_OBJECT_ID = 254
 VOID = 255
 
 
+def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "mask", of: str = "frame") -> LabelMap:
+    """Return a mask or label map of any boolean or integer dtype as a label map.
+
+    Args:
+        mask: H x W. Of bool, or of the values 0 and 255, it is one object. Of integers, it is a label map: 0 is
+            background, n in 1..254 is object n, and 255 beside other objects is void and becomes background, as in
+            DAVIS.
+        height: Of the frame or photo, in pixels.
+        width: Of the frame or photo, in pixels.
+        name: What messages call the mask.
+        of: What messages call that to which the mask belongs.
+
+    Returns:
+        uint8, H x W, with at least one object; an array of its own.
+
+    Raises:
+        MaskError: If the dtype is neither bool nor an integer, or a value is outside 0..255.
+        MaskSizeError: If the shape is not (height, width).
+        EmptyMaskError: If it holds no object.
+
+    >>> as_label_map([[False, True], [False, False]], 2, 2)
+    array([[0, 1],
+           [0, 0]], dtype=uint8)
+    >>> as_label_map([[0, 7], [255, 300]], 2, 2)
+    Traceback (most recent call last):
+    persam_vos.errors.MaskError: mask holds 300; allowed: 0 background, 1..254 objects, 255 void
+    """
+    try:
+        values = np.asarray(mask)
+    except (TypeError, ValueError) as error:
+        raise MaskError(f"{name} is a {type(mask).__name__}, and no array ({error})") from error
+    if values.dtype.kind not in "bui":
+        raise MaskError(f"{name} is {values.dtype}; allowed: bool, or integers with n for object n")
+    if values.shape != (height, width):
+        raise MaskSizeError(f"{name} is {_size(values)}, {of} is {height} x {width} (height x width)")
+    ids = np.unique(values[values != 0])
+    if not ids.size:
+        raise EmptyMaskError(f"{name} is empty: every pixel is 0")
+    if ids.tolist() == [VOID] or values.dtype == np.bool_:
+        one: LabelMap = (values != 0).astype(np.uint8)
+        return one
+    outside = ids[(ids < 0) | (ids > VOID)]
+    if outside.size:
+        raise MaskError(f"{name} holds {outside[0]}; allowed: 0 background, 1..{MAX_OBJECT_ID} objects, {VOID} void")
+    label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
+    return label_map
+
+
 def check_size(label_map: LabelMap, rgb: Rgb, name: str) -> None:
     """Raise ``MaskSizeError`` unless a label map has the size of the picture of that name."""
     if label_map.shape != rgb.shape[:2]:
-        (height, width), (rows, columns) = label_map.shape, rgb.shape[:2]
-        raise MaskSizeError(f"label map is {height} x {width}, {name} is {rows} x {columns}")
+        raise MaskSizeError(f"label map is {_size(label_map)}, {name} is {rgb.shape[0]} x {rgb.shape[1]}")
+
+
+def _size(array: npt.NDArray[np.generic]) -> str:
+    return " x ".join(map(str, array.shape)) or "a single number"
+
+
+class ArrayRecord:
+    """Base of frozen dataclasses that hold arrays: ``repr`` shows their dtypes and shapes, not their pixels."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.repr}  # type: ignore[arg-type]
+        shown = (f"{name}={_shown(value)}" for name, value in values.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _shown(value: object) -> str:
+    return f"<{value.dtype} {_size(value)}>" if isinstance(value, np.ndarray) else repr(value)
 
 
 def box_xyxy(mask: Mask, *, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:

@@ -1,13 +1,17 @@
-"""What the writers of results share: how an object is written down, and what stands in a file's way."""
+"""What is found in a frame or photo: its label map, and a record of each object."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from persam_vos.masks import LabelMap
+import numpy as np
+
+from persam_vos.errors import MaskError
+from persam_vos.masks import ArrayRecord, LabelMap, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,33 +19,54 @@ class ObjectResult:
     """One object in one frame.
 
     Attributes:
-        object_id: The object's value in the label map, 1..254.
+        id: The object's value in the label map, 1..254.
         present: Whether the object has any pixel in the label map.
         score: The decoder's predicted IoU of the object's mask, clipped to 0..1; 0 where absent.
-        similarity: Mean cosine similarity, -1..1, of the concept with the cells under the mask; None where absent. Of
-            ``memory``, with the cell of the object that each is most like.
+        similarity: Mean cosine similarity, -1..1, of the cells under the mask with what is known of the object: for
+            ``memory`` with the most similar cell of the object, for ``persam`` with its target feature. None where
+            absent.
         area: Pixels of the object in the label map.
-        box_xyxy: (x0, y0, x1, y1) of the object's pixels, inclusive, in pixels of the frame; None where absent.
+        box: (x0, y0, x1, y1) of the object's pixels, inclusive, in pixels of the frame; None where absent.
     """
 
-    object_id: int
+    id: int
     present: bool
     score: float
     similarity: float | None
     area: int
-    box_xyxy: tuple[int, int, int, int] | None
+    box: tuple[int, int, int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class FrameResult:
-    """What the tracker says of one frame.
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class SegmentedObject(ArrayRecord, ObjectResult):
+    """One object in one frame, with its pixels.
+
+    Attributes:
+        label_map: uint8, H x W, of all objects of the frame.
+    """
+
+    label_map: LabelMap
+
+    @property
+    def mask(self) -> Mask:
+        """The object's pixels: bool, H x W, made anew each time."""
+        mask: Mask = self.label_map == self.id
+        return mask
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class FrameResult(ArrayRecord):
+    """What is found in one frame or photo: ``result[n]`` is object n, and iterating gives all objects.
 
     Attributes:
         index: Position of the frame in the stream, from 0.
         pts: The frame's presentation time in units of ``time_base``.
         time_base: Seconds per unit of ``pts``.
         label_map: uint8, H x W; 0 is background, n is object n.
-        objects: One entry per object of the first frame, in rising order of id, absent ones included.
+        objects: One record per object, in rising order of id, absent ones included.
+
+    Raises:
+        MaskError: If ``label_map`` is not uint8 of shape H x W.
     """
 
     index: int
@@ -50,23 +75,61 @@ class FrameResult:
     label_map: LabelMap
     objects: tuple[ObjectResult, ...]
 
+    def __post_init__(self) -> None:
+        if self.label_map.dtype != np.uint8 or self.label_map.ndim != 2:
+            found = f"{self.label_map.dtype} {self.label_map.shape}"
+            raise MaskError(f"label map is {found}; it must be uint8 of shape (height, width)")
+
+    @property
+    def time(self) -> Fraction:
+        """Presentation time in seconds, exact."""
+        return self.pts * self.time_base
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the objects, in rising order, absent ones included."""
+        return tuple(each.id for each in self.objects)
+
+    def __getitem__(self, object_id: int) -> SegmentedObject:
+        """Return an object by its id.
+
+        Raises:
+            KeyError: If there is no such object.
+        """
+        for each in self.objects:
+            if each.id == object_id:
+                return SegmentedObject(**asdict(each), label_map=self.label_map)
+        raise KeyError(f"no object {object_id}; there are {', '.join(map(str, self.ids)) or 'none'}")
+
+    def __iter__(self) -> Iterator[SegmentedObject]:
+        """Yield the objects in rising order of id."""
+        return (self[object_id] for object_id in self.ids)
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.objects)
+
+    def __contains__(self, object_id: object) -> bool:
+        """Tell whether there is an object of that id, present or absent."""
+        return object_id in self.ids
+
 
 _DECIMALS = 6  # of scores in text; far below their noise
 
 
 def object_record(entry: ObjectResult) -> dict[str, Any]:
-    """Return what a line of JSON says of an object.
+    """Return an object as a line of JSON has it.
 
     Keys: object, present, score, similarity, area, box_xyxy. A number that is not finite becomes None, since JSON has
-    none such.
+    no such numbers.
     """
     return {
-        "object": int(entry.object_id),
+        "object": int(entry.id),
         "present": bool(entry.present),
         "score": _number(entry.score),
         "similarity": _number(entry.similarity),
         "area": int(entry.area),
-        "box_xyxy": None if entry.box_xyxy is None else [int(value) for value in entry.box_xyxy],
+        "box_xyxy": None if entry.box is None else [int(value) for value in entry.box],
     }
 
 

@@ -52,7 +52,7 @@ def run_perseg(
         engine = Engine(settings)
     # The record of an earlier run must not stand beside half of this one.
     remove_run_json(output)
-    finder = PhotoFinder(engine.encoder, engine.decoder, settings)
+    finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
     sheet, records = ContactSheet(), {}
     for name, reference in references.items():
         mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)

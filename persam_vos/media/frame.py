@@ -1,4 +1,4 @@
-"""A frame of video, and the geometry between its pixels and the model's square input."""
+"""A frame of video: its pixels and its time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from persam_vos.masks import Rgb
+from persam_vos.errors import VideoError
+from persam_vos.masks import ArrayRecord, Rgb
+
+_ALLOWED = "allowed: a NumPy array of uint8, height x width x 3, RGB"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Frame(ArrayRecord):
     """One decoded frame, upright, in presentation order.
 
     Attributes:
@@ -21,7 +24,7 @@ class Frame:
         rgb: uint8, H x W x 3, full-range RGB.
 
     Raises:
-        ValueError: If ``rgb`` is not a non-empty uint8 array of shape H x W x 3.
+        VideoError: If ``rgb`` is not a uint8 array of shape H x W x 3 with at least one pixel.
     """
 
     index: int
@@ -30,8 +33,11 @@ class Frame:
     rgb: Rgb
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rgb, np.ndarray):
+            raise VideoError(f"frame {self.index} is a {type(self.rgb).__name__}; {_ALLOWED}")
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.size == 0:
-            raise ValueError(f"rgb is {self.rgb.dtype} {self.rgb.shape}; it must be uint8 of shape (height, width, 3)")
+            shape = " x ".join(map(str, self.rgb.shape))
+            raise VideoError(f"frame {self.index} is {self.rgb.dtype}, {shape}; {_ALLOWED}")
 
     @property
     def height(self) -> int:
@@ -44,6 +50,6 @@ class Frame:
         return int(self.rgb.shape[1])
 
     @property
-    def seconds(self) -> Fraction:
+    def time(self) -> Fraction:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base

@@ -1,4 +1,4 @@
-"""The annotated frame's mask file becomes a label map, and anything doubtful is refused by name."""
+"""A mask file becomes a label map, or is refused with the reason."""
 
 from __future__ import annotations
 
@@ -9,15 +9,30 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
-from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap
+from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap, Rgb, as_label_map
+from persam_vos.media.frame import Frame
 from persam_vos.quiet import quiet_warnings
 
-# Share of the frame from which on an object leaves nothing to tell it from.
-_ALMOST_ALL = 0.95
+# An object of a larger share of the frame leaves too little background to tell it from.
+_MAX_AREA_SHARE = 0.95
+# An object of fewer cells leaves too little to recognise it by. A cell is 1 / 64 of the frame's longer side.
+_MIN_AREA_CELLS = 0.25
+_CELLS_PER_SIDE = 64
+# Grey levels of a smoothed edge form thin rings. A label map's objects do not.
+_THIN_LEVELS_SHARE = 0.5
+_THIN_LEVELS_SHARE_WITHOUT_WHITE = 0.8
+_MIN_LEVELS_WITHOUT_WHITE = 17
 
 
 def read_mask(
-    path: Path, *, height: int, width: int, resize: bool = False, threshold: int | None = None, of: str = "video"
+    path: str | Path,
+    *,
+    like: Frame | Rgb | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    resize: bool = False,
+    threshold: int | None = None,
+    of: str = "video",
 ) -> LabelMap:
     """Read the mask, or label map, of one frame or photo.
 
@@ -27,50 +42,83 @@ def read_mask(
 
     Args:
         path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
+        like: The frame, or its pixels: its size is the mask's. Without it, and without ``height`` and ``width``, a
+            mask of any size is read.
+        height: Of the frame, in pixels, instead of ``like``.
+        width: Of the frame, in pixels, instead of ``like``.
         resize: Scale a mask of another size (nearest neighbour) instead of refusing it, before it is decoded.
         threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
         of: What messages call that to which the mask belongs.
 
     Returns:
-        uint8, height x width, with at least one object.
+        uint8, H x W, with at least one object.
 
     Raises:
         MaskError: If the file is no mask: unreadable, anti-aliased, of several colours, or of ids over 254.
         MaskSizeError: If it is of another size and ``resize`` is off.
         EmptyMaskError: If it holds no object.
+
+    >>> from persam_vos import demo_clip
+    >>> read_mask(demo_clip().mask).shape
+    (272, 480)
     """
-    values = _read_values(path, threshold, None if resize else (height, width), of)
-    if values.shape != (height, width):
-        scaled = Image.fromarray(values.astype(np.int32)).resize((width, height), Image.Resampling.NEAREST)
+    path = Path(path)
+    size = _size(like, height, width)
+    values = _read_values(path, threshold, None if resize else size, of)
+    if size is not None and values.shape != size:
+        scaled = Image.fromarray(values.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
         values = np.asarray(scaled)
-    return _to_label_map(path, values)
+    return _to_label_map(path, values, of)
+
+
+def as_mask(mask: str | Path | npt.ArrayLike, height: int, width: int, *, of: str) -> LabelMap:
+    """Return the label map of a frame or photo, given as a path or as an array.
+
+    Args:
+        mask: See ``read_mask`` for a path, ``as_label_map`` for an array.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        of: What messages call that to which the mask belongs.
+
+    Returns:
+        uint8, H x W, with at least one object.
+
+    Raises:
+        MaskError: See there.
+    """
+    if isinstance(mask, (str, Path)):
+        return read_mask(mask, height=height, width=width, of=of)
+    return as_label_map(mask, height, width, of=of)
+
+
+def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tuple[int, int] | None:
+    if like is not None:
+        height, width = (like.rgb if isinstance(like, Frame) else like).shape[:2]
+    return None if height is None or width is None else (height, width)
 
 
 def doubts(label_map: LabelMap) -> tuple[str, ...]:
-    """Say what in an annotation can hardly be followed: objects of a few pixels, or of nearly the whole frame.
+    """Return a warning for each object that can hardly be followed: of a few pixels, or of nearly the whole frame.
 
     Args:
         label_map: uint8, H x W.
     """
-    # A cell of the network covers 1 / 64 of the longer side; of what fills less than a quarter of one, little is seen.
-    least = max(label_map.shape) ** 2 / 64**2 / 4
+    min_area = _MIN_AREA_CELLS * (max(label_map.shape) / _CELLS_PER_SIDE) ** 2
     ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
     return tuple(
         f"object {object_id} has {area} of the first frame's {label_map.size} pixels: too "
-        + ("few to recognise it by" if area < least else "many to be told from the rest")
+        + ("few to recognise it by" if area < min_area else "many to be told from the rest")
         for object_id, area in zip(ids.tolist(), areas.tolist(), strict=True)
-        if area < least or area > _ALMOST_ALL * label_map.size
+        if area < min_area or area > _MAX_AREA_SHARE * label_map.size
     )
 
 
 def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str) -> npt.NDArray[np.int64]:
-    """Read the numbers of a picture, which must be of a size, (height, width), unless that is None."""
+    """Read a picture's values, H x W; its size must be ``size``, (height, width), unless that is None."""
     if path.exists() and not path.is_file():
         raise MaskError(f"{path}: is no file; give a PNG of the {of}'s size")
     try:
-        # What Pillow warns of is its size, which is judged here.
+        # Pillow warns of large pictures; their size is checked here.
         with quiet_warnings(Image.DecompressionBombWarning):
             picture = Image.open(path)
         with picture:
@@ -126,13 +174,12 @@ def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64
     return coloured
 
 
-def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
+def _to_label_map(path: Path, values: npt.NDArray[np.int64], of: str) -> LabelMap:
     ids = np.unique(values[values != 0])
     if not ids.size:
         raise EmptyMaskError(f"{path}: the mask is empty: every pixel is 0")
     if ids.size == 1 and not 1 <= ids[0] <= MAX_OBJECT_ID:
-        one: LabelMap = (values != 0).astype(np.uint8)
-        return one
+        values, ids = (values != 0).astype(np.int64), np.ones(1, np.int64)
     if ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
         raise MaskError(
             f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
@@ -140,20 +187,21 @@ def _to_label_map(path: Path, values: npt.NDArray[np.int64]) -> LabelMap:
         )
     if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
         raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
-    label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
-    return label_map
+    height, width = values.shape
+    return as_label_map(values, height, width, name=f"{path}: mask", of=of)
 
 
 def _is_soft(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> bool:
-    """Tell the ramp of a smoothed edge from objects: many levels, none of which has a body of its own."""
+    """Tell whether values are the ramp of a smoothed edge: many levels, none of which has a body of its own."""
     if ids.size < 2 or ids[-1] != VOID:
-        # Smoothing always leaves full white somewhere, unless the shape is as thin as its edge.
-        return bool(ids.size > 16 and _share_of_thin_levels(values, ids) > 0.8)
-    return _share_of_thin_levels(values, ids[:-1]) > 0.5
+        # Smoothing leaves full white somewhere, unless the shape is as thin as its edge.
+        many = ids.size >= _MIN_LEVELS_WITHOUT_WHITE
+        return bool(many and _share_of_thin_levels(values, ids) > _THIN_LEVELS_SHARE_WITHOUT_WHITE)
+    return _share_of_thin_levels(values, ids[:-1]) > _THIN_LEVELS_SHARE
 
 
 def _share_of_thin_levels(values: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> float:
-    """Share of the levels whose region vanishes when it is eroded by one pixel."""
+    """Return the share of the levels whose region vanishes when it is eroded by one pixel."""
     thin = 0
     for level in ids.tolist():
         region = values == level

@@ -1,4 +1,4 @@
-"""An annotated photo on disk becomes a photo and its label map, or a refusal that says why."""
+"""An annotated photo on disk becomes pixels and a label map, or is refused with the reason."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.mask_files import read_mask
 from persam_vos.media.photo_files import read_photo
 
-# Share of a photo from which on an object leaves nothing to tell it from.
-_ALMOST_ALL = 0.999
+# Objects of a larger share of the photo leave no background to tell them from.
+_MAX_AREA_SHARE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,26 @@ class ReferenceFile:
     threshold: int | None = None
 
     def read(self, max_pixels: int) -> tuple[Rgb, LabelMap]:
-        """Read both.
+        """Read the photo and its mask.
 
         Raises:
             PhotoError: If the photo cannot be read.
-            MaskError: If the mask cannot, does not fit, is empty, or leaves nothing to tell the object from.
+            MaskError: If the mask cannot be read, does not fit, is empty, or covers the whole photo.
         """
         rgb = read_photo(self.photo, max_pixels=max_pixels)
         label_map = read_mask(
             self.mask,
-            height=rgb.shape[0],
-            width=rgb.shape[1],
+            like=rgb,
             resize=self.resize,
             threshold=self.threshold,
             of="photo",
         )
-        if (label_map > 0).mean() > _ALMOST_ALL:
+        if (label_map > 0).mean() > _MAX_AREA_SHARE:
             raise MaskError(f"{self.mask}: covers all of {self.photo}; leave something that is not the object")
         return rgb, label_map
 
     def record(self) -> dict[str, Any]:
-        """Name both files, what they hold, and how the mask is read."""
+        """Return what identifies the reference: both files with their hashes, and how the mask is read."""
         return {
             "photo": str(self.photo),
             "photo_sha256": file_sha256(self.photo),

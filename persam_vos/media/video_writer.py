@@ -77,7 +77,7 @@ class VideoWriter:
             self._last = frame.pts
             self._mux_video(self._container, encodable)
             if self._audio is not None:
-                self._audio.advance(frame.seconds)
+                self._audio.advance(frame.time)
 
     def close(self) -> tuple[Path, ...]:
         """Finish the file and give it its name; what was written, nothing if there was no frame.

@@ -46,12 +46,12 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
         box = box_xyxy(mask, left=x.start, top=y.start)
         objects.append(
             ObjectResult(
-                object_id=object_id,
+                id=object_id,
                 present=box is not None,
                 score=min(max(score, 0.0), 1.0) if box is not None else 0.0,
                 similarity=similarity if box is not None else None,
                 area=int(mask.sum()),
-                box_xyxy=box,
+                box=box,
             )
         )
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))

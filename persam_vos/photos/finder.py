@@ -1,16 +1,20 @@
-"""Objects are learnt from annotated photos and found in others: what the video and the photo commands share."""
+"""Objects learnt from annotated photos, and found in others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from persam_vos.errors import EmptyMaskError, MaskSizeError, SettingsError
+from persam_vos.errors import EmptyMaskError, SettingsError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
+from persam_vos.media.mask_files import as_mask
+from persam_vos.media.photo_files import read_photo
 from persam_vos.methods.base import PhotoMethod, Reference, frame_result
 from persam_vos.methods.memory.photos import MemoryPhotos
 from persam_vos.methods.persam.photos import PersamPhotos
@@ -18,6 +22,7 @@ from persam_vos.photos.instances import find_instances, find_objects
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 # Photos have no times.
@@ -25,13 +30,44 @@ _NO_TIME = Fraction(1)
 
 
 class PhotoFinder:
-    """Finds in any photo what annotated ones have shown.
+    """Finds in any photo the objects that annotated photos show.
 
-    ``learn`` from them, then ``find`` in one photo after the other; nothing is learnt from these.
+    ``learn`` from annotated photos, then ``find`` in one photo after the other; nothing is learnt from these.
+
+    >>> from persam_vos import demo_clip, open_video
+    >>> clip, mask = demo_clip()
+    >>> with open_video(clip) as reader:
+    ...     frames = iter(reader)
+    ...     photo, other = next(frames).rgb, next(frames).rgb
+    >>> finder = PhotoFinder()
+    >>> finder.learn([(photo, mask)])
+    >>> result = finder.find(other)
+    >>> [(each.id, each.present) for each in result]
+    [(1, True)]
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, settings: PhotoSettings) -> None:
-        """Take the parts of a model; the encoder must encode the whole square, see ``PhotoMethod``."""
+    def __init__(self, settings: PhotoSettings | None = None) -> None:
+        """Load the model.
+
+        Args:
+            settings: Which model, what runs it, and how it searches; None for the defaults.
+
+        Raises:
+            CheckpointError: If the model cannot be loaded.
+            SettingsError: If the device or backend is not there.
+        """
+        settings = settings or PhotoSettings()
+        engine = Engine(settings)
+        self._set_up(engine.encoder, engine.decoder, settings)
+
+    @classmethod
+    def from_parts(cls, encoder: Encoder, decoder: Decoder, settings: PhotoSettings) -> PhotoFinder:
+        """Make a finder of a model that is loaded already; its encoder must encode the whole square."""
+        finder = cls.__new__(cls)
+        finder._set_up(encoder, decoder, settings)
+        return finder
+
+    def _set_up(self, encoder: Encoder, decoder: Decoder, settings: PhotoSettings) -> None:
         self._encoder = encoder
         self.settings = settings
         self._method: PhotoMethod = (
@@ -40,25 +76,26 @@ class PhotoFinder:
         self._object_ids: list[int] = []
 
     @torch.inference_mode()
-    def learn(self, references: Sequence[tuple[Rgb, LabelMap]]) -> None:
-        """Learn the objects of annotated photos, instead of whatever was learnt before.
+    def learn(self, references: Iterable[tuple[Frame | Rgb | str | Path, npt.ArrayLike | str | Path]]) -> None:
+        """Learn the objects of annotated photos, instead of those learnt before.
 
         Args:
-            references: Photos, uint8, H x W x 3, and their label maps, uint8, H x W, with 0 for background and n for
-                object n: the same number is the same object in all of them.
+            references: Pairs of a photo and its mask. A photo is a path, or uint8, H x W x 3, RGB; a mask is a path,
+                or an array, see ``as_label_map``. The same number is the same object in all of them.
 
         Raises:
-            MaskSizeError: If a label map is not of its photo's size.
-            EmptyMaskError: If no photo, or no label map, shows any object.
+            PhotoError: If a photo cannot be read.
+            MaskError: If a mask cannot be read, or is no array of bool or integers.
+            MaskSizeError: If a mask is not of its photo's size.
+            EmptyMaskError: If a mask, or all of them, shows no object.
             SettingsError: If there are several objects, and all instances of one are asked for.
         """
-        object_ids = ids_of([label_map for _, label_map in references], self.settings)
-        learnt = []
-        for rgb, label_map in references:
-            if label_map.shape != rgb.shape[:2]:
-                raise MaskSizeError(f"mask is {label_map.shape}, photo is {rgb.shape[:2]} (height, width)")
-            frame = photo_frame(rgb)
-            learnt.append(Reference(frame, self._encoder.encode([frame])[0], label_map))
+        examples = []
+        for photo, mask in references:
+            frame = self._frame(photo)
+            examples.append((frame, as_mask(mask, frame.height, frame.width, of="photo")))
+        object_ids = ids_of([label_map for _, label_map in examples], self.settings)
+        learnt = [Reference(frame, self._encoder.encode([frame])[0], label_map) for frame, label_map in examples]
         self._method.learn(learnt, object_ids)
         self._object_ids = object_ids
 
@@ -71,21 +108,24 @@ class PhotoFinder:
         }
 
     @torch.inference_mode()
-    def find(self, frame: Frame, embedding: ImageEmbedding | None = None) -> FrameResult:
-        """Find what was learnt.
+    def find(self, photo: Frame | Rgb | str | Path, embedding: ImageEmbedding | None = None) -> FrameResult:
+        """Find the learnt objects in a photo.
 
         Args:
-            frame: The photo; see ``photo_frame``.
+            photo: A path, or uint8, H x W x 3, RGB, or a ``Frame``.
             embedding: Of it, over the whole square, if it exists already.
 
         Returns:
-            Objects have their ids from the references; instances, 1 and on.
+            Objects have their ids from the references; with ``all_instances``, instances have 1, 2, 3 and so on.
 
         Raises:
             EmptyMaskError: If ``learn`` has not been called.
+            PhotoError: If the photo cannot be read.
+            VideoError: If it is no such array.
         """
         if not self._object_ids:
             raise EmptyMaskError("no object is known yet: call learn with annotated photos first")
+        frame = self._frame(photo)
         embedding = embedding or self._encoder.encode([frame])[0]
         if self.settings.all_instances:
             found = find_instances(self._method, self._encoder, frame, embedding, self.settings)
@@ -93,12 +133,17 @@ class PhotoFinder:
         found = find_objects(self._method, frame, embedding, self._object_ids, self.settings.presence)
         return frame_result(frame, found, self._object_ids)
 
+    def _frame(self, photo: Frame | Rgb | str | Path) -> Frame:
+        if isinstance(photo, (str, Path)):
+            photo = read_photo(photo, max_pixels=self.settings.max_pixels)
+        return photo if isinstance(photo, Frame) else photo_frame(photo)
+
 
 def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]:
-    """Return the ids of the objects of annotated photos, in rising order, if they are such as can be looked for.
+    """Return the ids of the objects of annotated photos, in rising order.
 
     Raises:
-        EmptyMaskError: If there is none.
+        EmptyMaskError: If there is no object.
         SettingsError: If there are several, and all instances of one are asked for.
     """
     object_ids = sorted({int(i) for label_map in label_maps for i in np.unique(label_map) if i})
@@ -110,5 +155,5 @@ def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]
 
 
 def photo_frame(rgb: Rgb, index: int = 0) -> Frame:
-    """Take a photo, uint8, H x W x 3, for a frame."""
+    """Return a photo, uint8, H x W x 3, as a frame: photos have no time, so it counts as ``index`` seconds."""
     return Frame(index, index, _NO_TIME, rgb)

@@ -94,7 +94,7 @@ def _learnt(
         engine = Engine(settings)
         if resume:
             _check_resumable(output, engine_record(engine, 0.0) | given)
-        finder = PhotoFinder(engine.encoder, engine.decoder, settings)
+        finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
         with memory_errors(engine):
             finder.learn(references)
     given["usual_likeness"] = finder.reference_similarity

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from persam_vos.errors import SettingsError, reason
-from persam_vos.settings.allowed import allowed_values, choices_of
 from persam_vos.settings.common import AnySettings
-from persam_vos.settings.suggestions import did_you_mean, listed
+from persam_vos.settings.faults import first_fault
 
 # Flags that only one of the methods uses.
 _FLAGS_OF_MEMORY = ("preset",)
@@ -36,10 +35,19 @@ def load_settings_of(
     values = dict(_read_yaml(config)) if config else {}
     values |= preset
     values |= {key: value for key, value in flags.items() if value is not None}
+    file = f"{config}: " if config else ""
+
+    def name_of(name: str) -> str:
+        by_flag = config is None or flags.get(name) is not None
+        return "--" + name.replace("_", "-") if by_flag else f"{file}{name}"
+
     try:
         return kind(**values)
-    except ValidationError as error:
-        raise SettingsError(_first_fault(kind, error, config, flags)) from error
+    except SettingsError as error:
+        cause = error.__cause__
+        if not isinstance(cause, ValidationError):
+            raise
+        raise SettingsError(first_fault(kind, cause, name_of=name_of, file=file)) from cause
 
 
 def refuse_flags_of_others(method: str, flags: Mapping[str, Any]) -> None:
@@ -82,21 +90,3 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{path}: holds {type(values).__name__}; a mapping of settings to values is needed")
     return values
-
-
-def _first_fault(kind: type[BaseModel], error: ValidationError, config: Path | None, flags: Mapping[str, Any]) -> str:
-    """Say what is wrong with the first setting that is not allowed, and what it may be."""
-    fault = error.errors()[0]
-    name, given = str(fault["loc"][0]), fault["input"]
-    file = f"{config}: " if config else ""
-    if fault["type"] == "extra_forbidden":
-        names = sorted(kind.model_fields)
-        return f"{file}unknown setting '{name}': {did_you_mean(name, names)}allowed are {listed(names, 'and')}"
-    by_flag = config is None or flags.get(name) is not None
-    where = "--" + name.replace("_", "-") if by_flag else f"{file}{name}"
-    allowed = allowed_values(kind.model_fields[name])
-    if not allowed:
-        return f"{where} is {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    choices = choices_of(kind.model_fields[name])
-    question = did_you_mean(given, choices) if isinstance(given, str) else ""
-    return f"{where} is {given!r}: {question}it must be {allowed}"

@@ -55,7 +55,7 @@ class FirstReference:
         def find(engine: Engine[Any]) -> Annotation:
             with memory_errors(engine):
                 # Photos are looked for in the whole square, whatever the tracker needs.
-                finder = PhotoFinder(engine.another_encoder(square=True), engine.decoder, self.settings)
+                finder = PhotoFinder.from_parts(engine.another_encoder(square=True), engine.decoder, self.settings)
                 finder.learn(learnt)
                 result = finder.find(frame)
             return self._annotation(result, asked, finder.reference_similarity, source)
@@ -72,7 +72,7 @@ class FirstReference:
                 f"{source}: nothing in its first frame is like what {photos} shows; start the video where the object is"
                 " seen, or pass another --first-ref, a lower --presence, or --first-mask"
             )
-        seen = {entry.object_id for entry in found}
+        seen = {entry.id for entry in found}
         missing = () if self.settings.all_instances else [each for each in asked if each not in seen]
         warnings = [f"object {each} of {photos} is not seen in the first frame, and not tracked" for each in missing]
         record = {
@@ -80,7 +80,7 @@ class FirstReference:
             "first_ref_settings": self.settings.model_dump(mode="json"),
             "usual_likeness": usual,
             "found_in_first_frame": [
-                {"object": entry.object_id, "score": entry.score, "similarity": entry.similarity, "area": entry.area}
+                {"object": entry.id, "score": entry.score, "similarity": entry.similarity, "area": entry.area}
                 for entry in found
             ],
         }

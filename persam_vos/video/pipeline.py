@@ -33,7 +33,7 @@ _FEW_PIXELS = 1920 * 1200
 
 def new_tracker(engine: Engine[Settings]) -> Tracker:
     """Return a tracker for one more video."""
-    return Tracker(engine.encoder, engine.decoder, engine.settings)
+    return Tracker.from_parts(engine.encoder, engine.decoder, engine.settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
-"""Follow the objects of the annotated frame, frame by frame, by one of the methods."""
+"""Objects of an annotated frame, found in one frame after another by one of the methods."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
-from persam_vos.masks import LabelMap
+from persam_vos.errors import EmptyMaskError, VideoError
+from persam_vos.masks import Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import VideoMethod, frame_result
 from persam_vos.methods.memory.video import MemoryVideo
@@ -14,67 +17,122 @@ from persam_vos.methods.persam.video import PersamVideo
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
-from persam_vos.settings.video import TrackerSettings
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings, TrackerSettings
+
+# Seconds per unit of the timestamps of frames that come without any.
+_NO_TIME = Fraction(1)
 
 
 class Tracker:
-    """Tracks every object of the first frame.
+    """Tracks every object of an annotated frame, one frame at a time.
 
-    ``start`` with the annotated frame, then ``step`` with each frame after it. Frames may be embedded beforehand, many
-    at once; otherwise the tracker embeds them itself.
+    ``start`` with the annotated frame, then ``step`` with each frame after it; ``start`` again for another video.
+    Where all frames are at hand, ``track`` is faster: it decodes and encodes them ahead, in threads.
+
+    >>> from persam_vos import demo_clip, open_video, read_mask
+    >>> clip, mask = demo_clip()
+    >>> tracker = Tracker()
+    >>> with open_video(clip) as reader:
+    ...     frames = iter(reader)
+    ...     first = next(frames)
+    ...     result = tracker.start(first, read_mask(mask, like=first))
+    ...     result = tracker.step(next(frames))
+    >>> result.label_map.shape, result[1].present
+    ((272, 480), True)
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Load the model.
+
+        Args:
+            settings: Which model, what runs it, and how it tracks; None for the defaults.
+
+        Raises:
+            CheckpointError: If the model cannot be loaded.
+            SettingsError: If the device or backend is not there.
+        """
+        settings = settings or Settings()
+        engine = Engine(settings)
+        self._set_up(engine.encoder, engine.decoder, settings, None)
+
+    @classmethod
+    def from_parts(
+        cls, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, *, method: VideoMethod | None = None
+    ) -> Tracker:
+        """Make a tracker of a model that is loaded already.
+
+        Args:
+            encoder: For one frame at a time.
+            decoder: Of the same model.
+            settings: How it tracks.
+            method: What tracks; None for the method that the settings name.
+        """
+        tracker = cls.__new__(cls)
+        tracker._set_up(encoder, decoder, settings, method)
+        return tracker
+
+    def _set_up(
+        self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, method: VideoMethod | None
+    ) -> None:
         self._encoder = encoder
-        self._method: VideoMethod = (
+        self._method: VideoMethod = method or (
             MemoryVideo(encoder, decoder, settings) if settings.method == "memory" else PersamVideo(decoder, settings)
         )
         self._object_ids: list[int] = []
         self._size = (0, 0)
+        self._next_index = 0
 
     @torch.inference_mode()
-    def start(self, frame: Frame, label_map: LabelMap, embedding: ImageEmbedding | None = None) -> FrameResult:
+    def start(self, image: Frame | Rgb, mask: npt.ArrayLike, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Learn the objects of the annotated frame.
 
         Args:
-            frame: The annotated frame.
-            label_map: uint8, H x W of the frame; every value but 0 is an object.
+            image: The annotated frame: a ``Frame``, or uint8, H x W x 3, RGB. An array counts as frame 0 at 0 s, the
+                next one as frame 1 at 1 s.
+            mask: H x W: a bool mask of one object, or a label map of any integer dtype; see ``as_label_map``.
             embedding: The frame's, if it exists already.
 
         Returns:
             The annotation itself as a result, each object with a score of 1.
 
         Raises:
-            MaskSizeError: If the label map is not of the frame's size.
+            VideoError: If the image is no such array.
+            MaskError: If the mask is no such array.
+            MaskSizeError: If the mask is not of the frame's size.
             EmptyMaskError: If it holds no object.
         """
-        if label_map.shape != frame.rgb.shape[:2]:
-            height, width = label_map.shape
-            raise MaskSizeError(f"mask is {height} x {width}, video is {frame.height} x {frame.width}")
+        frame = self._frame(image, 0)
+        label_map = as_label_map(mask, frame.height, frame.width, of="video")
         object_ids = [int(i) for i in np.unique(label_map) if i]
-        if not object_ids:
-            raise EmptyMaskError("the mask holds no object: every pixel is 0")
         embedding = embedding or self._encoder.encode([frame])[0]
-        found = self._method.start(frame, embedding, label_map.copy(), object_ids)
+        found = self._method.start(frame, embedding, label_map, object_ids)
         self._object_ids, self._size = object_ids, (frame.height, frame.width)
+        self._next_index = frame.index + 1
         return frame_result(frame, found, object_ids)
 
     @torch.inference_mode()
-    def step(self, frame: Frame, embedding: ImageEmbedding | None = None) -> FrameResult:
+    def step(self, image: Frame | Rgb, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Find the objects in the next frame.
 
         Args:
-            frame: Of the same size as the annotated one.
+            image: The frame, of the same size as the annotated one; see ``start``.
             embedding: The frame's, if it exists already.
 
         Raises:
             EmptyMaskError: If ``start`` has not been called.
-            VideoError: If the frame is of another size.
+            VideoError: If the image is no such array, or of another size.
         """
         if not self._object_ids:
             raise EmptyMaskError("no object is tracked yet: call start with the annotated frame first")
+        frame = self._frame(image, self._next_index)
         if self._size != (frame.height, frame.width):
             height, width = self._size
             raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
-        return frame_result(frame, self._method.step(frame, embedding), self._object_ids)
+        result = frame_result(frame, self._method.step(frame, embedding), self._object_ids)
+        self._next_index = frame.index + 1
+        return result
+
+    def _frame(self, image: Frame | Rgb, index: int) -> Frame:
+        return image if isinstance(image, Frame) else Frame(index, index, _NO_TIME, image)

@@ -134,7 +134,7 @@ def _save_photos(clip: Path, folder: Path, count: int) -> list[Path]:
 def _learnt(
     encoder: Encoder, decoder: Decoder, settings: PhotoSettings, reference: tuple[Rgb, LabelMap]
 ) -> PhotoFinder:
-    finder = PhotoFinder(encoder, decoder, settings)
+    finder = PhotoFinder.from_parts(encoder, decoder, settings)
     finder.learn([reference])
     return finder
 

@@ -168,7 +168,7 @@ def _tracker_flop(
 ) -> int:
     """Count the operations of a frame after the first, on average; PyTorch's decoder is used, as it can be counted."""
     decoder = Decoder(load_sam(engine.settings.model, engine.checkpoint, engine.device))
-    tracker = Tracker(engine.encoder, decoder, engine.settings)
+    tracker = Tracker.from_parts(engine.encoder, decoder, engine.settings)
     tracker.start(frames[0], label_map, embeddings[0])
     later = list(zip(frames, embeddings, strict=True))[1:]
     return counted_flop(lambda: [tracker.step(*pair) for pair in later]) // len(later)
@@ -252,7 +252,7 @@ def _reference(engine: Engine[Settings], frames: list[Frame], label_map: LabelMa
     published = load_settings(DATA.parents[1] / "configs" / "persam-published.yaml", {})
 
     def run() -> None:
-        tracker = Tracker(eager, decoder, published)
+        tracker = Tracker.from_parts(eager, decoder, published)
         tracker.start(frames[0], label_map)
         for frame in frames[1:]:
             tracker.step(frame)

@@ -151,7 +151,7 @@ def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Itera
     """Track a clip; yield the scores and the milliseconds of every frame but the first."""
     torch.set_num_threads(1)
     encoder = cached_encoder(job)
-    tracker = Tracker(encoder, networks()[-1], job.settings)
+    tracker = Tracker.from_parts(encoder, networks()[-1], job.settings)
     objects = int(truths[0].max())
     for index, (rgb, truth) in enumerate(zip(frames, truths, strict=True)):
         frame = Frame(index, index, Fraction(1, 24), np.ascontiguousarray(rgb))

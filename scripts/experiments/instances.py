@@ -89,7 +89,7 @@ def measure(
     """Find instances in all scenes: by kind, and altogether."""
     engine = Engine(settings)
     encoder = CachedEncoder(engine.encoder, _folder(arguments.cache, engine.precision)) if arguments.cache else None
-    finder = PhotoFinder(encoder or engine.encoder, engine.decoder, settings)
+    finder = PhotoFinder.from_parts(encoder or engine.encoder, engine.decoder, settings)
     scores = {kind: Score() for kind in (*arguments.kinds.split(","), "all")}
     for thing in things:
         finder.learn([(thing.reference.rgb, thing.reference.mask.view(np.uint8))])

@@ -88,7 +88,7 @@ def measure_all(
     arguments: argparse.Namespace,
 ) -> dict[str, list[Curve]]:
     """Measure all orders of all albums with one method: curves by the name of the album."""
-    finder = PhotoFinder(encoder, decoder, settings)
+    finder = PhotoFinder.from_parts(encoder, decoder, settings)
     jobs = [(album, order) for album in albums for order in orders(album, arguments.orders)]
     found: dict[str, list[Curve]] = {album.name: [] for album in albums}
     for album, order in tqdm(jobs, desc=settings.method, unit="order"):

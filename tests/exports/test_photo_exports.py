@@ -50,12 +50,12 @@ def labels() -> np.ndarray:
 
 def result_of(name: str, **changes) -> PhotoResult:
     found = {
-        "object_id": 1,
+        "id": 1,
         "present": True,
         "score": 0.75,
         "similarity": 0.5,
         "area": 113,
-        "box_xyxy": (29, 16, 41, 28),
+        "box": (29, 16, 41, 28),
     }
     return PhotoResult(Path("photos") / f"{name}.jpg", name, labels(), (ObjectResult(**{**found, **changes}),))
 
@@ -178,7 +178,7 @@ class TestLines:
     def test_numpy_numbers_are_numbers(self, tmp_path):
         box = tuple(np.int64([1, 2, 3, 4]))
         with PhotoWriter(tmp_path) as writer:
-            writer.write(result_of("a", score=np.float32(0.5), area=np.int64(70_000), box_xyxy=box), cat())
+            writer.write(result_of("a", score=np.float32(0.5), area=np.int64(70_000), box=box), cat())
         found = lines(tmp_path)[0]["objects"][0]
         assert (found["score"], found["area"], found["box_xyxy"]) == (0.5, 70_000, [1, 2, 3, 4])
 

@@ -53,7 +53,7 @@ def probe(path: Path) -> Probe:
     with open_video(path) as reader:
         frames = list(reader)
     return Probe(
-        [frame.seconds for frame in frames], rate, size, tags, audio, audio_seconds, [frame.rgb for frame in frames]
+        [frame.time for frame in frames], rate, size, tags, audio, audio_seconds, [frame.rgb for frame in frames]
     )
 
 

@@ -82,12 +82,12 @@ class TestVideo:
         assert [frame.index for frame in read] == list(range(12))
         for frame, rgb in zip(read, frames, strict=True):
             assert frame.time_base == info.time_base
-            assert abs(frame.seconds - frame.index / NTSC) <= info.time_base / 2
+            assert abs(frame.time - frame.index / NTSC) <= info.time_base / 2
             assert np.abs(frame.rgb.astype(int) - rgb).mean() < 4  # the right picture; 4:2:0 blurs its edges
 
     def test_times_are_exact_where_the_container_can_hold_them(self, tmp_path):
         _, frames, _ = read_all(write_clip(tmp_path / "a.mp4", moving_square(4), rate=NTSC))
-        assert [frame.seconds for frame in frames] == [index / NTSC for index in range(4)]
+        assert [frame.time for frame in frames] == [index / NTSC for index in range(4)]
 
     @pytest.mark.parametrize("backend", BACKENDS)
     def test_variable_rate_keeps_its_times(self, tmp_path, backend):
@@ -96,12 +96,12 @@ class TestVideo:
             tmp_path / "a.mp4", moving_square(5, width=160, height=120), pts=times, time_base=Fraction(1, 1000)
         )
         _, frames, _ = read_all(clip, backend=backend)
-        assert [frame.seconds for frame in frames] == [Fraction(time, 1000) for time in times]
+        assert [frame.time for frame in frames] == [Fraction(time, 1000) for time in times]
 
     def test_a_late_start_stays_late(self, tmp_path):
         clip = write_clip(tmp_path / "a.mkv", moving_square(3), pts=[13, 14, 15])
         _, frames, _ = read_all(clip)
-        assert [frame.seconds for frame in frames] == [Fraction(n, 25) for n in (13, 14, 15)]
+        assert [frame.time for frame in frames] == [Fraction(n, 25) for n in (13, 14, 15)]
 
     @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("turn", MATRICES)
@@ -313,7 +313,7 @@ class TestSources:
         (tmp_path / "sub.png").mkdir()
         info, frames, _ = read_all(tmp_path, frame_rate=NTSC)
         assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [1, 2, 3, 10]
-        assert [frame.seconds for frame in frames] == [index / NTSC for index in range(4)]
+        assert [frame.time for frame in frames] == [index / NTSC for index in range(4)]
         assert (info.width, info.height, info.frame_rate, info.frame_count) == (12, 8, NTSC, 4)
         assert not info.has_audio
 

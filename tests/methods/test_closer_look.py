@@ -261,7 +261,7 @@ def test_a_small_object_is_followed(closer_look: float, encoder: SamEncoder, dec
     size = (28, 28 * picture.shape[0] // picture.shape[1])
     picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    tracker = Tracker(encoder, decoder, TrackerSettings(closer_look=closer_look))
+    tracker = Tracker.from_parts(encoder, decoder, TrackerSettings(closer_look=closer_look))
     scores = []
     for index, x in enumerate(range(180, 240, 12)):
         rgb, label_map = meadow.copy(), np.zeros((270, 480), np.uint8)

@@ -93,7 +93,7 @@ def test_the_mask_of_memory_follows_colours(decoder: Decoder) -> None:
     found = []
     for colours in (0.0, 0.4):
         settings = TrackerSettings(colours=colours, mask_token=False, memory_presence=0)
-        tracker = Tracker(None, decoder, settings)  # type: ignore[arg-type]
+        tracker = Tracker.from_parts(None, decoder, settings)  # type: ignore[arg-type]
         frame = frame_of(painted(truth))
         tracker.start(frame, label_map, embedding)
         found.append(iou(tracker.step(frame, embedding).label_map == 1, truth))

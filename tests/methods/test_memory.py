@@ -559,7 +559,7 @@ def iou(found: np.ndarray, truth: np.ndarray) -> float:
 
 def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: SamEncoder, decoder: Decoder) -> None:
     clip = hidden_cat()
-    tracker = Tracker(Remembering(encoder), decoder, TrackerSettings())
+    tracker = Tracker.from_parts(Remembering(encoder), decoder, TrackerSettings())
 
     results = follow(tracker, [rgb for rgb, _ in clip], 7 * clip[0][1].astype(np.uint8))
 
@@ -567,9 +567,9 @@ def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: Sa
     assert sum(hidden) >= 20
     for result, (_, truth), gone in zip(results, clip, hidden, strict=True):
         (found,) = result.objects
-        assert found.object_id == 7
+        assert found.id == 7
         if gone:
-            assert (found.present, found.area, found.box_xyxy, found.score) == (False, 0, None, 0.0)
+            assert (found.present, found.area, found.box, found.score) == (False, 0, None, 0.0)
             assert not result.label_map.any()
         elif truth.sum() > 4000:
             assert iou(result.label_map == 7, truth) > 0.7, result.index
@@ -586,7 +586,7 @@ def test_what_hides_an_object_is_not_taken_for_it(
     clip = [scene([(100 + 2 * i, 60), None]) for i in range(first + 3)]
     for rgb, _ in clip[first : first + 2]:
         rgb[50:190, 95:225] = patch
-    tracker = Tracker(encoder, decoder, TrackerSettings(memory_presence=presence))
+    tracker = Tracker.from_parts(encoder, decoder, TrackerSettings(memory_presence=presence))
 
     results = follow(tracker, [rgb for rgb, _ in clip], clip[0][1])
 
@@ -605,7 +605,7 @@ def test_the_border_of_the_frame_is_part_of_it(height: int, width: int) -> None:
     rows, columns = Geometry(height, width).valid(256)
     picture = torch.full((4, 256, 256), OUTSIDE_LOGIT)
     picture[:, :rows, :columns] = 3.0
-    tracker = Tracker(None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False))  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
 
@@ -649,7 +649,7 @@ def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
     logits = torch.stack([torch.where(kinds > 0, 10.0, -10.0), torch.where(kinds == 2, -0.3, -10.0)])
     fine = logits.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, None].expand(-1, 4, -1, -1)
     decoder = Answering(fine, [1.0] * 4)
-    tracker = Tracker(None, decoder, TrackerSettings(doubt=0, mask_token=False))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, decoder, TrackerSettings(doubt=0, mask_token=False))  # type: ignore[arg-type]
     frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
 
     tracker.start(frame, label_map, embedding)
@@ -663,7 +663,7 @@ def test_a_mask_that_leaves_the_prior_is_doubted(doubt: float, believed: bool) -
     embedding, label_map, frame = one_square()
     everything = Answering(torch.full((4, 256, 256), 10.0), [1.0] * 4)
     settings = TrackerSettings(doubt=doubt, memory_presence=0, mask_token=False)
-    tracker = Tracker(None, everything, settings)  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, everything, settings)  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     found = tracker.step(frame, embedding).label_map == 1
@@ -681,7 +681,7 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
     logits[0, 80:120, 80:84] = logits[1, 80:120, 36:40] = 5.0  # a strip that each holds alone
     logits[2:, 200:, 200:] = 10.0
     settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature, mask_token=False)
-    tracker = Tracker(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     result = tracker.step(frame, embedding)
@@ -695,7 +695,7 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
 def test_passes_ask_different_questions() -> None:
     embedding, label_map, frame = one_square()
     decoder = Answering(torch.zeros(4, 256, 256), [1.0] * 4)
-    tracker = Tracker(None, decoder, TrackerSettings(passes=4, mask_token=False))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, decoder, TrackerSettings(passes=4, mask_token=False))  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     tracker.step(frame, embedding)
@@ -751,16 +751,16 @@ def test_32_objects_keep_their_ids(decoder: Decoder) -> None:
         kinds[row : row + 6, column : column + 6] = i + 1
         label_map[16 * row : 16 * (row + 6), 16 * column : 16 * (column + 6)] = object_id
     embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), Geometry(1024, 1024))
-    tracker = Tracker(None, decoder, TrackerSettings())  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, decoder, TrackerSettings())  # type: ignore[arg-type]
     frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
 
     tracker.start(frame, label_map, embedding)
     result = tracker.step(frame, embedding)
 
-    assert [each.object_id for each in result.objects] == ids
+    assert [each.id for each in result.objects] == ids
     for each in result.objects:
-        mask = result.label_map == each.object_id
+        mask = result.label_map == each.id
         assert each.present
         # Whatever a decoder says of such features, the prior keeps each object on its own cells.
-        own = label_map == each.object_id
+        own = label_map == each.id
         assert (mask & own).sum() / (mask | own).sum() > 0.5

@@ -65,7 +65,7 @@ def remembering(encoder: SamEncoder) -> RememberingEncoder:
 
 @pytest.fixture(params=FASTER)
 def finder(request: pytest.FixtureRequest, remembering: RememberingEncoder, decoder: Decoder) -> PhotoFinder:
-    return PhotoFinder(remembering, decoder, PhotoSettings(method=request.param, **FASTER[request.param]))
+    return PhotoFinder.from_parts(remembering, decoder, PhotoSettings(method=request.param, **FASTER[request.param]))
 
 
 def find(finder: PhotoFinder, references: Sequence[Photo], rgb: Rgb = TEST[0]) -> FrameResult:

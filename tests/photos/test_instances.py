@@ -144,7 +144,7 @@ def test_nothing_likely_is_nothing_found() -> None:
 @pytest.fixture(scope="module")
 def finder(encoder, decoder) -> PhotoFinder:
     """Knows the cat, from a photo that shows the cup as well."""
-    found = PhotoFinder(encoder, decoder, PhotoSettings(all_instances=True, **FAST))
+    found = PhotoFinder.from_parts(encoder, decoder, PhotoSettings(all_instances=True, **FAST))
     rgb, labels = scene([(60, 80), (300, 100)])
     found.learn([(rgb, (labels == 1).astype(np.uint8))])
     return found
@@ -182,7 +182,7 @@ def test_all_are_found_and_the_cup_is_not(finder: PhotoFinder) -> None:
     result = finder.find(photo_frame(rgb))
 
     assert min(best_ious(result, truth)) > 0.8
-    assert [entry.object_id for entry in result.objects] == [1, 2, 3]
+    assert [entry.id for entry in result.objects] == [1, 2, 3]
     assert all(entry.present for entry in result.objects)
 
 
@@ -288,7 +288,7 @@ def small_cats(scale: float) -> tuple[np.ndarray, list[np.ndarray]]:
 
 def test_small_instances_are_looked_at_more_closely(encoder, decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     rgb, truths = small_cats(0.3)
-    finder = PhotoFinder(encoder, decoder, PhotoSettings(all_instances=True, **FAST))
+    finder = PhotoFinder.from_parts(encoder, decoder, PhotoSettings(all_instances=True, **FAST))
     reference, labels = scene([(60, 80), None])
     finder.learn([(reference, labels)])
 

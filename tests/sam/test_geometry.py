@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional
 
+from persam_vos.errors import VideoError
 from persam_vos.media.frame import Frame
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.regions import Region
@@ -178,14 +179,14 @@ def test_resizing_is_pillows(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_frame_refuses_what_is_no_picture(rgb: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8 of shape"):
+    with pytest.raises(VideoError, match="allowed: a NumPy array of uint8"):
         Frame(0, 0, Fraction(1, 25), rgb)
 
 
 def test_time_is_exact() -> None:
     frame = Frame(3, 3003, Fraction(1, 30000), np.zeros((2, 2, 3), np.uint8))
 
-    assert frame.seconds == Fraction(1001, 10000)
+    assert frame.time == Fraction(1001, 10000)
 
 
 def test_geometry_refuses_nothing() -> None:
