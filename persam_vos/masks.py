@@ -132,7 +132,22 @@ def anchor_point(mask: Mask, *, middle: bool) -> tuple[int, int]:
 
 def interior_point(mask: Mask) -> tuple[int, int]:
     """Return the point (x, y) of a mask that lies deepest inside it; the mask must not be empty."""
+    y, x = np.unravel_index(int(interior_depth(mask).argmax()), mask.shape)
+    return int(x), int(y)
+
+
+def interior_depth(mask: Mask) -> npt.NDArray[np.float32]:
+    """Return how deep each pixel of a mask lies inside it.
+
+    Args:
+        mask: bool, H x W; what lies beyond its border counts as outside.
+
+    Returns:
+        float32, H x W: the Euclidean distance in pixels to the nearest pixel outside the mask; 0 outside.
+
+    >>> interior_depth(np.array([[True, True, True], [True, True, True], [True, True, False]])).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.4142135381698608, 1.0], [1.0, 1.0, 0.0]]
+    """
     padded = np.pad(mask, 1).astype(np.uint8)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(x) - 1, int(y) - 1
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return np.asarray(depth, np.float32)

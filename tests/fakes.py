@@ -62,6 +62,7 @@ class FakeDecoder:
         *,
         windows: object = None,
         extra_tokens: torch.Tensor | None = None,
+        blocked: torch.Tensor | None = None,
     ) -> Candidates:
         count = len(prompts.points)
         logits = torch.full((count, 4, 256, 256), -5.0)

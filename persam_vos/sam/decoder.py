@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -44,7 +43,6 @@ class Decoder:
         self._guided = TorchMaskDecoderBackend(MaskDecoderNetwork(sam, dtype))
         self._backend = backend or self._guided
         self.precision, self.guided_precision = self._backend.precision, self._guided.precision
-        self._taken: Tensor | None = None
         with torch.inference_mode():
             # In memory the numbers of a cell lie side by side, as those of an embedding.
             position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
@@ -54,16 +52,6 @@ class Decoder:
     def warm_up(self) -> None:
         """Load what the next call needs, unless it is loaded already."""
         self._backend.warm_up()
-
-    def without(self, taken: Tensor) -> Decoder:
-        """Return the same decoder for a frame of which some is out of the running.
-
-        Args:
-            taken: bool, 256 x 256 over the padded square: no answer reaches there.
-        """
-        other = copy.copy(self)
-        other._taken = taken
-        return other
 
     @property
     def token_size(self) -> int:
@@ -79,6 +67,7 @@ class Decoder:
         *,
         windows: Sequence[Region] | None = None,
         extra_tokens: Tensor | None = None,
+        blocked: Tensor | None = None,
     ) -> Candidates:
         """Answer the prompts of all objects.
 
@@ -89,6 +78,7 @@ class Decoder:
             windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
                 the whole square, with its padding, as SAM was trained. That needs an embedding of the whole square.
             extra_tokens: float, N x K x ``token_size``: mask tokens beside SAM's four; None for K = 0.
+            blocked: bool, 256 x 256 over the padded square: where no candidate may lie, as outside a window.
         """
         cells = embedding.cells
         tokens = self._embed_points(embedding, prompts)
@@ -102,8 +92,8 @@ class Decoder:
             answers, predicted_iou[batch] = self._decode_batch(*asked, batch, placed)
             for i, window, answer in zip(batch, placed, answers, strict=True):
                 logits[i][(..., *window.scaled(SAMPLES_PER_CELL_SIDE))] = answer
-        if self._taken is not None:
-            logits[:, :4].masked_fill_(self._taken, OUTSIDE_LOGIT)
+        if blocked is not None:
+            logits[:, :4].masked_fill_(blocked, OUTSIDE_LOGIT)
         return Candidates(logits[:, :4], predicted_iou, logits[:, 4:])
 
     def _decode_batch(

@@ -62,6 +62,12 @@ class Geometry:
             tensor = functional.interpolate(tensor, size=self.resized, mode="bilinear", antialias=True)
         return tensor[0]
 
+    def sample_size(self, samples: int) -> tuple[float, float]:
+        """Return the width and height, in pixels of the frame, of one of ``samples`` x ``samples`` over the square."""
+        height, width = self.resized
+        side = self.input_size / samples
+        return side * self.width / width, side * self.height / height
+
     def points_to_input(self, points: Tensor) -> Tensor:
         """Map points, float ... x 2 as (x, y), from pixels of the frame to pixels of the input."""
         height, width = self.resized

@@ -45,6 +45,16 @@ def test_boxes_are_two_points() -> None:
     torch.testing.assert_close(found, geometry.points_to_input(box.view(2, 2)).flatten())
 
 
+@given(sides, sides, st.integers(1, 256))
+def test_samples_of_the_picture_cover_the_frame(height: int, width: int, samples: int) -> None:
+    geometry = Geometry(height, width)
+    sample_width, sample_height = geometry.sample_size(samples)
+
+    resized_height, resized_width = geometry.resized
+    assert sample_width * samples * resized_width / 1024 == pytest.approx(width)
+    assert sample_height * samples * resized_height / 1024 == pytest.approx(height)
+
+
 @given(st.integers(2, 400), st.integers(2, 400))
 def test_a_map_comes_back_to_the_frame_without_the_padding(height: int, width: int) -> None:
     geometry = Geometry(height, width)

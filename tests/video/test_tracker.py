@@ -162,7 +162,7 @@ class ScriptedDecoder:
         self.overlay: list[tuple[int, tuple[slice, slice], float]] = []  # object, where, logits
         self.asked: list[Prompts] = []
 
-    def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None) -> Candidates:
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, guidance: object = None, **_: object) -> Candidates:
         self.asked.append(prompts)
         logits = torch.full((len(prompts.points), 4, 256, 256), -5.0)
         for i, answers in enumerate(self.answers[: len(logits)]):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from persam_vos.masks import box_xyxy
+from persam_vos.masks import box_xyxy, interior_depth
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.colour_model import follow_colours
 from persam_vos.methods.memory.mask_token import learn_mask_token
@@ -102,7 +101,13 @@ class PriorDecoder:
         )
 
     def decode(
-        self, frame: Frame, embedding: ImageEmbedding, prior_logits: Tensor, tokens: Tensor | None
+        self,
+        frame: Frame,
+        embedding: ImageEmbedding,
+        prior_logits: Tensor,
+        tokens: Tensor | None,
+        *,
+        blocked: Tensor | None = None,
     ) -> tuple[list[Patch], Tensor]:
         """Turn priors into masks.
 
@@ -113,6 +118,7 @@ class PriorDecoder:
             embedding: Of it.
             prior_logits: float, N x 256 x 256 over the padded square: logits of the priors, see ``prior_to_logits``.
             tokens: Of the N objects, by ``learn_tokens``; None for none.
+            blocked: See ``Decoder.decode``.
 
         Returns:
             N masks on the frame; float, N: predicted IoUs.
@@ -124,7 +130,8 @@ class PriorDecoder:
         if bool(known.any()):
             prior_logits = prior_logits[known]
             own = None if tokens is None else tokens[known]
-            logits, predicted_iou[known] = self._predict(embedding, prior_logits, points[known], boxes[known], own)
+            asked = points[known], boxes[known], own, blocked
+            logits, predicted_iou[known] = self._predict(embedding, prior_logits, *asked)
             prior = prior_logits.sigmoid()
             # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
@@ -134,14 +141,20 @@ class PriorDecoder:
         return follow_colours(found, frame.rgb, geometry, self._settings.colours, MIN_MASK_LOGIT), predicted_iou
 
     def _predict(
-        self, embedding: ImageEmbedding, prior_logits: Tensor, points: Tensor, boxes: Tensor, tokens: Tensor | None
+        self,
+        embedding: ImageEmbedding,
+        prior_logits: Tensor,
+        points: Tensor,
+        boxes: Tensor,
+        tokens: Tensor | None,
+        blocked: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
         geometry = embedding.geometry
         windows = windows_around(boxes, geometry, embedding.cells)
         own = None if tokens is None else tokens[:, None, :-1]
         answers = [
-            self._decoder.decode(embedding, prompts, windows=windows, extra_tokens=own)
+            self._decoder.decode(embedding, prompts, windows=windows, extra_tokens=own, blocked=blocked)
             for prompts in self._prompts(prior_logits, points, boxes)
         ]
         logits = torch.cat([each.logits for each in answers], dim=1)
@@ -211,11 +224,9 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor
         likely = probability > 0.5
         if (box := box_xyxy(likely)) is None:
             continue
-        depth = cv2.distanceTransform(np.pad(likely, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        y, x = np.unravel_index(int((depth[1:-1, 1:-1] * probability).argmax()), likely.shape)
+        y, x = np.unravel_index(int((interior_depth(likely) * probability).argmax()), likely.shape)
         located[i] = (x + 0.5, y + 0.5, box[0], box[1], box[2] + 1, box[3] + 1)
-    (height, width), pixel = geometry.resized, geometry.input_size / MASK_SIDE_SAMPLES
-    scale = np.tile([pixel * geometry.width / width, pixel * geometry.height / height], 3)
+    scale = np.tile(geometry.sample_size(MASK_SIDE_SAMPLES), 3)
     placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
     # A box has room for a sample at least.
     return placed[:, :2], placed[:, 2:], placed[:, 4] > placed[:, 2]

@@ -21,6 +21,7 @@ from persam_vos.methods.memory.separation import largest_component, separate_ins
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.settings.photos import PhotoSettings
 
 # Share of an object's cells that are less like the others than what counts as its kind, and how much less like them
@@ -90,9 +91,8 @@ class MemoryPhotos:
         """Ask the memory, then the decoder about what it says; see ``PhotoMethod``."""
         assert self._memory is not None
         assert self._similarity is not None
-        geometry, decoder = embedding.geometry, self._decoder
-        if taken is not None:
-            decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
+        geometry = embedding.geometry
+        blocked = None if taken is None else geometry.to_grid(taken[None], MASK_SIDE_SAMPLES)[0] > 0.5
         cells = cell_features(embedding)
         prior, place = self._prior(self._memory.view(cells), embedding), None
         if self._appearance is not None:
@@ -100,10 +100,10 @@ class MemoryPhotos:
                 if pixels is not None:
                     prior = prior * (1 - geometry.to_cells(pixels[None], embedding.cells))
             looks = self._appearance.evidence(shallow_features(embedding)).unflatten(0, prior.shape[1:])
-            prior, place = _one_instance(embedding, decoder, prior, looks)
+            prior, place = _one_instance(embedding, self._decoder, prior, looks, blocked)
         prior_logits = prior_to_logits(prior, embedding)
-        patches, predicted_iou = PriorDecoder(decoder, self._settings).decode(
-            frame, embedding, prior_logits, self._tokens
+        patches, predicted_iou = PriorDecoder(self._decoder, self._settings).decode(
+            frame, embedding, prior_logits, self._tokens, blocked=blocked
         )
         similarity_of = partial(self._similarity.of_masks, cells, self._similarity.nearest(cells))
         return Proposal(patches, predicted_iou, similarity_of, place)
@@ -119,14 +119,17 @@ class MemoryPhotos:
         return laid_out
 
 
-def _one_instance(embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
+def _one_instance(
+    embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, looks: Tensor, blocked: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Confine a prior, 1 x rows x columns, to one instance.
 
     Args:
         embedding: Of the photo.
-        decoder: Which may know what is out of the running.
+        decoder: SAM's.
         prior: Of the object.
         looks: float, rows x columns: what ``AppearanceModel`` says of the cells.
+        blocked: See ``Decoder.decode``.
 
     Returns:
         That prior; bool, rows x columns: the cells.
@@ -136,7 +139,7 @@ def _one_instance(embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, lo
     place = largest_component((prior * (around / _LOOKS_LIKE).clamp(0, 1))[0])
     if not bool(place.any()):
         return torch.full_like(prior, _ELSEWHERE), place
-    place, likely = separate_instance(decoder, embedding, prior[0], place)
+    place, likely = separate_instance(decoder, embedding, prior[0], place, blocked)
     return likely[None], place
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from persam_vos.masks import interior_depth
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.prompts import Prompts
@@ -48,7 +49,7 @@ def largest_component(prior: Tensor) -> Tensor:
 
 
 def separate_instance(
-    decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, part: Tensor
+    decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, part: Tensor, blocked: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Confine a connected part of a prior to one instance, if it holds several.
 
@@ -58,10 +59,11 @@ def separate_instance(
     much as whole things, are small.
 
     Args:
-        decoder: Which may know what is out of the running.
+        decoder: SAM's.
         embedding: Of the photo.
         prior: float, rows x columns in 0..1.
         part: bool, rows x columns: not empty.
+        blocked: See ``Decoder.decode``.
 
     Returns:
         bool, rows x columns: the cells of the instance; float, rows x columns in 0..1: where it probably is, half of
@@ -69,7 +71,7 @@ def separate_instance(
     """
     points = _spread(part, prior)
     mass = prior * part
-    coverage, quality = _answers(decoder, embedding, points, part)
+    coverage, quality = _answers(decoder, embedding, points, part, blocked)
     inside = part & (coverage > _COVERED)
     # Counted by mass, for a doubtful margin not to count as much as what is surely the object.
     held = (inside * mass).sum(dim=(1, 2)) / mass.sum()
@@ -90,7 +92,9 @@ def _whole(part: Tensor) -> Tensor:
     return torch.from_numpy(filled > 0).to(part.device)
 
 
-def _answers(decoder: Decoder, embedding: ImageEmbedding, points: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+def _answers(
+    decoder: Decoder, embedding: ImageEmbedding, points: Tensor, part: Tensor, blocked: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Ask what lies at each of P points, (row, column) of cells, around a part, bool rows x columns.
 
     Returns:
@@ -99,12 +103,11 @@ def _answers(decoder: Decoder, embedding: ImageEmbedding, points: Tensor, part: 
     geometry, (rows, columns) = embedding.geometry, part.shape
     ys, xs = part.nonzero().unbind(1)
     box = torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])[None]
-    (height, width), cell = geometry.resized, geometry.input_size / embedding.cells
-    scale = torch.tensor([cell * geometry.width / width, cell * geometry.height / height], device=part.device)
+    scale = torch.tensor(geometry.sample_size(embedding.cells), device=part.device)
     windows = windows_around(box * scale.repeat(2), geometry, embedding.cells)
     places = ((points.flip(1) + 0.5) * scale)[:, None]
     prompts = Prompts(places, torch.ones(places.shape[:2], dtype=torch.int, device=part.device))
-    answers = decoder.decode(embedding, prompts, windows=windows * len(points))
+    answers = decoder.decode(embedding, prompts, windows=windows * len(points), blocked=blocked)
     fine = answers.logits.shape[-1] // embedding.cells
     covered = (answers.logits.flatten(0, 1)[:, None] > 0).float()
     coverage = functional.avg_pool2d(covered, fine)[:, 0, :rows, :columns]
@@ -113,8 +116,7 @@ def _answers(decoder: Decoder, embedding: ImageEmbedding, points: Tensor, part: 
 
 def _spread(part: Tensor, prior: Tensor) -> Tensor:
     """Return points, k x 2 as (row, column), of a part: the deepest, then always the farthest from all so far."""
-    depth = cv2.distanceTransform(np.pad(part.cpu().numpy(), 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    inside = torch.from_numpy(depth[1:-1, 1:-1]).to(prior.device) * prior
+    inside = torch.from_numpy(interior_depth(part.cpu().numpy())).to(prior.device) * prior
     count = min(_POINTS, max(int(part.sum()) // _CELLS_OF_A_POINT, 1))
     cells = (part & (inside > min(1.0, 0.5 * float(inside.max())))).nonzero().float()
     chosen = [torch.stack(torch.unravel_index(inside.argmax(), inside.shape)).float()]

@@ -28,9 +28,11 @@ class MaskPrediction:
 class Cascade:
     """What both methods of PerSAM (arXiv 2305.03048) do with N concepts and one frame, on video and on photos."""
 
-    def __init__(self, decoder: Decoder, settings: PersamSettings) -> None:
+    def __init__(self, decoder: Decoder, settings: PersamSettings, blocked: Tensor | None = None) -> None:
+        """Take SAM's decoder; ``blocked`` is where no mask may lie, see ``Decoder.decode``."""
         self._decoder = decoder
         self._settings = settings
+        self._blocked = blocked
 
     def prompts(self, embedding: ImageEmbedding, similarity: Tensor) -> Prompts:
         """Return the points of the location prior.
@@ -51,7 +53,9 @@ class Cascade:
         self, embedding: ImageEmbedding, similarity: Tensor, concepts: Sequence[Concept], prompts: Prompts
     ) -> Candidates:
         """Answer the prompts with PerSAM's guidance (section 3.2)."""
-        return self._decoder.decode(embedding, prompts, self._guidance(embedding, similarity, concepts))
+        return self._decoder.decode(
+            embedding, prompts, self._guidance(embedding, similarity, concepts), blocked=self._blocked
+        )
 
     def refine(self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, *, boxed: Tensor) -> MaskPrediction:
         """Refine twice (section 3.2, "cascaded post-refinement").
@@ -72,7 +76,9 @@ class Cascade:
         boxes = [box_xyxy(mask) for mask in (embedding.geometry.to_frame(logits) > 0).cpu().numpy()]
         known = boxed & torch.tensor([box is not None for box in boxes], device=logits.device)
         corners = torch.tensor([box or (0, 0, 0, 0) for box in boxes], device=logits.device).float()
-        candidates = self._decoder.decode(embedding, prompts.with_mask(logits).with_boxes(corners, known))
+        candidates = self._decoder.decode(
+            embedding, prompts.with_mask(logits).with_boxes(corners, known), blocked=self._blocked
+        )
         index = candidates.predicted_iou[:, 1:].argmax(dim=1) + 1
         rows = torch.arange(len(index), device=index.device)
         return MaskPrediction(candidates.logits[rows, index], candidates.predicted_iou[rows, index])

@@ -21,6 +21,7 @@ from persam_vos.methods.persam.similarity import similarity_maps
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.sam.prompts import Candidates
 from persam_vos.settings.photos import PhotoSettings
@@ -72,13 +73,11 @@ class PersamPhotos:
         """Prompt with the location prior, then refine twice; see ``PhotoMethod``."""
         geometry = embedding.geometry
         similarity = similarity_maps(self._concepts, embedding)
-        decoder = self._decoder
         for hidden in (taken, aside):
             if hidden is not None:
                 similarity = similarity.masked_fill(geometry.to_grid(hidden[None], embedding.cells) > 0.5, _TAKEN)
-        if taken is not None:
-            decoder = decoder.without(geometry.to_grid(taken[None], 4 * embedding.cells)[0] > 0.5)
-        cascade = Cascade(decoder, self._settings)
+        blocked = None if taken is None else geometry.to_grid(taken[None], MASK_SIDE_SAMPLES)[0] > 0.5
+        cascade = Cascade(self._decoder, self._settings, blocked)
         prompts = cascade.prompts(embedding, similarity)
         first = cascade.first_pass(embedding, similarity, self._concepts, prompts)
         if self._weights is not None:
