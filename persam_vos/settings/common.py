@@ -37,7 +37,7 @@ class _Validated(BaseModel):
 
 
 class MemorySettings(_Validated):
-    """What ``memory`` does alike on video and on photos; the defaults are chosen by measurement (docs/design.md).
+    """What ``memory`` does alike on video and on photos; the defaults are chosen by measurement (docs/accuracy.md).
 
     Attributes:
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,

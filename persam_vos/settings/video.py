@@ -33,7 +33,7 @@ def _hex_colour(text: str) -> str:
 
 
 class TrackerSettings(MemorySettings, PersamSettings):
-    """How an object is followed; the defaults are chosen by measurement (docs/design.md).
+    """How an object is followed; the defaults are chosen by measurement (docs/accuracy.md).
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``; what is of ``memory`` comes first, then what is of the others.
