@@ -132,25 +132,25 @@ def _load(settings: EngineSettings, square: bool, *, progress: bool) -> EnginePa
     device = choose_device(settings.device)
     checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
     sam = load_sam(settings.model, checkpoint, device)
-    at_once = None if settings.batch_size == "auto" else settings.batch_size
-    if at_once is None and device.type == "cuda":
-        at_once = _GPU_BATCH[settings.model]
-    backend = open_backend(settings.backend, sam, device, settings.precision, at_once)
+    max_batch_size = None if settings.batch_size == "auto" else settings.batch_size
+    if max_batch_size is None and device.type == "cuda":
+        max_batch_size = _GPU_BATCH[settings.model]
+    backend = open_backend(settings.backend, sam, device, settings.precision, max_batch_size)
 
     def another_encoder(square: bool) -> Encoder:
-        alone = open_backend(settings.backend, sam, device, settings.precision, at_once=1)
+        alone = open_backend(settings.backend, sam, device, settings.precision, max_batch_size=1)
         return SamEncoder(sam, alone, square=square)
 
     batch_encoder = SamEncoder(sam, backend, square=square)
     decoding = OpenVinoMaskDecoderBackend(sam, backend.precision) if backend.name == "openvino" else None
     return EngineParts(
         # A backend that encodes frames side by side gives each of them a part of the threads only.
-        encoder=another_encoder(square) if backend.apart else batch_encoder,
+        encoder=another_encoder(square) if backend.side_by_side else batch_encoder,
         batch_encoder=batch_encoder,
         decoder=Decoder(sam, _torch_dtype(backend, device), decoding),
         another_encoder=another_encoder,
-        batch_size=backend.at_once,
-        side_by_side=backend.apart,
+        batch_size=backend.batch_size,
+        side_by_side=backend.side_by_side,
         device=device,
         backend=backend.name,
         precision=backend.precision,

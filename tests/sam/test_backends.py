@@ -182,7 +182,7 @@ def test_whatever_fails_all_that_run_are_waited_for() -> None:
 def test_a_few_sizes_of_picture_are_kept_ready(
     name: backends.BackendName, sam: Sam, wide: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "_MOST_LOADED", 1)
+    monkeypatch.setattr("persam_vos.sam.backends.base.MAX_LOADED_SIZES", 1)
     backend = open_backend(name, sam, CPU)
     encoder = SamEncoder(sam, backend)
     (first,) = encoder.encode([wide])

@@ -97,9 +97,9 @@ def test_a_signal_is_heard_after_networks_are_gone() -> None:
     program = """
 import signal
 import torch
-from persam_vos.sam.backends.onnx_export import exported
+from persam_vos.sam.backends.onnx_export import onnx_export_of
 from persam_vos.sam.backends.openvino_core import compiled
-export = exported(torch.nn.Linear(4, 4), {"x": torch.zeros(1, 4)})
+export = onnx_export_of(torch.nn.Linear(4, 4), {"x": torch.zeros(1, 4)})
 first, second = (compiled(export, "float32", threads=1) for _ in range(2))
 del first
 del second
@@ -163,7 +163,7 @@ def test_it_is_made_ready_beforehand_and_once(
     ready.warm_up()
 
     # Whatever is loaded from now on fails.
-    monkeypatch.setattr(openvino_decoder, "exported", None)
+    monkeypatch.setattr(openvino_decoder, "onnx_export_of", None)
     monkeypatch.setattr(openvino_decoder, "compiled", None)
     assert ready.decode(embedding, told(True)).logits.shape == (3, 4, 256, 256)
     with pytest.raises(TypeError):
@@ -222,7 +222,7 @@ def test_an_export_that_cannot_be_made_is_an_error_where_it_is_needed(
     def broken(*_: object) -> bytes:
         raise RuntimeError("no export")
 
-    monkeypatch.setattr("persam_vos.sam.backends.openvino_decoder.exported", broken)
+    monkeypatch.setattr("persam_vos.sam.backends.openvino_decoder.onnx_export_of", broken)
     unable = Decoder(sam, backend=OpenVinoMaskDecoderBackend(sam, "float32"))
 
     with pytest.raises(RuntimeError, match="no export"):

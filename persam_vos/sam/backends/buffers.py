@@ -1,4 +1,4 @@
-"""Memory that is used again: what an inference engine reads from and writes to, frame after frame."""
+"""Arrays that an inference engine reads and writes, reused frame after frame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Array = npt.NDArray[np.float32]
 
 
 class Buffers:
-    """Arrays of one shape, each of them lent again once nothing refers to it any more.
+    """A pool of arrays of one shape; each is lent again once nothing refers to it.
 
-    Blocks this large, made in one thread and dropped in another, leave holes in the process's memory: more or fewer
-    from one minute to the next. There are never more of these than were in use at once.
+    Large arrays that one thread makes and another drops fragment the heap, and memory use drifts by the minute. The
+    pool never holds more arrays than were in use at once.
 
     Attributes:
-        shape: Of each of them.
+        shape: Shape of every array.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
@@ -26,12 +26,12 @@ class Buffers:
         self._free: list[Array] = []
 
     def lend(self) -> Array:
-        """Return float32 of the shape, 0 when new, otherwise with what was in it; more than one thread may ask."""
+        """Return a float32 array: 0 when new, else with its old content; several threads may call this at a time."""
         try:
             kept = self._free.pop()
         except IndexError:
             kept = np.zeros(self.shape, np.float32)
-        # A view of a view would refer to what is kept, not to what is lent; tensors and their views do refer to that.
+        # NumPy collapses views of views onto the base; through a memoryview, every view keeps ``lent`` itself alive.
         lent: Array = np.asarray(kept.data)
         weakref.finalize(lent, self._free.append, kept).atexit = False
         return lent

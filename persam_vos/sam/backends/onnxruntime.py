@@ -1,4 +1,4 @@
-"""What runs an image encoder: PyTorch, or an inference engine that runs an export of the same weights on the CPU."""
+"""The image encoder by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from persam_vos.errors import SettingsError
-from persam_vos.sam.backends.base import ExportedEncoderBackend, Precision, _Run
+from persam_vos.sam.backends.base import ExportedEncoderBackend, Precision, RunPictures
 from persam_vos.sam.backends.buffers import Array
 from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS
 
@@ -17,17 +17,17 @@ class OnnxRuntimeEncoderBackend(ExportedEncoderBackend):
 
     name = "onnxruntime"
 
-    def _precise(self, precision: Precision) -> str:
+    def _resolved_precision(self, precision: Precision) -> str:
         if precision == "bfloat16":
             raise SettingsError(
                 "--precision is 'bfloat16', which onnxruntime does not compute in; use float32 or openvino"
             )
         return "float32"
 
-    def _best_at_once(self) -> int:
+    def _fastest_batch_size(self) -> int:
         return 1
 
-    def _load(self, export: bytes) -> _Run:
+    def _load(self, export: bytes) -> RunPictures:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Networks for OpenVINO: how an export is made ready."""
+"""ONNX exports compiled by OpenVINO."""
 
 from __future__ import annotations
 
@@ -6,49 +6,54 @@ import threading
 from functools import cache
 from typing import Any, Final
 
-_BEGINNING: Final = threading.Lock()
+_CREATING: Final = threading.Lock()
 
 
-def compiled(export: bytes, precision: str, threads: int, streams: int = 1, kept: int | None = None) -> Any:
+def compiled(
+    export: bytes, precision: str, threads: int, streams: int = 1, max_cached_operations: int | None = None
+) -> Any:
     """Compile an export for the CPU.
 
     Args:
-        export: ONNX.
+        export: The ONNX file's bytes.
         precision: ``bfloat16`` or ``float32``.
-        threads: That it may use.
-        streams: How many requests they run at once.
-        kept: Operations whose code for a shape of the inputs is kept; None for as many as OpenVINO likes.
+        threads: Number of threads, shared by all streams.
+        streams: Number of requests that run at once.
+        max_cached_operations: Operations whose code for one input shape is cached; None for OpenVINO's own limit.
+
+    Returns:
+        An ``openvino.CompiledModel``.
     """
     settings: dict[str, Any] = {
-        # Asked for explicitly: left alone, it takes bfloat16 or not as it likes.
+        # Without this, OpenVINO chooses between bfloat16 and float32 itself.
         "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[precision],
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,
     }
-    if kept is not None:
-        settings["CPU_RUNTIME_CACHE_CAPACITY"] = kept
+    if max_cached_operations is not None:
+        settings["CPU_RUNTIME_CACHE_CAPACITY"] = max_cached_operations
     core = _core()
     return core.compile_model(core.read_model(export), "CPU", settings)
 
 
 def computes_in_bfloat16() -> bool:
-    """Tell whether this CPU has instructions for it."""
+    """Tell whether this CPU has bfloat16 instructions."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _core() -> Any:
-    """Return the one core of this process, which lives until its end.
+    """Return the only ``openvino.Core`` of this process, which lives until the process ends.
 
-    Each core gives the thread that makes it a stack for signals, and takes it away with itself, in whichever thread
-    that is. Of two, the one that goes last may leave a stack behind that is gone: the next Ctrl-C would be a crash.
+    A core installs a signal stack in the thread that makes it and frees the stack in the thread that drops it. With two
+    cores, a thread can be left with a freed stack, and the next Ctrl-C crashes.
     """
-    with _BEGINNING:
-        return _begun()
+    with _CREATING:
+        return _new_core()
 
 
 @cache
-def _begun() -> Any:
+def _new_core() -> Any:
     import openvino
 
     return openvino.Core()

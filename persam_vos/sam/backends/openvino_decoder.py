@@ -1,4 +1,4 @@
-"""The mask decoder by OpenVINO: from an export of the same network, nearly twice as fast as PyTorch on a CPU."""
+"""The mask decoder by OpenVINO, from an ONNX export; on a CPU nearly twice as fast as PyTorch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from persam_vos.sam.backends.onnx_export import exported
+from persam_vos.sam.backends.onnx_export import onnx_export_of
 from persam_vos.sam.backends.openvino_core import compiled
 from persam_vos.sam.networks.mask_decoder import DecoderInput, MaskDecoderNetwork
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.networks.sizes import EMBEDDING_CHANNELS
 
-# Operations whose code for a size of window is kept. Left alone, OpenVINO keeps 5,000: of windows of many sizes, two
-# gigabytes.
-_KEPT: Final = 200
-# What is given, with the sides that differ from one question to the next. The mask prompt may be left out.
+# OpenVINO's own limit is 5,000 operations: 2 GB with windows of many sizes.
+MAX_CACHED_OPERATIONS: Final = 200
+# The inputs, with the dimensions that differ from call to call. The mask prompt may be left out.
 _INPUTS: Final = {
     "cells": {0: "objects", 1: "cells"},
     "position": {0: "objects", 1: "cells"},
@@ -30,7 +29,7 @@ _INPUTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A compiled network, and requests for it that are not in use: each serves one question at a time."""
+    """A compiled network, and its idle requests; each request serves one call at a time."""
 
     network: Any
     requests: list[Any] = field(default_factory=list)
@@ -46,7 +45,7 @@ class _Compiled:
 
 
 class OpenVinoMaskDecoderBackend:
-    """Answers without guidance, with as many threads as PyTorch has when it is asked; see ``MaskDecoderBackend``."""
+    """Decodes without guidance, with as many threads as PyTorch has at the time; see ``MaskDecoderBackend``."""
 
     def __init__(self, sam: Sam, precision: str) -> None:
         """Take the networks, and ``bfloat16`` or ``float32``."""
@@ -72,7 +71,11 @@ class OpenVinoMaskDecoderBackend:
         with self._loading:
             found = self._loaded.get((with_mask, threads))
             if found is None:
-                found = _Compiled(compiled(self._export(with_mask), self.precision, threads, kept=_KEPT))
+                found = _Compiled(
+                    compiled(
+                        self._export(with_mask), self.precision, threads, max_cached_operations=MAX_CACHED_OPERATIONS
+                    )
+                )
                 self._loaded[with_mask, threads] = found
             return found
 
@@ -80,4 +83,4 @@ class OpenVinoMaskDecoderBackend:
         grid, tokens = torch.zeros(1, 64, EMBEDDING_CHANNELS), torch.zeros(1, 3, EMBEDDING_CHANNELS)
         examples = [grid, grid, tokens, torch.zeros(1, 1, EMBEDDING_CHANNELS // 8), torch.zeros(1, 64, 4, 4)]
         inputs = dict(zip(_INPUTS, examples if with_mask else examples[:-1], strict=False))
-        return exported(self._network, inputs, {name: _INPUTS[name] for name in inputs})
+        return onnx_export_of(self._network, inputs, {name: _INPUTS[name] for name in inputs})

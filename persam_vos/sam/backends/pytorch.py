@@ -1,4 +1,4 @@
-"""What runs an image encoder: PyTorch, or an inference engine that runs an export of the same weights on the CPU."""
+"""The image encoder by PyTorch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS
 
 
 class TorchEncoderBackend(EncoderBackend):
-    """PyTorch, on the device where the model lies."""
+    """PyTorch, on the device where the network lies."""
 
     name = "torch"
-    apart = False
+    side_by_side = False
 
-    def __init__(self, sam: Sam, precision: Precision = "float32", at_once: int = 1) -> None:
-        """Take a network; ``auto`` is float32: on a CPU without instructions for it, bfloat16 is slower."""
-        self.at_once = at_once
+    def __init__(self, sam: Sam, precision: Precision = "float32", batch_size: int = 1) -> None:
+        """Take a network; ``auto`` is float32, since bfloat16 is slower on a CPU without instructions for it."""
+        self.batch_size = batch_size
         self.precision = "bfloat16" if precision == "bfloat16" else "float32"
         self._network = sam.image_encoder
-        # TinyViT is mostly convolutions, which run a quarter faster on channels-last memory; ViT has none that matter.
+        # TinyViT is mostly convolutions, which run a quarter faster channels-last; ViT has none that matter.
         self._layout = torch.channels_last if sam.name == "mobile_sam" else torch.contiguous_format
         self._network.to(memory_format=self._layout)
 

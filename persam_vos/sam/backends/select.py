@@ -1,4 +1,4 @@
-"""What runs an image encoder: PyTorch, or an inference engine that runs an export of the same weights on the CPU."""
+"""From a setting to the backend that runs the image encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from persam_vos.sam.backends.openvino_encoder import OpenVinoEncoderBackend
 from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.networks.sam import Sam
 
-# Fastest first, with what each needs besides PyTorch: itself, and ``onnx``, which writes the export.
+# Fastest first, each with the packages it needs: its own, and ``onnx``, which writes the export.
 _ENGINES: Final[dict[str, tuple[type[ExportedEncoderBackend], tuple[str, ...]]]] = {
     "openvino": (OpenVinoEncoderBackend, ("openvino", "onnx")),
     "onnxruntime": (OnnxRuntimeEncoderBackend, ("onnxruntime", "onnx")),
@@ -22,28 +22,28 @@ _ENGINES: Final[dict[str, tuple[type[ExportedEncoderBackend], tuple[str, ...]]]]
 
 
 def open_backend(
-    name: BackendName, sam: Sam, device: torch.device, precision: Precision = "auto", at_once: int | None = None
+    name: BackendName, sam: Sam, device: torch.device, precision: Precision = "auto", max_batch_size: int | None = None
 ) -> EncoderBackend:
-    """Open the backend that a setting names, with its arithmetic; ``auto`` is the fastest one that is installed.
+    """Open the backend that a setting names; ``auto`` is the fastest one that is installed.
 
     Args:
-        name: Of the backend.
+        name: The setting.
         sam: The network.
-        device: Where it lies.
-        precision: Of the arithmetic.
-        at_once: Pictures that it is to run at once, at most; None for as many as are best on a CPU.
+        device: Where the network lies.
+        precision: Precision of the arithmetic.
+        max_batch_size: Pictures to run at once at most; None for as many as are fastest on a CPU.
 
     Raises:
-        SettingsError: If it is not installed, or cannot run this model on this device, or in this precision.
+        SettingsError: If the backend is not installed, or cannot run this model on this device or in this precision.
     """
-    # The larger models are dozens of times MobileSAM, and so would their exports be.
+    # Exports of the larger models would be dozens of times as large as MobileSAM's.
     fits = device.type == "cpu" and sam.name == "mobile_sam"
     installed = [engine for engine, (_, needed) in _ENGINES.items() if all(map(importlib.util.find_spec, needed))]
     chosen: str = name
     if name == "auto":
         chosen = installed[0] if fits and installed else "torch"
     if chosen == "torch":
-        return TorchEncoderBackend(sam, precision, at_once or 1)
+        return TorchEncoderBackend(sam, precision, max_batch_size or 1)
     if not fits:
         raise SettingsError(
             f"--backend is '{name}', which runs mobile_sam on a CPU only; for {sam.name} on {device.type} use torch"
@@ -52,4 +52,4 @@ def open_backend(
         raise SettingsError(
             f"--backend is '{name}', which is not installed: pip install 'persam-vos[{name}]', or use auto"
         )
-    return _ENGINES[chosen][0](sam, precision, at_once)
+    return _ENGINES[chosen][0](sam, precision, max_batch_size)
