@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import persam_vos
 
 project = "persam-vos"
@@ -21,11 +23,28 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-# Without a network nothing can be looked up in the pages of other projects: references to these are not checked.
-nitpick_ignore_regex = [(r"py:.*", r"(?!persam_vos).*")]
+python_use_unqualified_type_names = True
+# References to other projects cannot be looked up without a network. Rooms have no pages: their types are named, not
+# linked.
+nitpick_ignore_regex = [(r"py:.*", r"(?!persam_vos\.).*"), (r"py:.*", r"persam_vos\.[a-z]\w*\..*")]
 
 html_theme = "furo"
 html_title = f"persam-vos {release}"
 html_copy_source = False
 html_show_sourcelink = False
 html_static_path: list[str] = []
+
+
+def link_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
+    """Let a type in a signature, such as ``persam_vos.media.frame.Frame``, lead to ``persam_vos.Frame``."""
+    target = node.get("reftarget", "")
+    name = target.rpartition(".")[2]
+    if not target.startswith("persam_vos.") or name not in persam_vos.__all__:
+        return None
+    arguments = node["refdoc"], app.builder, node["reftype"], f"persam_vos.{name}", node, contnode
+    return env.get_domain("py").resolve_xref(env, *arguments)
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls this once."""
+    app.connect("missing-reference", link_public_name)

@@ -66,6 +66,9 @@ def page(found: Mapping[str, Found]) -> str:
         " matrices measured in the same process, in the same precision; FFmpeg's own decoding and encoding of the same"
         " frames.",
         "",
+        "`encode`, `photos`, `score` and the reference of `pipeline` need the development environment: `make test`, or"
+        " `pip install -e '.[dev]'`. The others run after `make demo` as well.",
+        "",
     ]
     for name, (command, title) in MEASUREMENTS.items():
         if name in found:

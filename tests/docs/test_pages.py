@@ -148,7 +148,8 @@ def parse(arguments: list[str]) -> None:
     if not arguments or arguments == ["--help"]:
         return
     command = group.commands[arguments[0]]
-    if "--help" not in arguments:
+    # The name alone is no command line: a sentence speaks of the command.
+    if len(arguments) > 1 and "--help" not in arguments:
         command.make_context(arguments[0], list(arguments[1:]))
 
 
