@@ -1,4 +1,4 @@
-"""What many tests share: the shipped network, loaded once, and data that may be absent."""
+"""Fixtures for all tests: the shipped network, loaded once, real data, and a user without privileges."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fakes import RememberingEncoder
 from hypothesis import settings
 
 from persam_vos.sam.backends.pytorch import TorchEncoderBackend
@@ -18,7 +19,7 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import SamEncoder
 from persam_vos.sam.networks.sam import Sam
 
-# Tests never depend on time, and a failure in one run is a failure in every run.
+# No deadline, and the same examples in every run: a slow or lucky machine changes no verdict.
 settings.register_profile("persam-vos", deadline=None, derandomize=True)
 settings.load_profile("persam-vos")
 
@@ -30,7 +31,8 @@ def sam() -> Sam:
 
 @pytest.fixture(scope="session")
 def encoder(sam: Sam) -> SamEncoder:
-    return SamEncoder(sam, TorchEncoderBackend(sam), square=True)
+    """The shipped encoder, which encodes each picture once a session."""
+    return RememberingEncoder(sam, TorchEncoderBackend(sam), square=True)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +42,7 @@ def decoder(sam: Sam) -> Decoder:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
-    """Find a folder of real data beside or above the repository; the test is skipped where there is none."""
+    """Finds a folder of real data in shared/data beside or above the repository; skips the test if there is none."""
 
     def find(name: str) -> Path:
         above = [folder / "shared" / "data" for folder in Path(__file__).resolve().parents]
@@ -55,9 +57,9 @@ def shared_data() -> Callable[[str], Path]:
 
 @pytest.fixture
 def without_privileges() -> Callable[[], AbstractContextManager[None]]:
-    """Makes a block in which files that are forbidden are forbidden, even if the tests are run by root."""
+    """Makes a block in which the permissions of files hold, even if root runs the tests."""
     if not hasattr(os, "geteuid"):
-        pytest.skip("permissions of files are not those of POSIX")
+        pytest.skip("this system has no POSIX permissions")
 
     @contextmanager
     def step_down() -> Iterator[None]:

@@ -326,7 +326,8 @@ def test_the_padding_that_is_left_out_changes_little(shape: tuple[int, int], sam
     assert torch.equal(square.features, picture.features) == (shape[0] == shape[1])
 
 
-def test_frames_of_any_sizes_share_a_batch(encoder: SamEncoder, wide: Frame) -> None:
+def test_frames_of_any_sizes_share_a_batch(sam: Sam, wide: Frame) -> None:
+    encoder = SamEncoder(sam, TorchEncoderBackend(sam), square=True)
     square = frame_of(np.full((64, 64, 3), 90, np.uint8))
     (alone,) = encoder.encode([square])
 
