@@ -1,15 +1,15 @@
-"""What every ingredient of a method is worth: each one switched off in turn, over sequences and variants of them.
+"""The worth of each ingredient of a method: switched off in turn, over sequences and variants of them.
 
 Each sequence also runs backwards in time, at every third frame (fast motion), mirrored, at half resolution, and with an
-occluder over the object for ten frames: what gains on the plain sequences alone is not general.
+occluder over the object for ten frames: a gain on the plain sequences alone is not general.
 
-Embeddings are kept as float16 in a cache folder, results beside them, so that a run that was stopped goes on where it
-was, and a change of a setting costs no encoding:
+Embeddings are kept as float16 in a cache folder, with the results, so that an interrupted run continues and a changed
+setting costs no encoding:
 
     python scripts/experiments/ablate.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate
     python scripts/experiments/ablate.py DAVIS --year 2016 --cache CACHE --rows "memory;persam" --variants plain
 
-With ``--write docs/accuracy.md:NAME`` the tables replace what stands in that file between ``<!-- NAME -->`` and
+With ``--write docs/accuracy.md:NAME`` the tables replace the lines of that file between ``<!-- NAME -->`` and
 ``<!-- end of NAME -->``.
 """
 
@@ -60,7 +60,7 @@ SPAWN = multiprocessing.get_context("spawn")
 # Objects x (J, F).
 Scores = npt.NDArray[np.float64]
 
-# What is switched, and how: from the full configuration of the default method.
+# Name of the row -> the settings that it changes.
 ROWS: dict[str, dict[str, Any]] = {
     "memory": {},
     "memory, best": dict(PRESETS["best"]),
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Identify the job, the settings and the code that the result depends on."""
+        """Hash all that the result depends on: sequence, variant, settings, code and encoder."""
         paths = [*self.dataset.frames(self.sequence), *self.dataset.annotations(self.sequence)]
         files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         settings = self.settings.model_dump_json()
@@ -116,7 +116,7 @@ class Job:
 
 @functools.cache
 def code() -> str:
-    """Fingerprint of all source that a result depends on."""
+    """Hash the source of the package and of this experiment."""
     sources = sorted(Path(persam_vos.__file__).parent.rglob("*.py"))
     mine = [Path(__file__), *(Path(__file__).with_name(f"{name}.py") for name in ("embeddings", "variants"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources + mine)).hexdigest()
@@ -135,14 +135,14 @@ class CountingDecoder(Decoder):
 
 @functools.cache
 def networks() -> tuple[Sam, EncoderBackend, CountingDecoder]:
-    """Return this process's network, what runs its encoder, and its decoder."""
+    """Return the network, the backend of its encoder and its decoder, loaded once a process."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam", None), torch.device("cpu"))
-    # In float32, for the cache to be the same on every machine.
+    # In float32, so that the cache is the same on every machine.
     return sam, open_backend("auto", sam, torch.device("cpu"), "float32"), CountingDecoder(sam)
 
 
 def cached_encoder(job: Job) -> CachedEncoder:
-    """Return an encoder with the part of the cache that the job's method needs."""
+    """Return an encoder over the cache, for the whole square unless the method is ``memory``."""
     sam, backend, _ = networks()
     return CachedEncoder(SamEncoder(sam, backend, square=job.settings.method != "memory"), job.cache)
 
@@ -164,7 +164,7 @@ def follow(job: Job, frames: Sequence[Rgb], truths: Sequence[LabelMap]) -> Itera
 
 
 def work(job: Job) -> tuple[str, dict[str, Any]]:
-    """Track and score one sequence; as in DAVIS the first and the last frame are not scored."""
+    """Track and score one sequence; as in DAVIS, the first and the last frame are not scored."""
     decoder = networks()[-1]
     before = decoder.passes
     scores, milliseconds = zip(*follow(job, *job.load()), strict=True)
@@ -176,7 +176,7 @@ def work(job: Job) -> tuple[str, dict[str, Any]]:
 
 
 def encode_all(jobs: Sequence[Job]) -> None:
-    """Encode what is not in the cache yet."""
+    """Encode the frames that are not in the cache."""
     distinct = {(job.sequence, job.variant, job.settings.method != "memory"): job for job in jobs}.values()
     for job in tqdm(distinct, desc="encode", unit="sequence"):
         encoder = cached_encoder(job)
@@ -185,7 +185,7 @@ def encode_all(jobs: Sequence[Job]) -> None:
 
 
 def run(jobs: Sequence[Job], workers: int) -> dict[str, dict[str, Any]]:
-    """Return the result of every job, those of earlier runs from ``results.jsonl`` in the cache."""
+    """Return the result of every job; those of earlier runs come from ``results.jsonl`` in the cache."""
     path = jobs[0].cache / "results.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     done = {entry["key"]: entry for entry in map(json.loads, lines)}
@@ -234,7 +234,7 @@ def per_sequence(jobs: dict[str, list[Job]], done: dict[str, dict[str, Any]]) ->
 
 
 def around(place: str) -> tuple[Path, str, str]:
-    """Return the file of ``FILE:NAME`` and what it holds before and after the lines between the two marks."""
+    """Return the file of ``FILE:NAME``, its text up to the first mark, and its text from the second mark on."""
     file, _, name = place.rpartition(":")
     path, begin, end = Path(file), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -245,7 +245,7 @@ def around(place: str) -> tuple[Path, str, str]:
 
 
 def write_between(place: str, lines: Sequence[str]) -> None:
-    """Put lines between the two marks of ``FILE:NAME``; the file is replaced as a whole, or not at all."""
+    """Put lines between the two marks of ``FILE:NAME``; the file is replaced whole, or not at all."""
     path, head, tail = around(place)
     part = path.with_suffix(".part")
     part.write_text(head + "".join(f"{line}\n" for line in lines) + tail, encoding="utf-8")
@@ -253,7 +253,7 @@ def write_between(place: str, lines: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Read the command line, run, print the tables, and write them where they belong."""
+    """Read the command line, run, print the tables, and write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a DAVIS folder")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
@@ -264,11 +264,11 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one more row with this setting"
     )
     parser.add_argument("--sequences", help="only these, with commas")
-    parser.add_argument("--write", metavar="FILE:NAME", help="put the tables between the marks NAME of a file, too")
+    parser.add_argument("--write", metavar="FILE:NAME", help="also put the tables between the marks NAME of a file")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     if arguments.write:
-        around(arguments.write)  # a wrong name is told before the hours of work
+        around(arguments.write)  # a wrong name is refused before the hours of work
     rows = {name: ROWS.get(name) for name in (arguments.rows.split(";") if arguments.rows else ROWS)}
     variants = arguments.variants.split(",")
     for wrong in (*(name for name, row in rows.items() if row is None), *(v for v in variants if v not in VARIANTS)):

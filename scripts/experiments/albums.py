@@ -1,4 +1,4 @@
-"""Photos of one and the same thing, for scripts/experiments/references.py and scripts/experiments/presence.py."""
+"""Albums, photos of the same objects, for ``references.py`` and ``presence.py``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
-# An object that covers less of a photo is no reference that anybody would give.
-_SMALLEST = 1e-3
+# Share of the photo; nobody gives a reference with a smaller object.
+_MIN_AREA_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Album:
     """Photos that all show the same objects.
 
     Attributes:
-        name: Of the class or sequence.
-        photos: Each with its label map; the same number is the same object in all of them.
+        name: Name of the class or sequence.
+        photos: Photos with their label maps; the same id is the same object in all of them.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Album:
 class RememberingEncoder:
     """Encodes every photo once.
 
-    Told apart by identity: albums keep their photos, and to compare pixels takes as long as to look for some.
+    Photos are told apart by identity: albums keep them alive, and comparing pixels is slow.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -57,7 +57,7 @@ class RememberingEncoder:
         self._known: dict[int, ImageEmbedding] = {}
 
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Return embeddings, of unknown frames new ones."""
+        """Return embeddings; only unknown frames are encoded."""
         for frame in frames:
             if id(frame.rgb) not in self._known:
                 self._known[id(frame.rgb)] = self._encoder.encode([frame])[0]
@@ -70,9 +70,9 @@ def open_model(
     """Load the model, and encode all photos, with a bar.
 
     Args:
-        settings: Which model, and what runs it.
+        settings: Model, backend and precision.
         albums: The photos.
-        cache: A folder in which embeddings are kept as float16 from one run to the next; None to keep none.
+        cache: A folder for embeddings, kept as float16 from one run to the next; None to keep none.
     """
     engine = Engine(settings)
     kept = None if cache is None else CachedEncoder(engine.encoder, cache / engine.precision)
@@ -85,14 +85,14 @@ def open_model(
 
 
 def read_albums(roots: Sequence[Path], frames: int) -> list[Album]:
-    """Read folders in the layout of PerSeg, a class an album, or of DAVIS, a sequence an album.
+    """Read folders in the layout of PerSeg, where a class is an album, or of DAVIS, where a sequence is one.
 
     Args:
         roots: The folders.
-        frames: Of a sequence, so many are taken, as far apart as it allows.
+        frames: Number of frames taken from a sequence, evenly spaced.
 
     Raises:
-        DatasetError: If a folder is not sound.
+        DatasetError: If a file is missing, damaged, or of another size than its photo.
     """
     albums: list[Album] = []
     for root in roots:
@@ -123,13 +123,15 @@ def _sequences(root: Path, frames: int) -> Iterator[Album]:
         label_maps = [np.array(dataset.label_map(annotations[i])) for i in chosen]
         objects = range(1, int(label_maps[0].max()) + 1)
         pairs = zip(pictures, label_maps, strict=True)
-        yield Album(name, tuple(pair for pair in pairs if all((pair[1] == i).mean() > _SMALLEST for i in objects)))
+        yield Album(
+            name, tuple(pair for pair in pairs if all((pair[1] == i).mean() > _MIN_AREA_SHARE for i in objects))
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every script on albums is told: where they lie, and what is kept and changed."""
+    """Add the arguments that all scripts on albums share."""
     parser.add_argument("roots", type=Path, nargs="+", help="folders in the layout of PerSeg or DAVIS 2017")
-    parser.add_argument("--frames", type=int, default=6, help="of each sequence")
+    parser.add_argument("--frames", type=int, default=6, help="frames of each sequence")
     parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a photo; by default none are kept")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     parser.add_argument("--json", type=Path, help="file for the single figures")

@@ -1,8 +1,8 @@
-"""Whether an object is lost over a long clip: the first frames of a sequence run forth and back, again and again.
+"""Drift over a long clip: the first frames of a sequence run forth and back, again and again.
 
     python scripts/experiments/drift.py DAVIS --year 2016 --cache ~/.cache/persam-vos/ablate --sequences camel,dog
 
-prints the mean J of every sequence in its first and in its last repetition (once forth and once back).
+prints the mean J of every sequence in its first and in its last repetition; a repetition is once forth and once back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def repetitions(job: Job, length: int, frames: int) -> np.ndarray:
     order = [forth_and_back[i % len(forth_and_back)] for i in range(frames)]
     j = [np.mean(scores, axis=0)[0] for scores, _ in follow(job, [rgb[i] for i in order], [truths[i] for i in order])]
     period = len(forth_and_back)
-    # The annotated frame itself is not scored; neither is a repetition that the end cuts off.
+    # The annotated frame is not scored, nor is a repetition that the end cuts off.
     return np.array([np.mean(j[i : i + period]) for i in range(0, len(j) - period + 1, period)])
 
 
@@ -36,10 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a DAVIS folder")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for embeddings, as of ablate.py")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for embeddings; ablate.py can share it")
     parser.add_argument("--method", default="memory")
     parser.add_argument("--sequences", help="only these, with commas")
-    parser.add_argument("--length", type=int, default=50, help="frames that are run forth and back")
+    parser.add_argument("--length", type=int, default=50, help="frames of a run forth")
     parser.add_argument("--frames", type=int, default=1500, help="frames in all")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()

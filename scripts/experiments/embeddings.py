@@ -30,19 +30,19 @@ def fingerprint() -> str:
 
 
 class CachedEncoder:
-    """An encoder that keeps what ``fill`` gave it as float16, a file per frame."""
+    """An encoder that reads the embeddings kept by ``fill``: float16, a file per frame."""
 
     def __init__(self, encoder: SamEncoder, folder: Path) -> None:
         self._encoder = encoder
         self._folder = folder / (f"{fingerprint()}-square" if encoder.square else fingerprint())
 
     def path(self, frame: Frame) -> Path:
-        """Return where the embedding of a frame is kept."""
+        """Return the file for the embedding of a frame."""
         content = str(frame.rgb.shape).encode() + np.ascontiguousarray(frame.rgb).tobytes()
         return self._folder / f"{hashlib.sha1(content).hexdigest()}.npz"
 
     def fill(self, frame: Frame) -> None:
-        """Encode a frame if it is not there yet."""
+        """Encode a frame and keep its embedding, unless it is kept already."""
         path = self.path(frame)
         if path.exists():
             return
@@ -55,7 +55,7 @@ class CachedEncoder:
         part.replace(path)
 
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Read the embeddings of frames that were kept, make those of others, such as crops."""
+        """Read the embeddings that are kept; encode all other frames, such as crops."""
         embeddings = []
         for frame in frames:
             if not self.path(frame).exists():

@@ -1,11 +1,11 @@
-"""How well all instances of an object are found, in scenes whose truth is exact (see scenes.py).
+"""Precision and recall of all instances of an object, in scenes whose truth is exact (see scenes.py).
 
     python scripts/experiments/instances.py PERSEG --davis DAVIS [--set KEY=VALUE ...]
 
 Objects are cut out of photos other than their reference, scaled, turned, mirrored, and pasted on photos of other
-objects, beside some of these. An instance counts as found by a mask of IoU above 0.5. Per kind of scene the table gives
-precision, recall, F1, mean IoU of what was found, mean error of the count, and panoptic quality (Kirillov et al., arXiv
-1801.00868): sum of IoUs / (found + half of the missed + half of what is none).
+objects, beside some of these. A mask of IoU above 0.5 finds an instance. Per kind of scene the table gives precision,
+recall, F1, mean IoU of the instances found, mean error of the count, and panoptic quality (Kirillov et al., arXiv
+1801.00868): sum of IoUs / (found + half of the missed + half of the false).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
 
-# Objects of DAVIS that look alike in all their shots; the others' frames are backgrounds, and they distract.
+# Sequences of DAVIS whose object looks alike in all frames; the others give backgrounds and distractors.
 _SEQUENCES = ("blackswan", "camel", "car-shadow", "dog")
-_FOUND = 0.5
+_FOUND_IOU = 0.5
 
 
 @dataclass
 class Score:
-    """What was found over several scenes."""
+    """Counts over several scenes."""
 
     scenes: int = 0
     true: int = 0
@@ -50,7 +50,7 @@ class Score:
         for number in true:
             mask = truth == number
             ious = [float((mask & (found == k)).sum() / (mask | (found == k)).sum()) for k in guessed]
-            self.ious += [iou for iou in ious if iou > _FOUND]
+            self.ious += [iou for iou in ious if iou > _FOUND_IOU]
         self.scenes += 1
         self.true += len(true)
         self.guessed += len(guessed)
@@ -110,7 +110,7 @@ def measure(
 
 
 def save(path: Path, rgb: Rgb, found: LabelMap, truth: LabelMap) -> None:
-    """Write what was found beside what is there."""
+    """Write a picture of the instances found beside the true ones."""
     pair = np.hstack([draw_overlay(rgb, found), draw_overlay(rgb, truth)])
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pair[..., ::-1])
@@ -128,14 +128,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("perseg", type=Path, help="a folder in PerSeg's layout")
     parser.add_argument("--davis", type=Path, help="a DAVIS folder, for more objects and backgrounds")
-    parser.add_argument("--sequences", default=",".join(_SEQUENCES), help="of DAVIS, whose objects are looked for")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="of scenes, with commas")
-    parser.add_argument("--scenes", type=int, default=2, help="per object and kind")
+    parser.add_argument("--sequences", default=",".join(_SEQUENCES), help="sequences of DAVIS, to search for")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of scenes, with commas")
+    parser.add_argument("--scenes", type=int, default=2, help="scenes per object and kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--method", default="memory", help="memory, persam or persam-f")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     parser.add_argument("--cache", type=Path, help="folder for embeddings, 7 MB a scene")
-    parser.add_argument("--pictures", type=Path, help="folder for pictures of what was found and what is there")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the instances found beside the true ones")
     arguments = parser.parse_args()
     things = read_perseg(arguments.perseg)
     everything = list(things)

@@ -1,11 +1,11 @@
-"""Whether an object is in a photo: how often it is missed, and how often found where it is not, by threshold.
+"""Presence of an object in a photo: rates of misses and of false finds, by threshold.
 
     python scripts/experiments/presence.py PERSEG DAVIS [--references 1] [--frames 6]
 
-Folders as for scripts/experiments/references.py. Albums of several objects are left out; no two albums may show the
-same one. The first photo of an album is the reference (or the first ones); the others show its object, the photos of
-all other albums do not. ``presence`` is compared with the similarity of each mask, as a share of the
-references' own.
+The folders are those of ``references.py``. Albums of several objects are left out; no two albums may show the same
+object. The first photos of an album are the references; its other photos show the object, those of other albums do not.
+The table gives misses and false finds by the threshold ``presence``, which is compared with the similarity of each mask
+as a share of the similarity in the references.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from persam_vos.photos.finder import photo_frame
 from persam_vos.photos.instances import find_objects
 
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.76, 0.77, 0.78, 0.79, 0.8, 0.82, 0.84)
-# A mask of the object that is worse than this had better be missed.
-_WORTHLESS = 0.5
+# A mask of the object with a smaller IoU had better be missed.
+_USEFUL_IOU = 0.5
 
 
 @dataclass(frozen=True)
-class Look:
-    """One photo searched.
+class Finding:
+    """The result of one photo.
 
     Attributes:
-        reference: Name of the album that was learnt from.
-        photo: Name of the album that was looked at.
+        reference: Name of the album of the references.
+        photo: Name of the album of the photo.
         share: Similarity of the mask as a share of the usual one; 0 if there is no mask.
         iou: Of the mask with the object's; 0 where there is none.
     """
@@ -49,14 +49,14 @@ class Look:
     iou: float
 
 
-def looks(
+def findings(
     method: PhotoMethod,
     encoder: RememberingEncoder,
     album: Album,
     others: Sequence[Album],
     arguments: argparse.Namespace,
-) -> Iterator[Look]:
-    """Learn from the first photos of an album, and look at the others and at some of other albums."""
+) -> Iterator[Finding]:
+    """Learn from the first photos of an album; search its other photos and some of other albums."""
     learnt = []
     for rgb, label_map in album.photos[: arguments.references]:
         frame = photo_frame(rgb)
@@ -70,14 +70,14 @@ def looks(
         frame = photo_frame(rgb)
         found = find_objects(method, frame, encoder.encode([frame])[0], [1], presence=0.0)
         share = float((found.similarity / method.reference_similarity).nan_to_num(0.0)[0])
-        yield Look(album.name, owner.name, share, iou(found.label_map > 0, truth > 0) if owner is album else 0.0)
+        yield Finding(album.name, owner.name, share, iou(found.label_map > 0, truth > 0) if owner is album else 0.0)
 
 
-def table(found: Sequence[Look]) -> Iterator[str]:
+def table(found: Sequence[Finding]) -> Iterator[str]:
     """Yield the lines of the table: a row per threshold."""
     there = [each for each in found if each.reference == each.photo]
     elsewhere = [each for each in found if each.reference != each.photo]
-    good = [each for each in there if each.iou >= _WORTHLESS]
+    good = [each for each in there if each.iou >= _USEFUL_IOU]
     yield (
         f"| presence | missed of {len(there)} | missed of the {len(good)} with IoU over 50% | false finds in"
         f" {len(elsewhere)} | mean of both | mIoU |"
@@ -92,8 +92,8 @@ def table(found: Sequence[Look]) -> Iterator[str]:
         yield f"| {threshold:.2f} | {rates} | {100 * miou:.1f} |"
 
 
-def closest(found: Sequence[Look], count: int = 8) -> Iterator[str]:
-    """Yield the pairs of albums whose objects are taken for each other most readily, and the least like themselves."""
+def closest(found: Sequence[Finding], count: int = 8) -> Iterator[str]:
+    """Yield the likeliest false finds and the likeliest misses."""
     worst = sorted((each for each in found if each.reference != each.photo), key=lambda each: -each.share)
     yield "false finds: " + ", ".join(f"{e.reference} in {e.photo} {e.share:.2f}" for e in worst[:count])
     least = sorted((each for each in found if each.reference == each.photo), key=lambda each: each.share)
@@ -105,16 +105,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--references", type=int, default=1)
-    parser.add_argument("--negatives", type=int, default=2, help="photos looked at of each other album")
+    parser.add_argument("--negatives", type=int, default=2, help="photos searched of each other album")
     arguments = parser.parse_args()
     albums = [album for album in read_albums(arguments.roots, arguments.frames) if album.object_ids == [1]]
     settings = settings_of("memory", arguments.set)
     encoder, decoder = open_model(settings, albums, arguments.cache)
     method, found = MemoryPhotos(decoder, settings), []
     with torch.inference_mode():
-        for album in tqdm(albums, desc="look", unit="album"):
+        for album in tqdm(albums, desc="search", unit="album"):
             others = [other for other in albums if other is not album]
-            found += list(looks(method, encoder, album, others, arguments))
+            found += list(findings(method, encoder, album, others, arguments))
     print("\n".join([*table(found), "", *closest(found)]))
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n")

@@ -1,12 +1,12 @@
-"""Whether more references help: mean IoU in photos of the same objects, learnt from one, two, three and four others.
+"""The gain of more references: mean IoU in photos of the same objects, learnt from one to four others.
 
     python scripts/experiments/references.py PERSEG DAVIS [--methods memory,persam,persam-f] [--orders 2] [--frames 6]
 
-PERSEG is a folder in the layout of PerSeg, of which every photo is a reference in turn. DAVIS is one in that of
-DAVIS 2017, whose sequences are taken as albums: some frames of each, as far apart as it allows. The photos of an album
-are put in several orders: the first ones are the references, the last ones are searched, and those are the same however
-many references there are. What is told is the mean difference to the first reference alone, in percent of IoU, with
-its standard error over the albums: photos of one album are too much alike to count one by one.
+PERSEG is a folder in the layout of PerSeg. DAVIS is one in the layout of DAVIS 2017; some evenly spaced frames of each
+sequence make an album. The photos of an album are put in several orders: the first ones are the references, the last
+ones are searched, and these are the same for any number of references. The table gives the mean difference to the
+first reference alone, in percent of IoU, with its standard error over the albums: photos of one album are too similar
+to count one by one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.sam.decoder import Decoder
 from persam_vos.settings.photos import METHODS, PhotoSettings
 
-# Photos of an order that are searched at most; the ones before are references.
+# Photos searched at most in an order; the ones before are references.
 TESTS = 2
-# Albums of at most so many photos are put in every order.
+# Albums of at most this many photos are put in every order.
 FEW = 4
 
 
@@ -43,7 +43,7 @@ class Curve:
 
     Attributes:
         iou: Mean IoU in percent with one, two ... references.
-        seconds: To learn from them, without encoding.
+        seconds: Time to learn from them, without encoding.
     """
 
     iou: tuple[float, ...]
@@ -51,7 +51,7 @@ class Curve:
 
 
 def orders(album: Album, count: int) -> list[tuple[int, ...]]:
-    """Return orders of an album's photos, always the same ones: all of them if the photos are few."""
+    """Return orders of an album's photos, the same in every run."""
     places, draw = range(len(album.photos)), random.Random(album.name)
     if len(places) <= FEW:
         every = list(itertools.permutations(places))
@@ -60,7 +60,7 @@ def orders(album: Album, count: int) -> list[tuple[int, ...]]:
 
 
 def measure(finder: PhotoFinder, album: Album, order: Sequence[int], most: int) -> Curve:
-    """Search the last photos of an order, having learnt from the first one, the first two, and so on."""
+    """Learn from the first photo of an order, then from the first two, and so on; search the last photos each time."""
     tests = min(TESTS, max(1, len(order) - most))
     ious, seconds = [], []
     for count in range(1, min(most, len(order) - tests) + 1):
@@ -97,12 +97,12 @@ def measure_all(
 
 
 def differences(curves: Sequence[Curve], count: int) -> list[float]:
-    """Return, of the orders that are long enough, what so many references gain over the first of them."""
+    """Return the gain of ``count`` references over the first alone, for each order that is long enough."""
     return [each.iou[count - 1] - each.iou[0] for each in curves if len(each.iou) >= count]
 
 
 def rows(name: str, found: dict[str, list[Curve]], most: int) -> Iterator[str]:
-    """Yield a line of the table for every number of references."""
+    """Yield a line of the table for each number of references."""
     for count in range(1, most + 1):
         means = [statistics.fmean(each) for c in found.values() if (each := differences(c, count))]
         curves = [each for c in found.values() for each in c if len(each.iou) >= count]
@@ -118,7 +118,7 @@ def rows(name: str, found: dict[str, list[Curve]], most: int) -> Iterator[str]:
 
 
 def per_album(found: dict[str, dict[str, list[Curve]]], albums: Sequence[Album]) -> Iterator[str]:
-    """Yield the lines of a table of what each album is like with the most references it allows, beside one."""
+    """Yield the lines of a table: of each album, the IoU with one reference and the gain of the most that it allows."""
     yield "| album | references | " + " | ".join(found) + " |"
     yield "| --- | ---: |" + " ---: |" * len(found)
     for album in albums:
@@ -136,8 +136,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--methods", default=",".join(METHODS), help="with commas")
-    parser.add_argument("--most", type=int, default=4, help="references at most")
-    parser.add_argument("--orders", type=int, default=2, help="of each album of many photos")
+    parser.add_argument("--most", type=int, default=4, help="most references")
+    parser.add_argument("--orders", type=int, default=2, help="orders of each album of more than four photos")
     arguments = parser.parse_args()
     albums = read_albums(arguments.roots, arguments.frames)
     settings = {method: settings_of(method, arguments.set) for method in arguments.methods.split(",")}

@@ -12,17 +12,17 @@ from PIL import Image
 
 from persam_vos.masks import LabelMap, Mask, Rgb
 
-# Longest side of a scene in pixels: the network sees 1024.
-_LONGEST = 960
-# Of its height or width, the most that an object may take, and of its area, the most that all may.
-_FITS = 0.9
-_CROWDED = 0.55
-# Of an object, the share that later ones may hide, and how far apart, in pixels, those lie that do not touch.
-_HIDDEN = 0.3
-_APART = 12
-# Degrees of rotation either way, and change of brightness either way.
-_TURNED = 25
-_LIT = 0.15
+# Longest side of a scene; the network sees 1024 pixels.
+_MAX_SIDE_PIXELS = 960
+# Shares of a scene: of its height or width, for one object, and of its area, for all objects.
+_MAX_SIDE_SHARE = 0.9
+_MAX_AREA_SHARE = 0.55
+# Share of an object that later ones may hide, and least distance of objects that do not touch.
+_MAX_HIDDEN_SHARE = 0.3
+_GAP_PIXELS = 12
+# Rotation and change of brightness, at most, either way.
+_MAX_ROTATION_DEGREES = 25
+_MAX_BRIGHTNESS_CHANGE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object: its reference, other shots of it, and how its class is called."""
+    """An object: the name of its class, its reference, and other shots."""
 
     name: str
     reference: Shot
@@ -66,7 +66,7 @@ class Thing:
 
 
 def read_perseg(root: Path) -> list[Thing]:
-    """Read the classes of a folder in PerSeg's layout, scaled down to scenes' size; photo 00 is the reference."""
+    """Read the classes of a folder in PerSeg's layout, scaled down to the size of scenes; photo 00 is the reference."""
     things = []
     for folder in sorted((root / "Images").iterdir()):
         shots = [
@@ -89,10 +89,10 @@ def read_davis(root: Path, sequences: Sequence[str]) -> list[Thing]:
 
 
 def _shot(photo: Path, annotation: Path) -> Shot:
-    """Read a photo and its mask, at most ``_LONGEST`` pixels long."""
+    """Read a photo and its mask, at most ``_MAX_SIDE_PIXELS`` pixels long."""
     rgb, mask = np.asarray(Image.open(photo).convert("RGB")), np.asarray(Image.open(annotation))
     mask = (mask if mask.ndim == 2 else mask.max(axis=2)) > 0
-    scale = min(_LONGEST / max(mask.shape), 1.0)
+    scale = min(_MAX_SIDE_PIXELS / max(mask.shape), 1.0)
     size = round(scale * mask.shape[1]), round(scale * mask.shape[0])
     shrunk = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return Shot(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), shrunk)
@@ -102,13 +102,13 @@ def compose(thing: Thing, everything: Sequence[Thing], kind: Kind, random: np.ra
     """Make a scene.
 
     Args:
-        thing: Whose instances are to be found.
-        everything: Things, from whose photos the backgrounds come, and of which the others distract.
-        kind: Of the scene.
-        random: Where chance comes from.
+        thing: The object to be found.
+        everything: All objects; the others give backgrounds and distractors.
+        kind: Kind of the scene.
+        random: Source of chance.
 
     Returns:
-        uint8, H x W x 3; uint8, H x W: what is seen of instance n has the value n, all else is 0.
+        The scene, uint8 H x W x 3, and its label map, uint8 H x W: the visible part of instance n has the value n.
     """
     others = [each for each in everything if each.name != thing.name]
     background = others[random.integers(len(others))]
@@ -137,10 +137,10 @@ class _Scene:
     random: np.random.Generator
 
     def paste_instance(self, thing: Thing, kind: Kind, count: int) -> None:
-        """Paste one more instance, smaller and smaller until there is room."""
+        """Paste one more instance; it shrinks until there is room."""
         scale = self.random.uniform(*kind.scale)
         for _ in range(8):
-            most = np.sqrt(_CROWDED / count * self.labels.size) / (thing.reference.size * max(self.labels.shape))
+            most = np.sqrt(_MAX_AREA_SHARE / count * self.labels.size) / (thing.reference.size * max(self.labels.shape))
             picture, alpha = self._cut(thing, min(scale, most))
             for _ in range(60):
                 if self._fits(where := self._place(alpha.shape), alpha > 0.5, touching=kind.touching):
@@ -151,7 +151,7 @@ class _Scene:
             scale *= 0.85
 
     def paste_distractor(self, thing: Thing) -> None:
-        """Paste something else, if there is room."""
+        """Paste another object, if there is room."""
         picture, alpha = self._cut(thing, self.random.uniform(0.3, 0.7))
         for _ in range(60):
             where = self._place(alpha.shape)
@@ -167,16 +167,18 @@ class _Scene:
         picture, mask = shot.rgb[part].astype(np.float32), shot.mask[part].astype(np.float32)
         if self.random.random() < 0.5:
             picture, mask = picture[:, ::-1], mask[:, ::-1]
-        picture = picture * (1 + self.random.uniform(-_LIT, _LIT))
+        picture = picture * (1 + self.random.uniform(-_MAX_BRIGHTNESS_CHANGE, _MAX_BRIGHTNESS_CHANGE))
         factor = scale * thing.reference.size * max(self.labels.shape) / np.sqrt(mask.sum())
         height, width = mask.shape
-        factor = min(factor, _FITS * self.labels.shape[0] / height, _FITS * self.labels.shape[1] / width)
-        angle = self.random.uniform(-_TURNED, _TURNED)
+        factor = min(
+            factor, _MAX_SIDE_SHARE * self.labels.shape[0] / height, _MAX_SIDE_SHARE * self.labels.shape[1] / width
+        )
+        angle = self.random.uniform(-_MAX_ROTATION_DEGREES, _MAX_ROTATION_DEGREES)
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, factor)
         sine, cosine = abs(turn[0, 1]), abs(turn[0, 0])
         size = int(height * sine + width * cosine) + 2, int(height * cosine + width * sine) + 2
         turn[:, 2] += np.array(size) / 2 - (width / 2, height / 2)
-        if factor < 1:  # or thin parts would flicker away
+        if factor < 1:  # against aliasing: thin parts would vanish
             sigma = 0.4 / factor
             picture = cv2.GaussianBlur(picture * mask[..., None], (0, 0), sigma)
             soft = cv2.GaussianBlur(mask, (0, 0), sigma)
@@ -185,7 +187,7 @@ class _Scene:
         return picture.clip(0, 255), mask
 
     def _place(self, shape: Sequence[int]) -> tuple[slice, slice]:
-        """Choose rows and columns for something of a shape, all of it in the scene where that is possible."""
+        """Choose rows and columns for a shape, inside the scene where possible."""
         starts = [
             int(self.random.integers(0, max(room - length, 0) + 1))
             for length, room in zip(shape, self.labels.shape, strict=True)
@@ -193,18 +195,18 @@ class _Scene:
         return np.s_[starts[0] : starts[0] + shape[0], starts[1] : starts[1] + shape[1]]
 
     def _fits(self, where: tuple[slice, slice], mask: Mask, *, touching: bool) -> bool:
-        """Say whether an object may lie there."""
+        """Whether an object may lie there."""
         held = np.zeros(self.labels.shape, np.uint8)
         if held[where].shape != mask.shape:
             return False
         held[where] = mask
         if not touching or not self.areas:
-            around = cv2.dilate(held, np.ones((2 * _APART + 1,) * 2, np.uint8))
+            around = cv2.dilate(held, np.ones((2 * _GAP_PIXELS + 1,) * 2, np.uint8))
             return not self.labels[around > 0].any()
         if not self.labels[cv2.dilate(held, np.ones((5, 5), np.uint8)) > 0].any():
             return False
         seen = np.bincount(self.labels[held == 0], minlength=256)
-        return all(seen[number] >= (1 - _HIDDEN) * area for number, area in self.areas.items())
+        return all(seen[number] >= (1 - _MAX_HIDDEN_SHARE) * area for number, area in self.areas.items())
 
     def _paste(self, where: tuple[slice, slice], picture: np.ndarray, alpha: np.ndarray, number: int) -> None:
         behind = self.rgb[where].astype(np.float32)

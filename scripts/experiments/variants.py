@@ -1,4 +1,4 @@
-"""Variants of a sequence, made from its frames and label maps, for scripts/experiments/ablate.py."""
+"""Harder variants of a sequence, made from its frames and label maps, for ``ablate.py``."""
 
 from __future__ import annotations
 

@@ -84,10 +84,10 @@ def test_gains_are_means_of_albums() -> None:
 
 def test_misses_and_false_finds_are_counted() -> None:
     looks = [
-        presence.Look("a", "a", 0.95, 0.9),
-        presence.Look("a", "a", 0.81, 0.9),
-        presence.Look("a", "b", 0.86, 0.0),
-        presence.Look("a", "b", 0.0, 0.0),
+        presence.Finding("a", "a", 0.95, 0.9),
+        presence.Finding("a", "a", 0.81, 0.9),
+        presence.Finding("a", "b", 0.86, 0.0),
+        presence.Finding("a", "b", 0.0, 0.0),
     ]
 
     rows = {line.split(" | ")[0]: line for line in presence.table(looks)}
