@@ -56,7 +56,7 @@ def box(top, left, height, width, shape=(20, 20)):
 
 
 def add_photo(root, class_name, number, prediction, truth, encoding="palette"):
-    """A photo, of which nothing but the name matters, its annotation, and a result under root/results."""
+    """Write a photo without content, its annotation, and a result under root/results."""
     photo = root / "Images" / class_name / f"{number}.jpg"
     photo.parent.mkdir(parents=True, exist_ok=True)
     photo.touch()

@@ -1,4 +1,4 @@
-"""scripts/experiments/ablate.py: its variants are what they say, its cache and its results are used again."""
+"""ablate.py and drift.py: variants, the cache of embeddings and results, and the tables in pages."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_tables_are_written_between_marks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["page.md:ten", "page.md", "none.md:nine", "page.md:twice", "page.md:reversed"])
 def test_a_place_without_marks_is_refused(tmp_path: Path, monkeypatch, place: str) -> None:  # type: ignore[no-untyped-def]
-    """Before anything is encoded: the dataset of this command line does not even exist."""
+    """Refused before the dataset is read: it does not exist."""
     page = tmp_path / "page.md"
     marks = "<!-- {0} -->\n<!-- end of {0} -->\n"
     text = marks.format("nine") + 2 * marks.format("twice") + "<!-- end of reversed -->\n<!-- reversed -->\n"
@@ -114,7 +114,7 @@ def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  #
 
 
 def test_a_repetition_is_once_forth_and_once_back(root: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """Frames 0 1 2 1, again and again; the annotated one is not scored, so 1 2 1 0 is the first repetition."""
+    """Frames run 0 1 2 1 0 1 2 1 ...; the annotated one is not scored, so the first repetition is 1 2 1 0."""
     dataset = ablate.DavisDataset(root, 2017, "val")
     job = ablate.Job(dataset, "cat", "plain", ablate.TrackerSettings(), root)
     known = [truth.tobytes() for truth in job.load()[1]]

@@ -1,4 +1,4 @@
-"""The experiments on references and presence: no photo searched is a reference; tables say what was found."""
+"""references.py and presence.py: no photo searched is a reference; the tables hold means of albums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from persam_vos.errors import DatasetError
 
 
 def save(root: Path, name: str, count: int) -> None:
-    """Write a class in the layout of PerSeg, each photo of another grey, with a mask of its lower half."""
+    """Write a class in the layout of PerSeg: photos of different greys, with masks of the lower half."""
     for kind in ("Images", "Annotations"):
         (root / kind / name).mkdir(parents=True)
     mask = np.zeros((40, 60), np.uint8)
@@ -43,7 +43,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 
 
 class Finder:
-    """Knows which photos it was shown, and finds everything in any."""
+    """Records the photos it gets, and finds an object that fills each photo."""
 
     def __init__(self) -> None:
         self.shown, self.searched = [], []
