@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import pkgutil
 import re
@@ -60,13 +59,6 @@ def test_files_stay_short() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
 
     assert {name: length for name, length in lengths.items() if length > 300} == {}
-
-
-@pytest.mark.parametrize("name", ["persam_vos", *MODULES])
-def test_examples_in_docstrings_run(name: str) -> None:
-    module = importlib.import_module(name)
-
-    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
 def test_the_package_has_a_version() -> None:

@@ -10,6 +10,7 @@ decoder's answer to the boxes and points below, chosen and checked by eye.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.util
 import sys
@@ -109,6 +110,7 @@ def segment(rgb: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Make both files."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     TARGET.mkdir(exist_ok=True)
     rgb = cut(find_source(), TARGET / "bunny.mp4")
     picture = Image.fromarray(segment(rgb), mode="P")

@@ -6,7 +6,7 @@ python scripts/make/picture.py out/demo/overlay.mp4
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,9 @@ COUNT, COLUMNS, WIDTH = 6, 3, 400
 
 def main() -> None:
     """Lay evenly spaced frames side by side."""
-    with open_video(sys.argv[1]) as reader:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("video", help="overlay.mp4 of the demo")
+    with open_video(parser.parse_args().video) as reader:
         frames = [frame.rgb for frame in reader]
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, COUNT).round().astype(int)]
     height = round(WIDTH * chosen[0].shape[0] / chosen[0].shape[1])
