@@ -1,4 +1,4 @@
-"""Image embeddings on the grid of cells: one feature vector per cell; what is known per cell, on a finer grid."""
+"""From image embeddings to one feature vector per cell, and from maps of cells to finer grids."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from torch.nn import functional
 
 from persam_vos.sam.encoder import ImageEmbedding
 
-# Length of a cell's numbers at least: of a picture of one colour they may all be 0.
-_LEAST_NORM = 1e-12
+# The features of a picture of one colour may all be 0.
+MIN_NORM = 1e-12
 
 
 def cell_features(embedding: ImageEmbedding, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Describe every cell that holds picture by the neck and all stages of the encoder.
+    """Concatenate the neck's features and those of all encoder stages for every cell that holds picture.
 
-    Each of them is scaled to unit length per cell, so that none outweighs the others. The shallow stages tell things
-    apart that the neck no longer does.
+    Each part is scaled to unit length per cell, so that none outweighs the others. The shallow stages distinguish
+    things that the neck no longer does.
 
     Args:
-        embedding: Of a frame.
-        dtype: Of the result; what encoded the frame in bfloat16 has no more digits than that.
+        embedding: Embedding of a frame.
+        dtype: Dtype of the result; bfloat16 loses nothing if the frame was encoded in it.
 
     Returns:
-        cells x D; the cells row by row, D = 864 for MobileSAM.
+        cells x D, the cells row by row; D is 864 for MobileSAM.
     """
     rows, columns = embedding.geometry.valid(embedding.cells)
     stages = (embedding.features[:, :rows, :columns], *embedding.stages)
     features = embedding.features.new_empty(rows * columns, sum(len(stage) for stage in stages), dtype=dtype)
     for stage, block in zip(stages, features.split([len(stage) for stage in stages], dim=1), strict=True):
         cells = stage.permute(1, 2, 0).flatten(0, 1)
-        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=_LEAST_NORM), out=block)
+        torch.mul(cells, 1 / cells.norm(dim=1, keepdim=True).clamp(min=MIN_NORM), out=block)
     return features
 
 
@@ -38,9 +38,9 @@ def upsample_to_square(grids: Tensor, size: int, cells: int, padding: float) -> 
     """Resample maps of the cells that hold picture to a finer grid over the padded square.
 
     Args:
-        grids: float, N x rows x columns.
+        grids: float, N x rows x columns, the cells that hold picture.
         size: Side of the finer grid, a multiple of ``cells``.
-        cells: Side of the coarse grid over the square.
+        cells: Side of the grid of cells over the square.
         padding: Value outside the picture.
 
     Returns:

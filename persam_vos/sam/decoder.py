@@ -22,29 +22,29 @@ from persam_vos.sam.prompts import OUTSIDE_LOGIT, PADDING, TOP_LEFT, Candidates,
 from persam_vos.sam.regions import Region
 from persam_vos.sam.windows import batches_of_one_size
 
-# Cells that are decoded at once, but one object at least: what a whole picture's cells need fills a CPU's caches, and
-# more of them run slower there; small windows together are up to twice as fast.
-_CELLS_AT_ONCE = {"cpu": 2304, "cuda": 16 * 4096}
+# At least one object is decoded at once. The cells of a whole picture fill a CPU's caches and more run slower, while
+# small windows run up to twice as fast together.
+MAX_CELLS_AT_ONCE = {"cpu": 2304, "cuda": 16 * 4096}
 
 
 class Decoder:
     """SAM's prompt encoder and mask decoder.
 
     Attributes:
-        dtype: In which PyTorch computes cells; what goes in and comes out is float32.
-        precision: Of what answers without guidance.
-        guided_precision: Of what answers with it.
+        dtype: In which PyTorch computes cells; inputs and outputs are float32.
+        precision: ``float32`` or ``bfloat16``, without guidance.
+        guided_precision: The same with guidance, which always runs in PyTorch.
     """
 
     def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, backend: MaskDecoderBackend | None = None) -> None:
-        """Take the networks, and what runs the mask decoder where PerSAM does not guide it; None for PyTorch."""
+        """Take the networks, and what runs the mask decoder without guidance; None for PyTorch."""
         self.dtype = dtype
         self._prompt_encoder = sam.prompt_encoder
         self._guided = TorchMaskDecoderBackend(MaskDecoderNetwork(sam, dtype))
         self._backend = backend or self._guided
         self.precision, self.guided_precision = self._backend.precision, self._guided.precision
         with torch.inference_mode():
-            # In memory the numbers of a cell lie side by side, as those of an embedding.
+            # Channels-last in memory, like embeddings.
             position = self._prompt_encoder.get_dense_pe().contiguous(memory_format=torch.channels_last)[0]
             self._guided_position = position.to(dtype)
             self._position = position if backend else self._guided_position
@@ -69,14 +69,14 @@ class Decoder:
         extra_tokens: Tensor | None = None,
         blocked: Tensor | None = None,
     ) -> Candidates:
-        """Answer the prompts of all objects.
+        """Predict mask candidates from prompts.
 
         Args:
-            embedding: Of the frame.
-            prompts: Of N objects, at least 1.
-            guidance: Of the same N objects, or None.
-            windows: N parts of the picture to which each object's answer is confined, see ``windows_around``; None for
-                the whole square, with its padding, as SAM was trained. That needs an embedding of the whole square.
+            embedding: Embedding of the frame.
+            prompts: Prompts of N objects, at least 1.
+            guidance: PerSAM's guidance for the same N objects; None for none.
+            windows: N regions of cells to which each object's candidates are confined, see ``windows_around``; None for
+                the whole square with its padding, as SAM was trained, which needs an embedding of the whole square.
             extra_tokens: float, N x K x ``token_size``: mask tokens beside SAM's four; None for K = 0.
             blocked: bool, 256 x 256 over the padded square: where no candidate may lie, as outside a window.
         """
@@ -86,12 +86,12 @@ class Decoder:
         extra_tokens = tokens.new_zeros(len(tokens), 0, self.token_size) if extra_tokens is None else extra_tokens
         logits = tokens.new_full((len(tokens), 4 + extra_tokens.shape[1], 4 * cells, 4 * cells), OUTSIDE_LOGIT)
         predicted_iou = tokens.new_zeros(len(tokens), 4)
-        for batch in batches_of_one_size(windows, _CELLS_AT_ONCE[tokens.device.type]):
+        for batch in batches_of_one_size(windows, MAX_CELLS_AT_ONCE[tokens.device.type]):
             placed = [windows[i] for i in batch]
-            asked = embedding, tokens[batch], extra_tokens[batch], prompts, guidance
-            answers, predicted_iou[batch] = self._decode_batch(*asked, batch, placed)
-            for i, window, answer in zip(batch, placed, answers, strict=True):
-                logits[i][(..., *window.scaled(SAMPLES_PER_CELL_SIDE))] = answer
+            given = embedding, tokens[batch], extra_tokens[batch], prompts, guidance
+            maps, predicted_iou[batch] = self._decode_batch(*given, batch, placed)
+            for i, window, of_one in zip(batch, placed, maps, strict=True):
+                logits[i][(..., *window.scaled(SAMPLES_PER_CELL_SIDE))] = of_one
         if blocked is not None:
             logits[:, :4].masked_fill_(blocked, OUTSIDE_LOGIT)
         return Candidates(logits[:, :4], predicted_iou, logits[:, 4:])
@@ -106,7 +106,7 @@ class Decoder:
         batch: Sequence[int],
         windows: Sequence[Region],
     ) -> tuple[Tensor, Tensor]:
-        """Answer the prompts of the objects in ``batch``, each in its window, all of one size."""
+        """Decode the objects whose indices are ``batch``, each in its window; all windows have one size."""
 
         def cut(grids: Tensor, scale: int = 1) -> Tensor:
             return torch.stack(
@@ -121,23 +121,23 @@ class Decoder:
             None if prompts.mask_logits is None else maps_to_cells(cut(prompts.mask_logits, SAMPLES_PER_CELL_SIDE))
         )
         position = self._position if guidance is None else self._guided_position
-        question = DecoderInput(cells(embedding.features), cells(position), tokens, extra_tokens, mask_logits)
+        inputs = DecoderInput(cells(embedding.features), cells(position), tokens, extra_tokens, mask_logits)
         if guidance is None:
-            products, predicted_iou = self._backend.answer(question)
+            products, predicted_iou = self._backend.decode(inputs)
         else:
             bias = None if guidance.attention is None else cut(guidance.attention).flatten(1)[:, None]
             target = None if guidance.target is None else guidance.target[batch, None]
-            products, predicted_iou = self._guided.answer(question, bias=bias, target=target)
+            products, predicted_iou = self._guided.decode(inputs, bias=bias, target=target)
         return cells_to_maps(products, windows[0].width).float(), predicted_iou
 
     def _embed_points(self, embedding: ImageEmbedding, prompts: Prompts) -> Tensor:
-        """Sparse embeddings, N x (P + 1 if there is no box) x C, as SAM's prompt encoder makes them."""
+        """Return SAM's sparse embeddings, N x P x C, with a padding point more if no prompt has a box."""
         encoder = self._prompt_encoder
         points, labels = prompts.points, prompts.labels
         if not bool((labels == TOP_LEFT).any()):
             points = torch.cat([points, points.new_zeros(len(points), 1, 2)], dim=1)
             labels = torch.cat([labels, labels.new_full((len(labels), 1), PADDING)], dim=1)
-        # SAM addresses the middle of a pixel.
+        # SAM addresses pixel centres.
         located = encoder.pe_layer.forward_with_coords(
             embedding.geometry.points_to_input(points) + 0.5, encoder.input_image_size
         )

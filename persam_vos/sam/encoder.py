@@ -1,4 +1,4 @@
-"""A batch of frames becomes a batch of image embeddings: SAM's image encoder behind one protocol."""
+"""Frames become image embeddings, by SAM's image encoder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS, INPUT_SIDE_PIXELS
 
 @dataclass(frozen=True, slots=True)
 class ImageEmbedding:
-    """What the image encoder makes of one frame.
+    """The image encoder's output for one frame, channels-last in memory.
 
     Attributes:
-        features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells that hold no picture mean
-            nothing: most of them are not encoded, and 0.
+        features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells without picture carry no
+            meaning; most of them are not encoded and are 0.
         geometry: Where the frame's pixels lie in that square.
-        stages: What lies before the neck, shallow to deep, each float32, C x rows x columns of the cells that hold
-            picture. At 16:9 that is 36 x 64 cells, of MobileSAM with 128, 160 and 320 numbers, of ViT-B with 768.
-
-    In memory the numbers of a cell lie side by side.
+        stages: Outputs before the neck, shallow to deep, each float32, C x rows x columns of the cells that hold
+            picture. At 16:9 that is 36 x 64 cells; C is 128, 160 and 320 for MobileSAM, 768 for ViT-B.
     """
 
     features: Tensor
@@ -37,7 +35,7 @@ class ImageEmbedding:
 
     @property
     def cells(self) -> int:
-        """Side of the grid of cells."""
+        """Number of cells along a side of the square."""
         return int(self.features.shape[-1])
 
 
@@ -45,18 +43,18 @@ class Encoder(Protocol):
     """Anything that embeds frames."""
 
     def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        """Embed frames, in their order, all of them at once."""
+        """Embed frames at once; returns their embeddings in the same order."""
         ...
 
 
 class SamEncoder:
     """SAM's image encoder, run by a backend.
 
-    Of the padded square only the part is encoded that holds picture, and a margin; the cells beyond are 0.
+    Only the part of the padded square that holds picture is encoded, with a margin; the cells beyond are 0.
     """
 
     def __init__(self, sam: Sam, backend: EncoderBackend, *, square: bool = False) -> None:
-        """Take a network and what runs it; ``square`` encodes the whole square, as SAM was trained."""
+        """Take a network and its backend; ``square`` encodes the whole square, as SAM was trained."""
         self.backend = backend
         self._sam = sam
         self._buffers = Buffers(())
@@ -74,7 +72,7 @@ class SamEncoder:
         return [_embedding(*each) for each in zip(geometries, outputs, strict=True)]
 
     def _pictures_for(self, shape: tuple[int, int, int, int]) -> Tensor:
-        """Return room for pictures, on the model's device."""
+        """Return an array for pictures on the network's device."""
         if self._sam.pixel_mean.device.type != "cpu":
             return self._sam.pixel_mean.new_empty(shape)
         buffers = self._buffers
@@ -86,10 +84,10 @@ class SamEncoder:
         return INPUT_SIDE_PIXELS if self.square else self._sam.encoded_length(length)
 
     def _place(self, frame: Frame, geometry: Geometry, picture: Tensor) -> None:
-        """Scale and normalise a frame into the top left of float, 3 x height x width; the rest becomes 0."""
+        """Scale and normalise a frame into the top left of ``picture``, float 3 x height x width; set the rest to 0."""
         pixels, (rows, columns) = geometry.resize(frame.rgb), geometry.resized
         if picture.is_cuda:
-            # From pinned memory the copy runs beside what the device computes.
+            # From pinned memory, the copy overlaps with computation.
             pixels = pixels.contiguous().pin_memory()
         placed = picture[:, :rows, :columns]
         placed.copy_(pixels, non_blocking=True).sub_(self._sam.pixel_mean).div_(self._sam.pixel_std)

@@ -1,4 +1,4 @@
-"""A frame of video, and the geometry between its pixels and the model's square input."""
+"""The geometry between a frame's pixels and the model's square input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Geometry:
         return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
 
     def valid(self, cells: int) -> tuple[int, int]:
-        """Rows and columns, of a grid of ``cells`` x ``cells`` over the square, that hold any picture."""
+        """Return how many rows and columns of a ``cells`` x ``cells`` grid over the square hold any picture."""
         height, width = self.resized
         return -(-height * cells // self.input_size), -(-width * cells // self.input_size)
 
@@ -56,7 +56,7 @@ class Geometry:
         Returns:
             uint8, 3 x h x w on the CPU; bilinear, anti-aliased when shrinking.
         """
-        # PyTorch takes neither a reversed channel order nor a read-only array, which both are common.
+        # PyTorch accepts neither negative strides nor read-only arrays, and both are common.
         tensor = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)[None]
         if tuple(rgb.shape[:2]) != self.resized:
             tensor = functional.interpolate(tensor, size=self.resized, mode="bilinear", antialias=True)
@@ -79,7 +79,7 @@ class Geometry:
         return self.points_to_input(boxes.unflatten(-1, (2, 2))).flatten(-2)
 
     def to_frame(self, grid: Tensor) -> Tensor:
-        """Resample maps over the padded square (logits, similarities) to the frame, dropping the padding.
+        """Resample maps over the padded square, such as logits, to the frame, without the padding.
 
         Args:
             grid: float, N x h x w over the whole square; any h and w.
@@ -96,7 +96,7 @@ class Geometry:
         return rows @ (grid[..., : rows.shape[1], : columns.shape[1]] @ columns.T)
 
     def region_to_frame(self, samples: Region, size: int) -> Region:
-        """Return the pixels of the frame whose middles lie in a region of the square's ``size`` x ``size`` samples."""
+        """Return the frame's pixels whose centres lie in a region of ``size`` x ``size`` samples over the square."""
         y, x = (
             slice(*(min(math.ceil(end * length * self.input_size / (resized * size) - 0.5), length) for end in ends))
             for ends, length, resized in zip(
@@ -106,20 +106,20 @@ class Geometry:
         return Region(y, x)
 
     def crop_to_frame(self, grid: Tensor, samples: Region) -> tuple[Region, Tensor]:
-        """Resample a part of a map over the padded square to the frame.
+        """Resample a region of a map over the padded square to the frame.
 
-        As ``to_frame``, but what lies in the padding has no part in the last row and column of the frame.
+        Unlike in ``to_frame``, samples in the padding do not contribute to the frame's last row and column.
 
         Args:
             grid: float, n x n over the whole square.
-            samples: The part.
+            samples: The region, in samples.
 
         Returns:
-            The pixels of the frame that lie in it; float, h x w: their values.
+            The pixels of the frame that lie in the region; float, h x w: their values.
         """
         size = len(grid)
         pixels = self.region_to_frame(samples, size)
-        # A pixel is made of the samples around it, of which one may lie beyond the part.
+        # A pixel interpolates its neighbouring samples, one of which may lie outside the region.
         y, x = around = samples.expanded(1, self.valid(size))
         rows, columns = (
             _samples_to_frame(length, resized, size, self.input_size, True, grid.device)[to, of]
@@ -128,15 +128,15 @@ class Geometry:
         return pixels, rows @ (grid[y, x][: rows.shape[1], : columns.shape[1]] @ columns.T)
 
     def to_cells(self, masks: Tensor, cells: int, part: Region | None = None) -> Tensor:
-        """Say which share of the picture in each cell masks cover.
+        """Return the coverage of each cell: the share of its picture that a mask fills.
 
         Args:
             masks: float or bool, N x H x W in pixels of the frame.
             cells: Side of the grid over the padded square.
-            part: The pixels that ``masks`` hold, if they are not H x W; elsewhere they are taken to be 0.
+            part: The region of the frame that ``masks`` hold, if they are not H x W; masks are 0 elsewhere.
 
         Returns:
-            float, N x rows x columns in 0..1, of the cells that hold picture, some of them perhaps only in part.
+            float, N x rows x columns in 0..1, of the cells that hold picture, the last ones perhaps only in part.
         """
         rows, columns = (
             _frame_to_cells(length, resized, self.input_size // cells, masks.device)
@@ -144,11 +144,11 @@ class Geometry:
         )
         if part is not None:
             rows, columns = rows[:, part[0]], columns[:, part[1]]
-        # One by one: of many objects in a large frame, floats take gigabytes.
+        # One by one, because the floats of many objects in a large frame take gigabytes.
         return torch.stack([(rows @ mask.float()) @ columns.T for mask in masks])
 
     def to_grid(self, masks: Tensor, cells: int) -> Tensor:
-        """Resample masks of the frame to a grid over the padded square, at the middle of its cells.
+        """Resample masks of the frame to a grid over the padded square, at its cells' centres.
 
         Args:
             masks: float or bool, N x H x W in pixels of the frame.
@@ -170,17 +170,17 @@ class Geometry:
         return functional.interpolate(padded, size=(cells, cells), mode="bilinear")[0]
 
 
-# Resampling is linear, and in rows and columns apart: a product with a small matrix, made once, on either side. A video
-# needs some ten of them; of photos, each has a size of its own, and a matrix of 6,000 pixels takes 6 MB.
-_MATRICES = 16
+# Resampling is linear and separable: a product with one small matrix on either side. A video needs some ten matrices;
+# photos differ in size, and the matrix for a side of 6,000 pixels takes 6 MB.
+MAX_CACHED_MATRICES = 16
 
 
-@functools.lru_cache(maxsize=_MATRICES)
+@functools.lru_cache(maxsize=MAX_CACHED_MATRICES)
 @torch.inference_mode(False)
 def _samples_to_frame(
     length: int, resized: int, samples: int, input_size: int, picture_only: bool, device: torch.device
 ) -> Tensor:
-    """Float, length x n: from the first n samples over the square to pixels along one side; others have no part."""
+    """Return float, length x n, from the first n samples over the square to pixels along one side; the rest weigh 0."""
     every = torch.eye(samples, device=device)[None]
     if picture_only:
         held = -(-resized * samples // input_size)
@@ -190,12 +190,12 @@ def _samples_to_frame(
     return shares[: int(shares.any(dim=1).nonzero().max()) + 1].T.contiguous()
 
 
-@functools.lru_cache(maxsize=_MATRICES)
+@functools.lru_cache(maxsize=MAX_CACHED_MATRICES)
 @torch.inference_mode(False)
 def _frame_to_cells(length: int, resized: int, size: int, device: torch.device) -> Tensor:
-    """Float, cells x length: from pixels along one side of a frame to the means over cells of so many input pixels."""
+    """Return float, cells x length, from a frame's pixels along one side to means over cells of ``size`` pixels."""
     cells = []
-    # In blocks: of a frame of 16,000 pixels the whole identity would take a gigabyte.
+    # In blocks, because the whole identity for 16,000 pixels takes a gigabyte.
     for block in torch.arange(length, device=device).split(512):
         every = functional.one_hot(block, length).float()[None, :, None]
         scaled = functional.interpolate(every, size=(1, resized), mode="bilinear", antialias=True)[0, :, 0]

@@ -1,4 +1,4 @@
-"""Prompts and an embedding become mask candidates: SAM's prompt encoder and mask decoder."""
+"""What goes into the decoder beside an embedding, and what comes out: prompts, guidance, mask candidates."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 PADDING, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = -1, 1, 2, 3
-# Logit of what was left out: padding, and what lies outside an object's window.
+# Logit of samples that are not decoded: the padding, and everything outside an object's window.
 OUTSIDE_LOGIT = -20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """What the decoder is told of N objects in one frame.
+    """Prompts of N objects in one frame.
 
     Attributes:
         points: float, N x P x 2, (x, y) in pixels of the frame.
-        labels: int, N x P: 1 positive, 0 negative, -1 no point at all, 2 and 3 the corners of a box.
-        mask_logits: float, N x 256 x 256 over the padded square: what an earlier pass gave; None for the first pass.
+        labels: int, N x P: 1 positive, 0 negative, -1 padding, 2 and 3 the corners of a box.
+        mask_logits: float, N x 256 x 256 over the padded square, the mask prompt; None for none.
     """
 
     points: Tensor
@@ -27,17 +27,17 @@ class Prompts:
     mask_logits: Tensor | None = None
 
     def with_points(self, points: Tensor, labels: Tensor) -> Prompts:
-        """Add points, float N x k x 2 as (x, y) in pixels of the frame, of labels, int N x k."""
+        """Return the prompts with more points, float N x k x 2 as (x, y) in frame pixels, and labels, int N x k."""
         return Prompts(
             torch.cat([self.points, points], dim=1), torch.cat([self.labels, labels], dim=1), self.mask_logits
         )
 
     def with_boxes(self, boxes: Tensor, known: Tensor) -> Prompts:
-        """Add a box to each object.
+        """Return the prompts with a box for each object.
 
         Args:
             boxes: float, N x 4, XYXY in pixels of the frame.
-            known: bool, N; where False the box is left out.
+            known: bool, N; False leaves an object's box out.
         """
         if not bool(known.any()):
             return self
@@ -46,7 +46,7 @@ class Prompts:
         return self.with_points(boxes.unflatten(1, (2, 2)), labels)
 
     def with_mask(self, mask_logits: Tensor) -> Prompts:
-        """Add the logits of an earlier pass, float N x 256 x 256."""
+        """Return the prompts with a mask prompt, float N x 256 x 256 logits over the padded square."""
         return Prompts(self.points, self.labels, mask_logits)
 
 
@@ -66,14 +66,14 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The decoder's four answers for each of N objects.
+    """SAM's four mask candidates for each of N objects.
 
     Attributes:
-        logits: float, N x 4 x 256 x 256 over the padded square; 0 is the answer for an unambiguous prompt, 1 to 3 are
-            the nested ones (whole, part, subpart in no fixed order).
+        logits: float, N x 4 x 256 x 256 over the padded square; candidate 0 is for unambiguous prompts, 1 to 3 are
+            nested (whole, part, subpart in no fixed order).
         predicted_iou: float, N x 4.
-        extra_logits: float, N x K x 256 x 256: products of the upscaled embedding with the tokens that were given;
-            outside a window as the logits are.
+        extra_logits: float, N x K x 256 x 256, products of the upscaled embedding with the extra mask tokens;
+            ``OUTSIDE_LOGIT`` outside the window.
     """
 
     logits: Tensor

@@ -1,4 +1,4 @@
-"""Prompts and an embedding become mask candidates: SAM's prompt encoder and mask decoder."""
+"""Windows of cells around objects, to which the decoder is confined."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from torch import Tensor
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.regions import Region
 
-# A window reaches beyond an object by its own width and height, but by so many cells at most, and has so many cells at
-# least. On nine sequences and three composites J&F is 0.05 and 0.01 below that without a most; with a most of eight
-# cells, or half the object's size, it is 0.05 to 0.07 below.
-_MOST_ROOM = 12
-_LEAST_WINDOW = 24
-# Sizes of windows go in steps, for several of one size to fit into a batch, and because an inference engine keeps some
-# 4 MB for each size.
-_STEP = 8
+# A window extends beyond an object by the object's own width and height, up to this margin. Against no limit, it costs
+# 0.05 J&F on nine sequences and 0.01 on three composites; 8 cells, or half the object's size, cost 0.05 to 0.07.
+MAX_MARGIN_CELLS = 12
+MIN_WINDOW_CELLS = 24
+# Few different sizes fill batches, and inference engines keep some 4 MB for each size.
+WINDOW_STEP_CELLS = 8
 
 
 def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Region]:
-    """Confine each object's answer to its surroundings: less work, the more so the smaller it is.
+    """Return a window of cells around each object; the smaller the object, the less work for the decoder.
 
     Args:
         boxes: float, N x 4, XYXY in pixels of the frame.
-        geometry: Of the frame.
-        cells: Side of the grid over the square.
+        geometry: Geometry of the frame.
+        cells: Side of the grid of cells over the square.
+
+    Returns:
+        N regions of cells that hold picture.
     """
     rows, columns = geometry.valid(cells)
     scaled = geometry.boxes_to_input(boxes) * (cells / geometry.input_size)
@@ -38,18 +39,18 @@ def windows_around(boxes: Tensor, geometry: Geometry, cells: int) -> list[Region
 
 
 def _stretch(low: float, high: float, end: int) -> tuple[int, int]:
-    """Start and length of a stretch of 0..end that reaches well beyond low..high on both sides."""
+    """Return start and length of a stretch of 0..end with a margin around low..high."""
     own = high - low
-    steps = math.ceil(max(own + 2 * min(own, _MOST_ROOM), _LEAST_WINDOW) / _STEP)
-    length = min(_STEP * steps, end)
+    steps = math.ceil(max(own + 2 * min(own, MAX_MARGIN_CELLS), MIN_WINDOW_CELLS) / WINDOW_STEP_CELLS)
+    length = min(WINDOW_STEP_CELLS * steps, end)
     return min(max(round((low + high - length) / 2), 0), end - length), length
 
 
-def batches_of_one_size(windows: Sequence[Region], cells_at_once: int) -> Iterator[list[int]]:
-    """Sort objects into batches whose windows have one size, so that no answer depends on what else is asked."""
+def batches_of_one_size(windows: Sequence[Region], max_cells: int) -> Iterator[list[int]]:
+    """Group objects whose windows have one size, so that no object's mask depends on the others in its batch."""
     groups: dict[tuple[int, int], list[int]] = {}
     for i, window in enumerate(windows):
         groups.setdefault((window.height, window.width), []).append(i)
     for (rows, columns), group in groups.items():
-        at_once = max(cells_at_once // (rows * columns), 1)
+        at_once = max(max_cells // (rows * columns), 1)
         yield from (group[start : start + at_once] for start in range(0, len(group), at_once))

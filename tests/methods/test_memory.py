@@ -448,7 +448,7 @@ def test_a_window_holds_its_object_and_stays_in_the_picture(height: int, width: 
 def test_in_a_window_the_answer_is_that_of_segment_anything_for_the_crop(
     cells_at_once: int, sam: Sam, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persam_vos.sam.decoder._CELLS_AT_ONCE", {"cpu": cells_at_once})
+    monkeypatch.setattr("persam_vos.sam.decoder.MAX_CELLS_AT_ONCE", {"cpu": cells_at_once})
     generator = torch.Generator().manual_seed(0)
     features = 0.1 * torch.randn(256, 64, 64, generator=generator)
     masks = torch.randn(3, 256, 256, generator=generator)

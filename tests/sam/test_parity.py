@@ -68,7 +68,7 @@ BOXES = torch.tensor([[10.0, 20.0, 300.0, 400.0], [0.0, 0.0, 854.0, 480.0], [500
 @pytest.fixture(params=[1, 65536])
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One object after the other as on a CPU, and in batches as on a GPU."""
-    monkeypatch.setattr("persam_vos.sam.decoder._CELLS_AT_ONCE", {"cpu": request.param})
+    monkeypatch.setattr("persam_vos.sam.decoder.MAX_CELLS_AT_ONCE", {"cpu": request.param})
 
 
 @pytest.mark.usefixtures("at_once")

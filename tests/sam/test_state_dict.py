@@ -175,7 +175,6 @@ def matching() -> dict[str, torch.Tensor]:
 
 def test_a_state_dict_that_fits_passes():
     check(matching())
-    check({**matching(), "head.weight": torch.zeros(1)}, ignorable=lambda key: key.startswith("head."))
 
 
 @pytest.mark.parametrize(

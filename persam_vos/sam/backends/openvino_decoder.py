@@ -54,17 +54,17 @@ class OpenVinoMaskDecoderBackend:
         self._loading = threading.Lock()
         self._loaded: dict[tuple[bool, int], _Compiled] = {}
 
-    def answer(self, question: DecoderInput, /) -> tuple[Tensor, Tensor]:
-        """Answer for one object after the other: what is compiled for a number of cells serves any number of them."""
-        run = self._load(question.mask_logits is not None, torch.get_num_threads()).run
-        asked = question.cells, question.position, question.prompts, question.extra_tokens, question.mask_logits
-        # Views, which a request refers to until it is asked the next question.
-        parts = [[each[i : i + 1].numpy() for each in asked if each is not None] for i in range(len(question.cells))]
+    def decode(self, inputs: DecoderInput, /) -> tuple[Tensor, Tensor]:
+        """Decode one object after the other, so that one compiled shape serves any number of objects."""
+        run = self._load(inputs.mask_logits is not None, torch.get_num_threads()).run
+        given = inputs.cells, inputs.position, inputs.prompts, inputs.extra_tokens, inputs.mask_logits
+        # Views, which a request refers to until its next call.
+        parts = [[each[i : i + 1].numpy() for each in given if each is not None] for i in range(len(inputs.cells))]
         products, predicted_iou = zip(*map(run, parts), strict=True)
         return torch.cat([*map(torch.from_numpy, products)]), torch.cat([*map(torch.from_numpy, predicted_iou)])
 
     def warm_up(self) -> None:
-        """Compile the network that answers questions with a mask prompt, unless it is compiled already."""
+        """Compile the network for calls with a mask prompt, unless it is compiled already."""
         self._load(True, torch.get_num_threads())
 
     def _load(self, with_mask: bool, threads: int) -> _Compiled:

@@ -1,4 +1,4 @@
-"""From a model's name, and perhaps a file, to a network that is ready to run."""
+"""From a model's name and a checkpoint to a network that is ready to run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def load_sam(model: ModelName, checkpoint: Path, device: torch.device) -> Sam:
     """Build a network and fill it from its checkpoint.
 
     Args:
-        model: Which network.
-        checkpoint: File with its weights, official or of this package; see ``resolve_checkpoint``.
-        device: Where it is to run.
+        model: Name of the model.
+        checkpoint: File of its weights, official or of this package; see ``resolve_checkpoint``.
+        device: Where it will run.
 
     Raises:
         CheckpointError: If the file is missing, damaged, hostile or of another network.

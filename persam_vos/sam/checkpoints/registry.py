@@ -1,4 +1,4 @@
-"""The published weights of each model: where they come from, where they lie, whether they are intact."""
+"""The published weights of each model: their addresses, their places on disk, their digests."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Checkpoint:
     """One published file of weights.
 
     Attributes:
-        model: Name of the model that the weights are of.
+        model: Name of the model.
         filename: Name of the file, in the package or in the cache.
         url: Official address; None for a file that exists only in this package.
         sha256: Digest of the whole file.
-        size_bytes: Size of the whole file; None where nobody needs to know before they have it.
+        size_bytes: Size of the whole file; None if it is never downloaded.
         bundled: Whether the file comes with this package.
     """
 
@@ -65,7 +65,7 @@ CHECKPOINTS: Final[Mapping[str, Checkpoint]] = {
         ),
     )
 }
-# Accepted by path and recognised by verify_checkpoint; never downloaded, because the same weights are bundled.
+# Recognised by ``verify_checkpoint``, but never downloaded, because the same weights are bundled.
 OFFICIAL_MOBILE_SAM: Final = Checkpoint(
     "mobile_sam",
     "mobile_sam.pt",
@@ -77,14 +77,14 @@ OFFICIAL_MOBILE_SAM: Final = Checkpoint(
 
 @dataclass(frozen=True, slots=True)
 class CheckpointStatus:
-    """What is known of one checkpoint on this machine.
+    """One checkpoint on this machine.
 
     Attributes:
-        model: The model; None for a file that is not one of the published ones.
+        model: Name of the model; None for a file that is not a published one.
         path: Where the file lies, or would lie.
-        state: ``file`` is one that was named by its path.
-        size_bytes: Size on disk, or of the download while there is none; None if neither is known.
-        intact: Whether the bytes are the published ones; None if that was not or cannot be checked.
+        state: ``file`` for a file that was given by its path.
+        size_bytes: Size on disk, or of the download if there is no file; None if neither is known.
+        intact: Whether the bytes are the published ones; None if that is unknown.
         sha256: The digest found; None if it was not computed.
     """
 
@@ -113,11 +113,11 @@ def checkpoint_path(model: str) -> Path:
 
 
 def resolve_checkpoint(model: str, checkpoint: Path | None = None, *, progress: bool | Progress = True) -> Path:
-    """Return the file to load a model from, downloading it if it is on this machine in no form.
+    """Return the file to load a model from; download it if it is not on this machine.
 
     Args:
         model: Name of the model.
-        checkpoint: A file that the user chose; it wins over everything else.
+        checkpoint: A file that the user chose; it is taken instead of any other.
         progress: True for a progress bar on standard error, False for silence, or a function of (bytes, total bytes).
 
     Raises:
@@ -132,7 +132,7 @@ def resolve_checkpoint(model: str, checkpoint: Path | None = None, *, progress: 
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: this installation is incomplete; reinstall persam-vos")
         return path
-    # The digest was checked on the way in; a file of another size was put there, or cut short, by something else.
+    # The download verified the digest; a file of another size was put there or cut short by something else.
     if not path.is_file() or path.stat().st_size != entry.size_bytes:
         download(entry.url, path, sha256=entry.sha256, progress=progress)
     return path

@@ -1,9 +1,9 @@
-"""The tensors of one checkpoint file: read without trust, and compared with what a model needs."""
+"""The tensors of a checkpoint file, read without trust and compared with those that a model needs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +28,8 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a checkpoint's tensors without ever running code from the file.
 
     Args:
-        path: A safetensors file, or what ``torch.save`` makes of a dictionary of tensors, also where that lies under
-            the key ``model`` or ``state_dict`` of another one. The content decides, not the name.
+        path: A safetensors file, or a dictionary of tensors written by ``torch.save``, which may lie under the key
+            ``model`` or ``state_dict``. The content decides, not the name.
 
     Returns:
         The tensors by name, on the CPU, dense and finite.
@@ -54,7 +54,6 @@ def check_state_dict(
     *,
     path: Path,
     model: str,
-    ignorable: Callable[[str], bool] = lambda _key: False,
 ) -> None:
     """Check that a file's tensors are those of a model, name by name and shape by shape.
 
@@ -63,13 +62,12 @@ def check_state_dict(
         expected: What the model needs: tensors, or their shapes, by name, in the model's order.
         path: The file, for the message.
         model: Name of the model, for the message.
-        ignorable: Tells of a key that the model does not know whether it may be there all the same.
 
     Raises:
-        CheckpointError: If a key is missing, has another shape, or is unknown and not ignorable. Names the first one,
-            and the model that the file seems to be of, if that is another.
+        CheckpointError: If a key is missing, unknown or has another shape. The message names the first such key, and
+            the model that the file seems to belong to.
     """
-    fault = _first_difference(found, expected, ignorable)
+    fault = _first_difference(found, expected)
     if fault is None:
         return
     guess = guess_model(found)
@@ -78,7 +76,7 @@ def check_state_dict(
 
 
 def guess_model(found: Mapping[str, torch.Tensor]) -> str | None:
-    """Return the name of the model that a state dict seems to be of, None if it is like none of them."""
+    """Return the name of the model that a state dict seems to belong to; None if it resembles none."""
     if any(key in found for key in _MOBILE_SAM_KEYS):
         return "mobile_sam"
     projection = found.get("image_encoder.patch_embed.proj.weight")
@@ -86,9 +84,7 @@ def guess_model(found: Mapping[str, torch.Tensor]) -> str | None:
 
 
 def _first_difference(
-    found: Mapping[str, torch.Tensor],
-    expected: Mapping[str, torch.Size | torch.Tensor],
-    ignorable: Callable[[str], bool],
+    found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size | torch.Tensor]
 ) -> str | None:
     missing = [key for key in expected if key not in found]
     for key, wanted in expected.items():
@@ -97,7 +93,7 @@ def _first_difference(
         shape, wanted_shape = _shape(found[key]), _shape(wanted)
         if shape != wanted_shape:
             return f"{key!r} has the shape {shape}, expected {wanted_shape}"
-    odd = [key for key in found if key not in expected and not ignorable(key)]
+    odd = [key for key in found if key not in expected]
     return f"the key {odd[0]!r} is unknown ({len(odd)} of {len(found)} keys are)" if odd else None
 
 
@@ -136,9 +132,9 @@ def _read_torch(path: Path, zipped: bool) -> Any:
     import torch
 
     try:
-        # torch warns of oddities that are refused below, by name.
+        # torch warns about oddities that are refused below by name.
         with quiet_warnings():
-            # Mapped files spare the memory of a second copy of the weights; only the zipped format can be mapped.
+            # A mapped file saves a second copy of the weights in memory; only the zipped format can be mapped.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # damaged pickles raise nearly anything
         wanted = re.search(r"GLOBAL (\w[\w.]*\.\w+)", str(error))
@@ -174,14 +170,14 @@ def _fault_of_entry(key: object, value: object) -> str | None:
         return f"is of type {type(value).__name__}, expected a tensor"
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
         return "is a sparse, quantised or empty shell of a tensor, expected a dense one"
-    # A few bytes on disk can claim to be a tensor of any size, by strides of 0.
+    # With strides of 0, a few bytes on disk can claim to be a tensor of any size.
     if value.untyped_storage().nbytes() < value.numel() * value.element_size():
         return "claims more numbers than the file holds"
     if not value.is_floating_point():
         return "is complex, expected real numbers" if value.is_complex() else None
     if value.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         return f"has the type {value.dtype}, expected float16, bfloat16, float32 or float64"
-    # Least and greatest show NaN and infinity in one pass that allocates nothing.
+    # Minimum and maximum reveal NaN and infinity in one pass without allocations.
     if value.numel() and not all(torch.isfinite(extreme) for extreme in torch.aminmax(value.detach())):
         return "holds NaN or infinite numbers"
     return None

@@ -1,4 +1,4 @@
-"""SAM's mask prompt and mask decoder on given cells, rearranged for speed; in float32 the same up to rounding."""
+"""SAM's mask prompt encoder and mask decoder on chosen cells, rearranged for speed; in float32 equal up to rounding."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from persam_vos.sam.networks.sam import Sam
 
 @dataclass(frozen=True, slots=True)
 class DecoderInput:
-    """What is asked about N objects, each in hw cells of its own.
+    """Inputs of the mask decoder for N objects, each with hw cells of its own.
 
-    All are float32, but for the position, which may be of the type that the cells are computed in.
+    All are float32, except that ``position`` may have the dtype that cells are computed in.
 
     Attributes:
-        cells: N x hw x C: the embedding.
-        position: N x hw x C: positional encoding of the cells.
-        prompts: N x P x C: embedded points and boxes.
-        extra_tokens: N x K x C / 8: mask tokens beside SAM's four.
-        mask_logits: N x hw x 4 x 4: the mask prompt, cell by cell; None for none.
+        cells: N x hw x C, the embedding.
+        position: N x hw x C, the positional encoding of the cells.
+        prompts: N x P x C, embedded points and boxes.
+        extra_tokens: N x K x C / 8, mask tokens beside SAM's four.
+        mask_logits: N x hw x 4 x 4, the mask prompt cell by cell; None for none.
     """
 
     cells: Tensor
@@ -34,18 +34,20 @@ class DecoderInput:
 
 
 class MaskDecoderBackend(Protocol):
-    """Anything that answers questions.
+    """Anything that runs the mask decoder without PerSAM's guidance.
 
     Attributes:
-        precision: In which the cells are computed, and the tokens perhaps as well.
+        precision: ``float32`` or ``bfloat16``, in which the cells are computed and perhaps the tokens.
     """
 
     precision: str
 
-    def answer(self, question: DecoderInput, /) -> tuple[Tensor, Tensor]:
-        """Return N x 16 hw x (4 + K): logits, then the products with ``extra_tokens``; float, N x 4: predicted IoU.
+    def decode(self, inputs: DecoderInput, /) -> tuple[Tensor, Tensor]:
+        """Decode N objects.
 
-        The 16 samples of a cell follow each other: ``laid_out`` brings them in order.
+        Returns:
+            float, N x 16 hw x (4 + K): SAM's logits, then the products with ``extra_tokens``; the 16 samples of a cell
+            are consecutive, see ``cells_to_maps``. float, N x 4: predicted IoUs.
         """
         ...
 
@@ -57,12 +59,12 @@ class MaskDecoderBackend(Protocol):
 class MaskDecoderNetwork(nn.Module):
     """The network, with the weights of a SAM.
 
-    Cells may be computed in bfloat16 and are most of the work. Tokens are few, and here they stay float32: in PyTorch,
-    products so small are slow in bfloat16.
+    Cells are most of the work and may be computed in bfloat16. The few tokens stay float32, because PyTorch is slow at
+    such small bfloat16 products.
     """
 
     def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
-        """Take the networks, and what the cells are computed in."""
+        """Take the networks, and the dtype that cells are computed in."""
         super().__init__()
         self.dtype = dtype
         self.downscaling = sam.prompt_encoder.mask_downscaling
@@ -79,7 +81,7 @@ class MaskDecoderNetwork(nn.Module):
         bias: Tensor | None = None,
         target: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Answer a question; for what is returned see ``MaskDecoderBackend``.
+        """Decode N objects; for the result see ``MaskDecoderBackend.decode``.
 
         Args:
             cells: As in ``DecoderInput``.
@@ -87,14 +89,14 @@ class MaskDecoderNetwork(nn.Module):
             prompts: As in ``DecoderInput``.
             extra_tokens: As in ``DecoderInput``.
             mask_logits: As in ``DecoderInput``.
-            bias: float, N x 1 x hw: PerSAM's guidance of the tokens' attention, or None.
-            target: float, N x 1 x C: PerSAM's semantic prompt, or None.
+            bias: float, N x 1 x hw, PerSAM's target-guided attention; None for none.
+            target: float, N x 1 x C, PerSAM's target-semantic prompt; None for none.
         """
         network = self.network
         dense = self.no_mask.weight if mask_logits is None else _embedded(self.downscaling, mask_logits)
         bias = None if bias is None else bias.to(self.dtype)
         output_tokens = torch.cat([network.iou_token.weight, network.mask_tokens.weight])
-        # Of the shape, not of len: that would be a constant in an export.
+        # From ``shape``: an export would keep ``len`` as a constant.
         tokens = torch.cat([output_tokens.expand(prompts.shape[0], -1, -1), prompts], dim=1)
         placed = (cells + dense).to(self.dtype), position.to(self.dtype)
         queries, keys = _two_way(network.transformer, tokens, *placed, bias, target)
@@ -110,20 +112,20 @@ class TorchMaskDecoderBackend:
         self.precision = str(network.dtype).removeprefix("torch.")
         self._network = network
 
-    def answer(
-        self, question: DecoderInput, /, *, bias: Tensor | None = None, target: Tensor | None = None
+    def decode(
+        self, inputs: DecoderInput, /, *, bias: Tensor | None = None, target: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Answer a question, with PerSAM's guidance or without; see ``MaskDecoderNetwork``."""
-        asked = question.cells, question.position, question.prompts, question.extra_tokens, question.mask_logits
-        products, predicted_iou = self._network(*asked, bias=bias, target=target)
+        """Decode with PerSAM's guidance or without; see ``MaskDecoderNetwork.forward``."""
+        given = inputs.cells, inputs.position, inputs.prompts, inputs.extra_tokens, inputs.mask_logits
+        products, predicted_iou = self._network(*given, bias=bias, target=target)
         return products, predicted_iou
 
     def warm_up(self) -> None:
-        """Do nothing: all is loaded."""
+        """Do nothing: the network is loaded."""
 
 
 def cells_to_maps(products: Tensor, columns: int) -> Tensor:
-    """Bring answers, N x 16 hw x M, in order: N x M x 4h x 4w, of ``columns`` = w columns of cells."""
+    """Reorder decoded samples, N x 16 hw x M, to maps, N x M x 4h x 4w, for ``columns`` = w columns of cells."""
     # row, column; row and column of the half; row and column of the quarter; mask
     parts = products.unflatten(1, (-1, columns, 2, 2, 2, 2))
     logits: Tensor = parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
@@ -131,7 +133,7 @@ def cells_to_maps(products: Tensor, columns: int) -> Tensor:
 
 
 def maps_to_cells(logits: Tensor) -> Tensor:
-    """Cut mask prompts, N x 4h x 4w, into cells: N x hw x 4 x 4, as the network takes them."""
+    """Reorder mask prompts, N x 4h x 4w, to cells, N x hw x 4 x 4, as the network takes them."""
     # row, half, quarter; column, half, quarter -> cell; row and column of the half; the quarters of it
     parts = logits.unflatten(2, (-1, 2, 2)).unflatten(1, (-1, 2, 2))
     cells: Tensor = parts.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
@@ -141,11 +143,11 @@ def maps_to_cells(logits: Tensor) -> Tensor:
 def _embedded(downscaling: Any, mask_logits: Tensor) -> Tensor:
     """Embed the mask prompts of N objects.
 
-    The prompt encoder's convolutions have kernels as large as their stride: products of matrices, as in
+    The prompt encoder's convolutions have kernels as large as their stride, so they are matrix products, as in
     ``_upscaled_products``.
 
     Args:
-        downscaling: Convolution, normalisation, activation, the same again, convolution.
+        downscaling: The layers: convolution, normalisation, activation, the same again, convolution.
         mask_logits: float, N x hw x 4 x 4.
 
     Returns:
@@ -168,7 +170,7 @@ def _two_way(
     bias: Tensor | None,
     target: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """SAM's two-way transformer, with room for guidance; ``tokens`` N x T x C, ``keys`` N x hw x C."""
+    """Run SAM's two-way transformer, with PerSAM's guidance; ``tokens`` N x T x C, ``keys`` N x hw x C."""
     if target is not None:
         tokens = tokens + target
     queries = tokens
@@ -194,13 +196,14 @@ def _two_way(
 def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """Attention of few tokens to many cells; with ``bias``, PerSAM's: softmax(softmax(A) + bias).
 
-    The cells are never projected: q (W k) is (q W) k, and a mean of W v is W times the mean of v, for half the work and
-    without a copy by heads. The bias of the projection of k adds the same to all that a softmax compares: nothing.
+    The cells are never projected: q (W k) equals (q W) k, and the mean of W v equals W times the mean of v. That is
+    half the work and saves a copy by heads. The bias of k's projection only adds a constant to each softmax, so it is
+    left out.
     """
     queries = _by_head(attention, attention.q_proj(q)) / _head_width(attention) ** 0.5
-    asked = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2).to(k.dtype)
-    # In this order, for the cells to lie as they are: in bfloat16 they would be turned over and copied.
-    weights = (k @ asked.transpose(1, 2)).transpose(1, 2).softmax(dim=-1)
+    projected = (queries @ attention.k_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2).to(k.dtype)
+    # This order leaves the cells as they lie; the other one transposes and copies them in bfloat16.
+    weights = (k @ projected.transpose(1, 2)).transpose(1, 2).softmax(dim=-1)
     if bias is not None:
         weights = (weights + bias).softmax(dim=-1)
     means = (weights @ v).to(q.dtype).unflatten(1, (attention.num_heads, -1))
@@ -210,20 +213,20 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None
 
 
 def _attend_back(attention: Any, cells: Tensor, q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Add to ``cells``, in place, their attention to the few tokens; like in ``_attend`` no cell is projected.
+    """Add to ``cells``, in place, their attention to the few tokens; as in ``_attend`` no cell is projected.
 
-    The tokens are kept off the last dimension, where softmax over a few numbers is slow.
+    The tokens are not the last dimension, because a softmax over few numbers is slow there.
     """
     keys = _by_head(attention, attention.k_proj(k)) / _head_width(attention) ** 0.5
-    asked = (keys @ attention.q_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
+    projected = (keys @ attention.q_proj.weight.unflatten(0, (attention.num_heads, -1))).flatten(1, 2)
     offset = (keys @ attention.q_proj.bias.unflatten(0, (attention.num_heads, -1, 1))).flatten(1, 2)
-    scores = torch.baddbmm(offset.to(q.dtype), asked.to(q.dtype), q.transpose(1, 2))
+    scores = torch.baddbmm(offset.to(q.dtype), projected.to(q.dtype), q.transpose(1, 2))
     weights = scores.unflatten(1, (attention.num_heads, -1)).softmax(dim=2).flatten(1, 2)
     values = _by_head(attention, attention.v_proj(v))
     projection = attention.out_proj.weight.unflatten(1, (attention.num_heads, -1)).permute(1, 2, 0)
-    # The weights of a head add up to 1, so that every answer may carry its part of the bias.
-    answers = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
-    cells.baddbmm_(weights.transpose(1, 2), answers.to(cells.dtype))
+    # The weights of a head add up to 1, so each token's value can carry its share of the bias.
+    updates = (values @ projection + attention.out_proj.bias / attention.num_heads).flatten(1, 2)
+    cells.baddbmm_(weights.transpose(1, 2), updates.to(cells.dtype))
 
 
 def _by_head(attention: Any, projected: Tensor) -> Tensor:
@@ -237,32 +240,35 @@ def _head_width(attention: Any) -> int:
 
 
 def _upscaled_products(upscaling: Any, keys: Tensor, masks: Tensor) -> Tensor:
-    """Upscale the cells four times and multiply them with the mask tokens: N x 16 hw x M.
+    """Upscale the cells four times and multiply them with the mask tokens.
 
-    SAM's transposed convolutions have kernels as large as their stride, so that every cell grows on its own: products
-    of matrices, whose layout suits the normalisation as well.
+    SAM's transposed convolutions have kernels as large as their stride, so each cell is upscaled on its own, by matrix
+    products whose layout suits the normalisation as well.
 
     Args:
-        upscaling: Convolution, normalisation, activation, convolution, activation.
+        upscaling: The layers: convolution, normalisation, activation, convolution, activation.
         keys: float, N x hw x C.
-        masks: float, N x M x C / 8.
+        masks: float, N x M x C / 8, the mask tokens.
+
+    Returns:
+        float, N x 16 hw x M.
     """
     first, norm, _, second, _ = upscaling
-    halves = _normalized(_grown(first, keys), norm)
-    quarters = functional.gelu(_grown(second, functional.gelu(halves)))
+    halves = _normalized(_transposed(first, keys), norm)
+    quarters = functional.gelu(_transposed(second, functional.gelu(halves)))
     products: Tensor = quarters.flatten(1, 3) @ masks.transpose(1, 2).to(quarters.dtype)
     return products
 
 
 def _normalized(numbers: Tensor, norm: Any) -> Tensor:
-    """Normalise the last dimension, with weights of the type of what they are given: a GPU takes no other."""
+    """Normalise the last dimension, with weights of the input's dtype, the only one that a GPU accepts."""
     weight, bias = (each.to(numbers.dtype) for each in (norm.weight, norm.bias))
     return functional.layer_norm(numbers, weight.shape, weight, bias, norm.eps)
 
 
-def _grown(convolution: Any, cells: Tensor) -> Tensor:
-    """Apply a transposed convolution of kernel and stride 2 to ... x C: ... x 4 x C', the four row by row."""
+def _transposed(convolution: Any, cells: Tensor) -> Tensor:
+    """Apply a transposed convolution of kernel and stride 2 to ... x C; returns ... x 4 x C', the four row by row."""
     weight, bias = (each.to(cells.dtype) for each in (convolution.weight, convolution.bias))
     kernels = weight.permute(2, 3, 1, 0).flatten(0, 2)
-    grown: Tensor = functional.linear(cells, kernels, bias.repeat(4)).unflatten(-1, (4, -1))
-    return grown
+    upscaled: Tensor = functional.linear(cells, kernels, bias.repeat(4)).unflatten(-1, (4, -1))
+    return upscaled

@@ -56,9 +56,9 @@ class Sam(nn.Module):
         self.register_buffer("pixel_std", torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1), persistent=False)
 
     def encoded_length(self, length: int) -> int:
-        """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
+        """Return the length to encode along one side, in pixels, for a picture of ``length`` pixels, 1..1024.
 
-        ViT has global attention, learnt with the padding, and gets the square.
+        ViT needs the whole square: its global attention was trained with the padding.
         """
         return encoded_length(length) if self.name == "mobile_sam" else INPUT_SIDE_PIXELS
 

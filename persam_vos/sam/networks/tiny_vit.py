@@ -14,8 +14,7 @@ from torch.nn import functional
 from persam_vos.sam.networks.segment_anything import LayerNorm2d
 from persam_vos.sam.networks.sizes import CELL_SIDE_PIXELS, INPUT_SIDE_PIXELS
 
-# Pixels of the padding that are encoded as well. Nine cells cost 0.1 of J&F against the whole square, six cost 0.2: a
-# swan at the lower border.
+# Padding that is encoded beside the picture. Against the whole square, nine cells cost 0.1 J&F, six cells 0.2.
 MARGIN_PIXELS = 9 * CELL_SIDE_PIXELS
 _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|num_batches_tracked$")
 
@@ -23,13 +22,13 @@ _DROPPED = re.compile(r"^image_encoder\.(norm_head|head)\.|attention_bias_idxs$|
 class TinyVitImageEncoder(nn.Module):
     """TinyViT-5M whose last stage keeps the stride of 16, then SAM's neck.
 
-    Every convolution carries its batch normalisation folded in, so the module is for inference only. The names of the
-    parameters are those of timm's TinyViT.
+    Batch normalisations are folded into the convolutions, so the module is for inference only. Parameters are named as
+    in timm's TinyViT.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = _Trunk()
+        self.trunk = TinyVit()
         self.neck = nn.Sequential(
             nn.Conv2d(320, 256, kernel_size=1, bias=False),
             LayerNorm2d(256),
@@ -44,45 +43,45 @@ class TinyVitImageEncoder(nn.Module):
             x: float, N x 3 x H x W, normalised; H and W multiples of 16.
 
         Returns:
-            The neck's output, float N x 256 x H/16 x W/16, then those of the last three stages of the trunk, of 128,
-            160 and 320 channels; the first of them has cells of half the side, of which means of four are returned.
+            The neck's output, float N x 256 x H/16 x W/16, then the outputs of the trunk's last three stages on the
+            same grid, with 128, 160 and 320 channels; the first of them is averaged over 2 x 2 finer cells.
         """
         finer, *stages = self.trunk(x)
         return self.neck(stages[-1]), functional.avg_pool2d(finer, 2), *stages
 
 
-class _Trunk(nn.Module):
-    """TinyViT (Wu et al., arXiv 2207.10666): a stage of convolutions, then three of attention in windows."""
+class TinyVit(nn.Module):
+    """TinyViT-5M (Wu et al., arXiv 2207.10666): a stage of convolutions, then three of window attention."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch_embed = _Convolutions((3, 32, 64), kernels=(3, 3), strides=(2, 2))
+        self.patch_embed = ConvChain((3, 32, 64), kernels=(3, 3), strides=(2, 2))
         self.stages = nn.ModuleList(
             [
-                _ConvolutionStage(64, depth=2),
-                _WindowStage(64, 128, depth=2, heads=4, window=7, stride=2),
-                _WindowStage(128, 160, depth=6, heads=5, window=14, stride=2),
+                ConvStage(64, depth=2),
+                TinyVitStage(64, 128, depth=2, heads=4, window=7, stride=2),
+                TinyVitStage(128, 160, depth=6, heads=5, window=14, stride=2),
                 # MobileSAM keeps 64 x 64 cells here.
-                _WindowStage(160, 320, depth=2, heads=10, window=7, stride=1),
+                TinyVitStage(160, 320, depth=2, heads=10, window=7, stride=1),
             ]
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the outputs of the stages of attention, each N x C x h x w."""
+        """Return the outputs of the three attention stages, each N x C x h x w."""
         outputs = [self.stages[0](self.patch_embed(x))]
         for stage in self.stages[1:]:
             outputs.append(stage(outputs[-1]))
         return outputs[1:]
 
 
-class _Convolutions(nn.Module):
+class ConvChain(nn.Module):
     """Convolutions ``conv1``, ``conv2`` and on, with GELU between them.
 
     Args:
         widths: Channels of the input and after each convolution.
-        kernels: Side of each kernel.
-        strides: Of each.
-        depthwise: The one, counted from 0, that treats every channel by itself.
+        kernels: Kernel side of each convolution.
+        strides: Stride of each convolution.
+        depthwise: Index of the depthwise convolution, from 0; None for none.
     """
 
     def __init__(
@@ -102,6 +101,7 @@ class _Convolutions(nn.Module):
             self.add_module(self._names[-1], conv)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Take float, N x C x h x w, with C of the first width; return the last width's."""
         first, *others = (self.get_submodule(name) for name in self._names)
         x = first(x)
         for conv in others:
@@ -109,33 +109,48 @@ class _Convolutions(nn.Module):
         return x
 
 
-class _ConvolutionStage(nn.Module):
-    """Blocks that widen, look around in every channel by itself, and narrow again."""
+class MBConv(ConvChain):
+    """Inverted bottleneck: widen four times, convolve depthwise, narrow, add the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__((width, 4 * width, 4 * width, width), kernels=(1, 3, 1), strides=(1, 1, 1), depthwise=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take and return float, N x C x h x w."""
+        return functional.gelu(x + super().forward(x))
+
+
+class PatchMerging(ConvChain):
+    """Convolutions that widen the channels and, with a stride of 2, halve the grid's sides."""
+
+    def __init__(self, given: int, width: int, stride: int) -> None:
+        super().__init__((given, width, width, width), kernels=(1, 3, 1), strides=(1, stride, 1), depthwise=1)
+
+
+class ConvStage(nn.Module):
+    """A sequence of MBConv blocks."""
 
     def __init__(self, width: int, *, depth: int) -> None:
         super().__init__()
-        widths = (width, 4 * width, 4 * width, width)
-        self.blocks = nn.ModuleList(
-            _Convolutions(widths, kernels=(1, 3, 1), strides=(1, 1, 1), depthwise=1) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(MBConv(width) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Take and return float, N x C x h x w."""
         for block in self.blocks:
-            x = functional.gelu(x + block(x))
+            x = block(x)
         return x
 
 
-class _WindowStage(nn.Module):
-    """Convolutions that widen and perhaps halve the grid, then blocks of attention."""
+class TinyVitStage(nn.Module):
+    """Patch merging, then blocks of window attention."""
 
     def __init__(self, given: int, width: int, *, depth: int, heads: int, window: int, stride: int) -> None:
         super().__init__()
-        self.downsample = _Convolutions(
-            (given, width, width, width), kernels=(1, 3, 1), strides=(1, stride, 1), depthwise=1
-        )
-        self.blocks = nn.ModuleList(_WindowBlock(width, heads, window) for _ in range(depth))
+        self.downsample = PatchMerging(given, width, stride)
+        self.blocks = nn.ModuleList(TinyVitBlock(width, heads, window) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Take float, N x C x h x w; return the stage's width, on a grid reduced by its stride."""
         grid = self.downsample(x).permute(0, 2, 3, 1)
         for block in self.blocks:
             grid = block(grid)
@@ -143,15 +158,15 @@ class _WindowStage(nn.Module):
         return result
 
 
-class _WindowBlock(nn.Module):
-    """Attention within windows, a convolution across them, and a perceptron per cell."""
+class TinyVitBlock(nn.Module):
+    """Attention within windows, a depthwise convolution across them, and an MLP per cell."""
 
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
         self.window = window
-        self.attn = _WindowAttention(width, heads, window)
+        self.attn = WindowAttention(width, heads, window)
         self.local_conv = nn.Conv2d(width, width, kernel_size=3, padding=1, groups=width)
-        self.mlp = _Perceptron(width)
+        self.mlp = Mlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take and return float, N x h x w x C."""
@@ -161,7 +176,7 @@ class _WindowBlock(nn.Module):
         lines = padded.unflatten(2, (-1, self.window)).unflatten(1, (-1, self.window)).transpose(2, 3)
         attended = self.attn(lines.reshape(-1, self.window**2, width))
         parts = attended.view(lines.shape).transpose(2, 3).reshape(padded.shape)[:, :rows, :columns]
-        # Added as a list of cells: an inference engine then keeps its layout.
+        # Added as a list of cells, so that inference engines keep the layout.
         cells = x.reshape(count, rows * columns, width) + parts.reshape(count, rows * columns, width)
         grid = self.local_conv(cells.view(x.shape).permute(0, 3, 1, 2))
         mixed = grid.reshape(count, width, rows * columns).transpose(1, 2)
@@ -169,12 +184,12 @@ class _WindowBlock(nn.Module):
         return result
 
 
-class _WindowAttention(nn.Module):
-    """Attention among the cells of a window, with a bias for every distance in rows and columns.
+class WindowAttention(nn.Module):
+    """Attention among the cells of a window, with a learnt bias for every offset in rows and columns.
 
-    The projection's rows are stored by head, then by query, key and value. Used in the opposite order, a third is one
-    stretch of memory, and an inference engine need not split it; ``_arrange`` makes that copy, with the scale of the
-    queries in it, and looks the biases up, whenever parameters are loaded.
+    The checkpoint orders the rows of the projection by head, then by query, key and value. ``_arrange`` copies them
+    into the opposite order, in which queries, keys and values are contiguous and inference engines need not split them.
+    It folds the scale of the queries in, looks the biases up, and runs whenever parameters are loaded.
     """
 
     weight: Tensor
@@ -190,7 +205,7 @@ class _WindowAttention(nn.Module):
         self.attention_biases = nn.Parameter(torch.zeros(heads, window**2))
         places = torch.cartesian_prod(torch.arange(window), torch.arange(window))
         distances = (places[:, None] - places).abs()
-        # Distances are numbered as they first come up, seen from the first cell: row by row.
+        # Offsets are numbered row by row, in the order in which the first cell meets them.
         self._distances = distances[..., 0] * window + distances[..., 1]
         for name in ("weight", "bias", "offsets"):
             self.register_buffer(name, torch.empty(0), persistent=False)
@@ -215,8 +230,8 @@ class _WindowAttention(nn.Module):
         return attended
 
 
-class _Perceptron(nn.Module):
-    """Two layers per cell, four times as wide between them."""
+class Mlp(nn.Module):
+    """Two linear layers per cell, four times as wide between them."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -225,14 +240,24 @@ class _Perceptron(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Take and return float, ... x C."""
         result: Tensor = self.fc2(functional.gelu(self.fc1(self.norm(x))))
         return result
 
 
 def encoded_length(length: int) -> int:
-    """Say how much of the square to encode, along one side, for so many pixels of picture, 1..1024.
+    """Return the length of the square to encode along one side.
 
-    Windows of attention may be cut: what counts is how far convolutions and the other windows see beyond the picture.
+    It need not be a multiple of the attention windows; what counts is how far the network sees beyond the picture.
+
+    Args:
+        length: Pixels of picture along that side, 1..1024.
+
+    Returns:
+        Pixels, a multiple of 16, at most 1024.
+
+    >>> encoded_length(576)
+    720
     """
     return min(-(-(length + MARGIN_PIXELS) // CELL_SIDE_PIXELS) * CELL_SIDE_PIXELS, INPUT_SIDE_PIXELS)
 
@@ -242,11 +267,11 @@ def fold_official_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Args:
         state: Tensors named as in ``mobile_sam.pt``: ``image_encoder.layers.0.blocks.0.conv1.c.weight`` and
-            ``...bn.weight``. A convolution without ``bn`` is taken as folded already.
+            ``...bn.weight``. A convolution without ``bn`` counts as folded.
 
     Returns:
-        The same network with each batch normalisation folded into its convolution, under this package's names; the
-        classifier head, which SAM does not use, is left out. Names that follow no rule are kept as they are.
+        The same network under this package's names, with each batch normalisation folded into its convolution and
+        without the classifier head, which SAM does not use. Names that match no rule are kept.
     """
     kept = {name: tensor for name, tensor in state.items() if not _DROPPED.search(name)}
     folded: dict[str, Tensor] = {}

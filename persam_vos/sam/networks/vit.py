@@ -1,4 +1,4 @@
-"""SAM's ViT encoder (Kirillov et al., arXiv 2304.02643): its attention without the matrix of all pairs of cells."""
+"""SAM's ViT encoder (Kirillov et al., arXiv 2304.02643), with fused attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from persam_vos.sam.networks.segment_anything import ImageEncoderViT
 
 
 class VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]
-    """segment-anything's encoder, arranged for speed and memory, which also hands out what its neck is given.
+    """segment-anything's encoder with fused attention, which also returns the input of its neck.
 
     Takes the same arguments, with ``use_rel_pos``, and has the same parameters.
     """
@@ -20,10 +20,10 @@ class VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         for block in self.blocks:
-            block.attn = _FusedAttention(block.attn)
+            block.attn = FusedAttention(block.attn)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Embed float N x 3 x 1024 x 1024: the neck's output, and the last block's, each N x C x 64 x 64."""
+        """Embed float N x 3 x 1024 x 1024; returns the neck's output and the last block's, each N x C x 64 x 64."""
         tokens = self.patch_embed(x) + self.pos_embed
         for block in self.blocks:
             tokens = block(tokens)
@@ -31,12 +31,12 @@ class VitImageEncoder(ImageEncoderViT):  # type: ignore[misc]
         return self.neck(last), last
 
 
-class _FusedAttention(nn.Module):
+class FusedAttention(nn.Module):
     """Attention with decomposed relative positions as one fused product.
 
-    What a query adds for the row of a key is a number per row, and so for columns. Appended to the query, they meet
-    keys to which a one at their own row and column was appended: the bias is part of the scores, and the matrix of all
-    pairs, a gigabyte for a frame of ViT-H, need never exist.
+    A query's bias is one number per row of keys and one per column. They are appended to the query, and one-hot codes
+    of row and column to each key, so that the product contains the bias. The matrix of all pairs of cells, a gigabyte
+    for a frame of ViT-H, is never made.
     """
 
     def __init__(self, attention: Any) -> None:
@@ -56,7 +56,7 @@ class _FusedAttention(nn.Module):
         own = torch.cat([functional.one_hot(each.flatten()) for each in (row, column)], dim=1).to(k)
         queries = torch.cat([q * self.scale, rows, columns], dim=-1)
         keys = torch.cat([k, own.expand(count, self.num_heads, -1, -1)], dim=-1)
-        # The fastest kernels want values as wide as the keys.
+        # The fastest kernels need values as wide as the keys.
         values = functional.pad(v, (0, keys.shape[-1] - v.shape[-1]))
         attended = functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)[..., : v.shape[-1]]
         projected: Tensor = self.proj(attended.transpose(1, 2).reshape(x.shape))
@@ -64,6 +64,6 @@ class _FusedAttention(nn.Module):
 
 
 def _by_distance(table: Tensor, length: int) -> Tensor:
-    """Look up the embeddings, (2 length - 1) x C, of the distances along a side: length x length x C."""
+    """Look up embeddings of offsets, (2 length - 1) x C, for all pairs along a side: length x length x C."""
     places = torch.arange(length, device=table.device)
     return table[places[:, None] - places + length - 1]
