@@ -25,8 +25,8 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import save_file
 
+from persam_vos.sam.checkpoints.mobile_sam import fold_official_state
 from persam_vos.sam.networks.sam import Sam
-from persam_vos.sam.networks.tiny_vit import fold_official_state
 
 SHA512 = "6vN9oj5Voi4x2E+nfFGfD0AaM8nEQjpE8QrcMeB4EAXulrBUO3FCJuc81Y2ohx9dn3lxGR/fETZLwY6RGMV4oA=="
 TARGET = Path(__file__).parents[2] / "persam_vos" / "sam" / "checkpoints" / "weights" / "mobile_sam.safetensors"

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from persam_vos.errors import SettingsError
+from persam_vos.sam.checkpoints.mobile_sam import fold_official_state
 from persam_vos.sam.checkpoints.state_dict import check_state_dict, load_state_dict
 from persam_vos.sam.networks.sam import ModelName, Sam
-from persam_vos.sam.networks.tiny_vit import fold_official_state
 
 
 def choose_device(device: str) -> torch.device:
