@@ -1,23 +1,19 @@
-"""What runs the encoder: every backend gives PyTorch's numbers, and the cached export is used only if it is whole."""
+"""What runs the encoder: every backend gives PyTorch's numbers, whichever threads ask for how many pictures."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from pictures import frame_of
 
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
-from persam_vos.sam.backends import onnx_export as exports
 from persam_vos.sam.backends import openvino_encoder
 from persam_vos.sam.backends import select as backends
 from persam_vos.sam.backends.buffers import Buffers
@@ -26,47 +22,18 @@ from persam_vos.sam.backends.pytorch import TorchEncoderBackend
 from persam_vos.sam.backends.select import open_backend
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.engine import Engine
-from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
-from persam_vos.sam.networks.tiny_vit import encoded_length
 from persam_vos.settings.common import EngineSettings
 
 CPU = torch.device("cpu")
 ENGINES = [name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name)]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PERSAM_VOS_CACHE", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def wide() -> Frame:
-    """A wide crop of a photo: little to encode."""
-    from skimage import data
-
-    return frame_of(data.astronaut()[100:160])
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def blocks(embedding: ImageEmbedding) -> Sequence[torch.Tensor]:
     return embedding.features, *embedding.stages
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_picture_leaves_nothing_to_the_next_one_in_its_place(sam: Sam, wide: Frame, turned: bool) -> None:
-    """Of a little less height, but encoded in as much of the square."""
-    high, less_high = (
-        frame_of(rgb.swapaxes(0, 1) if turned else rgb) for rgb in (wide.rgb, np.ascontiguousarray(wide.rgb[:-2]))
-    )
-    (expected,) = SamEncoder(sam, TorchEncoderBackend(sam)).encode([less_high])
-    encoder = SamEncoder(sam, TorchEncoderBackend(sam))
-
-    encoder.encode([high])
-    (found,) = encoder.encode([less_high])
-
-    for one, other in zip(blocks(found), blocks(expected), strict=True):
-        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -229,48 +196,6 @@ def test_onnxruntime_has_no_bfloat16(sam: Sam) -> None:
         open_backend("onnxruntime", sam, CPU, "bfloat16")
 
 
-@pytest.mark.parametrize("name", ENGINES[:1])
-def test_an_export_is_made_once(
-    name: backends.BackendName, sam: Sam, wide: Frame, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (first,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
-    (export,) = (cache / "exports").iterdir()
-    monkeypatch.setattr(exports, "_export", None)
-
-    (second,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
-
-    assert torch.equal(first.features, second.features)
-    assert export.suffix == ".onnx"
-
-
-@pytest.mark.parametrize("name", ENGINES[:1])
-@pytest.mark.parametrize("left", [0, 20, 40, 100_000])
-def test_a_damaged_export_is_made_anew(
-    name: backends.BackendName, left: int, sam: Sam, wide: Frame, cache: Path
-) -> None:
-    encoder = SamEncoder(sam, open_backend(name, sam, CPU))
-    encoder.encode([wide])
-    (export,) = (cache / "exports").iterdir()
-    whole = export.read_bytes()
-    export.write_bytes(whole[:left])
-
-    SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
-
-    assert export.read_bytes() == whole
-    assert list((cache / "exports").iterdir()) == [export]
-
-
-@pytest.mark.parametrize("name", ENGINES[:1])
-def test_a_cache_that_cannot_be_written_is_done_without(
-    name: backends.BackendName, sam: Sam, wide: Frame, cache: Path
-) -> None:
-    (cache / "exports").write_text("a file where the folder should be")
-
-    (embedding,) = SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
-
-    assert torch.isfinite(embedding.features).all()
-
-
 def test_auto_takes_the_fastest_that_is_installed(sam: Sam, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"onnx", "openvino", "onnxruntime"}
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: name if name in installed else None)
@@ -294,47 +219,6 @@ def test_engines_are_for_mobile_sam_on_a_cpu(sam: Sam) -> None:
         open_backend("onnxruntime", other, CPU)
     with pytest.raises(SettingsError, match="for mobile_sam on cuda use torch"):
         open_backend("openvino", sam, torch.device("cuda"))
-
-
-@given(st.integers(1, 1024))
-def test_whole_cells_and_a_margin_are_encoded(length: int) -> None:
-    found = encoded_length(length)
-
-    assert found % 16 == 0
-    assert found == 1024 or 144 <= found - length < 160
-    assert found >= length
-
-
-@pytest.mark.parametrize("shape", [(270, 480), (480, 270), (300, 300)])
-def test_the_padding_that_is_left_out_changes_little(shape: tuple[int, int], sam: Sam) -> None:
-    from skimage import data
-
-    frame = frame_of(data.astronaut()[: shape[0], : shape[1]])
-    rows, columns = Geometry(*shape).valid(64)
-    backend = TorchEncoderBackend(sam)
-
-    (square,) = SamEncoder(sam, backend, square=True).encode([frame])
-    (picture,) = SamEncoder(sam, backend).encode([frame])
-
-    for whole, part in zip(blocks(square), blocks(picture), strict=True):
-        assert part.shape == whole.shape
-        fine = whole.shape[2] // columns
-        inside = np.s_[:, : rows * fine, : columns * fine]
-        assert float(torch.cosine_similarity(whole[inside], part[inside], dim=0).mean()) > 0.98
-    if rows < 42:
-        assert not picture.features[:, 49:].any()
-    assert torch.equal(square.features, picture.features) == (shape[0] == shape[1])
-
-
-def test_frames_of_any_sizes_share_a_batch(sam: Sam, wide: Frame) -> None:
-    encoder = SamEncoder(sam, TorchEncoderBackend(sam), square=True)
-    square = frame_of(np.full((64, 64, 3), 90, np.uint8))
-    (alone,) = encoder.encode([square])
-
-    first, second = encoder.encode([square, wide])
-
-    torch.testing.assert_close(first.features, alone.features, atol=1e-3, rtol=0)
-    assert (second.geometry.height, second.geometry.width) == wide.rgb.shape[:2]
 
 
 @pytest.mark.parametrize(("name", "able"), [("openvino", True), ("openvino", False), ("torch", False)])
