@@ -1,4 +1,4 @@
-"""Normalised pictures or embedded prompts in; what SAM's image encoder or mask decoder makes of them out.
+"""Normalised pictures, or embedded prompts, in; image embeddings, or mask logits, out, from SAM's networks.
 
 Each backend runs one of the two networks, by PyTorch or by an inference engine on its ONNX export.
 """
