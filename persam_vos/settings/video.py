@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,13 +24,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 def _hex_colour(text: str) -> str:
     """Return a colour as #rrggbb."""
-    try:
-        red, green, blue = ImageColor.getrgb(text)
-    except ValueError:
+    channels: tuple[int, ...] = ()
+    with suppress(ValueError):
+        channels = ImageColor.getrgb(text)
+    if len(channels) != 3:
         question = did_you_mean(text, ImageColor.colormap)
         allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
-        raise PydanticCustomError("colour", "{message}", {"message": question + allowed}) from None
-    return f"#{red:02x}{green:02x}{blue:02x}"
+        raise PydanticCustomError("colour", "{message}", {"message": question + allowed})
+    return f"#{bytes(channels).hex()}"
 
 
 class TrackerSettings(MemorySettings, PersamSettings):
