@@ -27,7 +27,7 @@ def _hex_colour(text: str) -> str:
     channels: tuple[int, ...] = ()
     with suppress(ValueError):
         channels = ImageColor.getrgb(text)
-    if len(channels) != 3:
+    if len(channels) != 3 or max(channels) > 255:
         question = did_you_mean(text, ImageColor.colormap)
         allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
         raise PydanticCustomError("colour", "{message}", {"message": question + allowed})

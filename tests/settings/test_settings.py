@@ -141,6 +141,7 @@ def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path:
         ({"batch_size": "0"}, "--batch-size is '0': it must be auto or a whole number from 1 to 256"),
         ({"batch_size": "many"}, "--batch-size is 'many': it must be auto or a whole number from 1 to 256"),
         ({"background": "gren"}, "--background is 'gren': did you mean green? it must be a colour: a CSS name such as"),
+        ({"background": "rgb(300, 0, 0)"}, "--background is 'rgb(300, 0, 0)': it must be a colour"),
         ({"background": "#00ff0080"}, "--background is '#00ff0080': it must be a colour: a CSS name such as green, or"),
         ({"device": "gpu"}, "--device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"),
         ({"method": "PerSAM"}, "--method is 'PerSAM': did you mean persam? it must be memory, persam or persam-f"),
