@@ -1,5 +1,5 @@
 """``python -m persam_vos`` is ``persam-vos``."""
 
-from persam_vos.cli.app import leave_at_once
+from persam_vos.cli.app import entry_point
 
-leave_at_once()
+entry_point()

@@ -1,97 +1,141 @@
-"""The options that commands share, as Typer reads them, and what all commands do alike."""
+"""The options that commands share, in groups. The help adds the settings' choices and defaults to them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, ClassVar
 
 import typer
 
+from persam_vos.cli.groups import OptionGroup
 from persam_vos.errors import SettingsError
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+VIDEO_SETTINGS = "persam_vos.settings.video:Settings"
+PHOTO_SETTINGS = "persam_vos.settings.photos:PhotoSettings"
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
-Config = Annotated[Optional[Path], typer.Option("--config", help="YAML file of settings; flags win over it.")]  # noqa: UP045
-Text = Optional[str]  # noqa: UP045
-ResizeMask = Annotated[bool, typer.Option("--resize-mask", help="Scale a mask of another size.")]
-MaskThreshold = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option("--mask-threshold", min=0, max=254, help="Take a soft mask as one object above this brightness."),
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings; flags win over it.")
 ]
-Method = Annotated[Text, typer.Option("--method", help="memory, persam or persam-f.  [default: memory]")]
-Preset = Annotated[Text, typer.Option("--preset", help="Of memory: fast or best.  [default: fast]")]
-Model = Annotated[
-    Text, typer.Option("--model", help="mobile_sam, vit_b, vit_l or vit_h.  [default: mobile_sam, which ships]")
-]
-Checkpoint = Annotated[Optional[Path], typer.Option("--checkpoint", help="File with the model's weights.")]  # noqa: UP045
-Device = Annotated[Text, typer.Option("--device", help="auto, cpu or cuda.  [default: auto]")]
-Backend = Annotated[
-    Text, typer.Option("--backend", help="torch, onnxruntime, openvino or auto, the fastest.  [default: auto]")
-]
-Precision = Annotated[
-    Text, typer.Option("--precision", help="Of the networks: float32, bfloat16 or auto.  [default: auto]")
-]
-BatchSize = Annotated[
-    Text,
-    typer.Option("--batch-size", help="Frames encoded at once; OpenVINO takes 4 at most.  [default: auto]"),
-]
-Reader = Annotated[Text, typer.Option("--reader", help="pyav or decord.  [default: pyav]")]
-Guidance = Annotated[
-    Text, typer.Option("--guidance", help="Of persam: none, attention, prompting or both.  [default: none]")
-]
-UpdateTarget = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(
-        "--update-target", metavar="RATE", help="Of persam: how fast the target feature moves, 0..1.  [default: 0]"
-    ),
-]
-FirstPass = Annotated[
-    Text,
-    typer.Option("--first-pass", help="Of persam: largest, predicted_iou, agreement or single.  [default: agreement]"),
-]
-Export = Annotated[
-    Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: masks,overlay]")
-]
-Background = Annotated[Text, typer.Option("--background", help="Colour behind a cut-out.  [default: #000000]")]
-AllInstances = Annotated[
-    bool, typer.Option("--all-instances", help="Find everything that is like the one object of the reference.")
-]
-MaxObjects = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option("--max-objects", metavar="N", help="Instances, at most.  [default: 20]"),
-]
-Presence = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(
-        "--presence",
-        metavar="SHARE",
-        help="Of its usual likeness, what the object needs to count.  [default: 0.77 of memory; of the others 0, for"
-        " instances 0.85]",
-    ),
-]
-Sequences = Annotated[Text, typer.Option("--sequences", help="Only these, with commas.")]
-Year = Annotated[int, typer.Option("--year", help="2016 (one object) or 2017.")]
-Split = Annotated[str, typer.Option("--split", help="Name of the list of sequences.")]
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 
 
-class Interrupted(Exception):  # noqa: N818
-    """KeyboardInterrupt under a name that Typer does not swallow."""
+def _only(allowed: Collection[int]) -> Callable[[int | None], int | None]:
+    """Refuse other numbers; the option's metavar says which are allowed."""
+
+    def check(number: int | None) -> int | None:
+        if number is not None and number not in allowed:
+            raise typer.BadParameter(f"is {number}")
+        return number
+
+    return check
 
 
-@contextmanager
-def own_interrupt() -> Iterator[None]:
-    """Let an interrupt pass Typer."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted from None
+@dataclass(frozen=True)
+class EngineOptions(OptionGroup):
+    """Which network, and what runs it."""
+
+    title: ClassVar = "Network and machine"
+    settings: ClassVar = "persam_vos.settings.common:EngineSettings"
+
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="mobile_sam ships with the program; the others are downloaded once."),
+    ] = None
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", metavar="FILE", help="File with the model's weights.")
+    ] = None
+    device: Annotated[str | None, typer.Option("--device", help="auto takes a CUDA device if there is one.")] = None
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="Runs the encoder; auto takes the fastest that is installed.")
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="Arithmetic of the networks; auto is bfloat16 where OpenVINO has it."),
+    ] = None
+    batch_size: Annotated[
+        str | None, typer.Option("--batch-size", help="Frames encoded at once; OpenVINO takes 4 at most.")
+    ] = None
 
 
-def flags_of(**values: Any) -> dict[str, Any]:
-    """Name the flags of a command; None stands for one that was not given."""
-    return values
+@dataclass(frozen=True)
+class MethodOptions(OptionGroup):
+    """How an object is followed through a video."""
+
+    title: ClassVar = "Method"
+    settings: ClassVar = VIDEO_SETTINGS
+
+    method: Annotated[
+        str | None, typer.Option("--method", help="memory is the most accurate; the others are PerSAM and PerSAM-F.")
+    ] = None
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help="Preset of memory: best makes four passes a frame instead of one."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class PersamOptions(OptionGroup):
+    """What only PerSAM and PerSAM-F use on video."""
+
+    title: ClassVar = "PerSAM and PerSAM-F (--method persam, persam-f)"
+    settings: ClassVar = VIDEO_SETTINGS
+
+    guidance: Annotated[
+        str | None,
+        typer.Option("--guidance", help="What the target guides in the decoder: its attention, its prompt tokens."),
+    ] = None
+    first_pass: Annotated[
+        str | None, typer.Option("--first-pass", help="Which candidate mask of the first pass is refined.")
+    ] = None
+    update_target: Annotated[
+        str | None,
+        typer.Option("--update-target", help="Share by which a well segmented frame moves the target feature."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class MaskOptions(OptionGroup):
+    """How a mask that a person made is read."""
+
+    title: ClassVar = "Reading masks"
+
+    resize_mask: Annotated[
+        bool, typer.Option("--resize-mask", help="Scale a mask of another size instead of refusing it.")
+    ] = False
+    mask_threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--mask-threshold",
+            metavar="0..254",
+            callback=_only(range(255)),
+            help="Read a soft mask as one object: the pixels brighter than this.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DavisOptions(OptionGroup):
+    """Which sequences of DAVIS."""
+
+    title: ClassVar = "Sequences"
+
+    year: Annotated[
+        int,
+        typer.Option(
+            "--year",
+            metavar="[2016|2017]",
+            callback=_only((2016, 2017)),
+            help="2016 has one object a sequence, 2017 several.",
+        ),
+    ] = 2017
+    split: Annotated[str, typer.Option("--split", metavar="NAME", help="Name of the list of sequences.")] = "val"
+    sequences: Annotated[
+        str | None, typer.Option("--sequences", metavar="NAME,...", help="Only these sequences of the list.")
+    ] = None
 
 
 def names_of(text: str | None) -> list[str] | None:

@@ -1,139 +1,162 @@
-"""The commands on photos: read flags, call the stages, print, and decide the exit status."""
+"""The commands on photos: options become settings and a job; its outcome becomes lines and a status."""
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
-    EXIT_INTERRUPTED,
-    AllInstances,
-    Backend,
-    BatchSize,
-    Checkpoint,
+    PHOTO_SETTINGS,
     Config,
-    Device,
-    MaskThreshold,
-    MaxObjects,
-    Method,
-    Model,
+    EngineOptions,
+    MaskOptions,
     Output,
     Overwrite,
-    Precision,
-    Presence,
     Quiet,
-    ResizeMask,
-    Text,
-    flags_of,
     names_of,
-    own_interrupt,
     split_pair,
 )
 from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
     from persam_vos.photos.pipeline import PhotoOutcome
 
+IMAGE_EPILOG = """
+Example:
+  persam-vos image cat.jpg cat_mask.png holiday/ 'more/*.png' -o out
 
-EXIT_INCOMPLETE = 1
-PhotoExport = Annotated[
-    Text, typer.Option("--export", help="Of masks, overlay, cutout; with commas.  [default: all three]")
-]
-Number = Optional[float]  # noqa: UP045
-MoreReferences = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
-]
-Guidance = Annotated[
-    Text,
-    typer.Option(
-        "--guidance",
-        help="Of persam and persam-f: none, attention, prompting or both.  [default: both of persam, none of persam-f]",
-    ),
-]
-IouThreshold = Annotated[
-    Number,
-    typer.Option(
-        "--iou-threshold",
-        metavar="SHARE",
-        help="With --erase pixels: of an instance, what may be found already.  [default: 0.3]",
-    ),
-]
-Erase = Annotated[
-    Text, typer.Option("--erase", help="How an instance is taken out: similarity or pixels.  [default: similarity]")
-]
-MaxMegapixels = Annotated[
-    Number, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.  [default: 100]")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")]
-KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")]
+The mask has the size of its photo, as seen upright: paint object 1 with value 1, object 2 with value 2, in a palette
+or greyscale PNG; or one object simply white on black.
+"""
 
 
+@dataclass(frozen=True)
+class PhotoMethodOptions(OptionGroup):
+    """How an object is found in photos."""
+
+    title: ClassVar = "Method"
+    settings: ClassVar = PHOTO_SETTINGS
+
+    method: Annotated[
+        str | None, typer.Option("--method", help="memory is the most accurate; the others are PerSAM and PerSAM-F.")
+    ] = None
+    guidance: Annotated[
+        str | None,
+        typer.Option(
+            "--guidance",
+            help="Of persam and persam-f: what the target guides in the decoder.  [default: both with persam, none with"
+            " persam-f]",
+        ),
+    ] = None
+    max_megapixels: Annotated[
+        str | None, typer.Option("--max-megapixels", help="Refuse photos that claim to be larger.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class PresenceOptions(OptionGroup):
+    """When an object counts as found, and how many are looked for."""
+
+    title: ClassVar = "What is found"
+    settings: ClassVar = PHOTO_SETTINGS
+
+    presence: Annotated[
+        str | None,
+        typer.Option(
+            "--presence",
+            help="Similarity to the reference from which an object counts as found, as a share of the usual one; 0"
+            " takes every mask.  [default: 0.77 with memory, else 0; 0.85 for instances]",
+        ),
+    ] = None
+    all_instances: Annotated[
+        bool, typer.Option("--all-instances", help="Find everything that resembles the one object of the reference.")
+    ] = False
+    max_objects: Annotated[
+        str | None, typer.Option("--max-objects", help="With --all-instances: instances in a photo, at most.")
+    ] = None
+    iou_threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--iou-threshold",
+            help="With --erase pixels: share of an instance that earlier ones may already cover.",
+        ),
+    ] = None
+    erase: Annotated[
+        str | None,
+        typer.Option("--erase", help="With --all-instances: how a found instance is excluded from the search."),
+    ] = None
+
+
+@takes_groups
 def image(
-    reference: Annotated[Path, typer.Argument(help="Photo that shows the object.")],
-    reference_mask: Annotated[Path, typer.Argument(help="Its mask: object n has value n.")],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.")],
-    more: MoreReferences = None,
-    resize_mask: ResizeMask = False,
-    mask_threshold: MaskThreshold = None,
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="Photo that shows the object.")],
+    reference_mask: Annotated[
+        Path, typer.Argument(metavar="REFERENCE_MASK", help="Its mask: object 1 has value 1, and so on.")
+    ],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders of photos, or quoted patterns.")
+    ],
+    found: PresenceOptions,
+    method: PhotoMethodOptions,
+    masks: MaskOptions,
+    engine: EngineOptions,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
+    ] = None,
     output: Output = Path("out"),
-    method: Method = None,
-    all_instances: AllInstances = False,
-    max_objects: MaxObjects = None,
-    iou_threshold: IouThreshold = None,
-    erase: Erase = None,
-    presence: Presence = None,
-    guidance: Guidance = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    max_megapixels: MaxMegapixels = None,
-    export: PhotoExport = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export", metavar="[masks,overlay,cutout]", help="What is written, with commas.  [default: all three]"
+        ),
+    ] = None,
     config: Config = None,
-    resume: Resume = False,
-    keep_going: KeepGoing = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT.
-
-    REFERENCE_MASK is a palette or greyscale picture in which object n has the value n, or white on black, of the size
-    at which REFERENCE is seen.
-    """
-    flags = flags_of(
-        method=method, all_instances=all_instances or None, max_objects=max_objects, iou_threshold=iou_threshold,
-        erase=erase, presence=presence, guidance=guidance, model=model, checkpoint=checkpoint, device=device,
-        backend=backend, precision=precision, batch_size=batch_size, max_megapixels=max_megapixels, export=export,
-    )  # fmt: skip
-    ways: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "keep_going": keep_going}
-    with own_interrupt():
+    """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT."""
+    flags = method.given() | found.given() | engine.given() | {"export": export}
+    # Absent, the flag leaves the setting to the file.
+    flags["all_instances"] = found.all_instances or None
+    with interrupts_pass():
         from persam_vos.media.reference_files import ReferenceFile
         from persam_vos.photos.run import run_photos
         from persam_vos.settings.photos import load_photo_settings
 
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
-        references = [ReferenceFile(*pair, resize_mask, mask_threshold) for pair in pairs]
+        references = [ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs]
         settings = load_photo_settings(config, flags)
-        outcome = run_photos(references, photos, output, settings, ProgressBar(quiet, "photo"), **ways)
+        outcome = run_photos(
+            references,
+            photos,
+            output,
+            settings,
+            ProgressBar(quiet, "photo"),
+            overwrite=overwrite,
+            resume=resume,
+            keep_going=keep_going,
+        )
     _tell(outcome, output, quiet)
 
 
 def _tell(outcome: PhotoOutcome, output: Path, quiet: bool) -> None:
-    """Say how it ended, and exit with the status for it."""
+    """Say how the run ended, and exit with the status for it."""
     if outcome.interrupted:
-        print(f"persam-vos: interrupted after {_photos(outcome.photos)}; --resume goes on", file=sys.stderr)
+        say(f"interrupted after {_photos(outcome.photos)}; --resume goes on")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
         print(output / "results.jsonl")
     if outcome.failed:
         failed = _photos(outcome.failed)
-        print(f"persam-vos: {failed} could not be read, as results.jsonl says", file=sys.stderr)
+        say(f"{failed} could not be read; results.jsonl names them")
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -141,33 +164,23 @@ def _photos(count: int) -> str:
     return f"{count} photo" if count == 1 else f"{count} photos"
 
 
+@takes_groups
 def perseg(
-    root: Annotated[Path, typer.Argument(help="Folder of PerSeg: Images, Annotations.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of PerSeg: Images, Annotations.")],
+    method: PhotoMethodOptions,
+    engine: EngineOptions,
     output: Output = Path("out/perseg"),
-    classes: Annotated[Text, typer.Option("--classes", help="Only these, with commas.")] = None,
-    method: Method = None,
-    guidance: Guidance = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    max_megapixels: MaxMegapixels = None,
+    classes: Annotated[str | None, typer.Option("--classes", metavar="NAME,...", help="Only these classes.")] = None,
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment PerSeg, each class by its photo 00, then score it."""
-    flags = flags_of(
-        method=method, guidance=guidance, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size, max_megapixels=max_megapixels,
-    )  # fmt: skip
-    with own_interrupt():
+    with interrupts_pass():
         from persam_vos.benchmarks.perseg import run_perseg
         from persam_vos.settings.photos import load_photo_settings
 
-        settings = load_photo_settings(config, flags)
+        settings = load_photo_settings(config, method.given() | engine.given())
         progress = ProgressBar(quiet, "photo")
         scores = run_perseg(root, output, settings, progress, classes=names_of(classes), overwrite=overwrite)
     print(scores.table())

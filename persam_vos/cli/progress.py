@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,42 +12,48 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """A bar per video on standard error: objects in the frame just done, and the lowest of their scores.
+    """A bar on standard error: how many objects the last frame or photo shows, and the lowest of their scores.
 
-    Where standard error is closed or full, nothing is shown; the results are worth more.
+    It may be told of a failure in one thread while it advances in another. Where standard error is closed or full,
+    nothing is shown: the results are worth more.
 
     Args:
         quiet: Show nothing.
-        unit: What is counted.
+        unit: What is counted: "frame" or "photo".
     """
 
     def __init__(self, quiet: bool, unit: str = "frame") -> None:
         self._quiet = quiet
         self._unit = unit
         self._bar: Any = None
+        # Reentrant: the signal handler that calls ``interrupt`` may run while the main thread draws.
+        self._lock = threading.RLock()
 
     def start(self, name: str, frames: int | None) -> None:
-        """Begin a video; ``frames`` is a hint."""
+        """Begin a video or a set of photos; ``frames`` is a hint."""
         self._show(lambda: self._open(total=frames, desc=name, unit=self._unit, disable=self._quiet))
 
     def advance(self, result: FrameResult) -> None:
-        """Count a frame."""
+        """Count a frame or a photo."""
         scores = [entry.score for entry in result.objects if entry.present]
         lowest = f"{min(scores):.2f}" if scores else "none"
-        self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
-        self._show(lambda: self._bar.update())
+        with self._lock:
+            self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
+            self._show(lambda: self._bar.update())
 
     def fail(self, message: str) -> None:
         """Say what could not be read, and count it."""
-        self._say(message)
-        self._show(lambda: self._bar.update())
+        with self._lock:
+            self._say(message)
+            self._show(lambda: self._bar.update())
 
     def interrupt(self) -> None:
-        """Say that the interrupt was heard."""
-        self._say("finishing the frame in work; press Ctrl-C again to stop at once, which drops the frames done so far")
+        """Say that the interrupt was heard, and what another one does."""
+        dropped = "" if self._unit == "photo" else "; the frames done so far are then dropped"
+        self._say(f"finishing the {self._unit} in work; press Ctrl-C again to stop at once{dropped}")
 
     def stop(self) -> None:
-        """End the video."""
+        """End the video or the set of photos."""
         if self._bar is not None:
             self._show(lambda: self._bar.close())
 
@@ -59,11 +66,12 @@ class ProgressBar:
         self._show(lambda: self._bar.write(f"persam-vos: {message}", file=sys.stderr))
 
     def _show(self, draw: Callable[[], object]) -> None:
-        """Draw; from the first time on that this is not possible, nothing any more."""
-        if sys.stderr is None:
-            self._open(disable=True)
-            return
-        try:
-            draw()
-        except OSError:
-            self._open(disable=True)
+        """Draw; once drawing has failed, show nothing any more."""
+        with self._lock:
+            if sys.stderr is None:
+                self._open(disable=True)
+                return
+            try:
+                draw()
+            except OSError:
+                self._open(disable=True)

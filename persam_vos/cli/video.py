@@ -1,125 +1,142 @@
-"""The commands on video: read flags, call the stages, print, and decide the exit status."""
+"""The commands on video: options become settings and a job; its outcome becomes lines and a status."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
-    EXIT_INTERRUPTED,
-    AllInstances,
-    Backend,
-    Background,
-    BatchSize,
-    Checkpoint,
+    PHOTO_SETTINGS,
+    VIDEO_SETTINGS,
     Config,
-    Device,
-    Export,
-    FirstPass,
-    Guidance,
-    MaskThreshold,
-    MaxObjects,
-    Method,
-    Model,
+    DavisOptions,
+    EngineOptions,
+    MaskOptions,
+    MethodOptions,
     Output,
     Overwrite,
-    Precision,
-    Presence,
-    Preset,
+    PersamOptions,
     Quiet,
-    Reader,
-    ResizeMask,
-    Sequences,
-    Split,
-    UpdateTarget,
-    Year,
-    flags_of,
     names_of,
-    own_interrupt,
     split_pair,
 )
 from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 from persam_vos.errors import SettingsError
 
 if TYPE_CHECKING:
     from persam_vos.settings.video import Settings
     from persam_vos.video.first_frame import FirstFrame
 
+RUN_EPILOG = """
+Example:
+  persam-vos run clip.mp4 --first-mask mask.png -o out
 
-def run(
-    video: Annotated[str, typer.Argument(help="Video file, folder of images, or glob.")],
+The mask has the size of the video and shows its first frame: paint object 1 with value 1, object 2 with value 2, in a
+palette or greyscale PNG; or one object simply white on black. Follow the object's outline.
+"""
+
+
+@dataclass(frozen=True)
+class FirstFrameOptions(OptionGroup):
+    """Where the objects are in the first frame."""
+
+    title: ClassVar = "First frame: --first-mask or --first-ref"
+    settings: ClassVar = PHOTO_SETTINGS
+
     first_mask: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--first-mask", help="Mask of the first frame: object n has value n."),
-    ] = None,
+        Path | None,
+        typer.Option("--first-mask", metavar="FILE", help="Mask of the first frame: object 1 has value 1, and so on."),
+    ] = None
     first_ref: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             "--first-ref",
             metavar="PHOTO:MASK",
-            help="Instead of a mask: a photo of the object and its mask; may be repeated.",
+            help="Instead: a photo of the object and its mask; may be repeated.",
         ),
-    ] = None,
-    all_instances: AllInstances = False,
-    max_objects: MaxObjects = None,
-    presence: Presence = None,
+    ] = None
+    all_instances: Annotated[
+        bool, typer.Option("--all-instances", help="With --first-ref: track everything that resembles the object.")
+    ] = False
+    max_objects: Annotated[
+        str | None, typer.Option("--max-objects", help="With --all-instances: instances, at most.")
+    ] = None
+    presence: Annotated[
+        str | None,
+        typer.Option(
+            "--presence",
+            help="With --first-ref: similarity from which an object counts as found, as a share of the usual one; 0"
+            " takes every mask.  [default: 0.77 with memory, else 0; 0.85 for instances]",
+        ),
+    ] = None
+
+    def of_photos(self) -> dict[str, Any]:
+        """Return the options that go with --first-ref only, by the names of the settings; None where not given."""
+        return {
+            "all_instances": self.all_instances or None,
+            "max_objects": self.max_objects,
+            "presence": self.presence,
+        }
+
+
+@dataclass(frozen=True)
+class ReadingAndWritingOptions(OptionGroup):
+    """How a video is read, and what is written."""
+
+    title: ClassVar = "Reading and writing"
+    settings: ClassVar = VIDEO_SETTINGS
+
+    export: Annotated[str | None, typer.Option("--export", help="What is written, with commas.")] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="COLOUR",
+            help="Behind a cut-out: a CSS name such as green, or a code such as #0f0.",
+        ),
+    ] = None
+    reader: Annotated[str | None, typer.Option("--reader", help="What decodes a video file.")] = None
+
+
+@takes_groups
+def run(
+    video: Annotated[
+        str, typer.Argument(metavar="VIDEO", help="Video file, folder of images, or quoted pattern of images.")
+    ],
+    first: FirstFrameOptions,
+    masks: MaskOptions,
+    method: MethodOptions,
+    persam: PersamOptions,
+    files: ReadingAndWritingOptions,
+    engine: EngineOptions,
     output: Output = Path("out"),
-    resize_mask: ResizeMask = False,
-    mask_threshold: MaskThreshold = None,
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    reader: Reader = None,
-    guidance: Guidance = None,
-    first_pass: FirstPass = None,
-    update_target: UpdateTarget = None,
-    export: Export = None,
-    background: Background = None,
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        reader=reader, guidance=guidance, first_pass=first_pass, update_target=update_target, export=export,
-        background=background,
-    )  # fmt: skip
-    of_references = {"all_instances": all_instances or None, "max_objects": max_objects, "presence": presence}
-    first = _first_frame_of(first_mask, first_ref or (), (resize_mask, mask_threshold), of_references)
-    _track_video(video, output, config, flags, first=first, overwrite=overwrite, quiet=quiet)
+    flags = method.given() | persam.given() | files.given() | engine.given()
+    chosen = _first_frame(first, masks)
+    _track_video(video, output, config, flags, first=chosen, overwrite=overwrite, quiet=quiet)
 
 
+@takes_groups
 def demo(
+    method: MethodOptions,
+    engine: EngineOptions,
     output: Output = Path("out/demo"),
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
     config: Config = None,
     quiet: Quiet = False,
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        export="masks,overlay,cutout",
-    )  # fmt: skip
+    flags = method.given() | engine.given() | {"export": "masks,overlay,cutout"}
     with resources.as_file(resources.files("persam_vos") / "data") as data:
 
         def first(_: Settings) -> FirstFrame:
@@ -130,71 +147,55 @@ def demo(
         _track_video(str(data / "bunny.mp4"), output, config, flags, first=first, overwrite=True, quiet=quiet)
 
 
+@takes_groups
 def davis(
-    root: Annotated[Path, typer.Argument(help="Folder of DAVIS: JPEGImages, Annotations, ImageSets.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of DAVIS: JPEGImages, Annotations, ImageSets.")],
+    choice: DavisOptions,
+    method: MethodOptions,
+    persam: PersamOptions,
+    engine: EngineOptions,
     output: Output = Path("out/davis"),
-    year: Year = 2017,
-    split: Split = "val",
-    sequences: Sequences = None,
-    method: Method = None,
-    preset: Preset = None,
-    model: Model = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    batch_size: BatchSize = None,
-    guidance: Guidance = None,
-    first_pass: FirstPass = None,
-    update_target: UpdateTarget = None,
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Track every sequence of a DAVIS split, then score it."""
-    flags = flags_of(
-        method=method, preset=preset, model=model, checkpoint=checkpoint, device=device, backend=backend,
-        precision=precision, batch_size=batch_size,
-        guidance=guidance, first_pass=first_pass, update_target=update_target,
-    )  # fmt: skip
-    chosen: dict[str, Any] = {"year": year, "split": split, "sequences": names_of(sequences)}
-    with own_interrupt():
+    chosen: dict[str, Any] = choice.given() | {"sequences": names_of(choice.sequences)}
+    with interrupts_pass():
         from persam_vos.benchmarks.davis import run_davis
         from persam_vos.settings.video import load_settings
 
-        settings = load_settings(config, flags)
+        settings = load_settings(config, method.given() | persam.given() | engine.given())
         scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
     print(scores.table())
 
 
-def _first_frame_of(
-    first_mask: Path | None,
-    first_refs: Sequence[str],
-    mask_options: tuple[bool, int | None],
-    of_references: Mapping[str, Any],
-) -> Callable[[Settings], FirstFrame]:
+def _first_frame(options: FirstFrameOptions, masks: MaskOptions) -> Callable[[Settings], FirstFrame]:
     """Choose what says where the objects of the first frame are, once the settings are known.
 
     Raises:
-        SettingsError: Unless there is either a mask or photos; ``of_references`` goes with the latter only.
+        SettingsError: Unless there is either a mask or photos, or if an option of photos goes with a mask.
     """
-    if (first_mask is None) == (not first_refs):
-        raise SettingsError("pass --first-mask MASK or --first-ref PHOTO:MASK, one of both")
-    given = [name for name, value in of_references.items() if value is not None]
-    if first_mask and given:
+    mask, pairs = options.first_mask, options.first_ref or ()
+    if (mask is None) == (not pairs):
+        raise SettingsError(
+            f"pass --first-mask MASK or --first-ref PHOTO:MASK, {'not both' if pairs else 'to say what to track'}"
+        )
+    given = [name for name, value in options.of_photos().items() if value is not None]
+    if mask and given:
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
 
     def first(settings: Settings) -> FirstFrame:
-        if first_mask:
+        if mask:
             from persam_vos.video.first_frame import AnnotationFile
 
-            return AnnotationFile(first_mask, *mask_options)
-        # Only here: what photos need takes time to import.
+            return AnnotationFile(mask, masks.resize_mask, masks.mask_threshold)
+        # What photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile
         from persam_vos.video.first_reference import FirstReference, reference_settings
 
-        references = tuple(ReferenceFile(*split_pair(pair), *mask_options) for pair in first_refs)
-        return FirstReference(references, reference_settings(settings, settings.method, **of_references))
+        files = [ReferenceFile(*split_pair(pair), masks.resize_mask, masks.mask_threshold) for pair in pairs]
+        return FirstReference(tuple(files), reference_settings(settings, settings.method, **options.of_photos()))
 
     return first
 
@@ -209,16 +210,17 @@ def _track_video(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    with own_interrupt():
+    with interrupts_pass():
         from persam_vos.settings.video import load_settings
         from persam_vos.video.run import run_video
 
         settings = load_settings(config, flags)
         outcome = run_video(video, first(settings), output, settings, ProgressBar(quiet), overwrite=overwrite)
     for warning in outcome.warnings:
-        print(f"persam-vos: warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}")
     if outcome.interrupted:
-        print(f"persam-vos: interrupted after {outcome.frames} frames; they are kept", file=sys.stderr)
+        kept = "1 frame; it is kept" if outcome.frames == 1 else f"{outcome.frames} frames; they are kept"
+        say(f"interrupted after {kept}")
     if not quiet:
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:

@@ -1,0 +1,29 @@
+"""Exit statuses, lines on standard error, and interrupts on their way to a status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+EXIT_DONE, EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class Interrupted(Exception):  # noqa: N818
+    """KeyboardInterrupt under a name that Typer does not swallow."""
+
+
+def say(message: str) -> None:
+    """Print one line on standard error; do nothing where that is closed or full."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextmanager
+def interrupts_pass() -> Iterator[None]:
+    """Let an interrupt pass Typer."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None

@@ -1,0 +1,91 @@
+"""``persam-vos run``: the files of a short clip."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from command_line import call, one_line, save
+from PIL import Image
+from video_commands import HEIGHT, WIDTH, square, write_square_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_square_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def mask(clip: Path) -> Path:
+    return save(clip.with_name("mask.png"), square())
+
+
+@pytest.fixture(scope="module")
+def finished(clip: Path, mask: Path) -> Path:
+    output = clip.with_name("new") / "out"
+    answer = call(
+        "run", clip, "--first-mask", mask, "-o", output, "--export", "masks,overlay,cutout", "--background", "lime"
+    )
+    assert answer.status == 0, answer.err
+    listed = [Path(line) for line in answer.out.splitlines()]
+    assert sorted(path.name for path in listed) == ["cutout.mp4", "masks", "overlay.mp4", "run.json", "tracks.jsonl"]
+    assert all(path.exists() for path in listed)
+    assert "5/5" in answer.err
+    return output
+
+
+def test_masks(finished: Path) -> None:
+    paths = sorted((finished / "masks").iterdir())
+
+    assert [path.name for path in paths] == [f"{i:05d}.png" for i in range(5)]  # frame 0 included
+    with Image.open(paths[0]) as first:
+        assert first.mode == "P"
+        assert np.array_equal(np.asarray(first), square())
+    for index, path in enumerate(paths):
+        with Image.open(path) as picture:
+            found = np.asarray(picture) == 1
+        truth = np.zeros((HEIGHT, WIDTH), bool)
+        truth[16:32, 4 * index : 4 * index + 16] = True
+        assert (found & truth).sum() / (found | truth).sum() > 0.8, index
+
+
+@pytest.mark.parametrize("name", ["overlay.mp4", "cutout.mp4"])
+def test_videos_keep_the_rate(finished: Path, name: str) -> None:
+    with av.open(str(finished / name)) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == Fraction(30000, 1001)
+        assert (stream.width, stream.height, stream.codec_context.name) == (WIDTH, HEIGHT, "h264")
+        assert sum(1 for _ in container.decode(stream)) == 5
+
+
+def test_tracks(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "tracks.jsonl").read_text().splitlines()]
+
+    assert [(line["frame"], line["object"], line["present"]) for line in lines] == [(i, 1, True) for i in range(5)]
+    keys = ["frame", "pts", "object", "present", "score", "similarity", "area", "box_xyxy"]
+    assert all(list(line) == keys for line in lines)
+    assert lines[0]["box_xyxy"] == [0, 16, 15, 31]
+
+
+def test_run_json_says_all(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
+
+    assert record["complete"] is True
+    assert record["frames"] == 5
+    assert record["frame_rate"] == "30000/1001"
+    assert record["settings"]["background"] == "#00ff00"
+    assert set(record["seconds_per_stage"]) == {"decode", "encode", "track", "write"}
+    assert {"python", "torch", "persam-vos"} <= set(record["versions"])
+
+
+def test_nothing_else_is_left(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"masks", "overlay.mp4", "cutout.mp4", "tracks.jsonl", "run.json"}
+
+
+def test_results_are_not_replaced_without_being_asked(finished: Path, clip: Path, mask: Path) -> None:
+    one_line(call("run", clip, "--first-mask", mask, "-o", finished), "is not empty", "--overwrite")

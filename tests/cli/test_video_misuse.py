@@ -1,0 +1,147 @@
+"""Misuse of ``persam-vos run``, ``davis``, ``score`` and ``models``: one line that says what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call, one_line, save
+from video_commands import HEIGHT, WIDTH, square, write_square_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_square_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def mask(clip: Path) -> Path:
+    return save(clip.with_name("mask.png"), square())
+
+
+SOFT = np.tile(np.clip(255 - 12 * np.abs(np.arange(WIDTH) - 30), 0, 255).astype(np.uint8), (HEIGHT, 1))
+MANY = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 301).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("labels", "parts"),
+    [
+        (np.ones((10, 20), np.uint8), ["mask is 10 x 20, video is 48 x 64", "--resize-mask"]),
+        (np.zeros((HEIGHT, WIDTH), np.uint8), ["m.png: the mask is empty"]),
+        (SOFT, ["anti-aliased", "--mask-threshold"]),
+        (MANY, ["300 object ids", "254"]),
+    ],
+    ids=["size", "empty", "soft", "many"],
+)
+def test_masks_that_cannot_be_used(clip: Path, tmp_path: Path, labels: np.ndarray, parts: list[str]) -> None:
+    mask = save(tmp_path / "m.png", labels)
+    one_line(call("run", clip, "--first-mask", mask, "-o", tmp_path / "o"), *parts)
+    assert not (tmp_path / "o").exists()
+
+
+def test_videos_that_cannot_be_read(mask: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_text("this is no video")
+    rest = ["--first-mask", mask, "-o", tmp_path / "o"]
+    one_line(call("run", "nothing.mp4", *rest), "nothing.mp4: no such file")
+    one_line(call("run", tmp_path / "v.mp4", *rest), "v.mp4: not a video")
+    one_line(call("run", "", *rest), "is no path")
+    one_line(call("run", "http://127.0.0.1:9/x.mp4", *rest), "addresses")
+    one_line(call("run", "x" * 300, *rest), "x" * 300)
+    assert not (tmp_path / "o").exists()
+
+
+def test_outputs_that_cannot_be_written(clip: Path, mask: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = ["run", clip, "--first-mask", mask, "-o"]
+    one_line(call(*run, tmp_path / "file"), "is a file")
+    one_line(call(*run, tmp_path / "file" / "o"), str(tmp_path / "file"))
+    one_line(call(*run, "/proc/nowhere"), "/proc/nowhere")
+    one_line(call(*run, tmp_path / ("x" * 300)), "x" * 300)
+    (tmp_path / "o" / "run.json").mkdir(parents=True)
+    one_line(call(*run, tmp_path / "o", "--overwrite"), "run.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["pass --first-mask MASK or --first-ref PHOTO:MASK"]),
+        (["--first-mask", "m.png", "--first-ref", "m.png:m.png"], ["not both"]),
+        (["--first-mask", "m.png", "--all-instances"], ["--all-instances goes with --first-ref"]),
+        (["--first-mask", "m.png", "--max-objects", "2"], ["--max-objects goes with --first-ref"]),
+        (["--first-ref", "none.jpg:m.png"], ["must be PHOTO:MASK"]),
+        (["--first-ref", "m.png:m.png", "--max-objects", "0"], ["--max-objects is '0'"]),
+        (["--first-ref", "p.png:full.png"], ["full.png: covers all of", "p.png"]),
+    ],
+)
+def test_a_first_frame_known_in_one_way(
+    clip: Path, mask: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "m.png", square())
+    save(tmp_path / "p.png", np.full((HEIGHT, WIDTH), 90, np.uint8))
+    save(tmp_path / "full.png", np.ones((HEIGHT, WIDTH), np.uint8))
+    one_line(call("run", clip, "-o", "o", *arguments), *parts)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--method", "magic"], ["--method is 'magic': it must be memory, persam or persam-f"]),
+        (["--method", "PerSAM"], ["--method is 'PerSAM': did you mean persam?"]),
+        (["--device", "gpu"], ["--device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"]),
+        (["--export", "mask"], ["--export is 'mask': did you mean masks? it must be masks, overlay or cutout"]),
+        (["--background", "gren"], ["--background is 'gren': did you mean green?"]),
+        (["--batch-size", "many"], ["--batch-size is 'many': it must be auto or a whole number from 1 to 256"]),
+        (["--mask-threshold", "much"], ["--mask-threshold: it must be a whole number from 0 to 254"]),
+        (["--mask-threshold", "255"], ["--mask-threshold is 255: it must be a whole number from 0 to 254"]),
+        (["--config", "c.yaml"], ["c.yaml: unknown setting 'colour': did you mean colours?", "allowed are anchor,"]),
+        (["--checkpoint", "weights.pth"], ["weights.pth"]),
+        (["--frames", "10"], ["'persam-vos run' has no option --frames, and none that resembles it"]),
+        (["--frist-mask", "10"], ["has no option --frist-mask: did you mean --first-mask"]),
+        (["--mask", "m.png"], ["has no option --mask: did you mean --first-mask, --resize-mask or --mask-threshold?"]),
+        (["--erase", "pixels"], ["has no option --erase, which belongs to image"]),
+        (["--method"], ["--method needs a value: memory, persam or persam-f"]),
+        (["--quiet=yes"], ["'--quiet' does not take a value"]),
+        (["more"], ["'persam-vos run' takes 1 argument; 'more' is too many"]),
+    ],
+)
+def test_a_bad_option(
+    clip: Path, mask: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("colour: red\n")
+    (tmp_path / "weights.pth").write_bytes(b"junk")
+    one_line(call("run", clip, "--first-mask", mask, "-o", "o", *arguments), *parts)
+    assert not (tmp_path / "o" / "masks").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["fly"], ["'fly' is no command: there are run, demo, davis, image, perseg, score and models"]),
+        (["rnu"], ["'rnu' is no command: did you mean run?"]),
+        (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
+        (["shots"], ["'persam-vos run shots --first-mask MASK' tracks"]),
+        (["shots/0.png"], ["'persam-vos image shots/0.png MASK PHOTOS...' finds"]),
+        (["--first-mask", "m.png", "run", "clip.mp4"], ["--first-mask belongs to run: write it after the command"]),
+        (["--verion"], ["did you mean --version?"]),
+        (["run"], ["'persam-vos run' needs VIDEO", "see 'persam-vos run --help'"]),
+        (["run", "shots/0.png", "shots/1.png", "shots/2.png", "--first-mask", "m.png"], ["quote", "'shots/*.png'"]),
+        (["demo", "--export", "masks"], ["has no option --export, which belongs to run and image"]),
+        (["davis"], ["'persam-vos davis' needs ROOT"]),
+        (["davis", "nowhere"], ["nowhere"]),
+        (["davis", "nowhere", "--year", "2018"], ["--year is 2018: it must be 2016 or 2017"]),
+        (["score", "here", "nowhere"], ["nowhere"]),
+        (["models", "burn"], ["'models burn': allowed are list, verify and path"]),
+        (["models", "verfy"], ["did you mean verify?"]),
+        (["models", "path"], ["'models path' needs a name: mobile_sam"]),
+        (["models", "path", "vit_x"], ["vit_x", "mobile_sam"]),
+    ],
+)
+def test_misuse(arguments: list[str], parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index in range(3):
+        save(tmp_path / "shots" / f"{index}.png", np.zeros((4, 4, 3), np.uint8))
+    one_line(call(*arguments), *parts)
