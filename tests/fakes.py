@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from persam_vos.errors import OutputError, VideoError
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import StreamInfo
+from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
 from persam_vos.sam.backends.base import EncoderBackend
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -97,6 +98,16 @@ class FakeEngine(Engine[Settings]):
             checkpoint=Path(__file__),
         )
         super().__init__(settings or Settings(), parts=parts)
+
+
+class Watch(NoProgress):
+    """Calls a function for each result."""
+
+    def __init__(self, on_result: Callable[[FrameResult], object]) -> None:
+        self._on_result = on_result
+
+    def advance(self, result: FrameResult) -> None:
+        self._on_result(result)
 
 
 class FakeReader:

@@ -1,4 +1,4 @@
-"""Whole jobs, as the command line offers them: one video into a folder, one DAVIS split into tables."""
+"""The benchmark on video: every sequence of a DAVIS split tracked, then scored."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from persam_vos.errors import DatasetError
 from persam_vos.evaluation import DavisDataset, DavisScores, Year, score_davis
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.masks import MaskWriter
-from persam_vos.exports.run_record import remove_run_json, write_run_json
+from persam_vos.exports.run_record import remove_run_json
 from persam_vos.files import no_empty_folder
 from persam_vos.masks import LabelMap
 from persam_vos.media.image_reader import ImageReader
 from persam_vos.pipeline.progress import Progress
-from persam_vos.pipeline.record import engine_record
+from persam_vos.pipeline.record import run_record
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import track
+from persam_vos.video.pipeline import track_video
 
 _DAVIS_RATE = Fraction(24)
 
@@ -47,28 +47,19 @@ def run_davis(
     dataset = DavisDataset(root, year, split, sequences=sequences)
     firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
+    # All of them now: each refuses a folder that it must not replace.
+    writers = {sequence: MaskWriter(output / sequence) for sequence in dataset.sequences}
     with no_empty_folder(output):
         engine = Engine(settings)
     remove_run_json(output)
     records = {}
-    for sequence in dataset.sequences:
-        with ImageReader(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE) as reader:
-            writer = MaskWriter(output / sequence)
-            progress.start(sequence, reader.info.frame_count)
-            try:
-                outcome = track(
-                    engine,
-                    reader,
-                    firsts[sequence],
-                    [writer],
-                    on_frame=progress.advance,
-                    keep_interrupted=False,
-                )
-            finally:
-                progress.stop()
+    for sequence, writer in writers.items():
+        # Opened one after the other, which checks the sizes of all frames.
+        reader = ImageReader(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE)
+        outcome = track_video(engine, reader, firsts[sequence], [writer], progress, keep_interrupted=False)
         records[sequence] = {"frames": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
-    seconds = time.perf_counter() - started
-    write_run_json(output, engine_record(engine, seconds) | {"davis": str(root), "sequences": records})
+    given, seconds = {"davis": str(root), "sequences": records}, time.perf_counter() - started
+    run_record(engine, given, {}, seconds).write(output)
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
     return scores

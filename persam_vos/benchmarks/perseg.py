@@ -1,37 +1,41 @@
-"""The benchmark of photos, as the command line offers it: PerSeg segmented, then scored."""
+"""The benchmark on photos: every photo of PerSeg segmented, then scored."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from persam_vos.errors import DatasetError
+from persam_vos.errors import DatasetError, OutputError
 from persam_vos.evaluation import PerSegDataset, PerSegScores, compare_masks, score_perseg
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
 from persam_vos.exports.draw import palette_image
-from persam_vos.exports.run_record import remove_run_json, write_run_json
-from persam_vos.files import no_empty_folder, whole_file
+from persam_vos.exports.run_record import remove_run_json
+from persam_vos.files import no_empty_folder, output_errors, whole_file
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder
-from persam_vos.photos.pipeline import PhotoOutcome, find_in_photos
+from persam_vos.photos.pipeline import find_in_photos
 from persam_vos.pipeline.gpu_memory import memory_errors
-from persam_vos.pipeline.progress import PhotoProgress
-from persam_vos.pipeline.record import engine_record
+from persam_vos.pipeline.progress import Progress
+from persam_vos.pipeline.record import run_record
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
+
+# What an earlier run may have called the mask of a photo that the class has no more.
+_NUMBERED = re.compile(r"[0-9]{2,}\.png")
 
 
 def run_perseg(
     root: Path,
     output: Path,
     settings: PhotoSettings,
-    progress: PhotoProgress,
+    progress: Progress,
     *,
     classes: Sequence[str] | None = None,
     overwrite: bool = False,
@@ -48,22 +52,25 @@ def run_perseg(
     dataset = PerSegDataset(root, classes=classes)
     references = {name: _checked_reference(dataset, name, settings.max_pixels) for name in dataset.classes}
     open_folder(output, overwrite=overwrite)
+    sheet = ContactSheet()
+    # All of them now: each refuses a folder that it must not replace.
+    folders = {name: _ClassFolder(output / name, dataset, sheet) for name in dataset.classes}
     with no_empty_folder(output):
         engine = Engine(settings)
-    # The record of an earlier run must not stand beside half of this one.
+    # No earlier record may stand beside half of this run.
     remove_run_json(output)
-    finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
-    sheet, records = ContactSheet(), {}
+    finder, records = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings), {}
     for name, reference in references.items():
         mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
         with memory_errors(engine):
             finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
-        folder = _ClassFolder(output / name, dataset, dataset.photos(name), sheet)
-        outcome = _segment_class(engine, finder, folder, progress)
-        records[name] = {"photos": outcome.photos, "seconds_per_stage": outcome.timings.rounded()}
+        outcome = find_in_photos(
+            engine, finder, dataset.photos(name), folders[name], progress, name=name, keep_interrupted=False
+        )
+        records[name] = {"photos": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
     sheet.write(output / "contact_sheet.jpg")
-    seconds = time.perf_counter() - started
-    write_run_json(output, engine_record(engine, seconds) | {"perseg": str(root), "classes": records})
+    given, seconds = {"perseg": str(root), "classes": records}, time.perf_counter() - started
+    run_record(engine, given, {}, seconds).write(output)
     scores = score_perseg(output, root, classes=dataset.classes)
     scores.write(output)
     return scores
@@ -90,46 +97,53 @@ def _checked_reference(dataset: PerSegDataset, class_name: str, max_pixels: int)
     return reference
 
 
-def _segment_class(
-    engine: Engine[PhotoSettings], finder: PhotoFinder, folder: _ClassFolder, progress: PhotoProgress
-) -> PhotoOutcome:
-    """Segment the photos of a class; KeyboardInterrupt if the user stops it, since half of one cannot be scored."""
-    progress.start(folder.path.name, len(folder.photos))
-    try:
-        outcome = find_in_photos(
-            engine,
-            finder,
-            folder.photos,
-            folder,
-            max_pixels=finder.settings.max_pixels,
-            on_photo=progress.advance,
-            on_interrupt=progress.interrupt,
-        )
-    finally:
-        progress.stop()
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return outcome
-
-
 class _ClassFolder:
-    """Writes the masks of a class, and adds them to the contact sheet; see ``ResultWriter``."""
+    """Writes the masks of a class, and adds them to the contact sheet; see ``ResultWriter``.
 
-    def __init__(self, path: Path, dataset: PerSegDataset, photos: Sequence[Path], sheet: ContactSheet) -> None:
+    Args:
+        path: The folder; masks of an earlier run in it are replaced or removed.
+        dataset: The photos and the truth.
+        sheet: Gets each prediction.
+
+    Raises:
+        OutputError: If the folder holds anything but masks of an earlier run.
+    """
+
+    def __init__(self, path: Path, dataset: PerSegDataset, sheet: ContactSheet) -> None:
         self.warnings: list[str] = []
-        self.path, self.photos = path, photos
-        self._dataset, self._sheet = dataset, sheet
+        self._path, self._dataset, self._sheet = path, dataset, sheet
+        self._photos = dataset.photos(path.name)
+        self._names = {f"{photo.stem}.png" for photo in self._photos}
+        self._earlier()
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        photo = self.photos[frame.index]
-        with whole_file(self.path / f"{photo.stem}.png") as partial:
+        photo = self._photos[frame.index]
+        with whole_file(self._path / f"{photo.stem}.png") as partial:
             palette_image(result.label_map).save(partial, "PNG")
         truth = self._dataset.mask(self._dataset.annotation(photo))
         iou = compare_masks(result.label_map > 0, truth).iou
-        self._sheet.add(frame.rgb, result.label_map, f"{self.path.name}/{photo.stem}  {iou:.1f}")
+        self._sheet.add(frame.rgb, result.label_map, f"{self._path.name}/{photo.stem}  {iou:.1f}")
 
     def close(self) -> tuple[Path, ...]:
-        return (self.path,)
+        """Remove the masks of photos that the class had in an earlier run: they cannot be scored."""
+        with output_errors(self._path):
+            for mask in self._earlier():
+                if mask.name not in self._names:
+                    mask.unlink()
+        return (self._path,)
 
     def abort(self) -> None:
         pass
+
+    def _earlier(self) -> list[Path]:
+        """Return the masks in the folder."""
+        if not self._path.exists():
+            return []
+        if not self._path.is_dir():
+            raise OutputError(f"{self._path}: is in the way, and not a folder; move it away")
+        with output_errors(self._path):
+            masks = [path for path in self._path.iterdir() if not path.name.startswith(".")]
+        for path in masks:
+            if path.name not in self._names and not _NUMBERED.fullmatch(path.name):
+                raise OutputError(f"{self._path}: holds {path.name}, which is no mask of ours; move it away")
+        return masks

@@ -24,7 +24,7 @@ from persam_vos.cli.progress import ProgressBar
 from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
-    from persam_vos.photos.pipeline import PhotoOutcome
+    from persam_vos.pipeline.stages import Outcome
 
 IMAGE_EPILOG = """
 Example:
@@ -147,10 +147,10 @@ def image(
     _tell(outcome, output, quiet)
 
 
-def _tell(outcome: PhotoOutcome, output: Path, quiet: bool) -> None:
+def _tell(outcome: Outcome, output: Path, quiet: bool) -> None:
     """Say how the run ended, and exit with the status for it."""
     if outcome.interrupted:
-        say(f"interrupted after {_photos(outcome.photos)}; --resume goes on")
+        say(f"interrupted after {_photos(outcome.frames)}; --resume goes on")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
         print(output / "results.jsonl")

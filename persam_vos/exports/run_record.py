@@ -1,4 +1,4 @@
-"""What happened in a run: seconds per stage, versions, device, warnings, so that it can be understood and repeated."""
+"""run.json: what was run, on what, and how long it took, so that a run can be understood and repeated."""
 
 from __future__ import annotations
 
@@ -8,16 +8,85 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError, reason
+from persam_vos.files import write_lines
 
+RUN_JSON = "run.json"
 _PACKAGES = (
     "persam-vos", "torch", "segment-anything", "openvino", "onnxruntime", "numpy", "scipy",
     "opencv-python-headless", "av",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What run.json says.
+
+    Attributes:
+        settings: Of the run, by name.
+        backend: What ran the encoder.
+        precision: Of the encoder.
+        decoder_precision: Of the decoder, where PerSAM does not guide it.
+        guided_decoder_precision: Of the decoder, where PerSAM guides it.
+        batch_size: Frames encoded at once, at the end of the run.
+        checkpoint: File of the weights.
+        checkpoint_sha256: Of that file, 64 hexadecimal digits.
+        device: ``cpu`` or ``cuda``.
+        gpu: Name of the GPU; None on a CPU.
+        given: What the command was given, by key.
+        outcome: How the run ended, by key.
+        seconds: From the start of the command until now, with loading the model.
+    """
+
+    settings: Mapping[str, Any]
+    backend: str
+    precision: str
+    decoder_precision: str
+    guided_decoder_precision: str
+    batch_size: int
+    checkpoint: Path
+    checkpoint_sha256: str
+    device: str
+    gpu: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def contents(self) -> dict[str, Any]:
+        """Return the keys and values of run.json."""
+        return {
+            "settings": dict(self.settings),
+            "backend": self.backend,
+            "precision": self.precision,
+            "decoder_precision": self.decoder_precision,
+            "guided_decoder_precision": self.guided_decoder_precision,
+            "batch_size": self.batch_size,
+            "checkpoint": {"path": str(self.checkpoint), "sha256": self.checkpoint_sha256},
+            "versions": versions(),
+            "machine": machine(self.device, self.gpu),
+            "seconds": round(self.seconds, 3),
+            "peak_memory_mib": peak_memory_mib(),
+            **self.given,
+            **self.outcome,
+        }
+
+    def to_json(self) -> str:
+        """Return the text of run.json."""
+        return json.dumps(self.contents(), indent=2)
+
+    def write(self, folder: Path) -> Path:
+        """Write run.json into a folder, and return its path.
+
+        Raises:
+            OutputError: If that fails.
+        """
+        write_lines(folder / RUN_JSON, self.to_json())
+        return folder / RUN_JSON
 
 
 def versions() -> dict[str, str]:
@@ -45,28 +114,15 @@ def peak_memory_mib() -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
-def write_run_json(folder: Path, contents: Mapping[str, Any]) -> Path:
-    """Write ``run.json`` under a temporary name and move it into place.
-
-    Raises:
-        OutputError: If that fails.
-    """
-    path, partial = folder / "run.json", folder / ".run.json.partial"
-    try:
-        partial.write_text(json.dumps(contents, indent=2, default=str) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"{path}: cannot be written ({reason(error)})") from error
-    return path
-
-
 def recorded_exports(folder: Path) -> tuple[str, ...]:
-    """Return what an earlier run into a folder exported, by its record; nothing if there is none that can be read."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        exports = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]["export"]
-        return tuple(name for name in exports if isinstance(name, str))
+    """Return what earlier runs into a folder exported, by their record; nothing if there is none that can be read.
+
+    A run that did not end counts with what it was to export, and with what the runs before it exported.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        record = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
+        exports = [*record["settings"]["export"], *record.get("earlier_exports", ())]
+        return tuple(dict.fromkeys(name for name in exports if isinstance(name, str)))
     return ()
 
 
@@ -77,6 +133,6 @@ def remove_run_json(folder: Path) -> None:
         OutputError: If that fails.
     """
     try:
-        (folder / "run.json").unlink(missing_ok=True)
+        (folder / RUN_JSON).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder / 'run.json'}: cannot be replaced ({reason(error)})") from error
+        raise OutputError(f"{folder / RUN_JSON}: cannot be replaced ({reason(error)})") from error

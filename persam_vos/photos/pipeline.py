@@ -1,29 +1,26 @@
-"""Photos read, encoded, searched and written side by side, however many there are."""
+"""Photos through all stages: read, encode, find, write, however many there are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from persam_vos.errors import PhotoError
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.pipeline.encoding import EncodeStage
-from persam_vos.pipeline.gpu_memory import GpuMemory, memory_errors
 from persam_vos.pipeline.interrupt import GracefulInterrupt
-from persam_vos.pipeline.stages import EMBEDDED_DEPTH, QUEUE_DEPTH, Allowance, Sink, prefetch, write_all
+from persam_vos.pipeline.pixel_budget import PixelBudget
+from persam_vos.pipeline.progress import NoProgress, Progress
+from persam_vos.pipeline.stages import Outcome, Source, run_stages, stage_results
 from persam_vos.pipeline.timings import Timings
-from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
-from persam_vos.settings.photos import PhotoSettings
 
-# Pixels of the photos that are somewhere between reading and writing, and of those encoded at once; the first may be
-# exceeded by one photo. Photos have any size: of the largest that are read by default, twenty would take 6 GB.
+# Pixels of all photos between reading and writing, and of those encoded at once; one photo may exceed the first. Photos
+# have any size: twenty of the largest that are read by default would take 6 GB.
 _MOST_PIXELS = 128_000_000
 _BATCH_PIXELS = 48_000_000
 
@@ -36,142 +33,100 @@ class PhotoFailure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoOutcome:
-    """How a run over photos ended.
-
-    Attributes:
-        photos: How many were searched and written.
-        failed: How many could not be read.
-        interrupted: Whether the user stopped it before the end.
-        timings: Seconds per stage.
-    """
-
-    photos: int
-    failed: int
-    interrupted: bool
-    timings: Timings
-
-
 def find_in_photos(
-    engine: Engine[PhotoSettings],
+    engine: Engine[Any],
     finder: PhotoFinder,
     photos: Sequence[Path],
     writer: ResultWriter,
+    progress: Progress | None = None,
     *,
-    max_pixels: int,
-    on_photo: Callable[[FrameResult], None] = lambda _: None,
+    name: str = "photos",
     on_failure: Callable[[PhotoFailure], None] | None = None,
-    on_interrupt: Callable[[], None] = lambda: None,
-) -> PhotoOutcome:
-    """Find in photos what a finder has learnt.
-
-    Reading, encoding and writing run in threads of their own. The first error of any stage stops all of them and is
-    raised; what was written stays.
+    keep_interrupted: bool = True,
+) -> Outcome:
+    """Find in photos what a finder has learnt, and write every result.
 
     Args:
-        engine: The model, encoding the whole square.
+        engine: The model, which encodes the whole square.
         finder: Which has learnt.
         photos: The files; the index of a frame that the writer gets is its place among them.
-        writer: Where the results go; it is closed, or after an error aborted, at the end.
-        max_pixels: See ``read_photo``.
-        on_photo: Called after each photo, in order.
-        on_failure: Called for each photo that cannot be read, which is then left out, by the thread that reads; None to
+        writer: Where the results go; closed, or after an error aborted, at the end.
+        progress: Told of each photo.
+        name: Of the photos, for ``progress``.
+        on_failure: Called by the thread that reads for each photo that cannot be read, which is then left out; None to
             raise its error.
-        on_interrupt: Called at the first Ctrl-C or SIGTERM, which takes effect after the photo in work.
+        keep_interrupted: Whether an interrupted run ends as if these were all photos; else KeyboardInterrupt is raised,
+            and ``progress`` is told nothing of the interrupt.
 
     Raises:
-        PersamVosError: If a photo cannot be read, without ``on_failure``, or a result cannot be written, for example.
-        KeyboardInterrupt: If the user interrupts for a second time.
+        PhotoError: If a photo cannot be read, without ``on_failure``.
+        OutputError: If a result cannot be written.
+        SettingsError: If the GPU's memory is too small for one photo, or for the batch size of the settings.
+        KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
     """
-    timings, room = Timings(), Allowance(_MOST_PIXELS, _BATCH_PIXELS)
-    sink = Sink([_GivesBack(writer, room)], timings, QUEUE_DEPTH)
-    with GracefulInterrupt(on_interrupt) as interrupt:
-        failures = _Failures(on_failure, interrupt)
-        try:
-            frames = _read(photos, max_pixels, room, failures)
-            with memory_errors(engine), closing(_results(engine, finder, frames, room, timings)) as results:
-                found = write_all(results, sink, on_photo, interrupt)
-            sink.close()
-        except BaseException:
-            sink.abort()
-            raise
-    return PhotoOutcome(found, failures.count, interrupt.asked, timings)
+    progress, timings, budget = progress or NoProgress(), Timings(), PixelBudget(_MOST_PIXELS, _BATCH_PIXELS)
+    interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
+    reading = _Photos(photos, finder.settings.max_pixels, budget, progress, on_failure, interrupt)
+    source = Source(frames=reading, step=finder.find, read_name="read", step_name="find", budget=budget)
+    outcome = run_stages(
+        stage_results(engine, source, timings),
+        [writer],
+        timings,
+        progress,
+        interrupt,
+        name=name,
+        frames=len(photos),
+        keep_interrupted=keep_interrupted,
+        budget=budget,
+    )
+    return replace(outcome, failed=reading.failed)
 
 
-def _results(
-    engine: Engine[PhotoSettings], finder: PhotoFinder, frames: Iterator[Frame], room: Allowance, timings: Timings
-) -> Generator[tuple[FrameResult, Frame], None, None]:
-    """Run all stages but writing; closing this ends their threads, the last stage's first."""
-    memory = GpuMemory(engine)
-    stage = EncodeStage(engine, timings, memory, max_pixels=_BATCH_PIXELS)
-    with (
-        closing(prefetch("read", timings.timed("read", frames), QUEUE_DEPTH)) as read,
-        closing(prefetch("encode", stage.run(read), EMBEDDED_DEPTH)) as embedded,
-        # Or the first of these threads might wait for room for good.
-        closing(room),
-    ):
-        for frame, embedding in embedded:
-            with timings.stage("find"):
-                result = memory.retry(partial(finder.find, frame, embedding))
-            yield result, frame
+class _Photos:
+    """Reads photos while the budget has room for them, and counts those that cannot be read."""
 
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        max_pixels: int,
+        budget: PixelBudget,
+        progress: Progress,
+        on_failure: Callable[[PhotoFailure], None] | None,
+        interrupt: GracefulInterrupt,
+    ) -> None:
+        self.failed = 0
+        self._photos, self._max_pixels, self._budget = photos, max_pixels, budget
+        self._progress, self._on_failure, self._interrupt = progress, on_failure, interrupt
 
-def _read(photos: Sequence[Path], max_pixels: int, room: Allowance, failures: _Failures) -> Iterator[Frame]:
-    """Read photos, where there is room."""
-    for index, photo in enumerate(photos):
-        try:
-            width, height = photo_size(photo)
-            refuse_larger(photo, (width, height), max_pixels)
-            if not room.take(width * height):
-                return
+    def __iter__(self) -> Iterator[Frame]:
+        for index, photo in enumerate(self._photos):
             try:
-                rgb = read_photo(photo, max_pixels=max_pixels)
-            except BaseException:
-                room.give(width * height)
-                raise
-        except PhotoError as error:
-            if not failures.tell_of(photo, error):
+                frame = self._read(photo, index)
+            except PhotoError as error:
+                self._fail(photo, error)
+                # While nothing can be read, no other stage notices an interrupt.
+                if self._interrupt.asked:
+                    return
+                continue
+            if frame is None:
                 return
-            continue
-        yield photo_frame(rgb, index)
+            yield frame
 
-
-class _Failures:
-    """Tells of photos that cannot be read, and counts them."""
-
-    def __init__(self, tell: Callable[[PhotoFailure], None] | None, interrupt: GracefulInterrupt) -> None:
-        self.count = 0
-        self._tell, self._interrupt = tell, interrupt
-
-    def tell_of(self, photo: Path, error: PhotoError) -> bool:
-        """Tell of one, or raise its error if nobody listens; return whether to go on."""
-        if self._tell is None:
-            raise PhotoError(f"{error}; pass --keep-going to leave out what cannot be read") from error
-        self.count += 1
-        self._tell(PhotoFailure(photo, str(error)))
-        # While nothing can be read, nothing else hears an interrupt.
-        return not self._interrupt.asked
-
-
-class _GivesBack:
-    """Writes, and says that there is room again; see ``ResultWriter``."""
-
-    def __init__(self, writer: ResultWriter, room: Allowance) -> None:
-        self.warnings = writer.warnings
-        self._writer, self._room = writer, room
-
-    def write(self, frame: Frame, result: FrameResult) -> None:
+    def _read(self, photo: Path, index: int) -> Frame | None:
+        """Read a photo once there is room for it; return None if nobody wants it any more."""
+        width, height = photo_size(photo)
+        refuse_larger(photo, (width, height), self._max_pixels)
+        if not self._budget.take(width * height):
+            return None
         try:
-            self._writer.write(frame, result)
+            return photo_frame(read_photo(photo, max_pixels=self._max_pixels), index)
         except BaseException:
-            # Nothing is written any more, so that nothing would be given back for which reading waits.
-            self._room.close()
+            self._budget.give(width * height)
             raise
-        self._room.give(frame.height * frame.width)
 
-    def close(self) -> tuple[Path, ...]:
-        return self._writer.close()
-
-    def abort(self) -> None:
-        self._writer.abort()
+    def _fail(self, photo: Path, error: PhotoError) -> None:
+        if self._on_failure is None:
+            raise PhotoError(f"{error}; pass --keep-going to leave out what cannot be read") from error
+        self.failed += 1
+        self._on_failure(PhotoFailure(photo, str(error)))
+        self._progress.fail(str(error))

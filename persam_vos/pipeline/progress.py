@@ -1,4 +1,4 @@
-"""Whole jobs, as the command line offers them: one video into a folder, one DAVIS split into tables."""
+"""What a run tells whoever watches it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from persam_vos.results import FrameResult
 
 
 class Progress(Protocol):
-    """What a job tells whoever is waiting."""
+    """Hears how a run goes on.
+
+    Any thread may call any method: frames are counted by the main thread, failures by the thread that reads.
+    """
 
     def start(self, name: str, frames: int | None) -> None:
-        """A video begins; ``frames`` is a hint."""
+        """A video or a set of photos begins.
+
+        Args:
+            name: What to call it.
+            frames: How many frames or photos to expect; None where that is unknown.
+        """
         ...
 
     def advance(self, result: FrameResult) -> None:
-        """A frame is done."""
+        """A frame or photo is done; called in order."""
+        ...
+
+    def fail(self, message: str) -> None:
+        """A photo cannot be read, and is left out."""
         ...
 
     def interrupt(self) -> None:
@@ -23,13 +35,24 @@ class Progress(Protocol):
         ...
 
     def stop(self) -> None:
-        """The video has ended, one way or another."""
+        """The video or the set of photos has ended, one way or another."""
         ...
 
 
-class PhotoProgress(Progress, Protocol):
-    """What a job on photos tells whoever is waiting."""
+class NoProgress:
+    """Progress that nobody watches; see ``Progress``."""
+
+    def start(self, name: str, frames: int | None) -> None:
+        """Do nothing."""
+
+    def advance(self, result: FrameResult) -> None:
+        """Do nothing."""
 
     def fail(self, message: str) -> None:
-        """A photo could not be read."""
-        ...
+        """Do nothing."""
+
+    def interrupt(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""

@@ -1,216 +1,181 @@
-"""What runs beside the tracker: stages in threads of their own, and the wish to stop."""
+"""The stages of every run, side by side: a source is read, encoded, searched for its objects, and written."""
 
 from __future__ import annotations
 
-import queue
-import threading
+import math
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any
 
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
+from persam_vos.pipeline.encoding import EncodeStage
+from persam_vos.pipeline.gpu_memory import GpuMemory, memory_errors
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.malloc import give_back_freed
+from persam_vos.pipeline.pixel_budget import PixelBudget
+from persam_vos.pipeline.prefetch import prefetch
+from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.write_stage import WriteStage
 from persam_vos.results import FrameResult
+from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.engine import Engine
 
-T = TypeVar("T")
-# Frames waiting between two stages, beside those in work: enough to hide jitter, few enough to keep memory small at 4K.
-# An embedding takes some 15 MB.
-QUEUE_DEPTH = 4
-EMBEDDED_DEPTH = 2
+Results = Generator[tuple[Frame, FrameResult], None, None]
+# Frames that wait between two stages, beside those in work: enough to hide jitter, few enough to keep memory small at
+# 4K. An embedding takes some 15 MB.
+_QUEUE_DEPTH = 4
+_EMBEDDED_DEPTH = 2
 # Frames after which freed memory goes back to the system: in fewer, its holes add up to little.
 _GIVE_BACK_AFTER = 25
 
 
-@dataclass(frozen=True, slots=True)
-class _Item(Generic[T]):
-    value: T
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Frames, and what to do with each.
 
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    error: BaseException | None = None
-
-
-def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """Run an iterator in a thread, at most ``depth`` items ahead; its error is raised here, in its place."""
-    ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def offer(item: _Item[T] | _End) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for value in items:
-                if not offer(_Item(value)):
-                    return
-        except BaseException as error:
-            offer(_End(error))
-        else:
-            offer(_End())
-        finally:
-            # Whatever threads and files it has end in this one.
-            if isinstance(items, Generator):
-                items.close()
-
-    worker = _Worker(name, work)
-    try:
-        while isinstance(item := ready.get(), _Item):
-            yield item.value
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        worker.wait()
-
-
-class _Worker:
-    """A thread at work, for which may be waited again after an interrupt; before Python 3.13, ``join`` forgets then."""
-
-    def __init__(self, name: str, work: Callable[[], None]) -> None:
-        self._work = work
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"persam-vos {name}", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        finally:
-            self._ended.set()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the work is done."""
-        return self._ended.is_set()
-
-    def wait(self) -> None:
-        """Wait for the end of the work.
-
-        An interrupt waits as well, or it would leave the thread to an exiting interpreter; one more does not: the
-        thread may be waiting for a source that gives nothing.
-        """
-        try:
-            self._ended.wait()
-        except KeyboardInterrupt:
-            self._ended.wait()
-            raise
-        self._thread.join()
-
-
-class Allowance:
-    """How much may be in use at once of something that is taken in one thread and given back in another.
-
-    Whoever takes waits while there would be more than ``most``; but what exceeds it alone is taken as soon as no more
-    than ``enough`` is in use. So one that holds less than ``enough``, and waits for more to be taken, gets it.
+    Attributes:
+        frames: In order, read in a thread of their own.
+        step: Takes a frame and its embedding, and returns its result; must be repeatable where it fails.
+        read_name: Name of the reading stage in run.json.
+        step_name: Name of the stage of ``step`` in run.json.
+        budget: Bounds the pixels in memory; ``frames`` takes from it, and each frame that is written gives back. None
+            where all frames are of one size.
     """
 
-    def __init__(self, most: int, enough: int) -> None:
-        self._most, self._enough = most, enough
-        self._used = 0
-        self._closed = False
-        self._changed = threading.Condition()
-
-    def take(self, amount: int) -> bool:
-        """Wait until so much may be used as well; return False if that is wanted no more."""
-
-        def ready() -> bool:
-            return self._closed or self._used + amount <= self._most or self._used <= self._enough
-
-        with self._changed:
-            self._changed.wait_for(ready)
-            self._used += amount
-            return not self._closed
-
-    def give(self, amount: int) -> None:
-        """Give back what is used no more."""
-        with self._changed:
-            self._used -= amount
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Let nobody wait any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+    frames: Iterable[Frame]
+    step: Callable[[Frame, ImageEmbedding], FrameResult]
+    read_name: str
+    step_name: str
+    budget: PixelBudget | None = None
 
 
-class Sink:
-    """The writers, in a thread of their own behind a bounded queue."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended.
 
-    def __init__(self, writers: Sequence[ResultWriter], timings: Timings, depth: int) -> None:
-        self._writers = writers
-        self._timings = timings
-        self._waiting: queue.Queue[tuple[Frame, FrameResult] | None] = queue.Queue(depth)
-        self._error: BaseException | None = None
-        self._worker = _Worker("write", self._work)
+    Attributes:
+        frames: Frames or photos that were written.
+        interrupted: Whether the user stopped it before the end.
+        written: Paths of the finished files.
+        timings: Seconds per stage.
+        seconds: From the first frame to the last file, without loading the model.
+        warnings: Of the reader and the writers.
+        failed: Photos that could not be read.
+    """
 
-    def put(self, frame: Frame, result: FrameResult) -> None:
-        """Hand a result over; raises the error of an earlier one."""
-        self._raise_error()
-        self._waiting.put((frame, result))
-
-    def close(self) -> tuple[Path, ...]:
-        """Write what waits, finish every file, and return their paths."""
-        self._finish()
-        self._raise_error()
-        with self._timings.stage("write"):
-            return tuple(path for writer in self._writers for path in writer.close())
-
-    def abort(self) -> None:
-        """Remove what was begun and is not finished."""
-        try:
-            self._finish()
-        finally:
-            for writer in self._writers:
-                writer.abort()
-
-    def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            # After an error the queue is still drained, so that put never blocks for good.
-            if self._error is not None:
-                continue
-            try:
-                with self._timings.stage("write"):
-                    for writer in self._writers:
-                        writer.write(*item)
-            except BaseException as error:
-                self._error = error
-
-    def _finish(self) -> None:
-        if not self._worker.ended:
-            self._waiting.put(None)
-            self._worker.wait()
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
+    frames: int
+    interrupted: bool
+    written: tuple[Path, ...]
+    timings: Timings
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    failed: int = 0
 
 
-def write_all(
-    results: Iterable[tuple[FrameResult, Frame]],
-    sink: Sink,
-    on_frame: Callable[[FrameResult], None],
+def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Results:
+    """Read, encode and step, each in a thread of its own but the last; yield each frame with its result.
+
+    Nothing starts before the first result is asked for. Closing the generator ends the threads, the last stage's first.
+
+    Args:
+        engine: The model.
+        source: The frames, and what to do with each.
+        timings: Told how long each stage takes.
+
+    Raises:
+        SettingsError: If the GPU's memory is too small for one frame, or for the batch size of the settings.
+        PersamVosError: Whatever the source raises.
+    """
+    memory, budget = GpuMemory(engine), source.budget
+    encoding = EncodeStage(engine, timings, memory, max_pixels=math.inf if budget is None else budget.batch)
+    read = timings.timed(source.read_name, source.frames)
+    with (
+        memory_errors(engine),
+        closing(prefetch(source.read_name, read, _QUEUE_DEPTH)) as frames,
+        closing(prefetch("encode", encoding.run(frames), _EMBEDDED_DEPTH)) as embedded,
+        # First of all, or reading might wait for pixels for good.
+        nullcontext() if budget is None else closing(budget),
+    ):
+        for frame, embedding in embedded:
+            with timings.stage(source.step_name):
+                result = memory.retry(partial(source.step, frame, embedding))
+            yield frame, result
+
+
+def run_stages(
+    results: Results,
+    writers: Sequence[ResultWriter],
+    timings: Timings,
+    progress: Progress,
     interrupt: GracefulInterrupt,
-) -> int:
-    """Hand results to the writers until they end or the user wants to stop; return their number."""
-    frames = 0
-    for result, frame in results:
-        sink.put(frame, result)
-        frames += 1
-        if frames % _GIVE_BACK_AFTER == 0:
+    *,
+    name: str,
+    frames: int | None,
+    keep_interrupted: bool = True,
+    budget: PixelBudget | None = None,
+) -> Outcome:
+    """Write results in a thread, until they end or the user wants to stop.
+
+    The first error of any stage stops all of them and is raised; the writers' unfinished files are removed.
+
+    Args:
+        results: Of ``stage_results``; closed at the end.
+        writers: Closed, or after an error aborted, at the end.
+        timings: Those of ``results``.
+        progress: Told of each result, in order.
+        interrupt: Takes effect after the frame in work.
+        name: Of the video or the photos, for ``progress``.
+        frames: How many to expect, for ``progress``.
+        keep_interrupted: Whether an interrupted run finishes the files of the frames done so far; else it removes them.
+        budget: Of the source.
+
+    Raises:
+        OutputError: If a result cannot be written.
+        KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
+        PersamVosError: Whatever ``results`` raises.
+    """
+    progress.start(name, frames)
+    start = time.perf_counter()
+    writing = WriteStage(writers, timings, _QUEUE_DEPTH, budget)
+    try:
+        with interrupt:
+            try:
+                with closing(results):
+                    written = _put_all(results, writing, progress, interrupt)
+                if interrupt.asked and not keep_interrupted:
+                    raise KeyboardInterrupt
+                paths = writing.close()
+            except BaseException:
+                writing.abort()
+                raise
+    finally:
+        progress.stop()
+    warnings = tuple(text for writer in writers for text in writer.warnings)
+    return Outcome(
+        frames=written,
+        interrupted=interrupt.asked,
+        written=paths,
+        timings=timings,
+        seconds=time.perf_counter() - start,
+        warnings=warnings,
+    )
+
+
+def _put_all(results: Results, writing: WriteStage, progress: Progress, interrupt: GracefulInterrupt) -> int:
+    """Hand results over until they end or the user wants to stop; return their number."""
+    count = 0
+    for frame, result in results:
+        writing.put(frame, result)
+        count += 1
+        if count % _GIVE_BACK_AFTER == 0:
             give_back_freed()
-        on_frame(result)
+        progress.advance(result)
         if interrupt.asked:
             break
-    return frames
+    return count

@@ -1,15 +1,17 @@
-"""Where the objects of a video's first frame come from: its mask, or something else that finds them."""
+"""Where the objects of a video's first frame come from: its mask, or anything else that finds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.mask_files import doubts, read_mask
 from persam_vos.media.stream import FrameReader
+
+if TYPE_CHECKING:
+    from persam_vos.sam.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Annotation:
 
     Attributes:
         label_map: uint8, H x W, 0 = background, n = object n.
-        warnings: What makes it doubtful that its objects can be followed.
-        record: How it came about, for run.json.
+        warnings: What makes it doubtful that its objects can be tracked.
+        record: Where it comes from, for run.json.
     """
 
     label_map: LabelMap
@@ -28,48 +30,69 @@ class Annotation:
 
 
 class FirstFrame(Protocol):
-    """Something that says where the objects of a first frame are."""
+    """Says where the objects of a first frame are: ``check`` before a model is loaded, then ``find`` with it."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What it reads: no run may remove it."""
+        """The files that it reads, which no run may remove."""
         ...
 
-    def read(self, open_again: Callable[[], FrameReader], height: int, width: int) -> Callable[[Any], Annotation]:
-        """Read all that can be wrong; return what asks a model, an ``Engine``, for the rest.
+    def check(self, video: FrameReader) -> None:
+        """Read every file, and keep what ``find`` needs.
 
         Args:
-            open_again: Opens the video anew.
-            height: Of the video's frames.
-            width: Of the video's frames.
+            video: Whose first frame it is; no frame of it is lost.
 
         Raises:
-            PersamVosError: Of the kind that fits what is wrong.
+            PersamVosError: If a file cannot be read, or does not fit the video.
+        """
+        ...
+
+    def find(self, engine: Engine[Any]) -> Annotation:
+        """Return the annotation of the first frame of the video that was checked.
+
+        Raises:
+            EmptyMaskError: If no object is found.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AnnotationFile:
-    """The mask of the first frame, and how to take it; see ``read_mask`` and ``FirstFrame``."""
+    """The mask of the first frame, and how to read it; see ``read_mask`` and ``FirstFrame``.
+
+    Attributes:
+        path: The mask.
+        resize: Whether a mask of another size is scaled.
+        threshold: Brightness (0..254) above which a soft mask is one object; None for a label map.
+    """
 
     path: Path
     resize: bool = False
     threshold: int | None = None
+    _label_map: LabelMap | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The mask."""
         return (self.path,)
 
-    def read(self, open_again: Callable[[], FrameReader], height: int, width: int) -> Callable[[Any], Annotation]:
-        """Read the mask, which needs no model.
+    def check(self, video: FrameReader) -> None:
+        """Read the mask.
 
         Raises:
             MaskError: If it cannot be read, does not fit, or is empty.
         """
-        del open_again
-        label_map = read_mask(self.path, height=height, width=width, resize=self.resize, threshold=self.threshold)
+        self._label_map = read_mask(
+            self.path,
+            height=video.info.height,
+            width=video.info.width,
+            resize=self.resize,
+            threshold=self.threshold,
+        )
+
+    def find(self, engine: Engine[Any]) -> Annotation:  # noqa: ARG002 - a mask needs no model
+        """Return the mask; see ``FirstFrame``."""
+        assert self._label_map is not None, "check comes first"
         record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
-        annotation = Annotation(label_map, tuple(doubts(label_map)), record)
-        return lambda _: annotation
+        return Annotation(self._label_map, tuple(doubts(self._label_map)), record)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from persam_vos.errors import EmptyMaskError, VideoError
+from persam_vos.errors import EmptyMaskError
+from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.mask_files import doubts
 from persam_vos.media.reference_files import ReferenceFile
@@ -21,7 +22,7 @@ from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 from persam_vos.video.first_frame import Annotation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FirstReference:
     """Annotated photos of the objects, which are then found in the first frame; see ``PhotoFinder``.
 
@@ -32,48 +33,53 @@ class FirstReference:
 
     references: tuple[ReferenceFile, ...]
     settings: PhotoSettings
+    _photos: list[tuple[Rgb, LabelMap]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _frame: Frame | None = field(default=None, init=False, repr=False, compare=False)
+    _source: Path = field(default=Path(), init=False, repr=False, compare=False)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The photos and their masks."""
         return tuple(path for each in self.references for path in (each.photo, each.mask))
 
-    def read(
-        self, open_again: Callable[[], FrameReader], height: int, width: int
-    ) -> Callable[[Engine[Any]], Annotation]:
-        """Read the photos and the first frame.
+    def check(self, video: FrameReader) -> None:
+        """Read the photos, their masks, and the first frame.
 
         Raises:
-            PersamVosError: If one of them cannot be read, or a mask does not fit. What is returned raises
-                EmptyMaskError if nothing in the frame is like what the photos show.
+            PhotoError: If a photo cannot be read.
+            MaskError: If a mask cannot be read, does not fit, or is empty.
+            SettingsError: If the masks show several objects, and all instances of one are asked for.
+            VideoError: If the video has no frame.
         """
-        del height, width
-        learnt = [reference.read(self.settings.max_pixels) for reference in self.references]
-        asked = ids_of([label_map for _, label_map in learnt], self.settings)
-        frame, source = _first_frame(open_again)
+        self._photos = [reference.read(self.settings.max_pixels) for reference in self.references]
+        ids_of([label_map for _, label_map in self._photos], self.settings)
+        self._frame, self._source = video.first, video.info.source
 
-        def find(engine: Engine[Any]) -> Annotation:
-            with memory_errors(engine):
-                # Photos are looked for in the whole square, whatever the tracker needs.
-                finder = PhotoFinder.from_parts(engine.another_encoder(square=True), engine.decoder, self.settings)
-                finder.learn(learnt)
-                result = finder.find(frame)
-            return self._annotation(result, asked, finder.reference_similarity, source)
+    def find(self, engine: Engine[Any]) -> Annotation:
+        """Find the objects of the photos in the first frame; see ``FirstFrame``.
 
-        return find
+        Raises:
+            EmptyMaskError: If the frame shows none of them.
+        """
+        assert self._frame is not None, "check comes first"
+        with memory_errors(engine):
+            # Photos are encoded with their padding, whatever the tracker needs.
+            finder = PhotoFinder.from_parts(engine.another_encoder(square=True), engine.decoder, self.settings)
+            finder.learn(self._photos)
+            result = finder.find(self._frame)
+        return self._annotation(result, finder.reference_similarity)
 
-    def _annotation(
-        self, result: FrameResult, asked: Sequence[int], usual: Mapping[int, float], source: Path
-    ) -> Annotation:
+    def _annotation(self, result: FrameResult, usual: Mapping[int, float]) -> Annotation:
         found = [entry for entry in result.objects if entry.present]
         photos = ", ".join(str(each.photo) for each in self.references)
         if not found:
             raise EmptyMaskError(
-                f"{source}: nothing in its first frame is like what {photos} shows; start the video where the object is"
-                " seen, or pass another --first-ref, a lower --presence, or --first-mask"
+                f"{self._source}: nothing in its first frame is like what {photos} shows; start the video where the"
+                " object is seen, or pass another --first-ref, a lower --presence, or --first-mask"
             )
         seen = {entry.id for entry in found}
-        missing = () if self.settings.all_instances else [each for each in asked if each not in seen]
+        asked = () if self.settings.all_instances else ids_of([each for _, each in self._photos], self.settings)
+        missing = [each for each in asked if each not in seen]
         warnings = [f"object {each} of {photos} is not seen in the first frame, and not tracked" for each in missing]
         record = {
             "first_refs": [reference.record() for reference in self.references],
@@ -100,15 +106,3 @@ def reference_settings(settings: EngineSettings, method: str, **flags: Any) -> P
     """
     of_run = settings.model_dump(include=set(EngineSettings.model_fields))
     return load_photo_settings(None, {**of_run, "method": method, **flags})
-
-
-def _first_frame(open_again: Callable[[], FrameReader]) -> tuple[Frame, Path]:
-    """Decode one frame.
-
-    Raises:
-        VideoError: If there is none.
-    """
-    with open_again() as reader:
-        for frame in reader:
-            return frame, reader.info.source
-        raise VideoError(f"{reader.info.source}: no frame could be decoded")

@@ -1,28 +1,26 @@
-"""Whole jobs, as the command line offers them: one video into a folder, one DAVIS split into tables."""
+"""The job on one video: its objects tracked, and everything that was asked for written into one folder."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persam_vos.exports.base import ResultWriter
-from persam_vos.exports.run_record import recorded_exports, remove_run_json, write_run_json
+from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import no_empty_folder
-from persam_vos.masks import LabelMap
 from persam_vos.media.readers import open_video
-from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.progress import Progress
-from persam_vos.pipeline.record import engine_record
+from persam_vos.pipeline.record import run_record
+from persam_vos.pipeline.stages import Outcome
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import Annotation, FirstFrame
-from persam_vos.video.pipeline import TrackOutcome, track
+from persam_vos.video.pipeline import track_video
 
 
 def run_video(
@@ -33,14 +31,14 @@ def run_video(
     progress: Progress,
     *,
     overwrite: bool = False,
-) -> TrackOutcome:
+) -> Outcome:
     """Track one video and write its folder: the exports, tracks.jsonl and run.json.
 
     Everything that can be wrong with the input is found before the model is loaded.
 
     Args:
         source: Video file, folder of images, or glob.
-        first: What says where the objects of the first frame are.
+        first: Says where the objects of the first frame are.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
@@ -52,53 +50,53 @@ def run_video(
     started = time.perf_counter()
     with open_video(source, backend=settings.reader) as reader:
         info = reader.info
-        annotate = first.read(lambda: open_video(source, backend=settings.reader), info.height, info.width)
-        exports, background = settings.export, settings.background_rgb
-        writers = open_writers(output, exports, info=info, overwrite=overwrite, background=background)
+        first.check(reader)
+        writers = open_writers(
+            output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
+        )
         with no_empty_folder(output):
             engine = Engine(settings)
-            annotation = annotate(engine)
-        stale = [name for name in recorded_exports(output) if name not in exports]
-        # The record of an earlier run must not stand beside half of this one.
-        remove_run_json(output)
-        outcome = _track_and_tell(engine, reader, annotation.label_map, writers, progress)
-    seconds = time.perf_counter() - started
+            annotation = first.find(engine)
+        given = _given(source, annotation, info)
+        earlier = recorded_exports(output)
+        _replace_earlier_record(output, engine, given, earlier)
+        outcome = track_video(engine, reader, annotation.label_map, writers, progress)
     outcome = replace(outcome, warnings=(*annotation.warnings, *outcome.warnings))
-    given = _input_record(source, annotation, info)
+    stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(Path(source), *first.files))
-    path = write_run_json(output, engine_record(engine, seconds) | given | _outcome_record(outcome, seconds))
-    return replace(outcome, written=(*outcome.written, path))
+    record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
+    return replace(outcome, written=(*outcome.written, record.write(output)))
 
 
-def _track_and_tell(
-    engine: Engine[Settings],
-    reader: FrameReader,
-    label_map: LabelMap,
-    writers: Sequence[ResultWriter],
-    progress: Progress,
-) -> TrackOutcome:
-    progress.start(reader.info.source.name, reader.info.frame_count)
-    try:
-        return track(engine, reader, label_map, writers, on_frame=progress.advance, on_interrupt=progress.interrupt)
-    finally:
-        progress.stop()
+def _replace_earlier_record(
+    output: Path, engine: Engine[Settings], given: dict[str, Any], earlier: tuple[str, ...]
+) -> None:
+    """Let no earlier record stand beside half of this run.
+
+    If this run fails, the next one must still know what the earlier ones exported.
+    """
+    if earlier:
+        run_record(engine, given, {"complete": False, "earlier_exports": list(earlier)}).write(output)
+    else:
+        remove_run_json(output)
 
 
-def _input_record(source: str, annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
+def _given(source: str, annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
     return {
         "source": str(source),
         **annotation.record,
         "frame_size": [info.height, info.width],
-        "frame_rate": info.frame_rate,
+        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
         "objects": [int(i) for i in np.unique(annotation.label_map) if i],
     }
 
 
-def _outcome_record(outcome: TrackOutcome, seconds: float) -> dict[str, Any]:
+def _ended(outcome: Outcome) -> dict[str, Any]:
     return {
         "frames": outcome.frames,
         "complete": not outcome.interrupted,
-        "frames_per_second": round(outcome.frames / seconds, 3),
+        # Without loading the model, which takes as long for any number of frames.
+        "frames_per_second": round(outcome.frames / outcome.seconds, 3),
         "seconds_per_stage": outcome.timings.rounded(),
-        "warnings": outcome.warnings,
+        "warnings": list(outcome.warnings),
     }

@@ -15,10 +15,11 @@ from benchmarks.clips import SIZES, LoopedFrames, label_map_of
 from benchmarks.measure import described
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.exports.select import EXPORTS, open_writers
+from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import track
+from persam_vos.video.pipeline import track_video
 
 # Memory is compared from this frame on: by then, every buffer has its size.
 _SETTLED_FRAMES = 200
@@ -31,17 +32,18 @@ def watch_memory(arguments: argparse.Namespace) -> dict[str, Any]:
     page = os.sysconf("SC_PAGE_SIZE") / 2**20
     resident: list[float] = []
 
-    def look(result: FrameResult) -> None:
-        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
-        if result.index % 200 == 0:
-            print(f"frame {result.index:5}: {resident[-1]:7.0f} MiB", file=sys.stderr, flush=True)
+    class Watch(NoProgress):
+        def advance(self, result: FrameResult) -> None:
+            resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+            if result.index % 200 == 0:
+                print(f"frame {result.index:5}: {resident[-1]:7.0f} MiB", file=sys.stderr, flush=True)
 
     width, height = SIZES["480p"]
     with tempfile.TemporaryDirectory() as folder:
         reader = LoopedFrames(str(arguments.video), (width, height), arguments.frames)
         label_map = label_map_of(arguments.mask, width, height, arguments.objects)
         writers = open_writers(Path(folder), tuple(EXPORTS), info=reader.info)
-        track(engine, reader, label_map, writers, on_frame=look)
+        track_video(engine, reader, label_map, writers, Watch())
     settled = resident[min(_SETTLED_FRAMES, len(resident) // 2) :]
     # From frame to frame, memory depends on the state of each stage; the maximum of a block is steady.
     blocks = [max(settled[start : start + _BLOCK_FRAMES]) for start in range(0, len(settled), _BLOCK_FRAMES)]

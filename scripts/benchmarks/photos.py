@@ -140,7 +140,7 @@ def _learnt(
 
 
 def _find_side_by_side(engine: Engine[Any], finder: PhotoFinder, photos: Sequence[Path], output: Path) -> None:
-    find_in_photos(engine, finder, photos, _Files(output, photos), max_pixels=finder.settings.max_pixels)
+    find_in_photos(engine, finder, photos, _Files(output, photos))
 
 
 def _find_in_sequence(encoder: Encoder, finder: PhotoFinder, photos: Sequence[Path], output: Path) -> None:

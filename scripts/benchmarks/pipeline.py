@@ -35,7 +35,7 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, load_settings
-from persam_vos.video.pipeline import new_tracker, track
+from persam_vos.video.pipeline import new_tracker, track_video
 from persam_vos.video.tracker import Tracker
 
 EXPORTS = ("masks", "overlay")
@@ -76,7 +76,7 @@ def _end_to_end(
     with tempfile.TemporaryDirectory() as folder, open_video(str(clip)) as reader:
         writers = open_writers(Path(folder), EXPORTS, info=reader.info)
         start = time.perf_counter()
-        outcome = track(engine, FirstFrames(reader, frames), label_map, writers)
+        outcome = track_video(engine, FirstFrames(reader, frames), label_map, writers)
         elapsed = time.perf_counter() - start
     return {
         "width": size[0],
@@ -213,7 +213,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
         def whole() -> None:
             with tempfile.TemporaryDirectory() as output, open_video(str(clip)) as reader:
                 writers = open_writers(Path(output), EXPORTS, info=reader.info)
-                track(engine, reader, label_map, writers)
+                track_video(engine, reader, label_map, writers)
 
         ways: dict[str, Callable[[], object]] = {"encoder alone": alone, "pipeline": whole}
         if arguments.baseline == "reference" and importlib.util.find_spec("timm") is None:

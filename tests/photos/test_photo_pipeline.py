@@ -18,16 +18,20 @@ from PIL import Image
 from persam_vos.errors import OutputError, PhotoError
 from persam_vos.media.frame import Frame
 from persam_vos.photos import pipeline as photo_pipeline
-from persam_vos.photos.pipeline import PhotoFailure, PhotoOutcome, find_in_photos
-from persam_vos.pipeline.stages import Allowance
+from persam_vos.photos.pipeline import PhotoFailure, find_in_photos
+from persam_vos.pipeline.pixel_budget import PixelBudget
+from persam_vos.pipeline.stages import Outcome
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.settings.photos import PhotoSettings
 
 SIDE = 10
 
 
 class FakeFinder:
     """Finds nothing, slowly enough for others to run ahead."""
+
+    settings = PhotoSettings(max_megapixels=1)
 
     def find(self, frame: Frame, _: ImageEmbedding) -> FrameResult:
         time.sleep(0.002)
@@ -51,12 +55,12 @@ def photos_of(folder: Path, count: int, broken: set[int] | None = None) -> list[
     return photos
 
 
-def search(photos: list[Path], writer: FakeWriter, batch_size: int = 3, **options: Any) -> PhotoOutcome:
+def search(photos: list[Path], writer: FakeWriter, batch_size: int = 3, **options: Any) -> Outcome:
     engine = FakeEngine(batch_size)
-    return find_in_photos(engine, FakeFinder(), photos, writer, max_pixels=10**6, **options)  # type: ignore[arg-type]
+    return find_in_photos(engine, FakeFinder(), photos, writer, **options)  # type: ignore[arg-type]
 
 
-class Meter(Allowance):
+class Meter(PixelBudget):
     """Remembers the most that was in use."""
 
     highest = 0
@@ -76,13 +80,13 @@ def test_no_more_is_in_memory_than_there_is_room_for_and_nothing_waits_for_good(
 ) -> None:
     monkeypatch.setattr(photo_pipeline, "_MOST_PIXELS", most)
     monkeypatch.setattr(photo_pipeline, "_BATCH_PIXELS", batch)
-    monkeypatch.setattr(photo_pipeline, "Allowance", Meter)
+    monkeypatch.setattr(photo_pipeline, "PixelBudget", Meter)
     monkeypatch.setattr(Meter, "highest", 0)
     writer = FakeWriter()
 
     outcome = search(photos_of(tmp_path, 30), writer, batch_size=8)
 
-    assert outcome.photos == 30
+    assert outcome.frames == 30
     assert writer.indices == list(range(30))
     if expected is not None:
         assert SIDE * SIDE <= Meter.highest <= expected
@@ -92,7 +96,7 @@ def test_large_photos_are_not_encoded_together(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(photo_pipeline, "_BATCH_PIXELS", 2 * SIDE * SIDE)
     engine, writer = FakeEngine(batch_size=8), FakeWriter()
 
-    find_in_photos(engine, FakeFinder(), photos_of(tmp_path, 9), writer, max_pixels=10**6)  # type: ignore[arg-type]
+    find_in_photos(engine, FakeFinder(), photos_of(tmp_path, 9), writer)  # type: ignore[arg-type]
 
     assert [len(batch) for batch in engine.fake_encoder.batches] == [2, 2, 2, 2, 1]
     assert writer.indices == list(range(9))
@@ -117,7 +121,7 @@ def test_what_cannot_be_read_is_told_and_left_out(tmp_path: Path) -> None:
 
     outcome = search(photos, writer := FakeWriter(), on_failure=told.append)
 
-    assert (outcome.photos, outcome.failed) == (6, 3)
+    assert (outcome.frames, outcome.failed) == (6, 3)
     assert [failure.photo for failure in told] == [photos[0], photos[4], photos[8]]
     assert writer.indices == [1, 2, 3, 5, 6, 7]
     with pytest.raises(PhotoError, match=r"000\.png"):
@@ -141,10 +145,10 @@ def test_an_interrupt_is_heard_while_nothing_can_be_read(tmp_path: Path) -> None
     assert 5 <= outcome.failed < 100
 
 
-def test_an_allowance() -> None:
-    room = Allowance(most=10, enough=4)
+def test_a_budget() -> None:
+    room = PixelBudget(most=10, batch=4)
     assert room.take(4)
-    assert room.take(50), "while no more than enough is in use, anything may be taken"
+    assert room.take(50), "while no more than a batch is in use, anything may be taken"
     taken: list[bool] = []
     waiting = threading.Thread(target=lambda: taken.append(room.take(1)))
     waiting.start()

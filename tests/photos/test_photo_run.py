@@ -72,7 +72,7 @@ def test_the_object_is_found_elsewhere(tmp_path: Path, reference: ReferenceFile,
 
     outcome = run_photos([reference], [str(tmp_path / "in")], tmp_path / "out", settings, Silence())
 
-    assert (outcome.photos, outcome.failed) == (1, 0)
+    assert (outcome.frames, outcome.failed) == (1, 0)
     found = np.asarray(Image.open(tmp_path / "out" / "masks" / "a.png"))
     assert iou(found == 1, labels == 1) > 0.8
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "cutouts" / "a.png"))[..., 3] > 0, found > 0)
@@ -112,7 +112,7 @@ def test_weights_are_told_by_what_they_hold_and_exports_may_be_added(tmp_path: P
     elsewhere = PhotoSettings(checkpoint=copy, export=("masks", "cutout"), **FAST)
     outcome = run_photos([reference], sources, out, elsewhere, Silence(), resume=True)
 
-    assert outcome.photos == 1
+    assert outcome.frames == 1
     assert (out / "cutouts" / "a.png").exists()
     record = json.loads((out / "run.json").read_text())
     record["checkpoint"]["sha256"] = "0" * 64
@@ -143,7 +143,7 @@ def test_a_photo_that_cannot_be_read_stops_or_is_left_out(tmp_path: Path, refere
         run_photos([reference], sources, tmp_path / "x", PhotoSettings(**FAST), Silence())
     outcome = run_photos([reference], sources, tmp_path / "y", PhotoSettings(**FAST), progress, keep_going=True)
 
-    assert (outcome.photos, outcome.failed, len(progress.failures)) == (1, 1, 1)
+    assert (outcome.frames, outcome.failed, len(progress.failures)) == (1, 1, 1)
     lines = [json.loads(line) for line in (tmp_path / "y" / "results.jsonl").read_text().splitlines()]
     assert [line["photo"] for line in lines if "error" in line] == [str(tmp_path / "in" / "broken.jpg")]
 

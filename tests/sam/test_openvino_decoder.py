@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from persam_vos.pipeline.record import engine_record
+from persam_vos.pipeline.record import run_record
 from persam_vos.sam.backends import openvino_decoder
 from persam_vos.sam.backends.openvino_core import compiled, computes_in_bfloat16
 from persam_vos.sam.backends.openvino_decoder import OpenVinoMaskDecoderBackend
@@ -237,5 +237,5 @@ def test_the_engine_has_it_where_openvino_encodes() -> None:
 
     assert isinstance(engine.decoder._backend, OpenVinoMaskDecoderBackend)
     assert not isinstance(other.decoder._backend, OpenVinoMaskDecoderBackend)
-    record = engine_record(engine, 0.0)
+    record = run_record(engine, {}, {}).contents()
     assert record["decoder_precision"] == record["guided_decoder_precision"] == "float32"

@@ -14,31 +14,15 @@ from PIL import Image
 from persam_vos.errors import EmptyMaskError, MaskSizeError, PhotoError, SettingsError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.reference_files import ReferenceFile
-from persam_vos.results import FrameResult
+from persam_vos.pipeline.progress import NoProgress
+from persam_vos.pipeline.stages import Outcome
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationFile
 from persam_vos.video.first_reference import FirstReference, reference_settings
-from persam_vos.video.pipeline import TrackOutcome
 from persam_vos.video.run import run_video
 
 FAST: dict[str, Any] = {"backend": "torch", "precision": "float32", "mask_token": False, "export": ("masks",)}
 AWAY = None
-
-
-class Silence:
-    """Progress that nobody watches."""
-
-    def start(self, name: str, frames: int | None) -> None:
-        pass
-
-    def advance(self, result: FrameResult) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
 
 
 def save_reference(folder: Path, name: str, rgb: Rgb, label_map: LabelMap) -> ReferenceFile:
@@ -66,10 +50,10 @@ def cat(tmp_path: Path) -> ReferenceFile:
     return save_reference(tmp_path, "cat", rgb, (label_map == 1).astype(np.uint8))
 
 
-def track(source: str, output: Path, *references: ReferenceFile, method: str = "memory", **flags: Any) -> TrackOutcome:
+def track(source: str, output: Path, *references: ReferenceFile, method: str = "memory", **flags: Any) -> Outcome:
     settings = Settings(method=method, **FAST)
     first = FirstReference(references, reference_settings(settings, method, **flags))
-    return run_video(source, first, output, settings, Silence())
+    return run_video(source, first, output, settings, NoProgress())
 
 
 def mask_of(output: Path, frame: int = 0) -> LabelMap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -12,18 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes import FakeDecoder, FakeEncoder, FakeEngine, FakeReader, FakeWriter, SmallEncoder
+from fakes import FakeDecoder, FakeEncoder, FakeEngine, FakeReader, FakeWriter, SmallEncoder, Watch
 
 from persam_vos.errors import MaskSizeError, OutputError, SettingsError, VideoError
 from persam_vos.media.frame import Frame
 from persam_vos.pipeline.encoding import EncodeStage
-from persam_vos.pipeline.stages import Sink, prefetch
+from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.torch_threads import half_of_torch_threads
+from persam_vos.pipeline.write_stage import WriteStage
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.prompts import Candidates
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import track
+from persam_vos.video.pipeline import track_video, tracked_frames
 
 HEIGHT, WIDTH = 36, 64
 
@@ -45,7 +48,7 @@ def first_mask() -> np.ndarray:
 def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
     engine, reader, writer, seen = FakeEngine(batch_size), FakeReader(count), FakeWriter(), []
 
-    outcome = track(engine, reader, first_mask(), [writer], on_frame=lambda result: seen.append(result.index))
+    outcome = track_video(engine, reader, first_mask(), [writer], Watch(lambda result: seen.append(result.index)))
 
     assert writer.indices == seen == list(range(count))
     encoded = [index for batch in engine.fake_encoder.batches for index in batch]
@@ -63,7 +66,7 @@ def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch
     writer = FakeWriter()
     monkeypatch.setattr("persam_vos.pipeline.stages.give_back_freed", lambda: given_back.append(len(writer.indices)))
 
-    track(FakeEngine(), FakeReader(60), first_mask(), [writer])
+    track_video(FakeEngine(), FakeReader(60), first_mask(), [writer])
 
     assert len(given_back) == 2
     assert given_back[0] <= 25 <= given_back[1] <= 50
@@ -77,7 +80,7 @@ def engine_with_room(room: int, batch_size: int | None = None) -> FakeEngine:
 def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(room: int) -> None:
     engine, writer = engine_with_room(room), FakeWriter()
 
-    track(engine, FakeReader(21), first_mask(), [writer])
+    track_video(engine, FakeReader(21), first_mask(), [writer])
 
     assert writer.indices == list(range(21))
     assert [index for batch in engine.fake_encoder.batches for index in batch] == list(range(21))
@@ -90,7 +93,7 @@ def test_a_batch_size_that_was_asked_for_and_one_frame_must_fit(room: int, asked
     writer = FakeWriter()
 
     with pytest.raises(SettingsError, match=f"out of GPU memory with batches of {asked or 1} pictures"):
-        track(engine_with_room(room, asked), FakeReader(9), first_mask(), [writer])
+        track_video(engine_with_room(room, asked), FakeReader(9), first_mask(), [writer])
 
     assert writer.state == "aborted"
 
@@ -112,7 +115,7 @@ def test_a_tracker_without_room_makes_batches_smaller_and_loses_no_frame() -> No
     engine, writer = engine_with_room(8), FakeWriter()
     engine.decoder = CrowdedDecoder(engine, beside=2)  # type: ignore[assignment]
 
-    track(engine, FakeReader(21), first_mask(), [writer])
+    track_video(engine, FakeReader(21), first_mask(), [writer])
 
     assert writer.indices == list(range(21))
     assert engine.batch_size == 2
@@ -125,7 +128,7 @@ def test_a_tracker_that_never_has_room_says_what_helps(asked: int | None) -> Non
     engine.decoder = CrowdedDecoder(engine, beside=0)  # type: ignore[assignment]
 
     with pytest.raises(SettingsError, match=r"out of GPU memory.*smaller --batch-size"):
-        track(engine, FakeReader(9), first_mask(), [writer])
+        track_video(engine, FakeReader(9), first_mask(), [writer])
 
     assert writer.state == "aborted"
 
@@ -140,7 +143,7 @@ def test_an_error_of_the_encoder_stops_all() -> None:
     engine, reader, writer = FakeEngine(encoder=Broken()), FakeReader(1000), FakeWriter()
 
     with pytest.raises(RuntimeError, match="encoder"):
-        track(engine, reader, first_mask(), [writer])
+        track_video(engine, reader, first_mask(), [writer])
 
     assert writer.state == "aborted"
     assert reader.closed
@@ -176,7 +179,7 @@ def engine_apart(at_once: int, fail_at: int | None = None) -> FakeEngine:
 def test_frames_encoded_side_by_side_come_in_order(count: int, at_once: int) -> None:
     engine, writer = engine_apart(at_once), FakeWriter()
 
-    outcome = track(engine, FakeReader(count), first_mask(), [writer])
+    outcome = track_video(engine, FakeReader(count), first_mask(), [writer])
 
     assert writer.indices == list(range(count))
     assert sorted(engine.fake_encoder.batches) == [[index] for index in range(count)]
@@ -209,7 +212,7 @@ def test_an_error_of_one_of_several_encoders_comes_in_its_place_and_stops_all() 
     engine, reader, seen = engine_apart(3, fail_at=7), FakeReader(1000), []
 
     with pytest.raises(RuntimeError, match="encoder"):
-        track(engine, reader, first_mask(), [], on_frame=lambda result: seen.append(result.index))
+        track_video(engine, reader, first_mask(), [], Watch(lambda result: seen.append(result.index)))
 
     assert seen == list(range(len(seen)))
     assert len(seen) <= 7
@@ -232,13 +235,70 @@ def test_the_tracker_leaves_threads_to_an_encoder_that_has_its_own(apart: bool, 
     engine = FakeEngine(side_by_side=apart)
     torch.set_num_threads(4)
     try:
-        track(engine, FakeReader(3), first_mask(), [], on_frame=lambda _: during.append(torch.get_num_threads()))
+        track_video(engine, FakeReader(3), first_mask(), [], Watch(lambda _: during.append(torch.get_num_threads())))
         after = torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
 
     assert set(during) == {expected}
     assert after == 4
+
+
+def test_overlapping_runs_leave_pytorch_its_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        runs = [tracked_frames(FakeEngine(side_by_side=True), FakeReader(3), first_mask()) for _ in range(3)]
+        for run in runs:
+            next(run)
+        halved = torch.get_num_threads()
+        for run in runs:
+            run.close()
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+    assert (halved, after) == (2, 4)
+
+
+def test_runs_of_several_threads_leave_pytorch_its_threads() -> None:
+    before, seen = torch.get_num_threads(), []
+    both = threading.Barrier(2)
+
+    def work() -> None:
+        with half_of_torch_threads(True):
+            both.wait()
+            seen.append(torch.get_num_threads())
+            both.wait()
+
+    torch.set_num_threads(4)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found: list[int] = []
+        new = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        new.start()
+        new.join()
+    finally:
+        torch.set_num_threads(before)
+
+    assert (seen, found) == ([2, 2], [4])
+
+
+def test_results_can_be_pulled_without_writers() -> None:
+    engine, reader = FakeEngine(), FakeReader(1000)
+    results = tracked_frames(engine, reader, first_mask())
+    assert reader.given == 0  # nothing runs before the first result is asked for
+
+    pulled = [(frame.index, result.index) for frame, result in itertools.islice(results, 5)]
+    results.close()
+
+    assert pulled == [(i, i) for i in range(5)]
+    assert reader.given < 20
+    assert not reader.closed
 
 
 def test_a_second_interrupt_waits_for_what_the_encoder_is_at_and_a_third_does_not() -> None:
@@ -278,17 +338,17 @@ def test_a_second_interrupt_waits_for_what_the_encoder_is_at_and_a_third_does_no
 
 def test_an_interrupt_while_a_run_is_dropped_leaves_nothing_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
     writer = FakeWriter()
-    sink = Sink([writer], Timings(), 4)
-    finish = sink._finish
+    writing = WriteStage([writer], Timings(), 4)
+    finish = writing._finish
 
     def interrupted() -> None:
         finish()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sink, "_finish", interrupted)
+    monkeypatch.setattr(writing, "_finish", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
-        sink.abort()
+        writing.abort()
 
     assert writer.state == "aborted"
 
@@ -297,7 +357,7 @@ def test_an_error_of_the_reader_stops_all() -> None:
     reader, writer = FakeReader(50, fail_at=20), FakeWriter()
 
     with pytest.raises(VideoError, match="frame 20 is broken"):
-        track(FakeEngine(), reader, first_mask(), [writer])
+        track_video(FakeEngine(), reader, first_mask(), [writer])
 
     assert writer.state == "aborted"
     assert reader.closed
@@ -308,7 +368,7 @@ def test_an_error_of_a_writer_stops_all(fail_at: int) -> None:
     reader, writers = FakeReader(50), [FakeWriter(), FakeWriter(fail_at)]
 
     with pytest.raises(OutputError, match="disk full"):
-        track(FakeEngine(), reader, first_mask(), writers)
+        track_video(FakeEngine(), reader, first_mask(), writers)
 
     assert [writer.state for writer in writers] == ["aborted", "aborted"]
     assert reader.given < 30 or fail_at == 49  # it did not go on to the end
@@ -318,7 +378,7 @@ def test_an_error_while_closing_is_not_lost() -> None:
     writer = FakeWriter(fail_close=True)
 
     with pytest.raises(OutputError, match="cannot rename"):
-        track(FakeEngine(), FakeReader(3), first_mask(), [writer])
+        track_video(FakeEngine(), FakeReader(3), first_mask(), [writer])
 
     assert writer.state == "aborted"
 
@@ -330,7 +390,7 @@ def test_an_error_of_a_callback_stops_all() -> None:
         raise RuntimeError("callback")
 
     with pytest.raises(RuntimeError, match="callback"):
-        track(FakeEngine(), FakeReader(30), first_mask(), [writer], on_frame=on_frame)
+        track_video(FakeEngine(), FakeReader(30), first_mask(), [writer], Watch(on_frame))
 
     assert writer.state == "aborted"
 
@@ -339,7 +399,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
     writer = FakeWriter()
 
     with pytest.raises(MaskSizeError, match="mask is 10 x 10, video is 36 x 64"):
-        track(FakeEngine(), FakeReader(3), np.ones((10, 10), np.uint8), [writer])
+        track_video(FakeEngine(), FakeReader(3), np.ones((10, 10), np.uint8), [writer])
 
     assert writer.state == "aborted"
 
@@ -348,7 +408,7 @@ def test_no_frame_is_an_error() -> None:
     writer = FakeWriter()
 
     with pytest.raises(VideoError, match="no frame"):
-        track(FakeEngine(), FakeReader(0), first_mask(), [writer])
+        track_video(FakeEngine(), FakeReader(0), first_mask(), [writer])
 
     assert writer.state == "aborted"
 
@@ -361,7 +421,7 @@ def test_an_interrupt_keeps_the_frames_done(number: signal.Signals) -> None:
         if result.index == 4:
             signal.raise_signal(number)
 
-    outcome = track(FakeEngine(), FakeReader(1000), first_mask(), [writer], on_frame=on_frame)
+    outcome = track_video(FakeEngine(), FakeReader(1000), first_mask(), [writer], Watch(on_frame))
 
     assert outcome.interrupted
     assert writer.indices == [0, 1, 2, 3, 4]
@@ -374,8 +434,8 @@ def test_a_closed_terminal_that_is_ignored_stays_ignored() -> None:
     """As ``nohup`` has it."""
     writer, former = FakeWriter(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        outcome = track(
-            FakeEngine(), FakeReader(5), first_mask(), [writer], on_frame=lambda _: signal.raise_signal(signal.SIGHUP)
+        outcome = track_video(
+            FakeEngine(), FakeReader(5), first_mask(), [writer], Watch(lambda _: signal.raise_signal(signal.SIGHUP))
         )
     finally:
         signal.signal(signal.SIGHUP, former)
@@ -391,7 +451,7 @@ def test_an_interrupt_while_files_are_finished_lets_them_be_finished() -> None:
             return super().close()
 
     writer = SlowWriter()
-    outcome = track(FakeEngine(), FakeReader(3), first_mask(), [writer])
+    outcome = track_video(FakeEngine(), FakeReader(3), first_mask(), [writer])
 
     assert outcome.frames == 3
     assert writer.state == "closed"
@@ -407,7 +467,7 @@ def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> No
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        track(FakeEngine(), reader, first_mask(), [writer], on_frame=on_frame)
+        track_video(FakeEngine(), reader, first_mask(), [writer], Watch(on_frame))
 
     assert writer.state == "aborted"
     assert reader.closed
@@ -417,12 +477,12 @@ def test_an_interrupted_run_can_be_thrown_away() -> None:
     writer = FakeWriter()
 
     with pytest.raises(KeyboardInterrupt):
-        track(
+        track_video(
             FakeEngine(),
             FakeReader(9),
             first_mask(),
             [writer],
-            on_frame=lambda _: signal.raise_signal(signal.SIGINT),
+            Watch(lambda _: signal.raise_signal(signal.SIGINT)),
             keep_interrupted=False,
         )
 
@@ -432,6 +492,6 @@ def test_an_interrupted_run_can_be_thrown_away() -> None:
 def test_decoding_runs_ahead_by_a_few_frames_only() -> None:
     reader, given = FakeReader(200), []
 
-    track(FakeEngine(), reader, first_mask(), [], on_frame=lambda result: given.append(reader.given - result.index))
+    track_video(FakeEngine(), reader, first_mask(), [], Watch(lambda result: given.append(reader.given - result.index)))
 
     assert max(given) < 12

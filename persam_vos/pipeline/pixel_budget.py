@@ -1,0 +1,47 @@
+"""A bound on the pixels that are in memory at once, whatever size pictures have."""
+
+from __future__ import annotations
+
+import threading
+
+
+class PixelBudget:
+    """Pixels that one thread takes and another one gives back.
+
+    ``take`` waits while more than ``most`` pixels would be in use. A picture that exceeds ``most`` alone is taken as
+    soon as no more than ``batch`` are in use: so a stage that holds less than a batch, and waits for more, gets it.
+
+    Args:
+        most: Pixels in use at once.
+        batch: Pixels of the pictures encoded at once; at most ``most``.
+    """
+
+    def __init__(self, most: int, batch: int) -> None:
+        self.batch = batch
+        self._most = most
+        self._used = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, pixels: int) -> bool:
+        """Wait until so many pixels may be used as well; return False once the budget is closed."""
+
+        def ready() -> bool:
+            return self._closed or self._used + pixels <= self._most or self._used <= self.batch
+
+        with self._changed:
+            self._changed.wait_for(ready)
+            self._used += pixels
+            return not self._closed
+
+    def give(self, pixels: int) -> None:
+        """Give pixels back."""
+        with self._changed:
+            self._used -= pixels
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,100 @@
+"""An iterator that runs ahead of its consumer, in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Run an iterator in a thread; its error is raised here, in its place.
+
+    Args:
+        name: Of the thread.
+        items: What to run; a generator is closed in that thread.
+        depth: How many items wait at most.
+    """
+    ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def offer(item: _Item[T] | _End) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for value in items:
+                if not offer(_Item(value)):
+                    return
+        except BaseException as error:
+            offer(_End(error))
+        else:
+            offer(_End())
+        finally:
+            # Its own threads and files end in this thread.
+            if isinstance(items, Generator):
+                items.close()
+
+    worker = Worker(name, work)
+    try:
+        while isinstance(item := ready.get(), _Item):
+            yield item.value
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        worker.wait()
+
+
+class Worker:
+    """A thread that can be waited for again after an interrupt; before Python 3.13, ``Thread.join`` cannot."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        self._work = work
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"persam-vos {name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the work is done."""
+        return self._ended.is_set()
+
+    def wait(self) -> None:
+        """Wait for the end of the work.
+
+        The first interrupt waits as well, or it would leave the thread to an exiting interpreter. The second one does
+        not: the thread may wait for a source that gives nothing.
+        """
+        try:
+            self._ended.wait()
+        except KeyboardInterrupt:
+            self._ended.wait()
+            raise
+        self._thread.join()
