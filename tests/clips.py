@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -157,3 +158,24 @@ def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
     a, b, c, d = (value << 16 for value in matrix)
     struct.pack_into(">9i", data, header + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
+
+
+def davis_of_squares(folder: Path) -> Path:
+    """Write DAVIS with two sequences of 4 frames of a square that moves; in the second one it is object 2 of 2."""
+    height, width = 48, 64
+    for sequence in ("alpha", "beta"):
+        frames, truths = (folder / kind / "480p" / sequence for kind in ("JPEGImages", "Annotations"))
+        frames.mkdir(parents=True)
+        truths.mkdir(parents=True)
+        for index, rgb in enumerate(moving_square(4, width=width, height=height)):
+            labels = np.zeros((height, width), np.uint8)
+            labels[16:32, 4 * index : 4 * index + 16] = 1 if sequence == "alpha" else 2
+            if sequence == "beta":
+                rgb[36:44, 40:56] = (20, 220, 230)
+                labels[36:44, 40:56] = 1
+            Image.fromarray(rgb).save(frames / f"{index:05d}.jpg", quality=95)
+            Image.fromarray(labels).save(truths / f"{index:05d}.png")
+    lists = folder / "ImageSets" / "2017"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("alpha\nbeta\n")
+    return folder

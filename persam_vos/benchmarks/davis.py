@@ -66,7 +66,7 @@ def run_davis(
 
 
 def _first_annotation(dataset: DavisDataset, sequence: str) -> LabelMap:
-    """Return a sequence's first label map, once it is sure that what will be tracked can be scored."""
+    """Return a sequence's first label map, after checking that the results can be scored."""
     frames, truths = dataset.frames(sequence), dataset.annotations(sequence)
     if [path.stem for path in truths] != [path.stem for path in frames]:
         raise DatasetError(

@@ -77,7 +77,7 @@ def run_perseg(
 
 
 def _checked_reference(dataset: PerSegDataset, class_name: str, max_pixels: int) -> Path:
-    """Return a class's reference, once it is sure that what will be segmented can be scored: that is known at the end.
+    """Return a class's reference, after checking that the results can be scored.
 
     Raises:
         DatasetError: If there is nothing to score, or an annotation is empty or not of its photo's size.

@@ -56,8 +56,8 @@ def run_photos(
         PersamVosError: Of the kind that fits what is wrong.
     """
     started = time.perf_counter()
-    photos_of_references = [reference.read(settings.max_pixels) for reference in references]
-    ids_of([label_map for _, label_map in photos_of_references], settings)
+    learnt_from = [reference.read(settings.max_pixels) for reference in references]
+    ids_of([label_map for _, label_map in learnt_from], settings)
     photos = _without_results(find_photos(sources), output)
     given: dict[str, Any] = {
         "references": [each.record() for each in references],
@@ -71,7 +71,7 @@ def run_photos(
             check_resumable(output, run_record(engine, given, {}).contents())
         finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
         with memory_errors(engine):
-            finder.learn(photos_of_references)
+            finder.learn(learnt_from)
     given = {**given, "usual_likeness": finder.reference_similarity}
     keep = [path for each in references for path in (each.photo, each.mask)]
     with PhotoWriter(output, exports=settings.export, keep=keep, overwrite=overwrite, resume=resume) as writer:

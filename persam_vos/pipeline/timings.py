@@ -1,4 +1,4 @@
-"""What happened in a run: seconds per stage, versions, device, warnings, so that it can be understood and repeated."""
+"""How long each stage of a run takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Timings:
     """Seconds spent in each stage. Stages run side by side, so their sum may exceed the time of the run.
 
-    On a GPU a stage counts until its work is handed over: what ``encode`` has begun, ``track`` may wait for.
+    A GPU computes after a stage has handed its work over: what ``encode`` started, ``track`` may wait for.
 
     Attributes:
         seconds: Per stage; each stage is written by one thread only.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import no_empty_folder
 from persam_vos.media.readers import open_video
-from persam_vos.media.stream import StreamInfo
+from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
@@ -47,23 +48,43 @@ def run_video(
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
-    started = time.perf_counter()
     with open_video(source, backend=settings.reader) as reader:
-        info = reader.info
-        first.check(reader)
-        writers = open_writers(
-            output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb
-        )
-        with no_empty_folder(output):
-            engine = Engine(settings)
-            annotation = first.find(engine)
-        given = _given(source, annotation, info)
-        earlier = recorded_exports(output)
-        _replace_earlier_record(output, engine, given, earlier)
-        outcome = track_video(engine, reader, annotation.label_map, writers, progress)
+        return write_tracks(reader, first, output, settings, progress, overwrite=overwrite)
+
+
+def write_tracks(
+    reader: FrameReader,
+    first: FirstFrame,
+    output: Path,
+    settings: Settings,
+    progress: Progress,
+    *,
+    overwrite: bool = False,
+    load: Callable[[], Engine[Settings]] | None = None,
+) -> Outcome:
+    """Track a video that is open already; see ``run_video``.
+
+    Args:
+        reader: The video; closed at the end.
+        first: Says where the objects of the first frame are.
+        output: The folder to write.
+        settings: Of the run.
+        progress: Told of each frame.
+        overwrite: Replace earlier results.
+        load: Returns the model; None loads one.
+    """
+    started, info = time.perf_counter(), reader.info
+    first.check(reader)
+    writers = open_writers(output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb)
+    with no_empty_folder(output):
+        engine = load() if load else Engine(settings)
+        annotation = first.find(engine)
+    given, earlier = _given(annotation, info), recorded_exports(output)
+    _replace_earlier_record(output, engine, given, earlier)
+    outcome = track_video(engine, reader, annotation.label_map, writers, progress)
     outcome = replace(outcome, warnings=(*annotation.warnings, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
-    remove_exports(output, stale, keep=(Path(source), *first.files))
+    remove_exports(output, stale, keep=(info.source, *first.files))
     record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
     return replace(outcome, written=(*outcome.written, record.write(output)))
 
@@ -81,9 +102,9 @@ def _replace_earlier_record(
         remove_run_json(output)
 
 
-def _given(source: str, annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
+def _given(annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
     return {
-        "source": str(source),
+        "source": str(info.source),
         **annotation.record,
         "frame_size": [info.height, info.width],
         "frame_rate": None if info.frame_rate is None else str(info.frame_rate),

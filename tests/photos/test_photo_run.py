@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 from pictures import scene
 from PIL import Image
 
-from persam_vos.benchmarks.perseg import run_perseg
 from persam_vos.errors import MaskError, OutputError, PhotoError, SettingsError
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.photos.run import run_photos
+from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.settings.photos import PhotoSettings
@@ -23,26 +22,17 @@ CAT, CUP = (60, 80), (300, 100)
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
 
 
-class Silence:
+class Silence(NoProgress):
     """Progress that nobody watches."""
 
     def __init__(self) -> None:
         self.done, self.failures = 0, []
-
-    def start(self, name: str, frames: int | None) -> None:
-        pass
 
     def advance(self, result: FrameResult) -> None:
         self.done += 1
 
     def fail(self, message: str) -> None:
         self.failures.append(message)
-
-    def interrupt(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
 
 
 def save(folder: Path, name: str, *places: tuple[int, int] | None) -> tuple[Path, np.ndarray]:
@@ -134,6 +124,20 @@ def test_results_of_other_settings_or_references_are_not_resumed(tmp_path: Path,
         run_photos([reference], sources, out, PhotoSettings(**FAST), Silence(), resume=True)
 
 
+def test_results_that_no_record_explains_are_not_resumed(tmp_path: Path, reference: ReferenceFile) -> None:
+    save(tmp_path / "in", "a", (330, 120), None)
+    sources, out, settings = [str(tmp_path / "in")], tmp_path / "out", PhotoSettings(**FAST)
+    run_photos([reference], sources, out, settings, Silence(), resume=True)  # nothing is there yet
+    record = json.loads((out / "run.json").read_text())
+
+    (out / "run.json").write_text(json.dumps(record | {"versions": record["versions"] | {"persam-vos": "0.0.1"}}))
+    with pytest.raises(OutputError, match="made with other versions of persam-vos"):
+        run_photos([reference], sources, out, settings, Silence(), resume=True)
+    (out / "run.json").unlink()
+    with pytest.raises(OutputError, match=r"holds results\.jsonl but no run\.json"):
+        run_photos([reference], sources, out, settings, Silence(), resume=True)
+
+
 def test_a_photo_that_cannot_be_read_stops_or_is_left_out(tmp_path: Path, reference: ReferenceFile) -> None:
     save(tmp_path / "in", "a", (330, 120), None)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"no photo")
@@ -179,19 +183,3 @@ def test_instances_are_of_one_object(tmp_path: Path, reference: ReferenceFile) -
         run_photos(
             [reference], [str(reference.photo)], tmp_path / "out", PhotoSettings(all_instances=True, **FAST), Silence()
         )
-
-
-def test_perseg_is_segmented_and_scored(tmp_path: Path) -> None:
-    for index, place in enumerate(((60, 80), (330, 120))):
-        rgb, labels = scene([place, None])
-        for kind, suffix, picture in (("Images", "jpg", rgb), ("Annotations", "png", labels)):
-            path = tmp_path / "PerSeg" / kind / "cat" / f"{index:02}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
-
-    scores = run_perseg(tmp_path / "PerSeg", tmp_path / "out", PhotoSettings(**FAST), Silence())
-
-    assert scores.miou > 80
-    with (tmp_path / "out" / "global_results-perseg.csv").open() as file:
-        assert float(next(csv.DictReader(file))["mIoU"]) == pytest.approx(scores.miou, abs=1e-5)
-    assert (tmp_path / "out" / "contact_sheet.jpg").is_file()
