@@ -1,4 +1,4 @@
-"""All measurements in one JSON file, and the page that shows them."""
+"""All measurements -> one JSON file, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
 
 
 def report(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure what is asked for, each in a process of its own, keep the rest as it was, and write page and file."""
+    """Run the measurements asked for, each in a process of its own; keep the other figures; write page and file."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "benchmarks.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -50,7 +50,7 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
                 stdout=subprocess.DEVNULL,
             )
             kept[name] = json.loads(file.read_text())
-        # After each: a report that is stopped has lost nothing.
+        # Written after each measurement, so that an interrupted report loses nothing.
         path.write_text(json.dumps(kept, indent=1) + "\n")
         (arguments.output / "benchmarks.md").write_text(page(kept))
     return {"written": [str(arguments.output / f"benchmarks.{kind}") for kind in ("md", "json")]}
