@@ -12,11 +12,10 @@ import torch
 from fakes import RememberingEncoder
 from hypothesis import settings
 
+from persam_vos.sam import Decoder, SamEncoder
 from persam_vos.sam.backends.pytorch import TorchEncoderBackend
+from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import load_sam
-from persam_vos.sam.checkpoints.registry import resolve_checkpoint
-from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import SamEncoder
 from persam_vos.sam.networks.sam import Sam
 
 # No deadline, and the same examples in every run: a slow or lucky machine changes no verdict.

@@ -12,8 +12,7 @@ import torch
 
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.patches import Patch, masks_to_patches
+from persam_vos.sam import Geometry, Patch, masks_to_patches
 
 
 def frame_of(rgb: Rgb, index: int = 0) -> Frame:

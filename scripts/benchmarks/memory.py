@@ -17,7 +17,7 @@ from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
-from persam_vos.sam.engine import Engine
+from persam_vos.sam import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import track_video
 

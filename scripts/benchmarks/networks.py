@@ -17,14 +17,11 @@ from torch import Tensor
 from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, seconds
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
+from persam_vos.sam import Decoder, Engine, Geometry, ImageEmbedding, SamEncoder
 from persam_vos.sam.backends.base import EncoderBackend
 from persam_vos.sam.backends.select import open_backend
+from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import choose_device, load_sam
-from persam_vos.sam.checkpoints.registry import resolve_checkpoint
-from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
-from persam_vos.sam.engine import Engine
-from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.networks.sizes import INPUT_SIDE_PIXELS
 from persam_vos.settings.video import Settings

@@ -33,9 +33,7 @@ from persam_vos.methods.persam.similarity import similarity_maps
 from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.photos.pipeline import find_in_photos
 from persam_vos.results import FrameResult
-from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import Encoder, ImageEmbedding
-from persam_vos.sam.engine import Engine
+from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
 
 METHODS = ("memory", "persam", "persam-f")

@@ -30,10 +30,8 @@ from persam_vos.media.readers import open_video
 from persam_vos.media.video_writer import VIDEO_OPTIONS
 from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.timings import Timings
+from persam_vos.sam import Decoder, Engine, ImageEmbedding, SamEncoder
 from persam_vos.sam.checkpoints.loading import load_sam
-from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
-from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, load_settings
 from persam_vos.video.pipeline import new_tracker, track_video
 from persam_vos.video.tracker import Tracker

@@ -19,9 +19,7 @@ from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import read_photo
 from persam_vos.photos.finder import photo_frame
-from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import Encoder, ImageEmbedding
-from persam_vos.sam.engine import Engine
+from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings
 
 # Share of the photo; nobody gives a reference with a smaller object.

@@ -13,9 +13,8 @@ import torch
 
 from persam_vos import sam
 from persam_vos.media.frame import Frame
-from persam_vos.sam.checkpoints.registry import resolve_checkpoint
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
-from persam_vos.sam.geometry import Geometry
+from persam_vos.sam import Geometry, ImageEmbedding, SamEncoder
+from persam_vos.sam.checkpoints import resolve_checkpoint
 
 
 def sources() -> list[Path]:

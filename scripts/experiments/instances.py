@@ -25,7 +25,7 @@ from scenes import KINDS, Thing, compose, read_davis, read_perseg
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.sam.engine import Engine
+from persam_vos.sam import Engine
 from persam_vos.settings.photos import PhotoSettings
 
 # Sequences of DAVIS whose object looks alike in all frames; the others give backgrounds and distractors.

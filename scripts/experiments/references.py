@@ -28,7 +28,7 @@ from albums import Album, RememberingEncoder, add_arguments, open_model, read_al
 from tqdm import tqdm
 
 from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.sam.decoder import Decoder
+from persam_vos.sam import Decoder
 from persam_vos.settings.photos import METHODS, PhotoSettings
 
 # Photos searched at most in an order; the ones before are references.
