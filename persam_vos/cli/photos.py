@@ -34,6 +34,11 @@ The mask has the size of its photo, as seen upright: paint object 1 with value 1
 or greyscale PNG; or one object simply white on black.
 """
 
+MoreReferences = Annotated[
+    list[str] | None,
+    typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
+]
+
 
 @dataclass(frozen=True)
 class PhotoMethodOptions(OptionGroup):
@@ -92,6 +97,23 @@ class PresenceOptions(OptionGroup):
     ] = None
 
 
+@dataclass(frozen=True)
+class PhotoResultOptions(OptionGroup):
+    """What is written of photos, and what happens when a run stops or a photo cannot be read."""
+
+    title: ClassVar = "Results"
+    settings: ClassVar = PHOTO_SETTINGS
+
+    export: Annotated[str | None, typer.Option("--export", help="What is written, with commas.")] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False
+    overwrite: Overwrite = False
+
+    def ways(self) -> dict[str, bool]:
+        """Return what is no setting, by the names of the job's arguments."""
+        return {"resume": self.resume, "keep_going": self.keep_going, "overwrite": self.overwrite}
+
+
 @takes_groups
 def image(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="Photo that shows the object.")],
@@ -99,32 +121,21 @@ def image(
         Path, typer.Argument(metavar="REFERENCE_MASK", help="Its mask: object 1 has value 1, and so on.")
     ],
     photos: Annotated[
-        list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders of photos, or quoted patterns.")
+        list[str], typer.Argument(metavar="PHOTOS", help="Photos, folders of photos, or quoted patterns.")
     ],
+    results: PhotoResultOptions,
     found: PresenceOptions,
     method: PhotoMethodOptions,
     masks: MaskOptions,
     engine: EngineOptions,
-    more: Annotated[
-        list[str] | None,
-        typer.Option("--ref", metavar="PHOTO:MASK", help="One more annotated photo; may be repeated."),
-    ] = None,
+    more: MoreReferences = None,
     output: Output = Path("out"),
-    export: Annotated[
-        str | None,
-        typer.Option(
-            "--export", metavar="[masks,overlay,cutout]", help="What is written, with commas.  [default: all three]"
-        ),
-    ] = None,
     config: Config = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")] = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False,
-    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT."""
-    flags = method.given() | found.given() | engine.given() | {"export": export}
-    # Absent, the flag leaves the setting to the file.
+    flags = method.given() | found.given() | engine.given() | {"export": results.export}
+    # Without the flag, the file decides.
     flags["all_instances"] = found.all_instances or None
     with interrupts_pass():
         from persam_vos.media.reference_files import ReferenceFile
@@ -134,16 +145,7 @@ def image(
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs]
         settings = load_photo_settings(config, flags)
-        outcome = run_photos(
-            references,
-            photos,
-            output,
-            settings,
-            ProgressBar(quiet, "photo"),
-            overwrite=overwrite,
-            resume=resume,
-            keep_going=keep_going,
-        )
+        outcome = run_photos(references, photos, output, settings, ProgressBar(quiet, "photo"), **results.ways())
     _tell(outcome, output, quiet)
 
 

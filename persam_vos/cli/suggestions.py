@@ -22,7 +22,7 @@ def unknown_command(given: str, commands: Sequence[str]) -> str:
     """Answer a word that is no command; a file's or folder's name shows what was meant."""
     if "/" in given or "." in given or any(sign in given for sign in "*?[") or Path(given).exists():
         if Path(given).suffix.lower() in _PHOTO_SUFFIXES and "*" not in given:
-            way = f"'persam-vos image {given} MASK PHOTOS...' finds in other photos what this one shows"
+            way = f"'persam-vos image {given} MASK PHOTOS' finds in other photos what this one shows"
         else:
             way = f"'persam-vos run {given} --first-mask MASK' tracks the objects that MASK marks in its first frame"
         return f"{given!r} is no command: {way}"

@@ -48,12 +48,15 @@ GROUPS = [
 ]
 
 
+NO_SETTINGS = {"first_mask", "first_ref", "resume", "keep_going", "overwrite"}
+
+
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
 def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
     settings = group.setting_fields()
 
     assert group.title
-    assert {field.name for field in fields(group)} - {"first_mask", "first_ref"} <= set(settings)
+    assert {field.name for field in fields(group)} - NO_SETTINGS <= set(settings)
 
 
 # The options of each command, which users have in their scripts.

@@ -124,7 +124,7 @@ def test_a_bad_option(
         (["rnu"], ["'rnu' is no command: did you mean run?"]),
         (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
         (["shots"], ["'persam-vos run shots --first-mask MASK' tracks"]),
-        (["shots/0.png"], ["'persam-vos image shots/0.png MASK PHOTOS...' finds"]),
+        (["shots/0.png"], ["'persam-vos image shots/0.png MASK PHOTOS' finds"]),
         (["--first-mask", "m.png", "run", "clip.mp4"], ["--first-mask belongs to run: write it after the command"]),
         (["--verion"], ["did you mean --version?"]),
         (["run"], ["'persam-vos run' needs VIDEO", "see 'persam-vos run --help'"]),
