@@ -91,12 +91,12 @@ def _shown(value: object) -> str:
 
 
 def box_xyxy(mask: Mask, *, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:
-    """Return the tight box (x0, y0, x1, y1), inclusive, of a mask; None if it is empty.
+    """Return the tight box (x0, y0, x1, y1) of a mask, with inclusive maxima; None if the mask is empty.
 
     Args:
         mask: bool, H x W.
         left: Column of the frame at which the mask begins.
-        top: The row.
+        top: Row of the frame at which the mask begins.
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
@@ -105,10 +105,14 @@ def box_xyxy(mask: Mask, *, left: int = 0, top: int = 0) -> tuple[int, int, int,
 
 
 def grown_box(mask: Mask, margin: int) -> tuple[float, float, float, float]:
-    """Return the box (x0, y0, x1, y1) of a mask that is not empty, ``margin`` pixels larger but inside the frame."""
+    """Return the box (x0, y0, x1, y1) of a mask, ``margin`` pixels larger on each side but inside the frame.
+
+    Raises:
+        EmptyMaskError: If the mask is empty.
+    """
     box = box_xyxy(mask)
     if box is None:
-        raise EmptyMaskError("a box was asked for of an empty mask")
+        raise EmptyMaskError("an empty mask has no box")
     height, width = mask.shape
     x0, y0, x1, y1 = box
     return max(x0 - margin, 0), max(y0 - margin, 0), min(x1 + margin, width), min(y1 + margin, height)
@@ -119,8 +123,8 @@ def anchor_point(mask: Mask, *, middle: bool) -> tuple[int, int]:
 
     Args:
         mask: bool, H x W.
-        middle: Take the middle of the box where it lies on the mask: that of a ring or a crescent does not. Otherwise,
-            the point deepest inside is taken.
+        middle: Take the middle of the box if it lies on the mask; that of a ring does not. Otherwise, and without
+            ``middle``, take the point deepest inside the mask.
     """
     box = box_xyxy(mask)
     if middle and box is not None:

@@ -14,7 +14,7 @@ class DemoClip(NamedTuple):
 
 
 def demo_clip() -> DemoClip:
-    """Return the paths of the clip that ships with the package: 480 x 272 pixels, one object.
+    """Return the paths of the clip that ships with the package: 640 x 360 pixels, one object.
 
     >>> video, mask = demo_clip()
     >>> video.name, mask.name

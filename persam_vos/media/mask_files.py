@@ -60,7 +60,7 @@ def read_mask(
 
     >>> from persam_vos import demo_clip
     >>> read_mask(demo_clip().mask).shape
-    (272, 480)
+    (360, 640)
     """
     path = Path(path)
     size = _size(like, height, width)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from persam_vos.masks import LabelMap
+import numpy.typing as npt
+
+from persam_vos.masks import LabelMap, as_label_map
 from persam_vos.media.mask_files import doubts, read_mask
 from persam_vos.media.stream import FrameReader
 
@@ -96,3 +98,33 @@ class AnnotationFile:
         assert self._label_map is not None, "check comes first"
         record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
         return Annotation(self._label_map, tuple(doubts(self._label_map)), record)
+
+
+@dataclass(slots=True)
+class AnnotationArray:
+    """The mask of the first frame as an array; see ``as_label_map`` and ``FirstFrame``.
+
+    Attributes:
+        mask: H x W, of bool or any integer dtype.
+    """
+
+    mask: npt.ArrayLike
+    _label_map: LabelMap | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
+    def check(self, video: FrameReader) -> None:
+        """Check the mask's dtype, shape and values.
+
+        Raises:
+            MaskError: If one of them is not allowed.
+        """
+        self._label_map = as_label_map(self.mask, video.info.height, video.info.width, of="video")
+
+    def find(self, engine: Engine[Any]) -> Annotation:  # noqa: ARG002 - a mask needs no model
+        """Return the mask; see ``FirstFrame``."""
+        assert self._label_map is not None, "check comes first"
+        return Annotation(self._label_map, doubts(self._label_map), {"first_mask": "array"})

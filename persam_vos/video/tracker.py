@@ -39,7 +39,7 @@ class Tracker:
     ...     result = tracker.start(first, read_mask(mask, like=first))
     ...     result = tracker.step(next(frames))
     >>> result.label_map.shape, result[1].present
-    ((272, 480), True)
+    ((360, 640), True)
     """
 
     def __init__(self, settings: Settings | None = None) -> None:

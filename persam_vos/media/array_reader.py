@@ -1,0 +1,62 @@
+"""Arrays in memory, or given one by one, become a stream of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from persam_vos.errors import VideoError
+from persam_vos.masks import Rgb
+from persam_vos.media.frame import Frame
+from persam_vos.media.stream import GeneratorReader, StreamInfo
+
+
+class ArrayReader(GeneratorReader):
+    """Reads arrays as frames, one at a time, the index being the timestamp.
+
+    Each array is copied when it is read, so that its owner may use its memory for the next one.
+
+    Args:
+        frames: An array N x H x W x 3, or any iterable of arrays H x W x 3: uint8, RGB, all of one size. The first
+            one is read at once, the others as they are asked for.
+        frame_rate: Frames per second.
+
+    Raises:
+        VideoError: If there is no frame, or a frame is no such array or has another size than the first.
+    """
+
+    def __init__(self, frames: Iterable[Rgb], *, frame_rate: Fraction) -> None:
+        self.warnings: list[str] = []
+        arrays = iter(frames)
+        first = next(arrays, None)
+        if first is None:
+            raise VideoError("the frames are an empty iterable; give at least one array")
+        start = _frame(first, 0, 1 / frame_rate)
+        self.info = StreamInfo(
+            source=Path("arrays"),
+            width=start.width,
+            height=start.height,
+            frame_rate=frame_rate,
+            time_base=1 / frame_rate,
+            frame_count=len(frames) if hasattr(frames, "__len__") else None,
+            has_audio=False,
+        )
+        self._frames = self._deliver(start, arrays)
+
+    def _deliver(self, first: Frame, arrays: Iterator[Rgb]) -> Generator[Frame, None, None]:
+        yield first
+        for index, array in enumerate(arrays, start=1):
+            frame = _frame(array, index, first.time_base)
+            if (frame.height, frame.width) != (first.height, first.width):
+                raise VideoError(
+                    f"frame {index} is {frame.height} x {frame.width}, the first was {first.height} x {first.width}"
+                )
+            yield frame
+
+
+def _frame(array: Rgb, index: int, time_base: Fraction) -> Frame:
+    frame = Frame(index, index, time_base, array)
+    return Frame(index, index, time_base, np.array(frame.rgb, order="C"))

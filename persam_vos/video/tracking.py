@@ -1,0 +1,306 @@
+"""A video tracked from Python: one frame after the other, with the masks of its objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from persam_vos.errors import SettingsError, VideoError
+from persam_vos.masks import Rgb
+from persam_vos.media.array_reader import ArrayReader
+from persam_vos.media.readers import open_video
+from persam_vos.media.reference_files import ReferenceFile
+from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.pipeline.progress import NoProgress
+from persam_vos.pipeline.stages import Outcome
+from persam_vos.results import FrameResult
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
+from persam_vos.video.first_reference import FirstReference, reference_settings
+from persam_vos.video.pipeline import tracked_frames
+from persam_vos.video.run import write_tracks
+
+PathLike = str | os.PathLike[str]
+VideoLike = PathLike | FrameReader | Rgb | Iterable[Rgb]
+OnProgress = Callable[[int, int | None], None]
+_VIDEOS = "a path, a glob, a reader of open_video, an array N x H x W x 3, or an iterable of arrays H x W x 3"
+# A rate that is given as a decimal number, such as 29.97002997, is a fraction of at most this denominator: 30000/1001.
+_MAX_RATE_DENOMINATOR = 1001
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class TrackedFrame(FrameResult):
+    """A frame with its objects: ``frame[n]`` is object n, and iterating gives all objects.
+
+    Attributes:
+        image: uint8, H x W x 3, full-range RGB, upright.
+
+    The other attributes are those of ``FrameResult``: ``index``, ``pts``, ``time_base``, ``label_map``, ``objects``,
+    ``time`` and ``ids``.
+    """
+
+    image: Rgb
+
+
+def track(
+    video: VideoLike,
+    mask: PathLike | npt.ArrayLike | None = None,
+    *,
+    references: Sequence[tuple[PathLike, PathLike]] = (),
+    settings: Settings | None = None,
+    frame_rate: Fraction | float = 24,
+    on_progress: OnProgress | None = None,
+    **changes: Any,
+) -> Tracking:
+    """Track the objects of a video's first frame through all of it.
+
+    Nothing is computed before the result is iterated or saved. Frames are decoded and encoded a few ahead, in threads;
+    memory does not grow with the length of the video. Leaving the loop ends the threads.
+
+    Args:
+        video: A path of a video, an image or a folder of images; a glob of images; a reader of ``open_video``, which is
+            closed at the end; an array N x H x W x 3; or any iterable of arrays H x W x 3. Arrays are uint8, RGB. An
+            iterable is read in another thread, and each array is copied.
+        mask: The objects of the first frame: a path, see ``read_mask``; a bool array H x W; or a label map H x W of any
+            integer dtype with n for object n, see ``as_label_map``.
+        references: Instead of a mask: pairs of a photo of the objects and its mask, both paths.
+        settings: Of the run; see ``Settings``.
+        frame_rate: Frames per second of images and arrays; a video file has its own.
+        on_progress: Called after each frame with the number of frames done, and with the number to expect or None.
+        **changes: Settings by name, such as ``method="persam"`` or ``preset="best"``, instead of ``settings``.
+
+    Returns:
+        An iterable of ``TrackedFrame``, which can also ``save`` what the command line writes.
+
+    Raises:
+        SettingsError: If a setting is not allowed, or unless there is either a mask or references.
+        VideoError: If the video is no such thing, or cannot be read.
+        MaskError: If the mask is no such thing, or does not fit the video.
+
+    >>> from persam_vos import demo_clip, track
+    >>> video, mask = demo_clip()
+    >>> for frame in track(video, mask=mask):
+    ...     bunny = frame[1]
+    ...     print(frame.index, frame.time, frame.image.shape, bunny.present, bunny.mask.shape)
+    ...     if frame.index == 1:
+    ...         break
+    0 0 (360, 640, 3) True (360, 640)
+    1 1/25 (360, 640, 3) True (360, 640)
+    """
+    settings = _settings_of(settings, changes)
+    return Tracking(
+        _Source(video, settings, _rate_of(frame_rate)),
+        _first_frame_of(mask, references, settings),
+        settings,
+        on_progress=on_progress,
+    )
+
+
+class Tracking:
+    """A video and the objects to track in it: iterate over its frames, or ``save`` its results; see ``track``.
+
+    Each iteration tracks the video anew. Frames of an iterator or a reader can be tracked once.
+
+    Attributes:
+        settings: Of the run.
+        warnings: What makes results doubtful, one line each; complete after the last frame.
+    """
+
+    def __init__(
+        self,
+        source: _Source,
+        first: FirstFrame,
+        settings: Settings,
+        *,
+        on_progress: OnProgress | None = None,
+        engine: Engine[Settings] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.warnings: tuple[str, ...] = ()
+        self._source, self._first, self._engine = source, first, engine
+        self._on_progress = on_progress or (lambda _done, _expected: None)
+        self._reader = None if source.is_read_once else source.open()
+        if self._reader is not None:
+            first.check(self._reader)
+
+    def __iter__(self) -> Generator[TrackedFrame, None, None]:
+        """Yield the frames with their objects, in order.
+
+        Raises:
+            VideoError: If a frame cannot be read, or has another size than the first.
+            SettingsError: If the GPU's memory is too small.
+        """
+        with closing(self._open()) as reader, self._lent_engine() as load:
+            self._first.check(reader)
+            engine = load()
+            annotation = self._first.find(engine)
+            with closing(tracked_frames(engine, reader, annotation.label_map)) as results:
+                for frame, result in results:
+                    self._on_progress(result.index + 1, reader.info.frame_count)
+                    yield _tracked(result, frame.rgb)
+            self.warnings = (*annotation.warnings, *reader.warnings)
+
+    def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
+        """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.
+
+        In the main thread, the first Ctrl-C ends the run after the frame in work and keeps the files of the frames done
+        so far; the second one raises KeyboardInterrupt.
+
+        Args:
+            folder: Where the files go; made if it is not there.
+            export: Some of ``masks``, ``overlay`` and ``cutout``; None for those of the settings.
+            overwrite: Replace what an earlier run has written.
+
+        Returns:
+            How the run ended: the number of frames, the paths written, seconds per stage, and warnings.
+
+        Raises:
+            SettingsError: If an export is unknown.
+            OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
+
+        >>> import tempfile
+        >>> from persam_vos import demo_clip, open_video, track
+        >>> video, mask = demo_clip()
+        >>> with open_video(video) as reader:
+        ...     frames = [frame.rgb for frame, _ in zip(reader, range(2))]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     outcome = track(frames, mask=mask, frame_rate=25).save(folder, export=["masks"])
+        ...     sorted(path.name for path in outcome.written)
+        ['masks', 'run.json', 'tracks.jsonl']
+        """
+        settings = self.settings
+        if export is not None:
+            settings = Settings(**{**settings.model_dump(), "export": export})
+        with closing(self._open()) as reader, self._lent_engine() as load:
+            outcome = write_tracks(
+                reader, self._first, Path(folder), settings, _Told(self._on_progress), overwrite=overwrite, load=load
+            )
+        self.warnings = outcome.warnings
+        return outcome
+
+    def close(self) -> None:
+        """Let go of the video, if it was opened and never tracked."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def __enter__(self) -> Tracking:
+        """Return the tracking itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the video."""
+        self.close()
+
+    def _open(self) -> FrameReader:
+        reader, self._reader = self._reader, None
+        return reader or self._source.open()
+
+    @contextmanager
+    def _lent_engine(self) -> Iterator[Callable[[], Engine[Settings]]]:
+        """Give a function that returns the model, loaded once for runs one after the other, and for each run beside."""
+        engine, self._engine = self._engine, None
+
+        def load() -> Engine[Settings]:
+            nonlocal engine
+            engine = engine or Engine(self.settings)
+            return engine
+
+        try:
+            yield load
+        finally:
+            self._engine = engine
+
+
+class _Source:
+    """A video in any form that ``track`` takes."""
+
+    def __init__(self, video: VideoLike, settings: Settings, frame_rate: Fraction) -> None:
+        self._video, self._settings, self._frame_rate = video, settings, frame_rate
+        self._is_reader = isinstance(getattr(video, "info", None), StreamInfo)
+        self.is_read_once = self._is_reader or isinstance(video, Iterator)
+        self._was_read = False
+
+    def open(self) -> FrameReader:
+        """Open the video.
+
+        Raises:
+            VideoError: If it cannot be opened, or was an iterator and has been read.
+        """
+        video: Any = self._video
+        if self.is_read_once and self._was_read:
+            raise VideoError("the frames of an iterator or a reader can be tracked once; call track with a new one")
+        self._was_read = True
+        if self._is_reader:
+            reader: FrameReader = video
+            return reader
+        if isinstance(video, (str, os.PathLike)):
+            return open_video(os.fspath(video), backend=self._settings.reader, frame_rate=self._frame_rate)
+        if isinstance(video, np.ndarray) and video.ndim != 4:
+            shape = " x ".join(map(str, video.shape))
+            raise VideoError(f"video is an array {shape}; allowed: {_VIDEOS}")
+        if not isinstance(video, Iterable):
+            raise VideoError(f"video is a {type(video).__name__}; allowed: {_VIDEOS}")
+        return ArrayReader(video, frame_rate=self._frame_rate)
+
+
+class _Told(NoProgress):
+    """Tells a function of each frame; see ``Progress``."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._expected: int | None = None
+
+    def start(self, name: str, frames: int | None) -> None:  # noqa: ARG002 - a video has one name
+        self._expected = frames
+
+    def advance(self, result: FrameResult) -> None:
+        self._on_progress(result.index + 1, self._expected)
+
+
+def _tracked(result: FrameResult, image: Rgb) -> TrackedFrame:
+    return TrackedFrame(**{field.name: getattr(result, field.name) for field in fields(result)}, image=image)
+
+
+def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:
+    if settings is None:
+        return Settings(**changes)
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"settings is a {type(settings).__name__}; it must be persam_vos.Settings")
+    if changes:
+        raise SettingsError(f"{next(iter(changes))} is given beside settings; give it to Settings(...) instead")
+    return settings
+
+
+def _rate_of(frame_rate: Fraction | float) -> Fraction:
+    try:
+        rate = Fraction(frame_rate)
+    except (TypeError, ValueError, OverflowError):
+        raise SettingsError(f"frame rate is {frame_rate!r}; it must be frames per second, above 0") from None
+    if rate <= 0:
+        raise SettingsError(f"frame rate is {frame_rate}; it must be above 0")
+    return rate.limit_denominator(_MAX_RATE_DENOMINATOR) if isinstance(frame_rate, float) else rate
+
+
+def _first_frame_of(
+    mask: PathLike | npt.ArrayLike | None, references: Sequence[tuple[PathLike, PathLike]], settings: Settings
+) -> FirstFrame:
+    if (mask is None) == (not references):
+        raise SettingsError("give mask= or references=, one of both")
+    if mask is None:
+        files = tuple(ReferenceFile(Path(photo), Path(of_photo)) for photo, of_photo in references)
+        return FirstReference(files, reference_settings(settings, settings.method))
+    if isinstance(mask, (str, os.PathLike)):
+        return AnnotationFile(Path(mask))
+    return AnnotationArray(mask)
