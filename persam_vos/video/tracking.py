@@ -140,7 +140,7 @@ class Tracking:
             VideoError: If a frame cannot be read, or has another size than the first.
             SettingsError: If the GPU's memory is too small.
         """
-        with closing(self._open()) as reader, self._lent_engine() as load:
+        with closing(self._open()) as reader, self._lent_engine(self.settings) as load:
             self._first.check(reader)
             engine = load()
             annotation = self._first.find(engine)
@@ -181,7 +181,7 @@ class Tracking:
         settings = self.settings
         if export is not None:
             settings = Settings(**{**settings.model_dump(), "export": export})
-        with closing(self._open()) as reader, self._lent_engine() as load:
+        with closing(self._open()) as reader, self._lent_engine(settings) as load:
             outcome = write_tracks(
                 reader, self._first, Path(folder), settings, _Told(self._on_progress), overwrite=overwrite, load=load
             )
@@ -208,13 +208,18 @@ class Tracking:
         return reader or self._source.open()
 
     @contextmanager
-    def _lent_engine(self) -> Iterator[Callable[[], Engine[Settings]]]:
-        """Give a function that returns the model, loaded once for runs one after the other, and for each run beside."""
+    def _lent_engine(self, settings: Settings) -> Iterator[Callable[[], Engine[Settings]]]:
+        """Give a function that returns the model: that of the last run, or another one while that is in use.
+
+        Args:
+            settings: Of this run, which may export something else than the last one.
+        """
         engine, self._engine = self._engine, None
 
         def load() -> Engine[Settings]:
             nonlocal engine
-            engine = engine or Engine(self.settings)
+            engine = engine or Engine(settings)
+            engine.settings = settings
             return engine
 
         try:

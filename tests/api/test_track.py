@@ -257,6 +257,9 @@ def test_a_saved_folder_is_that_of_the_command_line(tmp_path: Path, fake: list[F
         tracked.save(tmp_path / "out")
     tracked.save(tmp_path / "out", "masks", overwrite=True)
     assert not (tmp_path / "out" / "overlay.mp4").exists()
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["settings"]["export"] == ["masks"]
+    assert (record["source"], record["first_mask"]) == ("arrays", "array")
     assert len(fake) == 1
 
 
