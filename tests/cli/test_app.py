@@ -38,7 +38,7 @@ def test_help_shows_choices_defaults_and_sections() -> None:
     text = " ".join(call("run", "--help").out.split())
 
     for part in (
-        "Usage: persam-vos run [OPTIONS] {VIDEO}",
+        "Usage: persam-vos run [OPTIONS]",
         "--method [memory|persam|persam-f]",
         "[default: memory]",
         "--batch-size auto|1..256",
