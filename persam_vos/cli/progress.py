@@ -20,11 +20,13 @@ class ProgressBar:
     Args:
         quiet: Show nothing.
         unit: What is counted: "frame" or "photo".
+        drops: What a second interrupt drops; "" for nothing that the first one keeps.
     """
 
-    def __init__(self, quiet: bool, unit: str = "frame") -> None:
+    def __init__(self, quiet: bool, unit: str = "frame", *, drops: str = "") -> None:
         self._quiet = quiet
         self._unit = unit
+        self._drops = f"; {drops} are then dropped" if drops else ""
         self._bar: Any = None
         # Reentrant: the signal handler that calls ``interrupt`` may run while the main thread draws.
         self._lock = threading.RLock()
@@ -49,8 +51,7 @@ class ProgressBar:
 
     def interrupt(self) -> None:
         """Say that the interrupt was heard, and what another one does."""
-        dropped = "" if self._unit == "photo" else "; the frames done so far are then dropped"
-        self._say(f"finishing the {self._unit} in work; press Ctrl-C again to stop at once{dropped}")
+        self._say(f"finishing the {self._unit} in work; press Ctrl-C again to stop at once{self._drops}")
 
     def stop(self) -> None:
         """End the video or the set of photos."""

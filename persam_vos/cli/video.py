@@ -215,7 +215,8 @@ def _track_video(
         from persam_vos.video.run import run_video
 
         settings = load_settings(config, flags)
-        outcome = run_video(video, first(settings), output, settings, ProgressBar(quiet), overwrite=overwrite)
+        progress = ProgressBar(quiet, drops="the frames done so far")
+        outcome = run_video(video, first(settings), output, settings, progress, overwrite=overwrite)
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     if outcome.interrupted:

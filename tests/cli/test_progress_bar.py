@@ -39,18 +39,18 @@ def advance_and_fail(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "dropped"),
-    [("frame", "; the frames done so far are then dropped"), ("photo", "")],
-    ids=["video", "photos"],
+    ("options", "end"),
+    [({"unit": "photo"}, ""), ({"drops": "the frames done so far"}, "; the frames done so far are then dropped")],
+    ids=["photos", "video"],
 )
-def test_an_interrupt_says_what_another_one_does(unit: str, dropped: str) -> None:
+def test_an_interrupt_says_what_another_one_does(options: dict[str, str], end: str) -> None:
     with redirect_stderr(io.StringIO()) as shown:
-        bar = ProgressBar(quiet=True, unit=unit)
+        bar = ProgressBar(quiet=True, **options)
         bar.start("clip", None)
         bar.interrupt()
         bar.stop()
 
-    message = f"finishing the {unit} in work; press Ctrl-C again to stop at once{dropped}"
+    message = f"finishing the {options.get('unit', 'frame')} in work; press Ctrl-C again to stop at once{end}"
     assert shown.getvalue() == f"persam-vos: {message}\n"
 
 
