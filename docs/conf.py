@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import persam_vos
@@ -24,6 +25,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
+# Kinds of arrays have names; spelt out they would hide the signature.
+autodoc_type_aliases = {name: name for name in ("Rgb", "LabelMap", "Mask")} | {"npt.ArrayLike": "ArrayLike"}
 # References to other projects cannot be looked up without a network. Rooms have no pages: their types are named, not
 # linked.
 nitpick_ignore_regex = [(r"py:.*", r"(?!persam_vos\.).*"), (r"py:.*", r"persam_vos\.[a-z]\w*\..*")]
@@ -45,6 +48,13 @@ def link_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return env.get_domain("py").resolve_xref(env, *arguments)
 
 
+def name_arrays(*event: Any) -> tuple[str | None, ...]:
+    """Write ``Rgb`` for the placeholder by which Sphinx shows an alias inside of a union."""
+    signature, returns = event[-2:]
+    return tuple(part and re.sub(r"TypeAliasForwardRef\('([\w.]+)'\)", r"\1", part) for part in (signature, returns))
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this once."""
+    app.connect("autodoc-process-signature", name_arrays)
     app.connect("missing-reference", link_public_name)
