@@ -103,7 +103,7 @@ def track_video(
 
 def _step(tracker: Tracker, label_map: LabelMap) -> Callable[[Frame, ImageEmbedding], FrameResult]:
     def step(frame: Frame, embedding: ImageEmbedding) -> FrameResult:
-        return tracker.step(frame, embedding) if frame.index else tracker.start(frame, label_map, embedding)
+        return tracker.step(frame, embedding) if tracker.started else tracker.start(frame, label_map, embedding)
 
     return step
 

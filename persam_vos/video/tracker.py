@@ -83,6 +83,11 @@ class Tracker:
         self._size = (0, 0)
         self._next_index = 0
 
+    @property
+    def started(self) -> bool:
+        """Whether there are objects to track: whether ``start`` has been called."""
+        return bool(self._object_ids)
+
     @torch.inference_mode()
     def start(self, image: Frame | Rgb, mask: npt.ArrayLike, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Learn the objects of the annotated frame.
@@ -123,7 +128,7 @@ class Tracker:
             EmptyMaskError: If ``start`` has not been called.
             VideoError: If the image is no such array, or of another size.
         """
-        if not self._object_ids:
+        if not self.started:
             raise EmptyMaskError("no object is tracked yet: call start with the annotated frame first")
         frame = self._frame(image, self._next_index)
         if self._size != (frame.height, frame.width):

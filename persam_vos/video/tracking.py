@@ -18,7 +18,6 @@ from persam_vos.errors import SettingsError, VideoError
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.readers import open_video
-from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
@@ -26,7 +25,6 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
-from persam_vos.video.first_reference import FirstReference, reference_settings
 from persam_vos.video.pipeline import tracked_frames
 from persam_vos.video.run import write_tracks
 
@@ -304,6 +302,10 @@ def _first_frame_of(
     if (mask is None) == (not references):
         raise SettingsError("give mask= or references=, one of both")
     if mask is None:
+        # Only here: what photos need takes time to import.
+        from persam_vos.media.reference_files import ReferenceFile
+        from persam_vos.video.first_reference import FirstReference, reference_settings
+
         files = tuple(ReferenceFile(Path(photo), Path(of_photo)) for photo, of_photo in references)
         return FirstReference(files, reference_settings(settings, settings.method))
     if isinstance(mask, (str, os.PathLike)):

@@ -165,6 +165,15 @@ def test_an_iterable_is_read_lazily_and_may_use_its_memory_again(fake: list[Fake
         list(tracked)
 
 
+def test_a_reader_is_tracked_from_where_it_stands(tmp_path: Path, fake: list[FakeEngine]) -> None:
+    with open_video(written(tmp_path / "clip", 5)) as reader:
+        next(iter(reader))
+        frames = list(track(reader, mask=left_half()))
+
+    assert [frame.index for frame in frames] == [1, 2, 3, 4]
+    assert np.array_equal(frames[0][1].mask, left_half())
+
+
 def test_a_path_or_list_can_be_tracked_again_and_the_model_is_loaded_once(fake: list[FakeEngine]) -> None:
     tracked = track(numbered(3), mask=left_half())
 
