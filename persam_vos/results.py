@@ -49,7 +49,7 @@ class SegmentedObject(ArrayRecord, ObjectResult):
 
     @property
     def mask(self) -> Mask:
-        """The object's pixels: bool, H x W, made anew each time."""
+        """Pixels of the object, bool, H x W; each access makes a new array."""
         mask: Mask = self.label_map == self.id
         return mask
 

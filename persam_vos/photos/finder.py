@@ -101,7 +101,7 @@ class PhotoFinder:
 
     @property
     def reference_similarity(self) -> dict[int, float]:
-        """Of each object by its id, what ``presence`` is a share of: see ``PhotoMethod.reference_similarity``."""
+        """Similarity of each object to itself in the references, by its id; ``presence`` is a share of it."""
         return {
             i: round(float(each), 6)
             for i, each in zip(self._object_ids, self._method.reference_similarity, strict=True)
