@@ -10,14 +10,14 @@ from typing import Any
 
 from persam_vos.errors import OutputError
 from persam_vos.exports.photo_names import is_name
-from persam_vos.masks import LabelMap
+from persam_vos.masks import ArrayRecord, LabelMap
 from persam_vos.results import ObjectResult
 
 _START = b'{"photo": "'  # of every line that we write
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class PhotoResult(ArrayRecord):
     """What was found in one photo.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
-from persam_vos.masks import LabelMap, as_label_map
+from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
 from persam_vos.media.mask_files import doubts, read_mask
 from persam_vos.media.stream import FrameReader
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from persam_vos.sam.engine import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Annotation(ArrayRecord):
     """What is known of the first frame.
 
     Attributes:
@@ -100,8 +100,8 @@ class AnnotationFile:
         return Annotation(self._label_map, tuple(doubts(self._label_map)), record)
 
 
-@dataclass(slots=True)
-class AnnotationArray:
+@dataclass(slots=True, repr=False)
+class AnnotationArray(ArrayRecord):
     """The mask of the first frame as an array; see ``as_label_map`` and ``FirstFrame``.
 
     Attributes:

@@ -121,15 +121,16 @@ class Tracking:
         settings: Settings,
         *,
         on_progress: OnProgress | None = None,
-        engine: Engine[Settings] | None = None,
     ) -> None:
         self.settings = settings
         self.warnings: tuple[str, ...] = ()
-        self._source, self._first, self._engine = source, first, engine
+        self._source, self._first = source, first
+        self._engine: Engine[Settings] | None = None
         self._on_progress = on_progress or (lambda _done, _expected: None)
-        self._reader = None if source.is_read_once else source.open()
-        if self._reader is not None:
-            first.check(self._reader)
+        self._reader: FrameReader | None = None
+        # What can be wrong is said now, unless that would take a frame from an iterator.
+        if not source.is_read_once:
+            self._reader = self._open()
 
     def __iter__(self) -> Generator[TrackedFrame, None, None]:
         """Yield the frames with their objects, in order.
@@ -139,7 +140,6 @@ class Tracking:
             SettingsError: If the GPU's memory is too small.
         """
         with closing(self._open()) as reader, self._lent_engine(self.settings) as load:
-            self._first.check(reader)
             engine = load()
             annotation = self._first.find(engine)
             with closing(tracked_frames(engine, reader, annotation.label_map)) as results:
@@ -202,8 +202,17 @@ class Tracking:
         self.close()
 
     def _open(self) -> FrameReader:
-        reader, self._reader = self._reader, None
-        return reader or self._source.open()
+        """Open the video, and check the annotation of its first frame."""
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            return reader
+        reader = self._source.open()
+        try:
+            self._first.check(reader)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
 
     @contextmanager
     def _lent_engine(self, settings: Settings) -> Iterator[Callable[[], Engine[Settings]]]:
