@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class ArrayReader(GeneratorReader):
             height=start.height,
             frame_rate=frame_rate,
             time_base=1 / frame_rate,
-            frame_count=len(frames) if hasattr(frames, "__len__") else None,
+            frame_count=len(frames) if isinstance(frames, Sized) else None,
             has_audio=False,
         )
         self._frames = self._deliver(start, arrays)

@@ -34,14 +34,18 @@ from persam_vos.video import tracking
 HEIGHT, WIDTH = 36, 64
 
 
+def our_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("persam-vos")]
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
+    assert not our_threads()
     yield
-    deadline = time.monotonic() + 5  # the warm-up ends by itself
-    while threading.active_count() > before and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30  # the warm-up ends by itself
+    while our_threads() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not our_threads()
 
 
 @pytest.fixture
@@ -185,7 +189,6 @@ def test_a_path_or_list_can_be_tracked_again_and_the_model_is_loaded_once(fake: 
 
 @pytest.mark.parametrize("leave", ["break", "close", "error", "never begun"])
 def test_leaving_the_loop_ends_the_threads(leave: str, fake: list[FakeEngine]) -> None:
-    before = threading.active_count()
     tracked = track(iter(numbered(200)), mask=left_half())
     if leave == "break":
         for frame in tracked:
@@ -194,18 +197,15 @@ def test_leaving_the_loop_ends_the_threads(leave: str, fake: list[FakeEngine]) -
     elif leave == "close":
         frames = iter(tracked)
         next(frames)
-        assert threading.active_count() > before
+        assert our_threads()
         frames.close()
     elif leave == "error":
         with pytest.raises(ZeroDivisionError):
             [1 / frame.index for frame in tracked]
     else:
         iter(tracked)
-    for thread in threading.enumerate():
-        if thread.name == "persam-vos warm-up":
-            thread.join()
 
-    assert threading.active_count() == before
+    assert set(our_threads()) <= {"persam-vos warm-up"}
 
 
 def test_two_videos_are_tracked_at_once(fake: list[FakeEngine]) -> None:
