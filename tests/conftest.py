@@ -13,10 +13,10 @@ from fakes import RememberingEncoder
 from hypothesis import settings
 
 from persam_vos.sam import Decoder, SamEncoder
-from persam_vos.sam.backends.pytorch import TorchEncoderBackend
+from persam_vos.sam.backends import TorchEncoderBackend
 from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import load_sam
-from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks import Sam
 
 # No deadline, and the same examples in every run: a slow or lucky machine changes no verdict.
 settings.register_profile("persam-vos", deadline=None, derandomize=True)

@@ -19,7 +19,7 @@ from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
 from persam_vos.sam import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import track_video
+from persam_vos.video import track_video
 
 # Memory is compared from this frame on: by then, every buffer has its size.
 _SETTLED_FRAMES = 200

@@ -18,14 +18,13 @@ from benchmarks.measure import counted_flop, described, in_turns, matrix_rate, s
 from persam_vos.errors import SettingsError
 from persam_vos.media.frame import Frame
 from persam_vos.sam import Decoder, Engine, Geometry, ImageEmbedding, SamEncoder
-from persam_vos.sam.backends.base import EncoderBackend
-from persam_vos.sam.backends.select import open_backend
+from persam_vos.sam.backends import EncoderBackend, open_backend
 from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import choose_device, load_sam
-from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks import Sam
 from persam_vos.sam.networks.sizes import INPUT_SIDE_PIXELS
 from persam_vos.settings.video import Settings
-from persam_vos.video.pipeline import new_tracker
+from persam_vos.video import new_tracker
 
 BACKENDS = ("torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16")

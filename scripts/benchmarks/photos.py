@@ -30,8 +30,7 @@ from persam_vos.media.readers import open_video
 from persam_vos.methods.persam.cascade import Cascade
 from persam_vos.methods.persam.concept import learn_concept
 from persam_vos.methods.persam.similarity import similarity_maps
-from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.photos.pipeline import find_in_photos
+from persam_vos.photos import PhotoFinder, find_in_photos, photo_frame
 from persam_vos.results import FrameResult
 from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings

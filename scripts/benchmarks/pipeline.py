@@ -33,8 +33,7 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.sam import Decoder, Engine, ImageEmbedding, SamEncoder
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.settings.video import Settings, load_settings
-from persam_vos.video.pipeline import new_tracker, track_video
-from persam_vos.video.tracker import Tracker
+from persam_vos.video import Tracker, new_tracker, track_video
 
 EXPORTS = ("masks", "overlay")
 # Frames on which the authors' way is timed.

@@ -44,13 +44,12 @@ from persam_vos.evaluation import DavisDataset, score_label_maps
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.sam import Candidates, Decoder, SamEncoder
-from persam_vos.sam.backends.base import EncoderBackend
-from persam_vos.sam.backends.select import open_backend
+from persam_vos.sam.backends import EncoderBackend, open_backend
 from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import load_sam
-from persam_vos.sam.networks.sam import Sam
+from persam_vos.sam.networks import Sam
 from persam_vos.settings.video import PRESETS, TrackerSettings
-from persam_vos.video.tracker import Tracker
+from persam_vos.video import Tracker
 
 # A fork of a process that has run PyTorch may hang.
 SPAWN = multiprocessing.get_context("spawn")

@@ -18,7 +18,7 @@ from persam_vos.evaluation import DavisDataset, PerSegDataset
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import read_photo
-from persam_vos.photos.finder import photo_frame
+from persam_vos.photos import photo_frame
 from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings
 

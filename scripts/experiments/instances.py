@@ -24,7 +24,7 @@ from scenes import KINDS, Thing, compose, read_davis, read_perseg
 
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.photos.finder import PhotoFinder, photo_frame
+from persam_vos.photos import PhotoFinder, photo_frame
 from persam_vos.sam import Engine
 from persam_vos.settings.photos import PhotoSettings
 

@@ -27,7 +27,7 @@ import torch
 from albums import Album, RememberingEncoder, add_arguments, open_model, read_albums, settings_of
 from tqdm import tqdm
 
-from persam_vos.photos.finder import PhotoFinder, photo_frame
+from persam_vos.photos import PhotoFinder, photo_frame
 from persam_vos.sam import Decoder
 from persam_vos.settings.photos import METHODS, PhotoSettings
 

@@ -1,22 +1,21 @@
-"""The examples in the docstrings of the public names, run as they stand."""
+"""All examples in docstrings, run as they stand."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
 import warnings
+from pathlib import Path
 
 import pytest
 
-MODULES = (
-    "persam_vos.masks",
-    "persam_vos.media.demo",
-    "persam_vos.media.mask_files",
-    "persam_vos.media.readers",
-    "persam_vos.photos.finder",
-    "persam_vos.results",
-    "persam_vos.video.tracker",
-    "persam_vos.video.tracking",
+import persam_vos
+
+PACKAGE = Path(persam_vos.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
 )
 
 
