@@ -135,6 +135,18 @@ def test_every_form_of_a_mask_gives_the_same(tmp_path: Path, fake: list[FakeEngi
         assert np.array_equal(first[1].mask, mask)
 
 
+def test_references_find_the_objects_of_the_first_frame(tmp_path: Path, fake: list[FakeEngine]) -> None:
+    Image.fromarray(numbered(1)[0]).save(tmp_path / "photo.png")
+    Image.fromarray(left_half()).save(tmp_path / "mask.png")
+
+    pairs = [(tmp_path / "photo.png", str(tmp_path / "mask.png"))]
+
+    frames = list(track(iter(numbered(3)), references=pairs, method="persam"))  # which takes some mask in any photo
+
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert frames[0][1].present
+
+
 def test_a_label_map_keeps_its_ids_and_void_is_background(fake: list[FakeEngine]) -> None:
     label_map = np.zeros((HEIGHT, WIDTH), np.int32)
     label_map[:, :20], label_map[:, 40:], label_map[:, 30:32] = 3, 254, 255
