@@ -74,10 +74,6 @@ def mask_of(output: Path, name: str) -> np.ndarray:
         return np.asarray(picture)
 
 
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())
-
-
 def image(given: Path, *sources: object) -> list[object]:
     return ["image", given / "reference.png", given / "mask.png", *sources, "--config", given / "fast.yaml"]
 

@@ -10,13 +10,19 @@ import cv2
 import numpy as np
 import torch
 
-from persam_vos.masks import LabelMap, Rgb
+from persam_vos.masks import LabelMap, Mask, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.sam import Geometry, Patch, masks_to_patches
 
 
 def frame_of(rgb: Rgb, index: int = 0) -> Frame:
     return Frame(index, index, Fraction(1, 25), np.ascontiguousarray(rgb))
+
+
+def iou(found: Mask, truth: Mask) -> float:
+    """Return the intersection over the union of two masks; 1 if both are empty."""
+    union = (found | truth).sum()
+    return float((found & truth).sum() / union) if union else 1.0
 
 
 def on_frame(patches: Sequence[Patch], geometry: Geometry, outside: float = -20.0) -> torch.Tensor:

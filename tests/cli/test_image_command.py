@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import pytest
 from command_line import Command, call, one_line, save
-from photo_commands import CAT, CUP, SIZE, SUFFIXES, image, iou, mask_of, records, shared_networks, spoilt
-from pictures import scene
+from photo_commands import CAT, CUP, SIZE, SUFFIXES, image, mask_of, records, shared_networks, spoilt
+from pictures import iou, scene
 from PIL import Image
 
 from persam_vos.cli.app import main

@@ -8,14 +8,13 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
-from pictures import scene
+from pictures import iou, scene
 
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.frame import Frame
 from persam_vos.photos.finder import PhotoFinder, photo_frame
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.encoder import SamEncoder
 from persam_vos.settings.photos import PhotoSettings
 
 # Of PerSAM-F, fewer and longer steps end where a thousand short ones do.
@@ -44,37 +43,14 @@ def cat_of(shown: Photo) -> Photo:
 ONE, OTHER, TEST = photo((60, 80), (300, 100)), photo((250, 20), (60, 130)), photo((330, 120), (90, 60))
 
 
-class RememberingEncoder:
-    """Encodes each picture once, for all tests of this file."""
-
-    def __init__(self, encoder: SamEncoder) -> None:
-        self._encoder, self._known = encoder, {}
-
-    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        for frame in frames:
-            key = frame.rgb.tobytes()
-            if key not in self._known:
-                self._known[key] = self._encoder.encode([frame])[0]
-        return [self._known[frame.rgb.tobytes()] for frame in frames]
-
-
-@pytest.fixture(scope="module")
-def remembering(encoder: SamEncoder) -> RememberingEncoder:
-    return RememberingEncoder(encoder)
-
-
 @pytest.fixture(params=FASTER)
-def finder(request: pytest.FixtureRequest, remembering: RememberingEncoder, decoder: Decoder) -> PhotoFinder:
-    return PhotoFinder.from_parts(remembering, decoder, PhotoSettings(method=request.param, **FASTER[request.param]))
+def finder(request: pytest.FixtureRequest, encoder: SamEncoder, decoder: Decoder) -> PhotoFinder:
+    return PhotoFinder.from_parts(encoder, decoder, PhotoSettings(method=request.param, **FASTER[request.param]))
 
 
 def find(finder: PhotoFinder, references: Sequence[Photo], rgb: Rgb = TEST[0]) -> FrameResult:
     finder.learn(references)
     return finder.find(photo_frame(rgb))
-
-
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
 
 
 def assert_the_same(one: FrameResult, other: FrameResult) -> None:

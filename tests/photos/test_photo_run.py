@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import scene
+from pictures import iou, scene
 from PIL import Image
 
 from persam_vos.errors import MaskError, OutputError, PhotoError, SettingsError
@@ -49,10 +49,6 @@ def reference(tmp_path: Path) -> ReferenceFile:
     photo, labels = save(tmp_path, "reference", CAT, CUP)
     Image.fromarray((labels == 1).astype(np.uint8)).save(tmp_path / "mask.png")
     return ReferenceFile(photo, tmp_path / "mask.png")
-
-
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())
 
 
 @pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import scene
+from pictures import iou, scene
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskSizeError, PhotoError, SettingsError
@@ -58,10 +58,6 @@ def track(source: str, output: Path, *references: ReferenceFile, method: str = "
 
 def mask_of(output: Path, frame: int = 0) -> LabelMap:
     return np.asarray(Image.open(output / "masks" / f"{frame:05d}.png"))
-
-
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())
 
 
 @pytest.mark.parametrize("method", ["memory", "persam"])
