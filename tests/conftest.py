@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -70,3 +71,11 @@ def without_privileges() -> Callable[[], AbstractContextManager[None]]:
             os.seteuid(me)
 
     return step_down
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Makes sure that a test ends every thread it starts."""
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before

@@ -9,9 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import scipy.optimize  # noqa: F401 - an engine warms up by importing it, in a thread that tests would wait for
 import torch
 
 from persam_vos.errors import OutputError, VideoError
+from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.progress import NoProgress
@@ -25,6 +27,13 @@ from persam_vos.sam.prompts import Candidates, Prompts
 from persam_vos.settings.video import Settings
 
 HEIGHT, WIDTH = 36, 64
+
+
+def first_mask() -> LabelMap:
+    """Return an object in the left half."""
+    label_map = np.zeros((HEIGHT, WIDTH), np.uint8)
+    label_map[:, : WIDTH // 2] = 1
+    return label_map
 
 
 class FakeEncoder:

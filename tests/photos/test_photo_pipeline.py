@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 SIDE = 10
 
 
@@ -36,13 +36,6 @@ class FakeFinder:
     def find(self, frame: Frame, _: ImageEmbedding) -> FrameResult:
         time.sleep(0.002)
         return FrameResult(frame.index, frame.index, frame.time_base, np.zeros(frame.rgb.shape[:2], np.uint8), ())
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
-    yield
-    assert threading.active_count() == before
 
 
 def photos_of(folder: Path, count: int, broken: set[int] | None = None) -> list[Path]:
