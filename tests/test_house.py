@@ -45,6 +45,14 @@ def test_the_front_hall_is_small() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 10
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_comes_in_and_what_goes_out(room: str) -> None:
+    doc = importlib.import_module(room).__doc__ or ""
+
+    assert len(doc) > 60, doc
+    assert len(re.findall(r"\.(?=\s|$)", doc)) <= 3, doc
+
+
 @pytest.mark.parametrize("room", ["persam_vos", *ROOMS])
 def test_a_room_exports_what_it_names(room: str) -> None:
     module = importlib.import_module(room)
