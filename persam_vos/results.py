@@ -67,6 +67,14 @@ class FrameResult(ArrayRecord):
 
     Raises:
         MaskError: If ``label_map`` is not uint8 of shape H x W.
+
+    >>> left = ObjectResult(id=1, present=True, score=0.9, similarity=0.8, area=2, box=(0, 0, 0, 1))
+    >>> result = FrameResult(0, 0, Fraction(1, 25), np.array([[1, 0], [1, 0]], np.uint8), (left,))
+    >>> result
+    FrameResult(index=0, pts=0, time_base=Fraction(1, 25), label_map=<uint8 2 x 2>, objects=(ObjectResult(id=1, ...
+    >>> result[1].mask
+    array([[ True, False],
+           [ True, False]])
     """
 
     index: int

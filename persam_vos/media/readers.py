@@ -17,7 +17,31 @@ Backend = Literal["pyav", "decord"]
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
-def open_video(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction = Fraction(24)) -> FrameReader:
+# A rate given as a decimal number, such as 29.97002997, is taken for a fraction such as 30000/1001.
+_MAX_RATE_DENOMINATOR = 1001
+
+
+def exact_rate(frame_rate: Fraction | float) -> Fraction:
+    """Return frames per second as a fraction.
+
+    Raises:
+        SettingsError: If it is no number above 0.
+
+    >>> exact_rate(29.97002997), exact_rate(25)
+    (Fraction(30000, 1001), Fraction(25, 1))
+    """
+    try:
+        rate = Fraction(frame_rate)
+    except (TypeError, ValueError, OverflowError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise SettingsError(f"frame rate is {frame_rate}; it must be frames per second, above 0")
+    return rate.limit_denominator(_MAX_RATE_DENOMINATOR) if isinstance(frame_rate, float) else rate
+
+
+def open_video(
+    source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction | float = Fraction(24)
+) -> FrameReader:
     """Open whatever ``source`` names.
 
     A path that exists is taken as it is, even where it holds ``*``, ``?`` or ``[``; else these make it a glob.
@@ -34,21 +58,25 @@ def open_video(source: str | Path, *, backend: Backend = "pyav", frame_rate: Fra
         SettingsError: If ``backend`` or ``frame_rate`` is not allowed.
         VideoError: If ``source`` is missing, is no video and no image, or holds no frame.
         MissingDependencyError: If ``backend`` is not installed.
+
+    >>> from persam_vos import demo_clip
+    >>> with open_video(demo_clip().video) as reader:
+    ...     print(reader.info.width, reader.info.height, reader.info.frame_rate, reader.first.time)
+    640 360 25 0
     """
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
-    if frame_rate <= 0:
-        raise SettingsError(f"frame rate is {frame_rate}; it must be above 0")
+    rate = exact_rate(frame_rate)
     if not str(source) or "://" in str(source):
         raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob; addresses are not read")
     path = Path(source)
     if path.is_dir() or is_glob(source):
         with _as_video_errors():
             images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")
-        return ImageReader(path, images, frame_rate=frame_rate)
+        return ImageReader(path, images, frame_rate=rate)
     if path.exists():
         if path.suffix.lower() in _IMAGE_SUFFIXES:
-            return ImageReader(path, [path], frame_rate=frame_rate)
+            return ImageReader(path, [path], frame_rate=rate)
         return VideoReader(path) if backend == "pyav" else DecordReader(path)
     raise VideoError(
         f"{source}: no such file or folder; give a video, a folder of JPEG or PNG images, a glob of them, or an image"

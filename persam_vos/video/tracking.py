@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -11,14 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from persam_vos.errors import SettingsError, VideoError
+from persam_vos.errors import SettingsError
 from persam_vos.masks import Rgb
-from persam_vos.media.array_reader import ArrayReader
-from persam_vos.media.readers import open_video
-from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.results import FrameResult
@@ -27,13 +24,9 @@ from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
 from persam_vos.video.pipeline import tracked_frames
 from persam_vos.video.run import write_tracks
+from persam_vos.video.source import PathLike, VideoLike, VideoSource
 
-PathLike = str | os.PathLike[str]
-VideoLike = PathLike | FrameReader | Rgb | Iterable[Rgb]
 OnProgress = Callable[[int, int | None], None]
-_VIDEOS = "a path, a glob, a reader of open_video, an array N x H x W x 3, or an iterable of arrays H x W x 3"
-# A rate that is given as a decimal number, such as 29.97002997, is a fraction of at most this denominator: 30000/1001.
-_MAX_RATE_DENOMINATOR = 1001
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -97,7 +90,7 @@ def track(
     """
     settings = _settings_of(settings, changes)
     return Tracking(
-        _Source(video, settings, _rate_of(frame_rate)),
+        VideoSource(video, settings, frame_rate),
         _first_frame_of(mask, references, settings),
         settings,
         on_progress=on_progress,
@@ -116,7 +109,7 @@ class Tracking:
 
     def __init__(
         self,
-        source: _Source,
+        source: VideoSource,
         first: FirstFrame,
         settings: Settings,
         *,
@@ -235,38 +228,6 @@ class Tracking:
             self._engine = engine
 
 
-class _Source:
-    """A video in any form that ``track`` takes."""
-
-    def __init__(self, video: VideoLike, settings: Settings, frame_rate: Fraction) -> None:
-        self._video, self._settings, self._frame_rate = video, settings, frame_rate
-        self._is_reader = isinstance(getattr(video, "info", None), StreamInfo)
-        self.is_read_once = self._is_reader or isinstance(video, Iterator)
-        self._was_read = False
-
-    def open(self) -> FrameReader:
-        """Open the video.
-
-        Raises:
-            VideoError: If it cannot be opened, or was an iterator and has been read.
-        """
-        video: Any = self._video
-        if self.is_read_once and self._was_read:
-            raise VideoError("the frames of an iterator or a reader can be tracked once; call track with a new one")
-        self._was_read = True
-        if self._is_reader:
-            reader: FrameReader = video
-            return reader
-        if isinstance(video, (str, os.PathLike)):
-            return open_video(os.fspath(video), backend=self._settings.reader, frame_rate=self._frame_rate)
-        if isinstance(video, np.ndarray) and video.ndim != 4:
-            shape = " x ".join(map(str, video.shape))
-            raise VideoError(f"video is an array {shape}; allowed: {_VIDEOS}")
-        if not isinstance(video, Iterable):
-            raise VideoError(f"video is a {type(video).__name__}; allowed: {_VIDEOS}")
-        return ArrayReader(video, frame_rate=self._frame_rate)
-
-
 class _Told(NoProgress):
     """Tells a function of each frame; see ``Progress``."""
 
@@ -293,16 +254,6 @@ def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings
     if changes:
         raise SettingsError(f"{next(iter(changes))} is given beside settings; give it to Settings(...) instead")
     return settings
-
-
-def _rate_of(frame_rate: Fraction | float) -> Fraction:
-    try:
-        rate = Fraction(frame_rate)
-    except (TypeError, ValueError, OverflowError):
-        raise SettingsError(f"frame rate is {frame_rate!r}; it must be frames per second, above 0") from None
-    if rate <= 0:
-        raise SettingsError(f"frame rate is {frame_rate}; it must be above 0")
-    return rate.limit_denominator(_MAX_RATE_DENOMINATOR) if isinstance(frame_rate, float) else rate
 
 
 def _first_frame_of(
