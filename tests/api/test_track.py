@@ -334,7 +334,7 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
         ({"metod": "persam"}, "unknown setting 'metod'"),
         ({"settings": Settings(), "method": "persam"}, "method is given beside settings"),
         ({"settings": {}}, r"settings is a dict; it must be persam_vos\.Settings"),
-        ({"frame_rate": 0}, "frame rate is 0; it must be above 0"),
+        ({"frame_rate": 0}, "frame rate is 0; it must be frames per second, above 0"),
         ({"frame_rate": float("nan")}, "frame rate is nan"),
         ({"mask": None}, "give mask= or references=, one of both"),
         ({"references": [("a.jpg", "a.png")]}, "give mask= or references=, one of both"),
