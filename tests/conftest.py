@@ -14,7 +14,7 @@ from fakes import RememberingEncoder
 from hypothesis import settings
 
 from persam_vos.sam import Decoder, SamEncoder
-from persam_vos.sam.backends import TorchEncoderBackend
+from persam_vos.sam.backends import open_backend
 from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.networks import Sam
@@ -31,8 +31,9 @@ def sam() -> Sam:
 
 @pytest.fixture(scope="session")
 def encoder(sam: Sam) -> SamEncoder:
-    """The shipped encoder, which encodes each picture once a session."""
-    return RememberingEncoder(sam, TorchEncoderBackend(sam), square=True)
+    """The shipped encoder on the fastest backend, in float32; encodes each picture once a session."""
+    backend = open_backend("auto", sam, torch.device("cpu"), "float32", max_batch_size=1)
+    return RememberingEncoder(sam, backend, square=True)
 
 
 @pytest.fixture(scope="session")
