@@ -1,1 +1,24 @@
-"""Room."""
+"""Embeddings and annotated frames or photos go in; a ``Segmentation`` of every other frame or photo comes out.
+
+A method is a folder with its form for ``video`` and its form for ``photos`` side by side.
+"""
+
+from persam_vos.methods.base import (
+    PhotoMethod,
+    Proposal,
+    Reference,
+    Segmentation,
+    VideoMethod,
+    VideoTracking,
+    frame_result,
+)
+
+__all__ = [
+    "PhotoMethod",
+    "Proposal",
+    "Reference",
+    "Segmentation",
+    "VideoMethod",
+    "VideoTracking",
+    "frame_result",
+]

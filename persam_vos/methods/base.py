@@ -1,4 +1,4 @@
-"""What every method does with photos: it learns objects from annotated ones, and looks for them in others."""
+"""What methods take and give: annotated frames go in, a ``Segmentation`` of other frames or photos comes out."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from persam_vos.sam.regions import Region
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """What a method says of N objects in one frame.
+    """N objects as a method finds them in one frame.
 
     Attributes:
         label_map: uint8, H x W.
-        predicted_iou: float, N: the decoder's own opinion of each mask.
-        similarity: float, N: mean cosine similarity, -1..1, of what is known of each object with the cells under its
-            mask; NaN where it is absent.
-        windows: N parts of the frame that hold all pixels of each object; None if they may be anywhere.
+        predicted_iou: float, N: the decoder's own estimate for each mask.
+        similarity: float, N: mean cosine similarity, -1..1, of each object's memory or target feature with the cells
+            under its mask; NaN where it is absent.
+        windows: N regions of the frame, each of which holds all pixels of an object; None for the whole frame.
     """
 
     label_map: LabelMap
@@ -36,14 +36,14 @@ class Segmentation:
 
 
 def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -> FrameResult:
-    """Write down what was found, object by object."""
+    """Describe each object of a segmentation, absent ones included."""
     objects = []
     windows = found.windows or [Region.whole(frame.height, frame.width)] * len(object_ids)
-    for object_id, score, similarity, (y, x) in zip(
+    for object_id, score, similarity, window in zip(
         object_ids, found.predicted_iou.tolist(), found.similarity.tolist(), windows, strict=True
     ):
-        mask = found.label_map[y, x] == object_id
-        box = box_xyxy(mask, left=x.start, top=y.start)
+        mask = found.label_map[window] == object_id
+        box = box_xyxy(mask, left=window.left, top=window.top)
         objects.append(
             ObjectResult(
                 id=object_id,
@@ -57,17 +57,34 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
 
 
-class VideoMethod(Protocol):
-    """A way to follow the objects of one video."""
-
-    def start(
-        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int], /
-    ) -> Segmentation:
-        """Learn the objects of the annotated frame."""
-        ...
+class VideoTracking(Protocol):
+    """The objects of one video while they are followed."""
 
     def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-        """Find them in the next frame."""
+        """Find the objects in the next frame.
+
+        A step that fails, for want of memory perhaps, leaves everything as it was and can be repeated.
+        """
+        ...
+
+
+class VideoMethod(Protocol):
+    """A way to follow objects through a video."""
+
+    def start(
+        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
+    ) -> tuple[VideoTracking, Segmentation]:
+        """Learn the objects of the annotated frame.
+
+        Args:
+            frame: The annotated frame.
+            embedding: The frame's.
+            label_map: uint8, H x W.
+            object_ids: Ids of the N objects, 1..254; each has a pixel in the label map.
+
+        Returns:
+            What follows them, and the annotated frame's own segmentation.
+        """
         ...
 
 
@@ -77,7 +94,7 @@ class Reference:
 
     Attributes:
         frame: The photo.
-        embedding: Of it, over the whole square.
+        embedding: The photo's, over the whole square.
         label_map: uint8, H x W; 0 is background, n is object n.
     """
 
@@ -86,20 +103,21 @@ class Reference:
     label_map: LabelMap
 
     def masks(self, object_ids: Sequence[int]) -> Tensor:
-        """Return bool, N x H x W, one mask per object; that of an object which this photo does not show is empty."""
+        """Return bool, N x H x W; the mask of an object that this photo does not show is empty."""
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=self.embedding.features.device)
         return torch.tensor(self.label_map).to(ids.device) == ids[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a method makes of one photo, before it is settled what is there.
+    """Masks that a method proposes for N objects of one photo, before they compete and absent objects leave.
 
     Attributes:
         patches: N masks on the photo.
-        predicted_iou: float, N: the decoder's own opinion of each mask.
-        similarity_of: Says how like its object each mask is; see ``resolve_overlaps``.
-        place: bool, rows x columns: of one object, the cells that were looked at for an instance; None for all.
+        predicted_iou: float, N: the decoder's own estimate for each mask.
+        similarity_of: Given coverage, float N x rows x columns, returns the similarity of each mask to its object,
+            float, N; NaN where there is no mask.
+        place: bool, rows x columns: cells that were searched for an instance of one object; None for all cells.
     """
 
     patches: Sequence[Patch]
@@ -112,29 +130,60 @@ class PhotoMethod(Protocol):
     """A way to find N objects in photos.
 
     Attributes:
-        reference_similarity: float, N: similarity of each object in its references to what was learnt of it.
-        both_ways: Whether a mask's similarity also asks how much of the object it shows.
-        size: The square root of the one object's area, as a share of its photo's longer side, by which small instances
-            are looked at more closely; None to look at photos as they are.
+        reference_similarity: float, N: similarity of each object in its references to what was learnt of it; what
+            ``presence`` is a share of.
+        instance_size: Square root of the object's area as a share of its reference's longer side, the size at which
+            small instances are looked at again; None to look at each photo once.
     """
 
     reference_similarity: Tensor
-    both_ways: bool
-    size: float | None
+    instance_size: float | None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
-        """Learn the objects; each has pixels in one reference at least."""
+        """Learn the objects; each has pixels in at least one reference."""
         ...
 
     def look(
-        self, frame: Frame, embedding: ImageEmbedding, occupied: Tensor | None = None, ignored: Tensor | None = None, /
+        self,
+        frame: Frame,
+        embedding: ImageEmbedding,
+        *,
+        occupied: Tensor | None = None,
+        ignored: Tensor | None = None,
     ) -> Proposal:
         """Look for the objects.
 
         Args:
             frame: The photo.
-            embedding: Of it, over the whole square.
-            occupied: bool, H x W: pixels that are out of the running; None for none.
-            ignored: bool, H x W: pixels where nothing is looked for, although an answer may reach there; None for none.
+            embedding: The photo's, over the whole square.
+            occupied: bool, H x W: pixels that no mask may cover; None for none.
+            ignored: bool, H x W: pixels where no object is searched, although a mask may extend there; None for none.
         """
+        ...
+
+    def settle(
+        self,
+        label_map: Tensor,
+        object_ids: Sequence[int],
+        similarity: Tensor,
+        proposal: Proposal,
+        embedding: ImageEmbedding,
+        /,
+    ) -> Tensor:
+        """Take out of each mask, in place, what belongs to another thing of the same kind.
+
+        Args:
+            label_map: uint8, H x W.
+            object_ids: N ids.
+            similarity: float, N: of the masks.
+            proposal: The masks before they competed.
+            embedding: The photo's.
+
+        Returns:
+            float, N: similarity of what is left.
+        """
+        ...
+
+    def single_instance(self, mask: Tensor, /) -> Tensor:
+        """Return the part of an instance's mask, bool H x W, that is one thing."""
         ...

@@ -1,8 +1,13 @@
-"""Objects compete for the pixels of a frame, and those leave that are not there: SAM answers for them as well."""
+"""Objects compete for pixels: N masks go in, one exclusive label map comes out, without the objects that are absent.
+
+SAM answers every prompt, whether or not the object is there. The mask that is least similar to its object is therefore
+withdrawn, and the others compete anew for its pixels, until every mask that is left passes a test of presence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,26 +17,76 @@ from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region, bounding_region
 
-# Pixels that are shared out at once, so that what is known of them stays in the processor's cache.
-_AT_ONCE = 500_000
+# Pixels that compete at once, so that what is known of them stays in the processor's cache.
+_STRIP_AREA = 500_000
+
+Aggregation = Callable[[Sequence[Patch], Sequence[int], Region], Tensor]
+"""Turns N masks and their ids into the label map, uint8 h x w, of a region of the frame."""
+
+
+class PresenceTest(Protocol):
+    """Whether masks show their objects."""
+
+    def surplus(self, label_map: Tensor, changed: Sequence[int]) -> Tensor:
+        """Rate the masks of a label map.
+
+        Args:
+            label_map: uint8, H x W.
+            changed: Indices of the objects whose masks are not the same as at the last call; all of them at the first.
+
+        Returns:
+            float, N: similarity beyond what is needed; negative for a mask that shows something else; 0 where there is
+            no mask.
+        """
+        ...
+
+
+def resolve_overlaps(
+    patches: Sequence[Patch],
+    object_ids: Sequence[int],
+    geometry: Geometry,
+    aggregate: Aggregation,
+    presence: PresenceTest,
+) -> Tensor:
+    """Give each pixel to one of the objects that are there.
+
+    Args:
+        patches: Masks of N objects on the frame.
+        object_ids: N ids, 1..254.
+        geometry: Of the frame.
+        aggregate: Who gets which pixel: ``soft_aggregation`` or ``hard_argmax``.
+        presence: Which objects are there; it has rated the masks of the returned label map last.
+
+    Returns:
+        uint8, H x W: the label map.
+    """
+    left = list(patches)
+    label_map = aggregate(left, object_ids, Region.whole(geometry.height, geometry.width))
+    changed: Sequence[int] = range(len(left))
+    while True:
+        surplus = presence.surplus(label_map, changed)
+        worst = int(surplus.argmin())
+        if float(surplus[worst]) >= 0:
+            return label_map
+        changed = _withdraw(worst, left, object_ids, label_map, aggregate)
 
 
 def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region: Region) -> Tensor:
-    """Share the pixels out by soft aggregation (Oh et al., arXiv 1904.00607, section 3.4): the largest logit wins.
+    """Give each pixel to the most probable object (Oh et al., arXiv 1904.00607, section 3.4).
 
-    Background is as probable as that no object is there, so that two halves of a doubt are more than none.
+    Background is as probable as the absence of all objects, so that two objects of 0.45 and 0.4 beat it.
 
     Args:
         patches: N, of a frame.
         object_ids: N ids, 1..254.
-        region: h x w pixels of the frame, which are shared out.
+        region: h x w pixels of the frame.
 
     Returns:
         uint8, h x w.
     """
-    size, device = (region.height, region.width), patches[0].logits.device
-    label_map = torch.zeros(size, dtype=torch.uint8, device=device)
-    for strip in region.row_strips(_AT_ONCE):
+    device = patches[0].logits.device
+    label_map = torch.zeros((region.height, region.width), dtype=torch.uint8, device=device)
+    for strip in region.row_strips(_STRIP_AREA):
         windows = [strip.intersection(patch.window) for patch in patches]
         if (around := bounding_region(windows)) == EMPTY_REGION:
             continue
@@ -47,15 +102,79 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
     return label_map
 
 
+def hard_argmax(patches: Sequence[Patch], object_ids: Sequence[int], region: Region) -> Tensor:
+    """Give each pixel to the object of the highest logit; background has a logit of 0.
+
+    For the arguments see ``soft_aggregation``.
+    """
+    best = torch.zeros((region.height, region.width), device=patches[0].logits.device)
+    label_map = torch.zeros_like(best, dtype=torch.uint8)
+    for patch, object_id in zip(patches, object_ids, strict=True):
+        if (window := region.intersection(patch.window)) != EMPTY_REGION:
+            here, logits = window.relative_to(region), patch.logits[window.relative_to(patch.window)]
+            label_map[here].masked_fill_(logits > best[here], object_id)
+            best[here].clamp_(min=logits)
+    return label_map
+
+
+class CellPresence:
+    """Tests masks by the cells under them.
+
+    Attributes:
+        coverage: float, N x rows x columns in 0..1: share of each cell of the picture that the masks fill.
+        similarity: float, N: of each mask to its object; NaN where there is no mask.
+    """
+
+    def __init__(
+        self,
+        patches: Sequence[Patch],
+        object_ids: Sequence[int],
+        embedding: ImageEmbedding,
+        similarity_of: Callable[[Tensor], Tensor],
+        *,
+        needed: Tensor,
+        min_cells: Tensor | float = 0.0,
+    ) -> None:
+        """Say what a mask needs.
+
+        Args:
+            patches: Of N objects: each mask lies within its patch.
+            object_ids: N ids.
+            embedding: Of the frame.
+            similarity_of: Given ``coverage``, returns ``similarity``.
+            needed: float, N: similarity that a mask needs; -inf accepts every mask.
+            min_cells: float, N: cells that a mask must cover; a smaller one is a remnant of the competition.
+        """
+        self._windows = [patch.window for patch in patches]
+        self._object_ids = object_ids
+        self._embedding = embedding
+        self._similarity_of = similarity_of
+        self._needed = needed
+        self._min_cells = min_cells
+        geometry = embedding.geometry
+        self.coverage = needed.new_zeros(len(patches), *geometry.valid(embedding.cells))
+        self.similarity = torch.full_like(needed, torch.nan)
+
+    def surplus(self, label_map: Tensor, changed: Sequence[int]) -> Tensor:
+        """Rate the masks; see ``PresenceTest``."""
+        ids, windows = [self._object_ids[k] for k in changed], [self._windows[k] for k in changed]
+        embedding = self._embedding
+        self.coverage[list(changed)] = cell_coverage(label_map, ids, windows, embedding.geometry, embedding.cells)
+        self.similarity = self._similarity_of(self.coverage)
+        surplus = (self.similarity - self._needed).nan_to_num(0.0)
+        too_small = self.coverage.sum(dim=(1, 2)) < self._min_cells
+        return surplus.masked_fill(too_small & ~self.similarity.isnan(), -1.0)
+
+
 def cell_coverage(
     label_map: Tensor, object_ids: Sequence[int], windows: Sequence[Region], geometry: Geometry, cells: int
 ) -> Tensor:
-    """Say which share of the picture in each cell the objects cover.
+    """Return the share of each cell's picture that the objects fill.
 
     Args:
         label_map: uint8, H x W.
         object_ids: N ids.
-        windows: N parts of the frame that hold all pixels of each object.
+        windows: N regions of the frame, each of which holds all pixels of an object.
         geometry: Of the frame.
         cells: Side of the grid over the padded square.
 
@@ -70,70 +189,30 @@ def cell_coverage(
     )
 
 
-def resolve_overlaps(
-    patches: Sequence[Patch],
-    object_ids: Sequence[int],
-    embedding: ImageEmbedding,
-    similarity_of: Callable[[Tensor], Tensor],
-    *,
-    needed: Tensor,
-    least: Tensor | float = 0.0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Share the pixels out among the objects that are there.
-
-    The object whose mask is least like it leaves, and its patch; the others compete anew for what it had won.
+def mean_similarity(similarity: Tensor, coverage: Tensor) -> Tensor:
+    """Return the mean similarity of the cells under each mask, float N; NaN where there is no mask.
 
     Args:
-        patches: Of N objects.
-        object_ids: N ids, 1..254.
-        embedding: Of the frame.
-        similarity_of: Given the coverage, float, N x rows x columns, returns the similarity of each mask to its object,
-            float, N; NaN where there is no mask.
-        needed: float, N: what that must be at least; -inf takes every mask for its object.
-        least: float, N: cells that an object must cover; what is less is left over from the competition, not seen.
-
-    Returns:
-        uint8, H x W: the label map; float, N x rows x columns: share of each cell that the masks cover; float, N: how
-        like its object each mask is, NaN where there is none.
-    """
-    geometry, cells, left = embedding.geometry, embedding.cells, list(patches)
-    label_map = soft_aggregation(left, object_ids, Region.whole(geometry.height, geometry.width))
-    coverage = cell_coverage(label_map, object_ids, [patch.window for patch in left], geometry, cells)
-    while True:
-        covered = coverage.sum(dim=(1, 2))
-        similarity = similarity_of(coverage)
-        surplus = (similarity - needed).nan_to_num(0.0)
-        surplus[(covered < least) & ~similarity.isnan()] = -1
-        worst = int(surplus.argmin())
-        if float(surplus[worst]) >= 0:
-            return label_map, coverage, similarity
-        changed = _withdraw(worst, left, object_ids, label_map)
-        windows = [left[k].window for k in changed]
-        coverage[changed] = cell_coverage(label_map, [object_ids[k] for k in changed], windows, geometry, cells)
-
-
-def mean_under(similarity: Tensor, coverage: Tensor) -> Tensor:
-    """Return the mean of how like each object the cells under its mask are, as ``similarity_of``.
-
-    Args:
-        similarity: float, N x rows x columns, of each cell.
-        coverage: The same: share of each cell that the masks cover.
+        similarity: float, N x rows x columns: of each cell to each object.
+        coverage: float, N x rows x columns: share of each cell that the masks fill.
     """
     return (similarity * coverage).sum(dim=(1, 2)) / coverage.sum(dim=(1, 2))
 
 
-def _withdraw(which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor) -> list[int]:
-    """Take an object out of the competition, in place, and return whose masks that changes: its own, others'."""
-    leaves = patches[which]
-    patches[which] = Patch(EMPTY_REGION, leaves.logits[EMPTY_REGION])
-    here = label_map[leaves.window]
+def no_threshold(count: int, device: torch.device) -> Tensor:
+    """Return float, N, the similarity needed where every mask is accepted."""
+    return torch.full((count,), -torch.inf, device=device)
+
+
+def _withdraw(
+    which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor, aggregate: Aggregation
+) -> list[int]:
+    """Withdraw a mask, in place, and return the indices of the objects whose masks change: its own, and the heirs'."""
+    withdrawn = patches[which]
+    patches[which] = Patch(EMPTY_REGION, withdrawn.logits[EMPTY_REGION])
+    here = label_map[withdrawn.window]
     freed = here == object_ids[which]
-    won = soft_aggregation(patches, object_ids, leaves.window)[freed]
+    won = aggregate(patches, object_ids, withdrawn.window)[freed]
     here[freed] = won
     pixels = won.bincount(minlength=256).tolist()
     return [k for k, object_id in enumerate(object_ids) if k == which or pixels[object_id]]
-
-
-def no_threshold(count: int, device: torch.device) -> Tensor:
-    """Return float, N, as ``needed``, with which nobody leaves."""
-    return torch.full((count,), -torch.inf, device=device)

@@ -1,4 +1,4 @@
-"""Objects learnt from annotated photos, and found in others."""
+"""Annotated photos and other photos go in; out comes where the others show the same objects."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.media.mask_files import as_mask
 from persam_vos.media.photo_files import read_photo
-from persam_vos.methods.base import PhotoMethod, Reference, frame_result
-from persam_vos.methods.memory.photos import MemoryPhotos
-from persam_vos.methods.persam.photos import PersamPhotos
-from persam_vos.photos.instances import find_instances, find_objects
+from persam_vos.methods import PhotoMethod, Reference, Segmentation, frame_result
+from persam_vos.methods.competition import CellPresence, no_threshold, resolve_overlaps, soft_aggregation
+from persam_vos.methods.memory import MemoryPhotos
+from persam_vos.methods.persam import PersamPhotos
+from persam_vos.photos.instances import find_instances
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
@@ -137,6 +138,27 @@ class PhotoFinder:
         if isinstance(photo, (str, Path)):
             photo = read_photo(photo, max_pixels=self.settings.max_pixels)
         return photo if isinstance(photo, Frame) else photo_frame(photo)
+
+
+def find_objects(
+    method: PhotoMethod, frame: Frame, embedding: ImageEmbedding, object_ids: Sequence[int], presence: float
+) -> Segmentation:
+    """Find each object at most once.
+
+    Args:
+        method: Has learnt N objects.
+        frame: The photo.
+        embedding: The photo's.
+        object_ids: N ids, 1..254.
+        presence: Share of the references' own similarity that a mask needs; 0 accepts every mask.
+    """
+    proposal, usual = method.look(frame, embedding), method.reference_similarity
+    needed = presence * usual if presence else no_threshold(len(object_ids), usual.device)
+    test = CellPresence(proposal.patches, object_ids, embedding, proposal.similarity_of, needed=needed)
+    label_map = resolve_overlaps(proposal.patches, object_ids, embedding.geometry, soft_aggregation, test)
+    similarity = method.settle(label_map, object_ids, test.similarity, proposal, embedding)
+    windows = [patch.window for patch in proposal.patches]
+    return Segmentation(label_map.cpu().numpy(), proposal.predicted_iou, similarity, windows)
 
 
 def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]:

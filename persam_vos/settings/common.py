@@ -1,4 +1,4 @@
-"""Every setting of a run: frozen, validated, complete."""
+"""Settings that video and photos share: frozen, validated, complete records of a run."""
 
 from __future__ import annotations
 
@@ -39,20 +39,37 @@ class _Validated(BaseModel):
 class MemorySettings(_Validated):
     """What ``memory`` does alike on video and on photos; the defaults are chosen by measurement (docs/accuracy.md).
 
+    The first ten are worth a try on new material; the others are numbers of the algorithm.
+
     Attributes:
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
         mask_prompt: The prior's logits, times this, go to the decoder as a mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
-        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to 0.8; both
-            together stay under 0.9.
+        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to
+            ``agreed_iou``.
         colours: Of the log-likelihood ratio of the colours around a mask, the share that corrects it; 0 is off.
         quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
             agreement with the prior.
         choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
         matching: Share of matched cells in the prior; the rest is the ridge regression's.
-        regularisation: Of the ridge regression.
+        regularisation: Of the ridge regression, on features of unit length (Bertinetto et al., arXiv 1805.08136).
+        ridge_dimensions: Principal directions, of 864, that the ridge regression sees. On nine sequences and three
+            composites J&F is the same with 384, and 0.1 lower with 192.
+        key_dimensions: Principal directions in a key; 64 match as well as all, at a tenth of the cost.
+        ridge_slope: Steepness of the sigmoid that makes a probability of the ridge regression's answer (+1 on the
+            object, -1 elsewhere).
+        top_k: Most similar memory cells that a query reads out (STCN, arXiv 2106.05210).
+        matching_temperature: Of the softmax over their cosine similarities.
+        agreed_iou: Soft IoU of mask and prior, 0..1, below which the mask is doubted.
+        max_prior_share: Most that ``prior_share`` and ``doubt`` give the prior together.
+        token_regularisation: Weight of the squared mask token beside the mean loss of a sample. Twice as much gains
+            about as much on nine sequences; with a fifth, one of them falls by twelve points of J&F.
+        colour_reach: Standard deviation of the Gaussian window in which colours are modelled, in square roots of the
+            object's area. 0.07 to 0.12 are as good; with 0.3, J&F falls by two points.
+        colour_noise: Standard deviation of any colour channel, in 0..1, however even the surroundings.
+        colour_limit: Log-likelihood ratios are clipped to this: a Gaussian is wrong about its tails.
     """
 
     passes: Annotated[int, Field(ge=1, le=4)] = 1
@@ -65,6 +82,17 @@ class MemorySettings(_Validated):
     choice_temperature: Annotated[float, Field(gt=0, le=10)] = 0.02
     matching: Annotated[float, Field(ge=0, le=1)] = 0.4
     regularisation: Annotated[float, Field(gt=0, le=1)] = 5e-3
+    ridge_dimensions: Annotated[int, Field(ge=1, le=4096)] = 256
+    key_dimensions: Annotated[int, Field(ge=1, le=4096)] = 64
+    ridge_slope: Annotated[float, Field(gt=0, le=100)] = 4.0
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 15
+    matching_temperature: Annotated[float, Field(gt=0, le=10)] = 0.05
+    agreed_iou: Annotated[float, Field(ge=0, le=1)] = 0.8
+    max_prior_share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    token_regularisation: Annotated[float, Field(gt=0, le=10)] = 0.05
+    colour_reach: Annotated[float, Field(gt=0, le=10)] = 0.1
+    colour_noise: Annotated[float, Field(gt=0, le=1)] = 0.02
+    colour_limit: Annotated[float, Field(gt=0, le=100)] = 3.0
 
 
 class PersamSettings(_Validated):

@@ -1,4 +1,4 @@
-"""Every setting of a run on photos: frozen, validated, complete."""
+"""Every setting of a run on photos: defaults by method, a file and flags become one frozen record."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
             the ``pixels``: painted black, and the photo encoded again, as in the published way.
         export: What is written besides results.jsonl and run.json.
         max_megapixels: Photos that claim to be larger are refused before they are decoded.
+        target_cell_share: Share of a cell's middle that the mask must cover for the cell to join the target feature of
+            ``persam``; as published on photos, nearly all.
+        min_instance_share: A proposal smaller than this share of the largest instance is a remnant.
+        max_enclosed_share: A proposal with more than this share of its surroundings in instances is a remnant.
+        other_piece_share: A piece of a mask with at least this share of the largest piece's area is another instance.
+        max_refusals: Proposals refused in a row that end the search for instances.
+        min_zoom: Enlargement below which an instance is not looked at again.
+        max_zoom: Largest enlargement.
+        zoom_surroundings: Height and width of the enlarged part, in those of the instance.
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
@@ -65,6 +74,14 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     erase: Literal["similarity", "pixels"] = "similarity"
     export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay", "cutout")
     max_megapixels: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    target_cell_share: Annotated[float, Field(ge=0, lt=1)] = 0.966
+    min_instance_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    max_enclosed_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    other_piece_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    max_refusals: Annotated[int, Field(ge=1, le=254)] = 4
+    min_zoom: Annotated[float, Field(ge=1, le=100)] = 1.5
+    max_zoom: Annotated[float, Field(ge=1, le=100)] = 4.0
+    zoom_surroundings: Annotated[float, Field(ge=1, le=100)] = 2.0
 
     @model_validator(mode="before")
     @classmethod

@@ -11,9 +11,9 @@ import torch
 from persam_vos.errors import EmptyMaskError, VideoError
 from persam_vos.masks import Rgb, as_label_map
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import VideoMethod, frame_result
-from persam_vos.methods.memory.video import MemoryVideo
-from persam_vos.methods.persam.video import PersamVideo
+from persam_vos.methods import VideoMethod, VideoTracking, frame_result
+from persam_vos.methods.memory import MemoryVideo
+from persam_vos.methods.persam import PersamVideo
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
@@ -79,6 +79,7 @@ class Tracker:
         self._method: VideoMethod = method or (
             MemoryVideo(encoder, decoder, settings) if settings.method == "memory" else PersamVideo(decoder, settings)
         )
+        self._tracking: VideoTracking | None = None
         self._object_ids: list[int] = []
         self._size = (0, 0)
         self._next_index = 0
@@ -86,7 +87,7 @@ class Tracker:
     @property
     def started(self) -> bool:
         """Whether there are objects to track: whether ``start`` has been called."""
-        return bool(self._object_ids)
+        return self._tracking is not None
 
     @torch.inference_mode()
     def start(self, image: Frame | Rgb, mask: npt.ArrayLike, embedding: ImageEmbedding | None = None) -> FrameResult:
@@ -111,7 +112,7 @@ class Tracker:
         label_map = as_label_map(mask, frame.height, frame.width, of="video")
         object_ids = [int(i) for i in np.unique(label_map) if i]
         embedding = embedding or self._encoder.encode([frame])[0]
-        found = self._method.start(frame, embedding, label_map, object_ids)
+        self._tracking, found = self._method.start(frame, embedding, label_map, object_ids)
         self._object_ids, self._size = object_ids, (frame.height, frame.width)
         self._next_index = frame.index + 1
         return frame_result(frame, found, object_ids)
@@ -128,14 +129,14 @@ class Tracker:
             EmptyMaskError: If ``start`` has not been called.
             VideoError: If the image is no such array, or of another size.
         """
-        if not self.started:
+        if self._tracking is None:
             raise EmptyMaskError("no object is tracked yet: call start with the annotated frame first")
         frame = self._frame(image, self._next_index)
         if self._size != (frame.height, frame.width):
             height, width = self._size
             raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
-        result = frame_result(frame, self._method.step(frame, embedding), self._object_ids)
+        result = frame_result(frame, self._tracking.step(frame, embedding), self._object_ids)
         self._next_index = frame.index + 1
         return result
 

@@ -22,10 +22,10 @@ from albums import Album, RememberingEncoder, add_arguments, open_model, read_al
 from references import iou
 from tqdm import tqdm
 
-from persam_vos.methods.base import PhotoMethod, Reference
-from persam_vos.methods.memory.photos import MemoryPhotos
+from persam_vos.methods import PhotoMethod, Reference
+from persam_vos.methods.memory import MemoryPhotos
 from persam_vos.photos import photo_frame
-from persam_vos.photos.instances import find_objects
+from persam_vos.photos.finder import find_objects
 
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.76, 0.77, 0.78, 0.79, 0.8, 0.82, 0.84)
 # A mask of the object with a smaller IoU had better be missed.

@@ -11,11 +11,12 @@ from pictures import everywhere_on_frame, frame_of, on_frame
 from torch.nn import functional
 
 from persam_vos.masks import Rgb
-from persam_vos.methods.memory.colour_model import _log_likelihood, _Ratio, _sampled, _terms, follow_colours
+from persam_vos.methods.memory.colour_model import LogLikelihoodRatio, _log_likelihood, _sampled, _terms, follow_colours
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.regions import Region
+from persam_vos.settings.common import MemorySettings
 from persam_vos.settings.video import TrackerSettings
 from persam_vos.video.tracker import Tracker
 
@@ -29,7 +30,7 @@ def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) ->
 
 def corrected(logits: torch.Tensor, rgb: Rgb, geometry: Geometry, share: float) -> torch.Tensor:
     """Return the logits of corrected masks on the whole frame, and -20 where they are left out."""
-    return on_frame(follow_colours(logits, rgb, geometry, share, -4.6), geometry)
+    return on_frame(follow_colours(logits, rgb, geometry, MemorySettings(colours=share), -4.6), geometry)
 
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
@@ -55,7 +56,7 @@ def test_the_form_is_the_log_likelihood_of_a_gaussian(seed: int) -> None:
     weights = torch.rand(50, generator=generator) + 0.01
     moments = (_terms(colours)[:, 0] * weights).sum(dim=1)[:, None, None]
 
-    form = _log_likelihood(moments)
+    form = _log_likelihood(moments, 0.02)
 
     samples = colours[:, 0].double()
     share = (weights / weights.sum()).double()
@@ -133,7 +134,7 @@ def test_a_large_frame_is_corrected_block_by_block(monkeypatch: pytest.MonkeyPat
     mask = on_the_grid(truth, geometry)
     whole = corrected(mask, painted(truth), geometry, 0.4)
 
-    monkeypatch.setattr("persam_vos.methods.memory.colour_model._AT_ONCE", 2000)
+    monkeypatch.setattr("persam_vos.methods.memory.colour_model._STRIP_AREA", 2000)
 
     torch.testing.assert_close(corrected(mask, painted(truth), geometry, 0.4), whole)
 
@@ -167,7 +168,7 @@ def test_objects_are_corrected_each_on_its_own_and_nothing_stays_nothing() -> No
 def test_the_ratio_at_a_place_is_the_form_there() -> None:
     generator = torch.Generator().manual_seed(0)
     form = 0.3 * torch.randn(10, 4, 5, generator=generator)
-    ratio = _Ratio(Region(slice(10, 16), slice(20, 28)), 2.0, form)
+    ratio = LogLikelihoodRatio(Region.at(10, 20, 6, 8), 2.0, form, 3.0)
     colours = torch.rand(3, 4, 5, generator=generator) - 0.5
     y, x = (first - 0.5 + 2 * torch.arange(count) for first, count in ((10, 4), (20, 5)))
 
@@ -175,7 +176,7 @@ def test_the_ratio_at_a_place_is_the_form_there() -> None:
     between = ratio.at(y[:-1] + 1, x, colours[:, :-1])
     halfway = (form[:, 1:] + form[:, :-1]) / 2
     torch.testing.assert_close(between, (halfway * _terms(colours[:, :-1])).sum(dim=0))
-    assert float(_Ratio(ratio.window, 2.0, 100 * form).at(y, x, colours).abs().max()) == 3
+    assert float(LogLikelihoodRatio(ratio.window, 2.0, 100 * form, 3.0).at(y, x, colours).abs().max()) == 3
 
 
 @given(

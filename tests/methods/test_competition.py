@@ -10,9 +10,9 @@ from pictures import frame_of
 
 from persam_vos.masks import anchor_point, box_xyxy, grown_box, interior_point
 from persam_vos.methods.base import Segmentation, frame_result
-from persam_vos.methods.competition import cell_coverage, soft_aggregation
+from persam_vos.methods.competition import cell_coverage, hard_argmax, soft_aggregation
 from persam_vos.methods.persam.concept import Concept
-from persam_vos.methods.persam.recognition import exclusive_label_map, recognise
+from persam_vos.methods.persam.presence import ConceptPresence
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
@@ -21,10 +21,15 @@ from persam_vos.sam.regions import Region
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
 
+def argmax(logits: torch.Tensor, ids: list[int]) -> np.ndarray:
+    whole = Region.whole(*logits.shape[1:])
+    return hard_argmax([Patch(whole, each) for each in logits], ids, whole).numpy()
+
+
 def test_the_highest_logit_wins_and_background_is_zero() -> None:
     logits = torch.tensor([[[3.0, -1.0, 2.0, 0.0]], [[1.0, -2.0, 5.0, 0.0]]])
 
-    found = exclusive_label_map(logits, [7, 200])
+    found = argmax(logits, [7, 200])
 
     assert found.dtype == np.uint8
     assert found.tolist() == [[7, 0, 200, 0]]
@@ -34,7 +39,7 @@ def test_the_highest_logit_wins_and_background_is_zero() -> None:
 def test_each_pixel_has_one_owner_whose_logit_is_positive(logits: np.ndarray) -> None:
     ids = [3, 9, 254]
 
-    found = exclusive_label_map(torch.from_numpy(logits), ids)
+    found = argmax(torch.from_numpy(logits), ids)
 
     assert set(np.unique(found)) <= {0, *ids}
     for i, object_id in enumerate(ids):
@@ -72,7 +77,7 @@ def test_soft_aggregation_is_that_of_whole_frames(drawn: tuple[list[Patch], torc
     expected = torch.where(best > (1 - probability).prod(dim=0), torch.tensor(ids)[winner], 0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("persam_vos.methods.competition._AT_ONCE", at_once)
+        patch.setattr("persam_vos.methods.competition._STRIP_AREA", at_once)
         label_map = soft_aggregation(found, ids, Region.whole(7, 9))
         part = soft_aggregation(found, ids, Region.at(2, 3, 4, 6))
 
@@ -111,7 +116,7 @@ def test_what_is_written_down_does_not_depend_on_the_windows(drawn: tuple[list[P
 
     in_windows = frame_result(frame, Segmentation(label_map, one, one, [patch.window for patch in found]), ids)
 
-    assert in_windows == frame_result(frame, Segmentation(label_map, one, one), ids)
+    assert in_windows.objects == frame_result(frame, Segmentation(label_map, one, one), ids).objects
     assert [each.area for each in in_windows.objects] == [int((label_map == object_id).sum()) for object_id in ids]
 
 
@@ -180,13 +185,15 @@ def halves(*similarities: tuple[float, float]) -> torch.Tensor:
 
 
 def surplus(similarity: torch.Tensor, *sides: str) -> list[float]:
-    picture = torch.zeros(len(sides), 1024, 1024, dtype=torch.bool)
-    for i, side in enumerate(sides):
-        picture[i, :, :512] = side == "left"
-        picture[i, :, 512:] = side == "right"
+    label_map = torch.zeros(1024, 1024, dtype=torch.uint8)
+    for i, side in enumerate(sides, start=1):
+        if side != "nowhere":
+            label_map[:, {"left": slice(0, 512), "right": slice(512, 1024)}[side]] = i
     embedding = ImageEmbedding(torch.zeros(256, 64, 64), Geometry(1024, 1024))
     concepts = [Concept(torch.zeros(256), torch.zeros(256), 0.5)] * len(sides)
-    return [round(x, 4) for x in recognise(picture, concepts, similarity, embedding, 0.6).tolist()]
+    ids = list(range(1, len(sides) + 1))
+    presence = ConceptPresence(concepts, ids, similarity, embedding, presence=0.6, rival_margin=0.02)
+    return [round(x, 3) for x in presence.surplus(label_map, range(len(ids))).tolist()]
 
 
 def test_a_mask_must_be_like_its_object() -> None:

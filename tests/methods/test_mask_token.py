@@ -28,7 +28,7 @@ def test_what_the_answer_lacks_is_learnt() -> None:
     mask = (features[3] > 0.5).float()
     answer = torch.where(features[5] > 0, 2.0, -2.0)  # wrong for half of the samples
 
-    token = learn_mask_token(features, answer, mask)
+    token = learn_mask_token(features, answer, mask, regularisation=0.05)
 
     mended = answer + token[:-1] @ features + token[-1]
     right = [float(((logits > 0) == (mask > 0)).float().mean()) for logits in (answer, mended)]
@@ -42,7 +42,7 @@ def test_a_right_answer_is_left_alone() -> None:
     features = torch.randn(8, 4000, generator=generator)
     mask = (features[3] > 0).float()
 
-    token = learn_mask_token(features, torch.where(mask > 0, 12.0, -12.0), mask)
+    token = learn_mask_token(features, torch.where(mask > 0, 12.0, -12.0), mask, regularisation=0.05)
 
     assert float(token.abs().max()) < 1e-3
 
@@ -54,7 +54,7 @@ def test_it_never_makes_the_annotated_frame_worse(seed: int, numbers: int, sampl
     answer = 10 * torch.randn(samples, generator=generator)
     mask = torch.rand(samples, generator=generator).round()
 
-    token = learn_mask_token(features, answer, mask)
+    token = learn_mask_token(features, answer, mask, regularisation=0.05)
 
     assert bool(token.isfinite().all())
     assert loss(answer + token[:-1] @ features + token[-1], mask) <= loss(answer, mask) + 1e-5
@@ -66,7 +66,7 @@ def test_what_is_silent_on_the_annotated_frame_does_not_shout_later() -> None:
     mask = (features[0] > 0).float()
     features[1] = 1e-6 * (2 * mask - 1)
 
-    token = learn_mask_token(features, torch.zeros(1000), mask)
+    token = learn_mask_token(features, torch.zeros(1000), mask, regularisation=0.05)
 
     assert abs(float(token[1])) < 10 * float(token[0])
 
@@ -89,8 +89,8 @@ def test_an_object_is_cut_out_as_it_was_annotated(
     scores = []
     for mask_token in (False, True):
         method = MemoryVideo(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0))
-        method.start(frame, embedding, label_map, range(1, count + 1))
-        found = method.step(frame, embedding).label_map
+        tracking, _ = method.start(frame, embedding, label_map, range(1, count + 1))
+        found = tracking.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
         scores.append([(a & b).sum() / (a | b).sum() for a, b in pairs])
 
@@ -109,7 +109,7 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
     method = MemoryVideo(None, decoder, TrackerSettings())  # type: ignore[arg-type]
 
-    method.start(frame, embedding, label_map, [1])
+    tracking, _ = method.start(frame, embedding, label_map, [1])
 
-    assert method._tokens is not None
-    assert not method._tokens.any()
+    assert tracking.tokens is not None
+    assert not tracking.tokens.any()

@@ -14,11 +14,12 @@ from pictures import cut_outs, frame_of, scene
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Proposal
-from persam_vos.methods.competition import mean_under
+from persam_vos.methods.competition import mean_similarity
+from persam_vos.methods.memory.pieces import keep_most_similar_pieces
 from persam_vos.methods.memory.separation import largest_component
 from persam_vos.photos import instances
-from persam_vos.photos.finder import PhotoFinder, photo_frame
-from persam_vos.photos.instances import find_instances, find_objects
+from persam_vos.photos.finder import PhotoFinder, find_objects, photo_frame
+from persam_vos.photos.instances import find_instances
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -34,7 +35,7 @@ FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes
 class Script:
     """A method that sees boxes, each as (rows, columns, similarity), one after the other, where nothing hides them."""
 
-    reference_similarity, size, both_ways = torch.ones(1), None, False
+    reference_similarity, instance_size = torch.ones(1), None
 
     def __init__(self, *boxes: tuple[slice, slice, float]) -> None:
         self.boxes = boxes
@@ -43,7 +44,7 @@ class Script:
     def learn(self, references: Sequence[object], object_ids: Sequence[int], /) -> None:
         pass
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, occupied=None, ignored=None, /) -> Proposal:
+    def look(self, frame: Frame, embedding: ImageEmbedding, *, occupied=None, ignored=None) -> Proposal:
         self.looks.append((occupied, ignored))
         nothing = torch.zeros(SIDE, SIDE, dtype=torch.bool)
         hidden = (nothing if occupied is None else occupied) | (nothing if ignored is None else ignored)
@@ -53,11 +54,17 @@ class Script:
                 mask, place = nothing.clone(), nothing.clone()
                 mask[y, x], place[y, x] = True, True
                 logits = torch.where(mask, 8.0, -8.0)
-                similarity_of = partial(mean_under, torch.full((1, SIDE, SIDE), similarity))
+                similarity_of = partial(mean_similarity, torch.full((1, SIDE, SIDE), similarity))
                 return Proposal([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), similarity_of, place)
         logits = torch.full((SIDE, SIDE), -8.0)
-        similarity_of = partial(mean_under, torch.zeros(1, SIDE, SIDE))
+        similarity_of = partial(mean_similarity, torch.zeros(1, SIDE, SIDE))
         return Proposal([Patch(EVERYWHERE, logits)], torch.zeros(1), similarity_of, nothing)
+
+    def settle(self, label_map, object_ids, similarity, proposal, embedding, /) -> torch.Tensor:
+        return similarity
+
+    def single_instance(self, mask: torch.Tensor, /) -> torch.Tensor:
+        return mask
 
 
 class Nobody:
@@ -226,13 +233,14 @@ class TestSeparation:
 class Halves(Script):
     """A method that has seen one mask in two pieces, and knows how like the object either is, and both."""
 
-    both_ways = True
+    def settle(self, label_map, object_ids, similarity, proposal, embedding, /) -> torch.Tensor:
+        return keep_most_similar_pieces(label_map, object_ids, similarity, proposal, embedding, 0.3)
 
     def __init__(self, pieces: tuple[float, float], both: float) -> None:
         super().__init__()
         self.pieces, self.both = pieces, both
 
-    def look(self, frame: Frame, embedding: ImageEmbedding, occupied=None, ignored=None, /) -> Proposal:
+    def look(self, frame: Frame, embedding: ImageEmbedding, *, occupied=None, ignored=None) -> Proposal:
         logits = torch.full((SIDE, SIDE), -8.0)
         logits[A], logits[C] = 8.0, 8.0
 
@@ -298,7 +306,7 @@ def test_small_instances_are_looked_at_more_closely(encoder, decoder, monkeypatc
         return [max(each) for each in ious]
 
     closely = best()
-    monkeypatch.setattr(instances, "_closer_part", lambda *_: None)
+    monkeypatch.setattr(instances, "_part_to_enlarge", lambda *_: None)
     as_it_is = best()
 
     assert min(closely) > 0.8

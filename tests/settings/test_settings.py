@@ -164,7 +164,7 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("metod: persam\n", "c.yaml: unknown setting 'metod': did you mean method? allowed are anchor, backend"),
+        ("metod: persam\n", "c.yaml: unknown setting 'metod': did you mean method? allowed are agreed_iou, anchor"),
         ("- a\n- b\n", "c.yaml: holds list; a mapping"),
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),

@@ -15,7 +15,6 @@ from persam_vos.evaluation import DavisDataset
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
-from persam_vos.methods.persam.video import PersamVideo
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -133,25 +132,22 @@ def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
     encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
     all_settings = [TrackerSettings(method="persam", update_target=rate) for rate in (0.0, 0.3)]
-    methods = [PersamVideo(decoder, settings) for settings in all_settings]
-    still, moving = (
-        Tracker.from_parts(encoder, decoder, settings, method=method)
-        for settings, method in zip(all_settings, methods, strict=True)
-    )
+    still, moving = (Tracker.from_parts(encoder, decoder, settings) for settings in all_settings)
     for tracker in (still, moving):
         tracker.start(*crossing[0])
-    before = [track.concept.target.clone() for track in methods[1]._tracks]
+    followed = [tracker._tracking for tracker in (still, moving)]
+    before = [track.concept.target.clone() for track in followed[1].tracks]
     for tracker in (still, moving):
         tracker.step(crossing[1][0], crossing[1][2])
 
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(methods[0]._tracks, before, strict=True))
-    for track, old in zip(methods[1]._tracks, before, strict=True):
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(followed[0].tracks, before, strict=True))
+    for track, old in zip(followed[1].tracks, before, strict=True):
         assert not torch.equal(track.concept.target, old)
         assert float(track.concept.target.norm()) == pytest.approx(1)
-    good = [track.concept.target.clone() for track in methods[1]._tracks]
+    good = [track.concept.target.clone() for track in followed[1].tracks]
     grey = frame_of(np.full((270, 480, 3), 127, np.uint8), 2)
     moving.step(grey)
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(methods[1]._tracks, good, strict=True))
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(followed[1].tracks, good, strict=True))
 
 
 class ScriptedDecoder:

@@ -1,1 +1,10 @@
-"""Room."""
+"""Frames and masks go into a memory of keys and values; it gives a prior, which SAM's decoder turns into masks.
+
+Walk: ``memory`` (``ridge``), ``prior`` (``matching``, ``gate``, ``crop``), ``decoding``
+(``mask_token``, ``colour_model``).
+"""
+
+from persam_vos.methods.memory.photos import MemoryPhotos
+from persam_vos.methods.memory.video import MemoryVideo
+
+__all__ = ["MemoryPhotos", "MemoryVideo"]

@@ -1,4 +1,7 @@
-"""How like the objects of annotated photos the masks on another photo are, in both directions."""
+"""Cells of references and of a photo go in; out comes the bidirectional similarity of masks to their objects.
+
+The measure is that of Simakov et al., "Summarizing visual data using bidirectional similarity" (CVPR 2008), on cells.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,22 @@ from torch.nn import functional
 
 from persam_vos.methods.memory.memory import object_cells
 
-# Of so few cells nobody can say how like one another they usually are; then this is taken for it, which is little: at a
-# border, cells are half something else.
-_FEW = 8
-_USUAL_OF_FEW = 0.6
+# A reference with fewer cells of the object does not tell how similar they usually are. The similarity that is then
+# assumed is low: at a border, cells are half something else.
+_MIN_CELLS = 8
+_ASSUMED_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class BidirectionalSimilarity:
-    """The cells of objects in their references, with all that the encoder says of them.
+    """The cells of objects in their references, with all features of the encoder.
 
-    A mask is like an object if its cells are like some of the object's, and the object's are like some of the mask's: a
-    thing of many kinds of cells has one for anything, but nothing else has all of them.
+    A mask is similar to an object if its cells are similar to some of the object's, and the object's cells to some of
+    the mask's: an object of many kinds of cells has a similar one for anything, but nothing else has all of them.
 
     Attributes:
         own: Of each object, of each reference that shows it, float, m x D: its cells, of unit length.
-        within_reference: float, N: how like one another the cells of each object are within a reference, -1..1.
+        within_reference: float, N: mean similarity, -1..1, of each object's cells within a reference.
     """
 
     own: tuple[tuple[Tensor, ...], ...]
@@ -45,22 +48,22 @@ class BidirectionalSimilarity:
             )
             for k in range(len(coverage[0]))
         )
-        return cls(own, torch.stack([_usual(kinds) for kinds in own]))
+        return cls(own, torch.stack([_mean_within(kinds) for kinds in own]))
 
     def nearest(self, cells: Tensor) -> Tensor:
-        """Say how like the cell of each object that it is most like each cell, float, n x D, is: float, N x n."""
+        """Return the similarity of cells, float n x D, to the most similar cell of each object: float, N x n."""
         unit = functional.normalize(cells, dim=1)
         return torch.stack([(unit @ torch.cat(kinds).T).amax(dim=1) for kinds in self.own])
 
     def of_masks(self, cells: Tensor, nearest: Tensor, coverage: Tensor) -> Tensor:
-        """Say how like its object each mask is.
+        """Return the similarity of each mask to its object.
 
-        Of several references, the one counts whose object the mask has most of: another may show another side of it.
+        Of several references the most similar one counts: another one may show another side of the object.
 
         Args:
             cells: float, n x D, of the photo.
-            nearest: What ``nearest`` says of them.
-            coverage: float, N x rows x columns: share of each cell that the masks cover.
+            nearest: float, N x n: by ``nearest``.
+            coverage: float, N x rows x columns in 0..1: of the cells by the masks.
 
         Returns:
             float, N, -1..1: the mean over both directions; NaN where there is no mask.
@@ -76,12 +79,12 @@ class BidirectionalSimilarity:
         return found
 
 
-def _usual(views: Sequence[Tensor]) -> Tensor:
-    known = [self_similarity(each) for each in views if len(each) >= _FEW]
-    return torch.cat(known).mean() if known else views[0].new_tensor(_USUAL_OF_FEW)
+def _mean_within(views: Sequence[Tensor]) -> Tensor:
+    known = [self_similarity(each) for each in views if len(each) >= _MIN_CELLS]
+    return torch.cat(known).mean() if known else views[0].new_tensor(_ASSUMED_SIMILARITY)
 
 
 def self_similarity(cells: Tensor) -> Tensor:
-    """Return how like the most similar other one of them cells, float, m x D, are: float, m."""
-    # Of an object of one cell, that cell is all there is.
+    """Return the similarity of each cell, float m x D, to the most similar other one: float, m."""
+    # A single cell is compared with itself.
     return (cells @ cells.T).topk(min(2, len(cells)), dim=1).values[:, -1]

@@ -1,4 +1,7 @@
-"""Edges follow the colours around them: what the frame itself shows, finer than the decoder's samples."""
+"""Masks on the decoder's grid and the frame go in; masks on the frame come out, with edges that follow its colours.
+
+Local colour models along the edge of a mask are those of Video SnapCut (Bai et al., SIGGRAPH 2009).
+"""
 
 from __future__ import annotations
 
@@ -14,67 +17,64 @@ from persam_vos.masks import Rgb
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch, masks_to_patches
 from persam_vos.sam.regions import EMPTY_REGION, Region, mask_regions
+from persam_vos.settings.common import MemorySettings
 
-# How far around a point its colours count: the deviation of a Gaussian, in square roots of the object's area. From 0.07
-# to 0.12 is as good; with 0.3, J&F falls by two points.
-_REACH = 0.1
-# The Gaussian ends after so many deviations. It is evaluated at so many points to a deviation, and linearly between.
-_TAIL = 2.5
-_DENSITY = 2.0
-# What is less counts for nothing; it lies below the rounding of what does.
-_NEXT_TO_NOTHING = 1e-10
-# Deviation of any colour, in 0..1, however even its surroundings: noise of the camera.
-_NOISE = 0.02
-# Share of the surroundings from which on a description of their colours is trusted in full.
-_ENOUGH = 0.02
-# Log-likelihood ratios beyond this are taken for this: a Gaussian knows nothing of its tails.
-_STRONGEST = 3.0
-# Of red, green and blue, the two factors of every product.
-_FIRST, _SECOND = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
+# The Gaussian window ends after this many standard deviations.
+_WINDOW_DEVIATIONS = 2.5
+# Colour models per standard deviation, along a side; in between they are interpolated.
+_MODELS_PER_DEVIATION = 2.0
+# Window weights below this become 0; they lie below the rounding of the others.
+_MIN_WINDOW_WEIGHT = 1e-10
+# Share of the window from which a class's colour model is trusted in full.
+_TRUSTED_SHARE = 0.02
+# The six products of red, green and blue: their first and their second factors.
+_FIRST_FACTORS, _SECOND_FACTORS = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
 # Pixels that are corrected at once: each takes ten numbers, which should not leave the processor's cache.
-_AT_ONCE = 100_000
-# What is divided by is at least this.
-_SOME = 1e-6
+_STRIP_AREA = 100_000
+# Least share of the window that a mean is divided by.
+_MIN_SHARE = 1e-6
 
 
-def follow_colours(logits: Tensor, rgb: Rgb, geometry: Geometry, share: float, least: float) -> list[Patch]:
+def follow_colours(
+    logits: Tensor, rgb: Rgb, geometry: Geometry, settings: MemorySettings, min_logit: float
+) -> list[Patch]:
     """Correct masks by the colours around their edges, on the way to the frame.
 
-    What is surely the object, and what is surely not, is described around every point by a Gaussian of its colours;
-    the log-likelihood ratio of both is added to the mask's logits twice: on the grid of samples, whose colours are
-    means, and at every pixel, for the finest edges. Local colour models at the border of a mask are those of Video
-    SnapCut (Bai et al., SIGGRAPH 2009).
+    Around every point, the sure pixels of the object and those of the background get a Gaussian colour model each. The
+    log-likelihood ratio of both is added to the mask's logits twice: on the decoder's grid, with mean colours, and at
+    every pixel, for the finest edges.
 
     Args:
         logits: float, N x n x n over the padded square.
         rgb: uint8, H x W x 3: the frame.
         geometry: Of the frame.
-        share: Of the log-likelihood ratio that is added.
-        least: Logits, below 0; what is below them and out of reach is left out.
+        settings: ``colours`` is the share of the log-likelihood ratio that is added.
+        min_logit: Below 0; pixels below it and out of reach of the correction are left out.
 
     Returns:
         N masks on the frame.
     """
-    size, limit = logits.shape[-1], share * _STRONGEST
+    size, share = logits.shape[-1], settings.colours
+    limit = share * settings.colour_limit
     rows, columns = geometry.valid(size)
     small = _colours(_sampled(rgb, geometry, size), logits.device)
     samples = [torch.arange(length, dtype=torch.float32, device=logits.device) for length in (rows, columns)]
     corrected = logits.clone()
     picture = corrected[:, :rows, :columns]
-    ratios = _Ratio.around(picture, small, limit)
+    ratios = LogLikelihoodRatio.around(picture, small, settings)
     for mask, ratio in zip(picture, ratios, strict=True):
         if ratio is not None:
             y, x = ratio.window
             mask[y, x] += share * ratio.at(samples[0][y], samples[1][x], small[:, y, x])
-    # What was within reach is still there after having lost as much.
-    patches = masks_to_patches(corrected, geometry, min(least, -2 * limit))
+    # Every pixel within reach stays in its patch, even if the first correction lowered its logit.
+    patches = masks_to_patches(corrected, geometry, min(min_logit, -2 * limit))
     pixels = [
         (torch.arange(length, device=logits.device) + 0.5) * (scaled * size / geometry.input_size / length) - 0.5
         for length, scaled in zip(rgb.shape[:2], geometry.resized, strict=True)
     ]
     for patch, ratio in zip(patches, ratios, strict=True):
         if ratio is not None:
-            for strip in geometry.region_to_frame(ratio.window, size).row_strips(_AT_ONCE):
+            for strip in geometry.region_to_frame(ratio.window, size).row_strips(_STRIP_AREA):
                 y, x = strip
                 change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], logits.device))
                 patch.logits[strip.relative_to(patch.window)] += share * change
@@ -82,60 +82,65 @@ def follow_colours(logits: Tensor, rgb: Rgb, geometry: Geometry, share: float, l
 
 
 @dataclass(frozen=True, slots=True)
-class _Ratio:
-    """The log-likelihood ratio of colours around an object: at every point a form of red, green and blue.
+class LogLikelihoodRatio:
+    """The log-likelihood ratio of colours around an object: at every point a quadratic form of red, green and blue.
 
     Attributes:
         window: The rows and columns of the grid of samples where it counts.
         step: Distance of two points in samples; the first lies at the window's corner.
         form: float, 10 x p x q: coefficients of the six products, of the three colours, and the constant.
+        limit: The ratio is clipped to it, on both sides.
     """
 
     window: Region
     step: float
     form: Tensor
+    limit: float
 
     @classmethod
-    def around(cls, logits: Tensor, colours: Tensor, limit: float) -> list[_Ratio | None]:
-        """Describe the colours around objects.
+    def around(cls, logits: Tensor, colours: Tensor, settings: MemorySettings) -> list[LogLikelihoodRatio | None]:
+        """Model the colours around objects.
 
         Args:
             logits: float, N x h x w: of their masks.
             colours: float, 3 x h x w.
-            limit: What is this far below 0 is out of reach.
+            settings: Of the colour models.
 
         Returns:
             N; None for an object that is nowhere.
         """
+        limit = settings.colours * settings.colour_limit
         reached, areas = mask_regions(logits > -limit), (logits > 0).sum(dim=(1, 2)).tolist()
         return [
-            None if where == EMPTY_REGION else cls._of_one(mask, colours, where.expanded(1, mask.shape), area)
+            None if where == EMPTY_REGION else cls._of_one(mask, colours, where.expanded(1, mask.shape), area, settings)
             for mask, where, area in zip(logits, reached, areas, strict=True)
         ]
 
     @classmethod
-    def _of_one(cls, logits: Tensor, colours: Tensor, window: Region, area: int) -> _Ratio:
-        """Describe the colours around an object: logits h x w, ``area`` of them above 0."""
-        deviation = max(_REACH * math.sqrt(area), 1.0)
-        seen = window.expanded(math.ceil(_TAIL * deviation), logits.shape)
-        step = max(deviation / _DENSITY, 1.0)
+    def _of_one(
+        cls, logits: Tensor, colours: Tensor, window: Region, area: int, settings: MemorySettings
+    ) -> LogLikelihoodRatio:
+        """Model the colours around an object: logits h x w, ``area`` of them above 0."""
+        deviation = max(settings.colour_reach * math.sqrt(area), 1.0)
+        seen = window.expanded(math.ceil(_WINDOW_DEVIATIONS * deviation), logits.shape)
+        step = max(deviation / _MODELS_PER_DEVIATION, 1.0)
         nearness = []
         for points, around in zip(_points(window, step, logits.device), seen, strict=True):
             places = torch.arange(around.start, around.stop, device=logits.device)
             weights = torch.exp(-0.5 * ((points[:, None] - places) / deviation) ** 2)
-            # Numbers next to 0 take a processor ten times as long, for nothing.
-            nearness.append(weights.where(weights > _NEXT_TO_NOTHING, 0.0))
+            # Denormal numbers take a processor ten times as long.
+            nearness.append(weights.where(weights > _MIN_WINDOW_WEIGHT, 0.0))
         sure = 2 * logits[seen].sigmoid() - 1
         terms = _terms(colours[:, seen[0], seen[1]])
         everything = nearness[0].sum(dim=1)[:, None] * nearness[1].sum(dim=1)
         weights = torch.stack([sure, -sure]).clamp(min=0)[:, None]
         moments = nearness[0] @ (weights * terms) @ nearness[1].T / everything
-        inside, outside = _log_likelihood(moments)
-        trust = (moments[:, -1] / _ENOUGH).clamp(max=1).prod(dim=0)
-        return cls(window, step, trust * (inside - outside))
+        inside, outside = _log_likelihood(moments, settings.colour_noise)
+        trust = (moments[:, -1] / _TRUSTED_SHARE).clamp(max=1).prod(dim=0)
+        return cls(window, step, trust * (inside - outside), settings.colour_limit)
 
     def at(self, y: Tensor, x: Tensor, colours: Tensor) -> Tensor:
-        """Evaluate the ratio, limited, at places of a grid.
+        """Evaluate the clipped ratio at places of a grid.
 
         Args:
             y: float, h: of the rows, in samples.
@@ -151,21 +156,21 @@ class _Ratio:
         )
         rr, rg, rb, gg, gb, bb, of_r, of_g, of_b, ratio = (rows @ (self.form @ columns.T)).unbind()
         r, g, b = colours
-        # Nested, and in place: a sum of ten products with ``_terms`` takes three times as long.
+        # Nested and in place: a sum of ten products with ``_terms`` takes three times as long.
         of_r.addcmul_(rr, r).addcmul_(rg, g).addcmul_(rb, b)
         of_g.addcmul_(gg, g).addcmul_(gb, b)
         of_b.addcmul_(bb, b)
-        return ratio.addcmul_(of_r, r).addcmul_(of_g, g).addcmul_(of_b, b).clamp_(-_STRONGEST, _STRONGEST)
+        return ratio.addcmul_(of_r, r).addcmul_(of_g, g).addcmul_(of_b, b).clamp_(-self.limit, self.limit)
 
 
-def _log_likelihood(moments: Tensor) -> Tensor:
+def _log_likelihood(moments: Tensor, noise: float) -> Tensor:
     """Return the Gaussians of weighted means of ``_terms`` as forms of them: ... x 10 x p x q, both."""
-    # In double precision: an inverse from minors takes differences of nearly equal products.
+    # In double precision, since an inverse from minors subtracts nearly equal products.
     means = moments.double().movedim(-3, 0)
-    means = means[:9] / means[9].clamp(min=_SOME)
+    means = means[:9] / means[9].clamp(min=_MIN_SHARE)
     r, g, b = means[6:]
-    rr, rg, rb, gg, gb, bb = means[:6] - means[6:][[*_FIRST]] * means[6:][[*_SECOND]]
-    rr, gg, bb = rr + _NOISE**2, gg + _NOISE**2, bb + _NOISE**2
+    rr, rg, rb, gg, gb, bb = means[:6] - means[6:][[*_FIRST_FACTORS]] * means[6:][[*_SECOND_FACTORS]]
+    rr, gg, bb = rr + noise**2, gg + noise**2, bb + noise**2
     minors = torch.stack(
         [
             gg * bb - gb * gb,
@@ -185,12 +190,12 @@ def _log_likelihood(moments: Tensor) -> Tensor:
 
 
 def _terms(colours: Tensor) -> Tensor:
-    """Return what a form is made of: products, colours, 1; 3 x h x w -> 10 x h x w."""
-    return torch.cat([colours[[*_FIRST]] * colours[[*_SECOND]], colours, torch.ones_like(colours[:1])])
+    """Return the terms of a quadratic form: products, colours, 1; 3 x h x w -> 10 x h x w."""
+    return torch.cat([colours[[*_FIRST_FACTORS]] * colours[[*_SECOND_FACTORS]], colours, torch.ones_like(colours[:1])])
 
 
 def _points(window: Region, step: float, device: torch.device) -> list[Tensor]:
-    """Return where the points lie along either side of a window, in samples: float, p and q."""
+    """Return the positions of the points along either side of a window, in samples: float, p and q."""
     # A pixel at the border lies up to half a sample outside the outermost sample.
     return [
         side.start - 0.5 + step * torch.arange(math.ceil((side.stop - side.start) / step) + 1, device=device)

@@ -1,4 +1,7 @@
-"""A prior becomes masks: the decoder is asked about it in several ways, and what it answers is mixed with the prior."""
+"""Priors go in, masks on the frame come out: SAM's decoder is prompted with the prior, and its mask is mixed with it.
+
+The best candidates are those that agree with the prior; the object's own mask token and its colour model correct them.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,16 @@ from persam_vos.sam.prompts import OUTSIDE_LOGIT, Prompts
 from persam_vos.sam.windows import windows_around
 from persam_vos.settings.common import MemorySettings
 
-# The strongest logits of a mask prompt that the decoder was trained on.
-_STRONGEST = 10.0
-# What each pass is told: whether with the mask prompt, and by which share of its size the box is grown. SAM's answer
-# hangs on the box more than it should, and without the mask prompt it is another opinion.
+# Largest absolute logit of a mask prompt that the decoder was trained on.
+_MAX_PROMPT_LOGIT = 10.0
+# Prompts of each pass: whether the mask prompt is given, and by which share of its size the box grows. SAM's answer
+# depends on the box more than it should, and without the mask prompt it is another opinion.
 _PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
-# A mask that agrees with the prior less than this is doubted.
-_AGREED = 0.8
-# However much the mask is doubted, the share of the prior stays under this.
-_MOST_OF_PRIOR = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatedFrame:
-    """An annotated frame, and what the prior says of it.
+class AnnotatedPrior:
+    """An annotated frame and its prior, from which mask tokens are learnt.
 
     Attributes:
         embedding: Of the frame.
@@ -56,36 +55,38 @@ def prior_to_logits(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
 
 
 class PriorDecoder:
-    """Turns what is likely of N objects on the grid of cells into their masks."""
+    """Turns priors of N objects into their masks."""
 
     def __init__(self, decoder: Decoder, settings: MemorySettings) -> None:
         self._decoder = decoder
         self._settings = settings
 
-    def learn_tokens(self, examples: Sequence[AnnotatedFrame]) -> Tensor:
-        """Answer annotated frames as if they were others, and learn what the answers lack.
+    def learn_tokens(self, examples: Sequence[AnnotatedPrior]) -> Tensor:
+        """Segment annotated frames as if they were not annotated, and learn what the masks lack.
 
         Args:
             examples: Annotated frames of the same N objects, at least one.
 
         Returns:
-            float, N x (``token_size`` + 1): of each object, the constant last; 0 for one that no prior shows.
+            float, N x (``token_size`` + 1): of each object, the constant last; 0 for an object that no prior shows.
         """
         prior_logits = examples[0].prior_logits
         tokens = prior_logits.new_zeros(len(prior_logits), self._decoder.token_size + 1)
-        # One by one: the upscaled embedding is large.
+        # One object at a time: the upscaled embedding is large.
         for i in range(len(prior_logits)):
             samples = [sample for example in examples if (sample := self._token_samples(example, i)) is not None]
             if samples:
                 features, logits, annotated = (torch.cat(each, dim=-1) for each in zip(*samples, strict=True))
-                tokens[i] = learn_mask_token(features, logits, annotated)
+                tokens[i] = learn_mask_token(
+                    features, logits, annotated, regularisation=self._settings.token_regularisation
+                )
         return tokens
 
-    def _token_samples(self, example: AnnotatedFrame, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Return what ``learn_mask_token`` is given of one object; None where the prior does not show it."""
+    def _token_samples(self, example: AnnotatedPrior, i: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return the arguments of ``learn_mask_token`` for object ``i``; None if the prior does not show it."""
         embedding, prior_logits = example.embedding, example.prior_logits[[i]]
         geometry = embedding.geometry
-        points, boxes, known = _located(prior_logits, geometry)
+        points, boxes, known = _points_and_boxes(prior_logits, geometry)
         if not bool(known):
             return None
         windows = windows_around(boxes, geometry, embedding.cells)
@@ -111,7 +112,7 @@ class PriorDecoder:
     ) -> tuple[list[Patch], Tensor]:
         """Turn priors into masks.
 
-        For an object that is likely nowhere the decoder is not asked: it would answer all the same.
+        An object that is likely nowhere is left out: the decoder would segment something all the same.
 
         Args:
             frame: The frame.
@@ -124,7 +125,7 @@ class PriorDecoder:
             N masks on the frame; float, N: predicted IoUs.
         """
         geometry = embedding.geometry
-        points, boxes, known = _located(prior_logits, geometry)
+        points, boxes, known = _points_and_boxes(prior_logits, geometry)
         found = torch.full_like(prior_logits, OUTSIDE_LOGIT)
         predicted_iou = prior_logits.new_zeros(len(prior_logits))
         if bool(known.any()):
@@ -133,12 +134,12 @@ class PriorDecoder:
             asked = points[known], boxes[known], own, blocked
             logits, predicted_iou[known] = self._predict(embedding, prior_logits, *asked)
             prior = prior_logits.sigmoid()
-            # To the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
+            # For the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             found[known] = mask.logit(eps=MIN_PROBABILITY)
         if not self._settings.colours:
             return masks_to_patches(found, geometry, MIN_MASK_LOGIT), predicted_iou
-        return follow_colours(found, frame.rgb, geometry, self._settings.colours, MIN_MASK_LOGIT), predicted_iou
+        return follow_colours(found, frame.rgb, geometry, self._settings, MIN_MASK_LOGIT), predicted_iou
 
     def _predict(
         self,
@@ -149,7 +150,7 @@ class PriorDecoder:
         tokens: Tensor | None,
         blocked: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Prompt the decoder with all that the prior says, and choose: N x 256 x 256 logits, N predicted IoUs."""
+        """Run all passes and mix their candidates: N x 256 x 256 logits, N predicted IoUs."""
         geometry = embedding.geometry
         windows = windows_around(boxes, geometry, embedding.cells)
         own = None if tokens is None else tokens[:, None, :-1]
@@ -162,7 +163,7 @@ class PriorDecoder:
         weights = self._weigh(logits, predicted_iou, prior_logits, geometry)
         mixed = _mix(logits, weights)
         if tokens is not None:
-            # Added after the choice: what all candidates share would make them look more alike than they are.
+            # After the candidates are weighed: a common summand would make them look more alike than they are.
             lacking = torch.cat([each.extra_logits for each in answers], dim=1)
             mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
         return mixed, (predicted_iou * weights).sum(dim=1)
@@ -172,14 +173,14 @@ class PriorDecoder:
         settings = self._settings
         every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
         bare = Prompts(points[:, None], every[:, None].int())
-        told = bare.with_mask((settings.mask_prompt * prior_logits).clamp(-_STRONGEST, _STRONGEST))
+        told = bare.with_mask((settings.mask_prompt * prior_logits).clamp(-_MAX_PROMPT_LOGIT, _MAX_PROMPT_LOGIT))
         for with_mask, growth in _PASSES[: settings.passes]:
             room = growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
             yield (told if with_mask else bare).with_boxes(grown, every)
 
     def _weigh(self, logits: Tensor, predicted_iou: Tensor, prior_logits: Tensor, geometry: Geometry) -> Tensor:
-        """Weigh the candidates, N x C, of all passes by what decoder and prior agree on best: N x C, of sum 1."""
+        """Weigh the candidates of all passes by their agreement with the prior and predicted IoU: N x C, of sum 1."""
         agreement = _soft_iou(logits.sigmoid(), prior_logits[:, None].sigmoid(), geometry)
         value = agreement + self._settings.quality_share * predicted_iou
         return (value / self._settings.choice_temperature).softmax(dim=1)
@@ -187,11 +188,11 @@ class PriorDecoder:
     def _fuse(self, mask: Tensor, prior: Tensor, geometry: Geometry) -> Tensor:
         """Mix the decoder's mask with the prior, both N x 256 x 256 in 0..1; the less they agree, the more prior.
 
-        The decoder knows edges; the prior knows the object. Where they part, the decoder has most often taken
-        something else for it.
+        The decoder knows edges; the prior knows the object. Where they disagree, the decoder has most often segmented
+        something else.
         """
-        doubt = (_AGREED - _soft_iou(mask, prior, geometry)).clamp(min=0)
-        share = (self._settings.prior_share + self._settings.doubt * doubt).clamp(max=_MOST_OF_PRIOR)
+        doubt = (self._settings.agreed_iou - _soft_iou(mask, prior, geometry)).clamp(min=0)
+        share = (self._settings.prior_share + self._settings.doubt * doubt).clamp(max=self._settings.max_prior_share)
         return torch.lerp(mask, prior, share[:, None, None])
 
 
@@ -207,16 +208,16 @@ def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:
     return torch.minimum(a, b).sum(dim=(-2, -1)) / torch.maximum(a, b).sum(dim=(-2, -1))
 
 
-def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the point deepest inside each likely region, weighed by how likely, and its tight box.
+def _points_and_boxes(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the point deepest inside each likely region, weighted by probability, and the tight box of the region.
 
     Args:
         logits: float, N x 256 x 256 over the padded square.
         geometry: Of the frame.
 
     Returns:
-        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; bool, N: whether there are any,
-        which are 0 where nothing is likely.
+        Points, float N x 2, and boxes, float N x 4 as XYXY, in pixels of the frame; bool, N: whether any
+        pixel is likely; otherwise point and box are 0.
     """
     rows, columns = geometry.valid(MASK_SIDE_SAMPLES)
     located = np.zeros((len(logits), 6), np.float32)
@@ -228,5 +229,5 @@ def _located(logits: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor
         located[i] = (x + 0.5, y + 0.5, box[0], box[1], box[2] + 1, box[3] + 1)
     scale = np.tile(geometry.sample_size(MASK_SIDE_SAMPLES), 3)
     placed = torch.from_numpy((located * scale).astype(np.float32)).to(logits.device)
-    # A box has room for a sample at least.
+    # A box holds a sample at least.
     return placed[:, :2], placed[:, 2:], placed[:, 4] > placed[:, 2]

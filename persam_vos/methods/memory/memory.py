@@ -1,27 +1,20 @@
-"""The concept of the ``memory`` method: what tells each object from everything else, learnt while it is followed."""
+"""Annotated frames and recognised ones go in; out comes the memory of N objects, and how a frame looks to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.methods.memory.ridge import _KEY_DIMENSIONS, Basis, Moments
+from persam_vos.methods.memory.matching import GROUPED_TWICE
+from persam_vos.methods.memory.ridge import Basis, Moments
+from persam_vos.settings.common import MemorySettings
 from persam_vos.settings.video import TrackerSettings
 
-# Frames of which one is learnt from: neighbours look alike. On nine sequences and three composites J&F is within 0.1 of
-# that of every frame, and within 0.2 with every fifth; so it is on eight of them backwards, and at a third of the rate.
-_LEARN_EVERY = 3
-# Cells of the annotated frame are kept by so many.
-_IN_GROUPS = 16
-# Cells with at least this share of the object are taken for the object.
+# Coverage from which a cell belongs to the object.
 _MAJORITY = 0.5
-# How like its memory an object is taken to be until it is seen again: low enough for nearly any object. After that, the
-# weight of a frame in the running mean.
-USUAL_SIMILARITY = 0.85
-_SIMILARITY_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +22,9 @@ class View:
     """The cells of one frame as the memory of N objects sees them.
 
     Attributes:
-        features: float32 or bfloat16, cells x D: what is seen.
-        keys: float, cells x k, of unit length: what is matched.
-        ridge: float, N x cells: the ridge's answer, about +1 on the object and -1 elsewhere.
+        features: float32 or bfloat16, cells x D, by ``cell_features``.
+        keys: float, cells x k, of unit length.
+        ridge: float, N x cells: the ridge regression, about +1 on the object and -1 elsewhere.
     """
 
     features: Tensor
@@ -40,75 +33,96 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What is known of N objects.
+class KeyValues:
+    """Stored cells.
 
     Attributes:
-        basis: Of the annotated frame.
-        annotated: Moments of the annotated frame; they never change.
-        recent: Running moments of the frames since.
+        keys: float, cells x k, of unit length.
+        values: float, N x cells in 0..1: coverage of the cells by each object.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The memory of N objects: a ridge regression and stored cells, as keys and values.
+
+    Attributes:
+        basis: Directions of the annotated frame.
+        annotated_moments: Moments of the annotated frame; they never change.
+        running_moments: Running mean of the moments of the frames since.
         weights: float, N x (d + 1): the ridge regression of both.
-        projection: D x (k + N), of the type of the features: directions that yield keys and the ridge regression.
-        first: Keys (cells x k) and coverage (N x cells) of the annotated frame, of its ``sample_cells``.
-        last: Keys and coverage of the last frame in which any object was seen.
-        object_keys: Of each object, keys of its cells in the annotated frame and in the last one where it was seen.
-        usual_similarity: float, N: running mean of each object's similarity to its memory, -1..1; NaN before the first.
-        waiting: Frames since the running moments have taken one in.
+        projection: D x (k + N), of the type of the features: directions that yield a view's keys and ridge regression.
+        annotated: Stored cells of the annotated frame, of its ``sample_cells``.
+        recent: All cells of the last frame in which any object was seen.
+        object_keys: Of each object, keys of its cells in the annotated frame and in the last frame where it was seen.
+        usual_similarity: float, N: running mean of each object's similarity to its memory, -1..1; of no meaning before
+            the object has been ``rated``.
+        rated: bool, N: whether the object has been seen since the annotated frame.
+        waiting: Frames since the running moments took one in.
     """
 
     basis: Basis
-    annotated: Moments
-    recent: Moments
+    annotated_moments: Moments
+    running_moments: Moments
     weights: Tensor
     projection: Tensor
-    first: tuple[Tensor, Tensor]
-    last: tuple[Tensor, Tensor]
+    annotated: KeyValues
+    recent: KeyValues
     object_keys: tuple[tuple[Tensor, Tensor], ...]
     usual_similarity: Tensor
+    rated: Tensor
     waiting: int = 0
 
     @classmethod
-    def learn(cls, features: Tensor, coverage: Tensor, regularisation: float) -> Memory:
+    def learn(cls, features: Tensor, coverage: Tensor, settings: MemorySettings) -> Memory:
         """Learn the objects of the annotated frame.
 
         Args:
             features: float32 or bfloat16, cells x D.
             coverage: float, N x cells in 0..1, of each object; each has some cell.
-            regularisation: Of the ridge regression.
+            settings: Numbers of directions, and the regularisation of the ridge regression.
         """
-        basis = Basis.of(features)
+        basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)
         inputs = basis.inputs(features)
         moments = Moments.of(inputs, coverage)
-        weights = moments.solve(regularisation)
+        weights = moments.solve(settings.regularisation)
         kept = sample_cells(coverage)
-        keys = functional.normalize(inputs[:, :-1][:, :_KEY_DIMENSIONS], dim=1)
+        keys = functional.normalize(inputs[:, :-1][:, : settings.key_dimensions], dim=1)
         return cls(
             basis=basis,
-            annotated=moments,
-            recent=moments,
+            annotated_moments=moments,
+            running_moments=moments,
             weights=weights,
-            projection=_projection(basis, weights),
-            first=(keys[kept], coverage[:, kept]),
-            last=(keys, coverage),
+            projection=projection_of(basis, weights),
+            annotated=KeyValues(keys[kept], coverage[:, kept]),
+            recent=KeyValues(keys, coverage),
             object_keys=tuple((keys[own], keys[own]) for own in map(object_cells, coverage)),
-            usual_similarity=torch.full((len(coverage),), torch.nan, device=features.device),
+            usual_similarity=coverage.new_zeros(len(coverage)),
+            rated=torch.zeros(len(coverage), dtype=torch.bool, device=coverage.device),
         )
 
     def view(self, features: Tensor) -> View:
-        """See a frame, cells x D, of the type of what was learnt from."""
-        numbers = self.first[0].shape[1], len(self.weights)
-        projected, ridge = (features @ self.projection).float().split(numbers, dim=1)
-        return View(features, functional.normalize(projected, dim=1), ridge.T + self.weights[:, -1:])
+        """Project the cells of a frame, cells x D, of the type that was learnt from."""
+        sizes = self.annotated.keys.shape[1], len(self.weights)
+        keys, ridge = (features @ self.projection).float().split(sizes, dim=1)
+        return View(features, functional.normalize(keys, dim=1), ridge.T + self.weights[:, -1:])
 
     def similarity(self, keys: Tensor) -> Tensor:
-        """Say how like the cell of the object that it is most like each cell is.
+        """Return the similarity of each cell to the most similar cell of each object.
 
         Returns:
-            float, N x cells: the best cosine similarity, -1..1, with the object's cells in the annotated frame and in
-            the last one where it was seen. It is absolute: of something that the frame before did not show, it is low
-            even where the ridge and the matching, which only compare, have nothing better to offer.
+            float, N x cells: cosine similarity, -1..1, over the object's cells in the annotated frame and in the last
+            frame where it was seen. It is absolute: for something that was never seen before it is low even where ridge
+            regression and matching, which only compare, have no better answer.
         """
         return torch.stack([(keys @ torch.cat(own).T).amax(dim=1) for own in self.object_keys])
+
+    def expected_similarity(self, initial: float) -> Tensor:
+        """Return float, N: the usual similarity of each object; ``initial`` where it has not been rated."""
+        return torch.where(self.rated, self.usual_similarity, initial)
 
     def update(
         self, view: View, coverage: Tensor, seen: Tensor, similarity: Tensor, settings: TrackerSettings
@@ -120,62 +134,62 @@ class Memory:
             coverage: float, N x cells: where each object was found.
             seen: bool, N: the memory of the others stays as it is.
             similarity: float, N: mean of ``similarity`` over the object's cells.
-            settings: Of the tracker: the rates at which it learns.
+            settings: Rates at which it learns.
         """
         if not bool(seen.any()):
             return self
-        recent, weights, projection, waiting = self.recent, self.weights, self.projection, self.waiting + 1
-        if settings.memory_rate and waiting == _LEARN_EVERY:
-            rate = 1 - (1 - settings.memory_rate) ** waiting
-            kept = sample_cells(coverage)
-            moments = Moments.of(self.basis.inputs(view.features[kept]), coverage[:, kept])
-            recent = self.recent.lerp(moments, rate * seen.float())
-            weights = recent.lerp(self.annotated, settings.first_share).solve(settings.regularisation)
-            projection, waiting = _projection(self.basis, weights), 0
-        usual = torch.where(
-            self.usual_similarity.isnan(), similarity, torch.lerp(self.usual_similarity, similarity, _SIMILARITY_RATE)
-        )
-        return Memory(
-            basis=self.basis,
-            annotated=self.annotated,
-            recent=recent,
-            weights=weights,
-            projection=projection,
-            first=self.first,
-            last=(view.keys, coverage),
+        usual = torch.lerp(self.usual_similarity, similarity, settings.similarity_rate)
+        usual = torch.where(self.rated, usual, similarity)
+        learnt = self._learn_ridge(view, coverage, seen, settings)
+        return replace(
+            learnt,
+            recent=KeyValues(view.keys, coverage),
             object_keys=tuple(
-                (first, view.keys[object_cells(share)] if now else last)
-                for (first, last), share, now in zip(self.object_keys, coverage, seen.tolist(), strict=True)
+                (annotated, view.keys[object_cells(covered)] if now else latest)
+                for (annotated, latest), covered, now in zip(self.object_keys, coverage, seen.tolist(), strict=True)
             ),
             usual_similarity=torch.where(seen, usual, self.usual_similarity),
-            waiting=waiting,
+            rated=self.rated | seen,
         )
 
+    def _learn_ridge(self, view: View, coverage: Tensor, seen: Tensor, settings: TrackerSettings) -> Memory:
+        """Take every ``learn_every``-th frame into the ridge regression, with the share of all frames since."""
+        waiting = self.waiting + 1
+        if not settings.memory_rate or waiting < settings.learn_every:
+            return replace(self, waiting=waiting)
+        rate = 1 - (1 - settings.memory_rate) ** waiting
+        kept = sample_cells(coverage)
+        moments = Moments.of(self.basis.inputs(view.features[kept]), coverage[:, kept])
+        running = self.running_moments.lerp(moments, rate * seen.float())
+        weights = running.lerp(self.annotated_moments, settings.first_share).solve(settings.regularisation)
+        projection = projection_of(self.basis, weights)
+        return replace(self, running_moments=running, weights=weights, projection=projection, waiting=0)
 
-def _projection(basis: Basis, weights: Tensor) -> Tensor:
-    """Return D x (k + N): the keys' directions, and a combination of all of them in place of the ridge's weights."""
+
+def projection_of(basis: Basis, weights: Tensor) -> Tensor:
+    """Return D x (k + N): the directions of the keys, and the ridge regression as one direction per object."""
     combined = basis.directions.float() @ weights[:, :-1].T
     return torch.cat([basis.key_directions, combined.to(basis.directions.dtype)], dim=1)
 
 
 def sample_cells(coverage: Tensor) -> Tensor:
-    """Return the indices of all cells that hold some of an object, and of every other one of the rest, in no order.
+    """Return the indices of all cells that hold some of an object, and of every other background cell, in no order.
 
-    The rest is most of the frame, and neighbours look alike: on nine sequences, forwards, backwards and at every third
-    frame, and three composites J&F is within 0.1 of that of all cells.
+    Background is most of the frame, and neighbours look alike: on nine sequences, forwards, backwards and at every
+    third frame, and three composites J&F is within 0.1 of that of all cells.
 
     Args:
         coverage: float, N x cells in 0..1: of each object.
     """
     held = (coverage > 0).any(dim=0)
     own, rest = held.nonzero()[:, 0], (~held).nonzero()[::2, 0]
-    # So many, if there are as many, that the most similar ones can be found by groups of them; see ``read_out``.
-    surplus = (len(own) + len(rest)) % _IN_GROUPS
+    # Up to 15 background cells fewer let the top-k search group the cells twice; see ``matching``.
+    surplus = (len(own) + len(rest)) % GROUPED_TWICE
     return torch.cat([own, rest[: max(len(rest) - surplus, 0)]])
 
 
 def object_cells(coverage: Tensor) -> Tensor:
-    """Return bool, cells: the object's own; for one smaller than half a cell, the cell that it covers most of."""
+    """Return bool, cells: those that the object mostly fills; if it fills none, the one that it fills most."""
     own = coverage >= _MAJORITY
     own[coverage.argmax()] = True
     return own

@@ -1,8 +1,13 @@
-"""The method ``memory`` on photos: what tells the object from all else in its references, asked of other photos."""
+"""The method ``memory`` on photos: annotated references go in, then each photo; its ``Proposal`` comes out.
+
+Ridge regression and global matching make the prior, as on video; without a frame before, there is no local
+matching and no gate. Where all instances are wanted, the prior is confined to one instance at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,9 +18,10 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Proposal, Reference
 from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
-from persam_vos.methods.memory.decoding import AnnotatedFrame, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.matching import read_out
-from persam_vos.methods.memory.memory import Memory, View
+from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.matching import TopK, read_out
+from persam_vos.methods.memory.memory import Memory
+from persam_vos.methods.memory.pieces import keep_most_similar_pieces, largest_piece
 from persam_vos.methods.memory.prior import ridge_probability
 from persam_vos.methods.memory.separation import largest_component, separate_instance
 from persam_vos.sam.cells import cell_features
@@ -24,36 +30,46 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.settings.photos import PhotoSettings
 
-# Share of an object's cells that are less like the others than what counts as its kind, and how much less like them
-# that may be, in cosine similarity.
-_LEAST_ALIKE = 0.1
-_ROOM = 0.05
-# Probability of what lies elsewhere than the instance that is looked at.
+# A background cell of the references is a look-alike if its cosine similarity to the object exceeds this quantile of
+# the object's own, less the margin.
+_OWN_SIMILARITY_QUANTILE = 0.1
+_LOOK_ALIKE_MARGIN = 0.05
+# Probability of cells where nothing is searched.
 _ELSEWHERE = 1e-3
-# How much a cell and those around it must look like the object, on the scale of ``AppearanceModel``, not to be doubted.
-_LOOKS_LIKE = 0.5
+# Mean evidence of a cell and its neighbours by the appearance model below which the prior is reduced.
+_SURE_EVIDENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What references have taught.
+
+    Attributes:
+        memory: Of N objects.
+        similarity: Of masks to their objects.
+        appearance: Of the one object of which all instances are wanted; None otherwise.
+    """
+
+    memory: Memory
+    similarity: BidirectionalSimilarity
+    appearance: AppearanceModel | None
 
 
 class MemoryPhotos:
-    """The ridge regression and the matching of the memory tracker, without a frame before.
+    """Finds objects in photos by ridge regression and global matching.
 
     Attributes:
-        reference_similarity: See ``PhotoMethod``.
-        both_ways: See ``PhotoMethod``.
-        size: See ``PhotoMethod``.
+        reference_similarity: See ``PhotoMethod``; NaN before ``learn``.
+        instance_size: See ``PhotoMethod``; None before ``learn``.
     """
-
-    both_ways = True
 
     def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
         self._decoder = decoder
         self._settings = settings
-        self._memory: Memory | None = None
-        self._similarity: BidirectionalSimilarity | None = None
+        self._learnt: _Learnt | None = None
         self._tokens: Tensor | None = None
-        self._appearance: AppearanceModel | None = None
         self.reference_similarity = torch.empty(0)
-        self.size: float | None = None
+        self.instance_size: float | None = None
 
     def learn(self, references: Sequence[Reference], object_ids: Sequence[int], /) -> None:
         """Learn from the cells of all references together; see ``PhotoMethod``."""
@@ -64,63 +80,86 @@ class MemoryPhotos:
             for reference, mask in zip(references, masks, strict=True)
         ]
         cells, covered = torch.cat(features), torch.cat(coverage, dim=1)
-        memory = Memory.learn(cells, covered, self._settings.regularisation)
-        self._similarity = BidirectionalSimilarity.learn(features, coverage)
-        self.reference_similarity = self._similarity.within_reference
+        memory, appearance = Memory.learn(cells, covered, self._settings), None
+        similarity = BidirectionalSimilarity.learn(features, coverage)
         if self._settings.all_instances:
             kept = ~_look_alikes(memory)
-            memory = Memory.learn(cells[kept], covered[:, kept], self._settings.regularisation)
+            memory = Memory.learn(cells[kept], covered[:, kept], self._settings)
             shallow = torch.cat([shallow_features(reference.embedding) for reference in references])
-            self._appearance = AppearanceModel.learn(shallow[kept], covered[0, kept])
-            self.size = max(float(mask.sum() ** 0.5) / max(mask.shape) for (mask,) in masks)
-        self._memory, self._tokens = memory, None
-        if self._settings.mask_token:
-            examples = [
-                AnnotatedFrame(
-                    each.embedding,
-                    prior_to_logits(self._prior(memory.view(cells), each.embedding), each.embedding),
-                    mask,
-                )
-                for each, cells, mask in zip(references, features, masks, strict=True)
-            ]
-            self._tokens = PriorDecoder(self._decoder, self._settings).learn_tokens(examples)
+            appearance = AppearanceModel.learn(shallow[kept], covered[0, kept])
+            self.instance_size = max(float(mask.sum() ** 0.5) / max(mask.shape) for (mask,) in masks)
+        self.reference_similarity = similarity.within_reference
+        self._learnt = _Learnt(memory, similarity, appearance)
+        self._tokens = self._learn_tokens(references, features, masks, memory) if self._settings.mask_token else None
 
     def look(
-        self, frame: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+        self, frame: Frame, embedding: ImageEmbedding, *, occupied: Tensor | None = None, ignored: Tensor | None = None
     ) -> Proposal:
-        """Ask the memory, then the decoder about what it says; see ``PhotoMethod``."""
-        assert self._memory is not None
-        assert self._similarity is not None
+        """Make a prior and decode it; see ``PhotoMethod``."""
+        if (learnt := self._learnt) is None:
+            raise RuntimeError("learn must come before look")
         geometry = embedding.geometry
-        blocked = None if taken is None else geometry.to_grid(taken[None], MASK_SIDE_SAMPLES)[0] > 0.5
+        blocked = None if occupied is None else geometry.to_grid(occupied[None], MASK_SIDE_SAMPLES)[0] > 0.5
         cells = cell_features(embedding)
-        prior, place = self._prior(self._memory.view(cells), embedding), None
-        if self._appearance is not None:
-            for pixels in (taken, aside):
+        prior, place = self._prior(learnt.memory, cells, embedding), None
+        if learnt.appearance is not None:
+            for pixels in (occupied, ignored):
                 if pixels is not None:
                     prior = prior * (1 - geometry.to_cells(pixels[None], embedding.cells))
-            looks = self._appearance.evidence(shallow_features(embedding)).unflatten(0, prior.shape[1:])
-            prior, place = _one_instance(embedding, self._decoder, prior, looks, blocked)
-        prior_logits = prior_to_logits(prior, embedding)
-        patches, predicted_iou = PriorDecoder(self._decoder, self._settings).decode(
-            frame, embedding, prior_logits, self._tokens, blocked=blocked
-        )
-        similarity_of = partial(self._similarity.of_masks, cells, self._similarity.nearest(cells))
+            evidence = learnt.appearance.evidence(shallow_features(embedding)).unflatten(0, prior.shape[1:])
+            prior, place = _confine_to_instance(embedding, self._decoder, prior, evidence, blocked)
+        logits = prior_to_logits(prior, embedding)
+        decoder = PriorDecoder(self._decoder, self._settings)
+        patches, predicted_iou = decoder.decode(frame, embedding, logits, self._tokens, blocked=blocked)
+        similarity_of = partial(learnt.similarity.of_masks, cells, learnt.similarity.nearest(cells))
         return Proposal(patches, predicted_iou, similarity_of, place)
 
-    def _prior(self, view: View, embedding: ImageEmbedding) -> Tensor:
-        """Say where the objects probably are: float, N x rows x columns in 0..1."""
-        memory = self._memory
-        assert memory is not None
-        # Nothing is learnt later: these are all cells of the references. With fewer of them, PerSeg's IoU falls by 0.4.
-        keys, coverage = memory.last
-        prior = torch.lerp(ridge_probability(view), read_out(view.keys @ keys.T, coverage), self._settings.matching)
+    def settle(
+        self,
+        label_map: Tensor,
+        object_ids: Sequence[int],
+        similarity: Tensor,
+        proposal: Proposal,
+        embedding: ImageEmbedding,
+        /,
+    ) -> Tensor:
+        """Leave to each object the piece that is as similar alone as the whole mask; see ``PhotoMethod``.
+
+        Then the pieces are several things: two halves of one thing are less similar than both together, since the
+        similarity also asks how much of the object a mask shows.
+        """
+        return keep_most_similar_pieces(
+            label_map, object_ids, similarity, proposal, embedding, self._settings.other_piece_share
+        )
+
+    def single_instance(self, mask: Tensor, /) -> Tensor:
+        """Leave out pieces that are other instances; see ``PhotoMethod``."""
+        return largest_piece(mask, self._settings.other_piece_share) if self._settings.all_instances else mask
+
+    def _prior(self, memory: Memory, cells: Tensor, embedding: ImageEmbedding) -> Tensor:
+        """Return the probability of each object: float, N x rows x columns in 0..1."""
+        settings, view = self._settings, memory.view(cells)
+        # ``recent`` holds all cells of the references. With ``sample_cells`` of them PerSeg's IoU falls by 0.4.
+        stored, top_k = memory.recent, TopK(settings.top_k, settings.matching_temperature)
+        matched = read_out(view.keys @ stored.keys.T, stored.values, top_k)
+        prior = torch.lerp(ridge_probability(view, settings), matched, settings.matching)
         laid_out: Tensor = prior.unflatten(1, embedding.geometry.valid(embedding.cells))
         return laid_out
 
+    def _learn_tokens(
+        self, references: Sequence[Reference], features: Sequence[Tensor], masks: Sequence[Tensor], memory: Memory
+    ) -> Tensor:
+        examples = [
+            AnnotatedPrior(
+                each.embedding, prior_to_logits(self._prior(memory, cells, each.embedding), each.embedding), mask
+            )
+            for each, cells, mask in zip(references, features, masks, strict=True)
+        ]
+        return PriorDecoder(self._decoder, self._settings).learn_tokens(examples)
 
-def _one_instance(
-    embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, looks: Tensor, blocked: Tensor | None
+
+def _confine_to_instance(
+    embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, evidence: Tensor, blocked: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Confine a prior, 1 x rows x columns, to one instance.
 
@@ -128,15 +167,15 @@ def _one_instance(
         embedding: Of the photo.
         decoder: SAM's.
         prior: Of the object.
-        looks: float, rows x columns: what ``AppearanceModel`` says of the cells.
+        evidence: float, rows x columns: by ``AppearanceModel``.
         blocked: See ``Decoder.decode``.
 
     Returns:
-        That prior; bool, rows x columns: the cells.
+        The confined prior; bool, rows x columns: the instance's cells.
     """
-    # What the reference did not show is often likely, by comparison, although it looks unlike the object.
-    around = functional.avg_pool2d(looks[None], 3, stride=1, padding=1, count_include_pad=False)
-    place = largest_component((prior * (around / _LOOKS_LIKE).clamp(0, 1))[0])
+    # Things that the references do not show are often likely, by comparison, although they look unlike the object.
+    around = functional.avg_pool2d(evidence[None], 3, stride=1, padding=1, count_include_pad=False)
+    place = largest_component((prior * (around / _SURE_EVIDENCE).clamp(0, 1))[0])
     if not bool(place.any()):
         return torch.full_like(prior, _ELSEWHERE), place
     place, likely = separate_instance(decoder, embedding, prior[0], place, blocked)
@@ -144,13 +183,10 @@ def _one_instance(
 
 
 def _look_alikes(memory: Memory) -> Tensor:
-    """Say which cells of the references are as like the one object as its own are, though it is not there.
+    """Return which background cells of the references are as similar to the object as its own: bool, cells.
 
-    More of its kind, perhaps, which nobody has marked: to learn that they are something else would hide all of them.
-
-    Returns:
-        bool, cells.
+    They may be more instances that nobody has marked; learnt as background, they would hide all instances.
     """
-    keys, coverage = memory.last
-    usual = self_similarity(memory.object_keys[0][0]).quantile(_LEAST_ALIKE)
-    return (memory.similarity(keys)[0] > usual - _ROOM) & (coverage[0] == 0)
+    stored = memory.recent
+    usual = self_similarity(memory.object_keys[0][0]).quantile(_OWN_SIMILARITY_QUANTILE)
+    return (memory.similarity(stored.keys)[0] > usual - _LOOK_ALIKE_MARGIN) & (stored.values[0] == 0)

@@ -1,4 +1,8 @@
-"""A memory meets a new frame: where each object probably is, on the grid of cells, before the decoder is asked."""
+"""A memory and a query go in; out comes the prior: where each object probably is, before the decoder is asked.
+
+The ridge regression, global matching with the annotated frame and local matching with the last frame are mixed; then
+the gate drops look-alikes elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,157 +12,158 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from persam_vos.methods.memory.gate import _LEAST_REACH, _LIKELY, found_there, keep_near, near_where_it_was
-from persam_vos.methods.memory.matching import LocalMatching, read_out
+from persam_vos.methods.memory.gate import OBJECT_PROBABILITY, found_nearby, keep_near, reachable_cells
+from persam_vos.methods.memory.matching import LocalMatching, TopK, read_out
 from persam_vos.methods.memory.memory import Memory, View
+from persam_vos.settings.common import MemorySettings
 from persam_vos.settings.video import TrackerSettings
 
-# Steepness of the ridge's answer as a probability.
-_RIDGE_SLOPE = 4.0
-# How far a cell may have moved since the last frame.
-_RADIUS = 8
-# By how much, in cosine similarity, a cell must be more like the last frame's background nearby than like the object to
-# count as background, and how gradually.
-_CLEARLY = 0.1
-_DOUBT = 0.03
-# A cell to which ridge and last frame both give less is no object's, whatever the annotated frame may say: on nine
-# sequences and three composites J&F is the same, with two thirds of the questions.
-_RULED_OUT = 0.05
-# What another object has better claim to keeps this share of its probability.
-_OUTDONE = 0.5
-# A probability is kept off 0 and 1 by this, for its logit to be finite.
+# A cell to which ridge regression and last frame both give less is no object's, whatever global matching would say: on
+# nine sequences and three composites J&F is the same, with two thirds of the queries.
+_RULED_OUT_PROBABILITY = 0.05
+# Probabilities are kept off 0 and 1 by this, so that their logits are finite.
 MIN_PROBABILITY = 1e-4
 
 
-def foreground_prior(
-    memory: Memory,
-    view: View,
-    nearest: Tensor,
-    last: Tensor,
-    seen: Tensor,
-    settings: TrackerSettings,
-    *,
-    scale: int = 1,
-) -> Tensor:
-    """Combine the ridge regression with the matching of cells, near where the objects were.
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A frame to be searched for N objects, and where they were before.
+
+    Attributes:
+        view: Of the frame's rows x columns cells.
+        similarity: float, N x cells: of each cell to each object, by ``Memory.similarity``.
+        last: float, N x rows x columns in 0..1: coverage by each object when last seen.
+        seen: bool, N: whether that was in the last frame, which is then the memory's recent one as well; if not, the
+            object may be anywhere.
+        scale: Cells along the side of one cell of the whole frame.
+    """
+
+    view: View
+    similarity: Tensor
+    last: Tensor
+    seen: Tensor
+    scale: int = 1
+
+    @classmethod
+    def of(cls, memory: Memory, features: Tensor, last: Tensor, seen: Tensor, *, scale: int = 1) -> Query:
+        """Look at the cells of a frame, float cells x D; for the other arguments see the attributes."""
+        view = memory.view(features)
+        return cls(view, memory.similarity(view.keys), last, seen, scale)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int(self.last.shape[1]), int(self.last.shape[2])
+
+    def on_grid(self, cells: Tensor) -> Tensor:
+        """Return N x cells as N x rows x columns."""
+        laid_out: Tensor = cells.unflatten(1, self.grid)
+        return laid_out
+
+
+def foreground_prior(memory: Memory, query: Query, settings: TrackerSettings) -> Tensor:
+    """Return the probability of each object: float, N x rows x columns in 0..1.
 
     Args:
         memory: Of N objects.
-        view: Of the frame, rows x columns cells.
-        nearest: float, N x cells: how like each object the frame's cells are, by ``memory.similarity``.
-        last: float, N x rows x columns in 0..1: share of the cells that each object covered when last seen.
-        seen: bool, N: whether that was in the last frame, which is then the memory's last one as well; if not, the
-            object may be anywhere.
-        settings: Of the tracker.
-        scale: How many of the cells lie along the side of one of the whole frame's.
-
-    Returns:
-        float, N x rows x columns in 0..1.
+        query: The frame.
+        settings: Shares of ridge regression, matching and gate.
     """
-    rows, columns = last.shape[1:]
-    evidence = _Evidence.of(memory, view, nearest, (rows, columns), seen, settings, radius=scale * _RADIUS)
-    everywhere = torch.arange(rows * columns, device=last.device)
+    evidence = _Evidence.of(memory, query, settings)
+    every_cell = torch.arange(query.view.ridge.shape[1], device=query.last.device)
     if not settings.gate:
-        prior: Tensor = _compare(memory, view, evidence, settings, everywhere).unflatten(1, (rows, columns))
-        return prior
-    near = near_where_it_was(last, seen, margin=settings.gate, least=scale * _LEAST_REACH)
-    cells = _undecided(evidence, near.flatten(1), settings, columns)
+        return query.on_grid(_probability(memory, query, evidence, settings, every_cell))
+    near = reachable_cells(query.last, query.seen, margin=settings.gate, min_cells=query.scale * settings.gate_cells)
+    cells = _undecided_cells(query, evidence, near, settings)
     while True:
-        prior = _compare(memory, view, evidence, settings, cells).unflatten(1, (rows, columns))
-        found = found_there(prior, last, near)
-        # Who is not found nearby is looked for everywhere, which takes the cells that were left out.
-        if len(cells) == len(everywhere) or bool(found.all()):
+        prior = query.on_grid(_probability(memory, query, evidence, settings, cells))
+        found = found_nearby(prior, query.last, near, settings.gate_found_share)
+        # An object that is not found nearby is searched everywhere, which takes the cells that were left out.
+        if len(cells) == len(every_cell) or bool(found.all()):
             return keep_near(prior, near, found)
-        cells = everywhere
+        cells = every_cell
 
 
-def ridge_probability(view: View) -> Tensor:
-    """Return the ridge's answer as a probability: float, N x cells."""
-    return torch.sigmoid(_RIDGE_SLOPE * view.ridge)
+def ridge_probability(view: View, settings: MemorySettings) -> Tensor:
+    """Return the ridge regression as a probability: float, N x cells."""
+    return torch.sigmoid(settings.ridge_slope * view.ridge)
 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What is known of a frame's cells before those of the annotated frame are asked.
+    """What is known of a frame's cells before global matching.
 
     Attributes:
-        ridge: float, N x cells: the ridge's answers as probabilities.
-        recent: float, N x cells in 0..1: how the cells vote that were nearby in the last frame; 0 far from all objects.
-        background: float, N x cells in 0..1: how surely a cell is what was background nearby in the last frame.
-        seen: bool, N x 1: whether the object was in that frame, without which it says nothing.
+        ridge: float, N x cells: the ridge regression as a probability.
+        local: float, N x cells in 0..1: readout of local matching; 0 far from all objects.
+        background: float, N x cells in 0..1: how surely a cell was background nearby in the last frame.
     """
 
     ridge: Tensor
-    recent: Tensor
+    local: Tensor
     background: Tensor
-    seen: Tensor
 
     @classmethod
-    def of(
-        cls,
-        memory: Memory,
-        view: View,
-        nearest: Tensor,
-        grid: tuple[int, int],
-        seen: Tensor,
-        settings: TrackerSettings,
-        *,
-        radius: int,
-    ) -> _Evidence:
-        """Collect it; for the arguments see ``foreground_prior``."""
-        earlier, covered = memory.last
-        ridge = ridge_probability(view)
-        nearby = LocalMatching.match(view.keys, earlier, covered.unflatten(1, grid), radius=radius)
-        # Not asked, it rules nothing out.
-        recent = nearby.read_out() if settings.matching and settings.local_matching else torch.ones_like(ridge)
+    def of(cls, memory: Memory, query: Query, settings: TrackerSettings) -> _Evidence:
+        """Collect it."""
+        ridge = ridge_probability(query.view, settings)
+        radius = query.scale * settings.matching_radius
+        recent = memory.recent
+        matched = LocalMatching.match(query.view.keys, recent.keys, query.on_grid(recent.values), radius=radius)
+        # Where local matching is off, ones rule no cell out.
+        local = torch.ones_like(ridge)
+        if settings.matching and settings.local_matching:
+            local = matched.read_out(TopK(settings.top_k, settings.matching_temperature))
         background = torch.zeros_like(ridge)
         if settings.background_matching:
-            background = torch.sigmoid((nearby.background() - nearest - _CLEARLY) / _DOUBT)
-        return cls(ridge, recent, background, seen[:, None])
+            excess = matched.background_similarity() - query.similarity - settings.background_margin
+            background = torch.sigmoid(excess / settings.background_softness)
+        return cls(ridge, local, background)
 
 
-def _compare(memory: Memory, view: View, evidence: _Evidence, settings: TrackerSettings, cells: Tensor) -> Tensor:
-    """Let the cells of the annotated frame vote, and weigh all that is known.
+def _probability(memory: Memory, query: Query, evidence: _Evidence, settings: TrackerSettings, cells: Tensor) -> Tensor:
+    """Add global matching to the evidence, and mix.
 
     Args:
         memory: Of N objects.
-        view: Of the frame.
-        evidence: Of it.
-        settings: Of the tracker.
-        cells: int: indices of those that the annotated frame is asked about; of the others it says no.
+        query: The frame.
+        evidence: Of the frame.
+        settings: Shares of the mix.
+        cells: int: indices of the cells that are matched globally; the readout of the others is 0.
 
     Returns:
         float, N x cells in 0..1.
     """
-    prior, seen = evidence.ridge, evidence.seen
+    prior, seen = evidence.ridge, query.seen[:, None]
     if settings.matching:
-        first, coverage = memory.first
+        annotated, top_k = memory.annotated, TopK(settings.top_k, settings.matching_temperature)
         matched = torch.zeros_like(prior)
-        matched[:, cells] = read_out(view.keys[cells] @ first.T, coverage)
-        matched = torch.where(seen, torch.lerp(matched, evidence.recent, settings.local_matching), matched)
+        matched[:, cells] = read_out(query.view.keys[cells] @ annotated.keys.T, annotated.values, top_k)
+        matched = torch.where(seen, torch.lerp(matched, evidence.local, settings.local_matching), matched)
         prior = torch.lerp(prior, matched, settings.matching)
     prior = torch.where(seen, prior * (1 - settings.background_matching * evidence.background), prior)
     best = prior.amax(dim=0)
-    return torch.where(prior >= best, prior, _OUTDONE * prior)
+    return torch.where(prior >= best, prior, settings.outdone_share * prior)
 
 
-def _undecided(evidence: _Evidence, near: Tensor, settings: TrackerSettings, columns: int) -> Tensor:
-    """Return the indices of the cells where it matters how the annotated frame's cells vote.
+def _undecided_cells(query: Query, evidence: _Evidence, near: Tensor, settings: TrackerSettings) -> Tensor:
+    """Return the indices of the cells whose global matching matters.
 
-    Elsewhere all votes together would not make an object likely; and either ridge and last frame agree that it is not
-    there, or it was nowhere near: what is unlikely there is next to nothing afterwards, whatever its value, unless it
-    lies beside something likely.
+    Elsewhere even the highest readout would not make an object likely; and either ridge regression and last frame agree
+    that it is absent, or it cannot have got there: the gate makes the cell next to nothing, whatever its value, unless
+    a likely cell lies beside it.
 
     Args:
+        query: The frame.
         evidence: Of the frame.
-        near: bool, N x cells; see ``near_where_it_was``.
-        settings: Of the tracker.
-        columns: Of the grid of cells.
+        near: bool, N x rows x columns; see ``reachable_cells``.
+        settings: Shares of the mix.
     """
-    matching, local = settings.matching, settings.local_matching
-    likely = (1 - matching) * evidence.ridge + matching > _LIKELY
-    worth = (near | likely).any(dim=0).unflatten(0, (-1, columns))
-    around = functional.max_pool2d(worth[None].float(), 3, stride=1, padding=1).flatten() > 0
-    at_most = (1 - matching) * evidence.ridge + matching * (1 - local + local * evidence.recent)
-    possible = (evidence.ridge > _RULED_OUT) | (evidence.recent > _RULED_OUT) | (at_most > _LIKELY) | ~evidence.seen
-    return (around & possible.any(dim=0)).nonzero()[:, 0]
+    matching, share = settings.matching, settings.local_matching
+    likely = query.on_grid((1 - matching) * evidence.ridge + matching > OBJECT_PROBABILITY)
+    matters = (near | likely).any(dim=0)
+    beside = functional.max_pool2d(matters[None].float(), 3, stride=1, padding=1).flatten() > 0
+    at_most = (1 - matching) * evidence.ridge + matching * (1 - share + share * evidence.local)
+    possible = (evidence.ridge > _RULED_OUT_PROBABILITY) | (evidence.local > _RULED_OUT_PROBABILITY)
+    possible |= (at_most > OBJECT_PROBABILITY) | ~query.seen[:, None]
+    return (beside & possible.any(dim=0)).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""PerSAM's passes through the decoder: location prior, guided first pass, and two refinements."""
+"""Concepts and a frame go in; out come masks, by PerSAM's three decoder passes (arXiv 2305.03048, section 3.2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MaskPrediction:
 
 
 class Cascade:
-    """What both methods of PerSAM (arXiv 2305.03048) do with N concepts and one frame, on video and on photos."""
+    """The passes that PerSAM and PerSAM-F share, on video and on photos: one guided by the prior, two refinements."""
 
     def __init__(self, decoder: Decoder, settings: PersamSettings, blocked: Tensor | None = None) -> None:
         """Take SAM's decoder; ``blocked`` is where no mask may lie, see ``Decoder.decode``."""
@@ -52,7 +52,7 @@ class Cascade:
     def first_pass(
         self, embedding: ImageEmbedding, similarity: Tensor, concepts: Sequence[Concept], prompts: Prompts
     ) -> Candidates:
-        """Answer the prompts with PerSAM's guidance (section 3.2)."""
+        """Decode the prompts with PerSAM's guidance (section 3.2)."""
         return self._decoder.decode(
             embedding, prompts, self._guidance(embedding, similarity, concepts), blocked=self._blocked
         )
@@ -63,8 +63,8 @@ class Cascade:
         Args:
             embedding: Of the frame.
             prompts: As in the first pass, without any box.
-            logits: float, N x 256 x 256: what was chosen of the first pass.
-            boxed: bool, N: whether the tight box joins the first of both refinements already.
+            logits: float, N x 256 x 256: the candidates chosen from the first pass.
+            boxed: bool, N: whether the tight box joins the first refinement already.
         """
         refined = self._refine_once(embedding, prompts, logits, boxed)
         return self._refine_once(embedding, prompts, refined.logits, torch.ones_like(boxed))
@@ -72,7 +72,7 @@ class Cascade:
     def _refine_once(
         self, embedding: ImageEmbedding, prompts: Prompts, logits: Tensor, boxed: Tensor
     ) -> MaskPrediction:
-        """One more pass with the logits of the last one and, for the objects ``boxed``, their tight box."""
+        """Decode once more with the last logits and, for the objects ``boxed``, their tight box."""
         boxes = [box_xyxy(mask) for mask in (embedding.geometry.to_frame(logits) > 0).cpu().numpy()]
         known = boxed & torch.tensor([box is not None for box in boxes], device=logits.device)
         corners = torch.tensor([box or (0, 0, 0, 0) for box in boxes], device=logits.device).float()
@@ -95,5 +95,5 @@ class Cascade:
 
 
 def mix(candidates: Candidates, weights: Tensor) -> Tensor:
-    """Mix the nested candidates of N objects by PerSAM-F's weights, float N x 3: N x 256 x 256."""
+    """Mix the nested candidates of N objects by PerSAM-F's weights, float N x 3 (equation 8): N x 256 x 256."""
     return torch.einsum("nk,nkhw->nhw", weights, candidates.logits[:, 1:])

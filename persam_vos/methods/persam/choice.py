@@ -1,4 +1,4 @@
-"""Which of the decoder's nested candidates goes on from the first pass."""
+"""The decoder's nested candidates go in; out comes the one of each object that is refined further."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from persam_vos.sam.prompts import Candidates
 Rule = Literal["largest", "predicted_iou", "agreement", "single"]
 
 
-def choose(candidates: Candidates, geometry: Geometry, *, rule: Rule, last: Tensor, seen: Tensor) -> Tensor:
+def choose_candidate(
+    candidates: Candidates, geometry: Geometry, rule: Rule, *, last: Tensor | None = None, seen: Tensor | None = None
+) -> Tensor:
     """Choose one candidate of each object.
 
     Args:
         candidates: Of N objects.
         geometry: Of the frame.
         rule: ``largest`` by the pixels of the picture, as PerSAM's authors intend; the best ``predicted_iou``; or the
-            best ``agreement``, that is IoU with ``last``, for an object that was there to agree with: one of the three
-            nested ones. Or the ``single`` one beside them.
-        last: bool, N x H x W in pixels of the frame: where each object was last seen.
-        seen: bool, N: whether that was in the last frame.
+            best ``agreement``, the IoU with ``last``, for an object that was seen; of the three nested candidates. Or
+            the ``single`` one beside them.
+        last: bool, N x H x W in pixels of the frame: masks when last seen; None if there is no frame before.
+        seen: bool, N: whether that was in the last frame; None if there is no frame before.
 
     Returns:
         float, N x 256 x 256: the chosen logits.
@@ -33,7 +35,7 @@ def choose(candidates: Candidates, geometry: Geometry, *, rule: Rule, last: Tens
     logits, quality = candidates.logits[:, 1:], candidates.predicted_iou[:, 1:]
     if rule == "largest":
         quality = _areas(logits, geometry)
-    elif rule == "agreement":
+    elif rule == "agreement" and last is not None and seen is not None:
         quality = torch.where(seen[:, None], _agreement(logits, last, geometry), quality)
     return logits[torch.arange(len(logits), device=logits.device), quality.argmax(dim=1)]
 

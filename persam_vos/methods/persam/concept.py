@@ -1,4 +1,4 @@
-"""The annotated frame becomes a Concept: what the target looks like, and how that may move over time."""
+"""Annotated frames go in; out comes a concept, the target feature of PerSAM (arXiv 2305.03048, section 3.1)."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Concept:
 
 
 def mask_cells(mask: Tensor, embedding: ImageEmbedding, *, share: float = 0.5) -> Tensor:
-    """Say which cells of the grid belong to a mask: those whose middle it covers.
+    """Return the cells of the grid whose middle a mask covers.
 
     Args:
         mask: bool, H x W in pixels of the frame, not empty.
         embedding: The frame's embedding.
-        share: Of a cell's middle, what must be covered at least.
+        share: Share of a cell's middle that must be covered.
 
     Returns:
-        bool, h x w with at least one cell set: a mask that covers no middle gets the cell it covers most of, so that no
-        feature is the mean of nothing.
+        bool, h x w with at least one cell set: a mask that covers no middle gets the cell it covers most of, so that
+        there is always a feature.
     """
     geometry, cells = embedding.geometry, embedding.cells
     chosen = geometry.to_grid(mask[None], cells)[0] > share
@@ -61,7 +61,7 @@ def learn_concept(
         references: Embeddings of annotated frames, at least one, and the masks, bool, H x W, not empty. Their cells
             count alike, whichever frame they are of.
         pooling: ``mean`` as PerSAM on photos; ``max_mean`` for (max + mean) / 2, as PerSAM-F and both on video.
-        share: Of a cell's middle, what must be covered for it to belong to a mask.
+        share: Share of a cell's middle that must be covered for the cell to count.
     """
     own = [embedding.features[:, mask_cells(mask, embedding, share=share)] for embedding, mask in references]
     features = torch.cat(own, dim=1)
@@ -77,7 +77,7 @@ def update_concept(concept: Concept, newer: Concept, rate: float) -> Concept:
     """Move the target feature towards a newer one.
 
     Args:
-        concept: What is known so far.
+        concept: The concept so far.
         newer: The concept learnt from a frame that was segmented well.
         rate: Share of the newer feature, 0..1.
     """

@@ -1,4 +1,7 @@
-"""PerSAM and PerSAM-F on photos, as published (arXiv 2305.03048, section 3)."""
+"""PerSAM and PerSAM-F on photos, as published: references go in, then each photo; its ``Proposal`` comes out.
+
+See arXiv 2305.03048, section 3.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from torch import Tensor
 
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Proposal, Reference
-from persam_vos.methods.competition import mean_under
+from persam_vos.methods.competition import mean_similarity
 from persam_vos.methods.persam.cascade import Cascade, mix
-from persam_vos.methods.persam.choice import choose
+from persam_vos.methods.persam.choice import choose_candidate
 from persam_vos.methods.persam.concept import Concept, learn_concept
 from persam_vos.methods.persam.mask_weights import learn_mask_weights
 from persam_vos.methods.persam.similarity import similarity_maps
@@ -23,13 +26,10 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
-from persam_vos.sam.prompts import Candidates
 from persam_vos.settings.photos import PhotoSettings
 
-# Cells count as the object's if it covers so much of their middle: as published on photos, nearly all.
-_WHOLE = 0.966
-# Similarity of what is out of the running: nothing is less like the object.
-_TAKEN = -1.0
+# Similarity of cells where nothing is searched: the least there is.
+_HIDDEN_SIMILARITY = -1.0
 
 
 class PersamPhotos:
@@ -37,12 +37,10 @@ class PersamPhotos:
 
     Attributes:
         reference_similarity: See ``PhotoMethod``.
-        both_ways: See ``PhotoMethod``.
-        size: See ``PhotoMethod``: as published, photos are looked at as they are.
+        instance_size: See ``PhotoMethod``: as published, each photo is looked at once.
     """
 
-    size: float | None = None
-    both_ways = False
+    instance_size: float | None = None
 
     def __init__(self, decoder: Decoder, settings: PhotoSettings) -> None:
         self._decoder = decoder
@@ -58,7 +56,7 @@ class PersamPhotos:
             learn_concept(
                 [(r.embedding, m[i]) for r, m in zip(references, masks, strict=True) if m[i].any()],
                 self._settings.target,
-                share=_WHOLE,
+                share=self._settings.target_cell_share,
             )
             for i in range(len(object_ids))
         ]
@@ -68,34 +66,55 @@ class PersamPhotos:
         self._weights = self._learn_weights(references, masks) if self._settings.method == "persam-f" else None
 
     def look(
-        self, _: Frame, embedding: ImageEmbedding, taken: Tensor | None = None, aside: Tensor | None = None, /
+        self,
+        frame: Frame,  # noqa: ARG002 - its embedding says it all
+        embedding: ImageEmbedding,
+        *,
+        occupied: Tensor | None = None,
+        ignored: Tensor | None = None,
     ) -> Proposal:
         """Prompt with the location prior, then refine twice; see ``PhotoMethod``."""
         geometry = embedding.geometry
         similarity = similarity_maps(self._concepts, embedding)
-        for hidden in (taken, aside):
+        for hidden in (occupied, ignored):
             if hidden is not None:
-                similarity = similarity.masked_fill(geometry.to_grid(hidden[None], embedding.cells) > 0.5, _TAKEN)
-        blocked = None if taken is None else geometry.to_grid(taken[None], MASK_SIDE_SAMPLES)[0] > 0.5
+                similarity = similarity.masked_fill(
+                    geometry.to_grid(hidden[None], embedding.cells) > 0.5, _HIDDEN_SIMILARITY
+                )
+        blocked = None if occupied is None else geometry.to_grid(occupied[None], MASK_SIDE_SAMPLES)[0] > 0.5
         cascade = Cascade(self._decoder, self._settings, blocked)
         prompts = cascade.prompts(embedding, similarity)
         first = cascade.first_pass(embedding, similarity, self._concepts, prompts)
         if self._weights is not None:
             logits, boxed = mix(first, self._weights), True
         else:
-            logits, boxed = self._choose(first, embedding), self._settings.refinement_box == "both"
+            logits, boxed = (
+                choose_candidate(first, geometry, self._settings.first_pass),
+                self._settings.refinement_box == "both",
+            )
         everything = torch.ones(len(similarity), dtype=torch.bool, device=similarity.device)
         best = cascade.refine(embedding, prompts, logits, boxed=everything & boxed)
         rows, columns = geometry.valid(embedding.cells)
         shown = similarity[:, :rows, :columns]
-        place = _around_the_best(shown[0]) if self._settings.all_instances else None
+        place = _around_most_similar(shown[0]) if self._settings.all_instances else None
         patches = masks_to_patches(best.logits, geometry, MIN_MASK_LOGIT)
-        return Proposal(patches, best.predicted_iou, partial(mean_under, shown), place)
+        return Proposal(patches, best.predicted_iou, partial(mean_similarity, shown), place)
 
-    def _choose(self, first: Candidates, embedding: ImageEmbedding) -> Tensor:
-        geometry, count = embedding.geometry, len(first.logits)
-        nowhere = torch.zeros(count, geometry.height, geometry.width, dtype=torch.bool, device=first.logits.device)
-        return choose(first, geometry, rule=self._settings.first_pass, last=nowhere, seen=nowhere[:, 0, 0])
+    def settle(
+        self,
+        label_map: Tensor,  # noqa: ARG002
+        object_ids: Sequence[int],  # noqa: ARG002
+        similarity: Tensor,
+        proposal: Proposal,  # noqa: ARG002
+        embedding: ImageEmbedding,  # noqa: ARG002
+        /,
+    ) -> Tensor:
+        """Leave masks as they are, as published; see ``PhotoMethod``."""
+        return similarity
+
+    def single_instance(self, mask: Tensor, /) -> Tensor:
+        """Leave the mask as it is, as published; see ``PhotoMethod``."""
+        return mask
 
     def _learn_weights(self, references: Sequence[Reference], masks: Sequence[Tensor]) -> Tensor:
         """Learn the mask weights of each object from the pixels of all references that show it: N x 3."""
@@ -121,9 +140,9 @@ class PersamPhotos:
         return torch.stack(weights)
 
 
-def _around_the_best(similarity: Tensor) -> Tensor:
-    """Return the cells, of rows x columns, around the most similar one that are more like it than like the mean."""
-    known = similarity[similarity > _TAKEN]
+def _around_most_similar(similarity: Tensor) -> Tensor:
+    """Return the component around the most similar cell, bool rows x columns, above the middle of maximum and mean."""
+    known = similarity[similarity > _HIDDEN_SIMILARITY]
     if not len(known):
         return torch.zeros_like(similarity, dtype=torch.bool)
     alike = (similarity > (similarity.max() + known.mean()) / 2).cpu().numpy()

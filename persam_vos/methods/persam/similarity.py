@@ -1,4 +1,7 @@
-"""A concept meets a new frame: similarity map, location prior, and guidance of the decoder's attention."""
+"""Concepts and a frame go in; out come similarity maps, PerSAM's location prior, and the guidance of attention.
+
+See arXiv 2305.03048, equation 2 and sections 3.1 and 3.2.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def similarity_maps(concepts: Sequence[Concept], embedding: ImageEmbedding) -> T
 def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, negative: int) -> tuple[Tensor, Tensor]:
     """Pick the pixels most and least like the target (PerSAM, section 3.1, "positive-negative location prior").
 
-    Where there are several objects, a cell is a place for the one it is most like only.
+    With several objects, a cell is only a place for the object that it is most similar to.
 
     Args:
         similarity: float, N x h x w over the padded square.
@@ -42,7 +45,7 @@ def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, neg
     """
     rows, columns = geometry.valid(similarity.shape[-1])
     owned = similarity >= similarity.amax(dim=0)
-    # An object that is outdone everywhere, by a twin perhaps, looks everywhere.
+    # An object that is less similar everywhere than another one, a twin perhaps, may be placed everywhere.
     homeless = ~owned[:, :rows, :columns].flatten(1).any(dim=1)
     own = torch.where(owned | homeless[:, None, None], similarity, -1.0)
     count = geometry.height * geometry.width

@@ -1,4 +1,4 @@
-"""The closer look: where it is placed, that its pixels and its cells are the same places, and what it adds."""
+"""The crop: where it is placed, that its pixels and its cells are the same places, and what it adds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.methods.memory.closer_look import CloserLook, cut, enlarged, moved, part_around
-from persam_vos.methods.memory.memory import Memory
-from persam_vos.methods.memory.prior import foreground_prior
+from persam_vos.methods.memory.crop import CropMemory, crop_around, crop_cells, enlarged_crop, shift_cells
+from persam_vos.methods.memory.memory import Memory, View
+from persam_vos.methods.memory.prior import Query, foreground_prior
 from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -42,18 +42,18 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
     coverage = torch.zeros(2, rows, columns)
     coverage[0, y[0], x[0]] = coverage[1, y[1], x[1]] = 1
 
-    part = part_around(coverage)
+    part = crop_around(coverage)
 
     assert part is not None
-    for first, count, length, held in ((part.top, part.rows, rows, y), (part.left, part.columns, columns, x)):
+    for first, count, length, held in ((part.top, part.height, rows, y), (part.left, part.width, columns, x)):
         assert 0 <= first <= first + count <= length
         assert count == (length + 1) // 2
         assert first <= (held[0] + held[1]) / 2 <= first + count
 
 
 def test_nothing_is_not_looked_at() -> None:
-    assert part_around(torch.zeros(2, 36, 64)) is None
-    assert part_around(torch.zeros(0, 36, 64)) is None
+    assert crop_around(torch.zeros(2, 36, 64)) is None
+    assert crop_around(torch.zeros(0, 36, 64)) is None
 
 
 @given(SIZES, st.tuples(st.floats(0, 1), st.floats(0, 1)))
@@ -68,11 +68,13 @@ def test_cells_and_pixels_of_a_part_are_the_same_places(size: tuple[int, int], a
     grey = 127.5 + 60 * np.sin(2 * np.pi * y / height) + 60 * np.cos(2 * np.pi * x / width)
     frame = frame_of(np.repeat(grey[..., None], 3, axis=2).astype(np.uint8))
 
-    larger = enlarged(part, frame, embedding)
+    larger = enlarged_crop(part, frame, embedding)
 
     assert larger.rgb.shape == (32 * half[0], 32 * half[1], 3)
     means = functional.avg_pool2d(torch.from_numpy(larger.rgb[..., 0].astype(np.float32))[None], 16)
-    cells = cut(part, embedding.geometry.to_cells(torch.from_numpy(frame.rgb[..., 0].astype(np.float32))[None], 128))
+    cells = crop_cells(
+        part, embedding.geometry.to_cells(torch.from_numpy(frame.rgb[..., 0].astype(np.float32))[None], 128)
+    )
     inside = torch.ones_like(cells, dtype=torch.bool)
     # The last row and column of cells may hold picture only in part.
     inside[:, 2 * half[0] - 2 :], inside[..., 2 * half[1] - 2 :] = False, False
@@ -84,7 +86,7 @@ def test_cells_keep_their_place_when_the_part_moves(top: int, left: int, to_top:
     whole = torch.arange(1.0, 20 * 24 + 1).reshape(1, 20, 24)
     here, there = Region.at(top, left, 5, 6), Region.at(to_top, to_left, 5, 6)
 
-    found, expected = moved(cut(here, whole), here, there), cut(there, whole)
+    found, expected = shift_cells(crop_cells(here, whole), here, there), crop_cells(there, whole)
 
     assert torch.equal(found[found > 0], expected[found > 0])
     shared = max(5 - abs(top - to_top), 0) * max(6 - abs(left - to_left), 0)
@@ -111,6 +113,12 @@ class Seeing:
         return embeddings
 
 
+def asked(last: torch.Tensor, seen: torch.Tensor) -> Query:
+    """Say where objects were; of the whole frame's query, a crop needs nothing else."""
+    nothing = torch.zeros(0)
+    return Query(View(nothing, nothing, nothing), nothing, last, seen)
+
+
 def thin_bar(x: int) -> tuple[Frame, np.ndarray]:
     """A bar of six pixels, less than half a cell of the whole frame, at any place between its cells."""
     mask = np.zeros((288, 512), bool)
@@ -125,22 +133,23 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     embedding, later = encoder.encode([first, second])
     masks = torch.from_numpy(mask)[None]
     coverage = embedding.geometry.to_cells(masks, 64)
-    memory = Memory.learn(cell_features(embedding), coverage.flatten(1), settings.regularisation)
+    memory = Memory.learn(cell_features(embedding), coverage.flatten(1), settings)
     seen = torch.tensor([True])
-    view = memory.view(cell_features(later))
-    prior = foreground_prior(memory, view, memory.similarity(view.keys), coverage, seen, settings)
+    query = Query.of(memory, cell_features(later), coverage, seen)
+    prior = foreground_prior(memory, query, settings)
     prior_logits = upsample_to_square(prior.logit(eps=1e-4), 256, 64, OUTSIDE_LOGIT)
-    look = CloserLook(encoder, settings)
 
-    look.start(first, embedding, masks)
-    sharper = look.sharpen(prior_logits, second, later, coverage, seen)
+    crop = CropMemory.learn(encoder, first, embedding, masks, settings)
+
+    assert crop is not None
+    sharper = crop.refine_prior(prior_logits, second, later, query)
 
     def error(logits: torch.Tensor) -> float:
         found = everywhere_on_frame(logits, later.geometry).sigmoid()[0].numpy()
         return float(np.abs(found - truth).sum())
 
     assert error(sharper) < 0.8 * error(prior_logits)
-    # One part a frame, of the size that the model takes.
+    # One crop a frame, of the size that the model takes.
     assert encoder.shown[2:] == [(576, 1024, 3)] * 2
 
 
@@ -152,11 +161,13 @@ def test_an_object_out_of_sight_and_one_never_looked_at_are_left_to_the_first_me
     (embedding,) = encoder.encode([frame])
     coverage = embedding.geometry.to_cells(torch.from_numpy(np.stack([mask, far])), 64)
     prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
-    look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
-    look.start(frame, embedding, torch.from_numpy(np.stack([mask, mask])))
+    masks = torch.from_numpy(np.stack([mask, mask]))
+    crop = CropMemory.learn(encoder, frame, embedding, masks, TrackerSettings(closer_look=0.5))
 
-    only_first = look.sharpen(prior_logits, frame, embedding, coverage[[0, 0]], torch.tensor([True, False]))
-    nobody = look.sharpen(prior_logits, frame, embedding, coverage, torch.tensor([False, False]))
+    assert crop is not None
+    before = asked(coverage[[0, 0]], torch.tensor([True, False]))
+    only_first = crop.refine_prior(prior_logits, frame, embedding, before)
+    nobody = crop.refine_prior(prior_logits, frame, embedding, asked(coverage, torch.tensor([False, False])))
 
     assert not torch.equal(only_first[0], prior_logits[0])
     assert torch.equal(only_first[1], prior_logits[1])
@@ -171,32 +182,33 @@ def test_of_an_object_of_which_it_saw_a_sliver_it_says_nothing() -> None:
     encoder = Seeing()
     (embedding,) = encoder.encode([frame])
     masks = torch.from_numpy(np.stack([wide, far]))
-    look = CloserLook(encoder, TrackerSettings(closer_look=0.5))
-    look.start(frame, embedding, masks)
+    crop = CropMemory.learn(encoder, frame, embedding, masks, TrackerSettings(closer_look=0.5))
+    assert crop is not None
     prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
 
-    found = look.sharpen(
-        prior_logits, frame, embedding, embedding.geometry.to_cells(masks, 64), torch.tensor([True, True])
-    )
+    before = asked(embedding.geometry.to_cells(masks, 64), torch.tensor([True, True]))
+    found = crop.refine_prior(prior_logits, frame, embedding, before)
 
     assert torch.equal(found, prior_logits)
 
 
-def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
-    """Follow a bar by the look alone, told where it was in the frame before; return where it says the bar is."""
+def walk(encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
+    """Follow a bar by the crop alone, told where it was in the frame before; return where it says the bar is."""
     first, mask = thin_bar(places[0] or 0)
     (embedding,) = encoder.encode([first])
     last, seen, found = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64), torch.tensor([True]), []
-    look.start(first, embedding, torch.from_numpy(mask)[None])
+    settings = TrackerSettings(closer_look=1)
+    crop = CropMemory.learn(encoder, first, embedding, torch.from_numpy(mask)[None], settings)
+    assert crop is not None
     for place in places[1:]:
         frame, mask = thin_bar(place or 0)
         if place is None:
             mask[:], frame.rgb[:] = False, [20, 90, 200]
         (embedding,) = encoder.encode([frame])
-        prior_logits = look.sharpen(torch.full((1, 256, 256), -0.1), frame, embedding, last, seen)
+        prior_logits = crop.refine_prior(torch.full((1, 256, 256), -0.1), frame, embedding, asked(last, seen))
         found.append(everywhere_on_frame(prior_logits, embedding.geometry)[0].numpy() > 0)
         seen = torch.tensor([place is not None])
-        look.update(embedding.geometry.to_cells(torch.from_numpy(mask)[None], 128), seen)
+        crop.update(embedding.geometry.to_cells(torch.from_numpy(mask)[None], 128), seen)
         if place is not None:
             last = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64)
     return found
@@ -205,7 +217,7 @@ def walk(look: CloserLook, encoder: Seeing, places: Sequence[int | None]) -> lis
 def test_the_part_follows_an_object_through_the_frame() -> None:
     places = list(range(60, 460, 20))
 
-    found = walk(CloserLook(Seeing(), TrackerSettings(closer_look=1)), Seeing(), places)
+    found = walk(Seeing(), places)
 
     for place, mask in zip(places[1:], found, strict=True):
         rows, columns = mask.nonzero()
@@ -215,30 +227,20 @@ def test_the_part_follows_an_object_through_the_frame() -> None:
 
 @pytest.mark.parametrize("back", [60, 100, 420])
 def test_an_object_that_comes_back_is_learnt_from_before_it_is_spoken_of(back: int) -> None:
-    """What the look remembers of the frame before the absence says nothing about where the object is now."""
-    found = walk(
-        CloserLook(Seeing(), TrackerSettings(closer_look=1)), Seeing(), [60, 64, None, None, back, back + 4, back + 8]
-    )
+    """What the crop remembers of the frame before the absence says nothing about where the object is now."""
+    found = walk(Seeing(), [60, 64, None, None, back, back + 4, back + 8])
 
-    # The look is told where the object was, not whether: in the second frame without it, that is nowhere.
+    # The crop is told where the object was, not whether: in the second frame without it, that is nowhere.
     assert [bool(mask.any()) for mask in found] == [True, False, False, False, False, True]
     assert abs(found[-1].nonzero()[1].mean() - back - 8 - 2.5) < 4
 
 
-def test_a_second_video_knows_nothing_of_the_first() -> None:
-    frame, mask = thin_bar(60)
+def test_where_no_object_is_there_is_no_crop() -> None:
+    frame, _ = thin_bar(60)
     encoder = Seeing()
     (embedding,) = encoder.encode([frame])
-    look = CloserLook(encoder, TrackerSettings(closer_look=1))
-    look.start(frame, embedding, torch.from_numpy(mask)[None])
 
-    look.start(frame, embedding, torch.zeros(2, 288, 512))
-    prior_logits = torch.zeros(2, 256, 256)
-
-    assert (
-        look.sharpen(prior_logits, frame, embedding, torch.ones(2, 36, 64), torch.ones(2, dtype=torch.bool))
-        is prior_logits
-    )
+    assert CropMemory.learn(encoder, frame, embedding, torch.zeros(2, 288, 512), TrackerSettings(closer_look=1)) is None
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])
@@ -246,7 +248,7 @@ def test_the_smallest_objects_are_looked_at(side: int) -> None:
     for x in range(40, 60):
         mask = torch.zeros(1, 480, 854)
         mask[0, 100 : 100 + side, x : x + side] = 1
-        part = part_around(Geometry(480, 854).to_cells(mask, 64))
+        part = crop_around(Geometry(480, 854).to_cells(mask, 64))
         assert part is not None
         assert part.left == 0
 
