@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pictures import everywhere_on_frame, frame_of, on_frame
+from pictures import everywhere_on_frame, frame_of, iou, on_frame
 from torch.nn import functional
 
 from persam_vos.masks import Rgb
@@ -31,10 +31,6 @@ def on_the_grid(mask: np.ndarray, geometry: Geometry, certainty: float = 4.0) ->
 def corrected(logits: torch.Tensor, rgb: Rgb, geometry: Geometry, share: float) -> torch.Tensor:
     """Return the logits of corrected masks on the whole frame, and -20 where they are left out."""
     return on_frame(follow_colours(logits, rgb, geometry, MemorySettings(colours=share), -4.6), geometry)
-
-
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
 
 
 def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from pictures import frame_of
+from pictures import frame_of, iou
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
@@ -44,10 +44,6 @@ class Answering(Decoder):
         many = len(prompts.points)
         logits = self._answer.logits.expand(many, -1, -1, -1)
         return Candidates(logits, self._answer.predicted_iou.expand(many, -1), logits[:, :0])
-
-
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
 
 
 @pytest.mark.parametrize(("height", "width"), [(480, 854), (854, 480), (1080, 1920), (420, 1024)])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pictures import cut_outs, frame_of, scene
+from pictures import cut_outs, frame_of, iou, scene
 
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
@@ -64,10 +64,6 @@ def hidden_cat() -> list[tuple[Rgb, np.ndarray]]:
 def follow(tracker: Tracker, clip: Sequence[Rgb], label_map: LabelMap) -> list[FrameResult]:
     frames = [frame_of(rgb, i) for i, rgb in enumerate(clip)]
     return [tracker.start(frames[0], label_map), *map(tracker.step, frames[1:])]
-
-
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
 
 
 def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: SamEncoder, decoder: Decoder) -> None:
