@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import sys
+import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from persam_vos.errors import DatasetError, OutputError, reason
 
 PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 """A name without folders, spaces or commas: safe in paths, lists and CSV."""
 
+_LEFTOVER = re.compile(r"\..+\.partial")
+_FILE_MANAGER_FILES = re.compile(r"\.DS_Store|\._.*|\.directory|(eh)?thumbs\.db|desktop\.ini", re.IGNORECASE)
+
 
 def list_files(folder: Path, *suffixes: str) -> list[Path]:
-    """Files of a type, in natural order: 2.png before 10.png; hidden files are left out.
+    """List the files of a type in natural order, without hidden ones.
 
     Raises:
         DatasetError: If the folder cannot be read.
     """
     names = _scan(folder, lambda entry: entry.name.endswith(suffixes) and entry.is_file())
-    return sorted((folder / name for name in names), key=lambda path: (len(path.stem), path.name))
+    return sorted((folder / name for name in names), key=natural_order)
 
 
 def list_folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones are left out.
+    """List the names of the folders in a folder in alphabetical order, without hidden ones.
 
     Raises:
         DatasetError: If the folder cannot be read.
@@ -36,22 +42,126 @@ def list_folders(folder: Path) -> list[str]:
     return sorted(_scan(folder, lambda entry: entry.is_dir()))
 
 
-def some(names: list[str]) -> str:
-    """Name the first, and say how many more there are."""
+def natural_order(path: Path) -> tuple[list[str | int], str]:
+    """Return a sort key by which ``2.png`` comes before ``10.png``, and case matters only between equal names.
+
+    >>> sorted([Path("10.png"), Path("2.png")], key=natural_order)[0].name
+    '2.png'
+    """
+    parts = re.split(r"([0-9]+)", str(path))
+    return [int(part) if position % 2 else part.casefold() for position, part in enumerate(parts)], str(path)
+
+
+def brief_list(names: list[str]) -> str:
+    """Name the first of several, and count the others.
+
+    >>> brief_list(["a.png", "b.png", "c.png"])
+    'a.png (and 2 more)'
+    """
     return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
 
 
-def partial_path(path: Path) -> Path:
-    """Return the temporary name, beside its own, of a file or folder that is being written: ``.NAME.partial``."""
-    return path.with_name(f".{path.name}.partial")
+def is_clutter(name: str) -> bool:
+    """Tell whether a name in a folder is no content: a leftover of a killed run, or a file of a file manager.
+
+    >>> is_clutter(".overlay.mp4.partial"), is_clutter(".DS_Store"), is_clutter("overlay.mp4")
+    (True, True, False)
+    """
+    return bool(_LEFTOVER.fullmatch(name) or _FILE_MANAGER_FILES.fullmatch(name))
+
+
+def content_of_folder(folder: Path) -> list[str]:
+    """List the names in a folder in alphabetical order, without clutter; see ``is_clutter``."""
+    return sorted(path.name for path in folder.iterdir() if not is_clutter(path.name))
+
+
+class PartialFile:
+    """A file that is written under a temporary name beside its own, and renamed when it is whole.
+
+    The temporary name is ``.NAME.partial``. The next run writes to the same one, so killed runs do not pile up.
+
+    Args:
+        path: The final name; its folder exists when writing begins.
+        shared: Several processes may write this file at once, as in a cache. The temporary name then holds a random
+            part, because process ids repeat between machines that share a folder.
+
+    Attributes:
+        path: The final name.
+        partial: The temporary name, to write to.
+    """
+
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        token = f".{secrets.token_hex(4)}" if shared else ""
+        self.path = path
+        self.partial = path.with_name(f".{path.name}{token}.partial")
+
+    def finish(self) -> Path:
+        """Give the file its final name, in the place of an earlier file.
+
+        Raises:
+            OSError: If that fails.
+        """
+        self.partial.replace(self.path)
+        return self.path
+
+    def discard(self) -> None:
+        """Remove what has the temporary name; never raises."""
+        with suppress(OSError):
+            self.partial.unlink(missing_ok=True)
+
+
+class PartialFolder:
+    """A folder that is filled under a temporary name beside its own, and renamed when it is whole; see ``PartialFile``.
+
+    Attributes:
+        path: The final name.
+        partial: The temporary name, to write to once it has begun.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial = path.with_name(f".{path.name}.partial")
+        self._replaced = path.with_name(f".{path.name}.old.partial")
+
+    def begin(self) -> None:
+        """Make the folder, empty.
+
+        Raises:
+            OSError: If that fails.
+        """
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir()
+
+    def finish(self) -> Path:
+        """Give the folder its final name; an earlier folder is removed, or kept if this fails.
+
+        Raises:
+            OSError: If that fails.
+        """
+        if self.path.exists():
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self.path.replace(self._replaced)
+        try:
+            self.partial.replace(self.path)
+        except OSError:
+            if self._replaced.exists():
+                self._replaced.replace(self.path)
+            raise
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        return self.path
+
+    def discard(self) -> None:
+        """Remove what has the temporary name; never raises."""
+        shutil.rmtree(self.partial, ignore_errors=True)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; what is there at the end gets the name ``path``, in one step.
+def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Give a temporary name to write to; the file gets its final name at the end of the ``with`` block.
 
     Args:
-        path: The file; its folder is made if it is not there, and a file of this name is replaced.
+        path: The file; missing folders are made, and a file of this name is replaced.
+        shared: Several processes may write this file at once; see ``PartialFile``.
 
     Yields:
         The temporary name, beside ``path``.
@@ -59,26 +169,38 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: If the file cannot be written; then nothing is left under the temporary name.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    file = PartialFile(path, shared=shared)
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({reason(error)})") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        try:
+            yield file.partial
+            file.finish()
+        finally:
+            file.discard()
 
 
 def write_lines(path: Path, *lines: str) -> None:
-    """Write a text file that is whole whenever it exists: UTF-8, a newline after each line.
+    """Write a text file as a whole: UTF-8, a newline after each line.
 
     Raises:
         OutputError: If it cannot be written.
     """
     with whole_file(path) as partial:
         partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and try whether files can be made in it.
+
+    Raises:
+        OutputError: If it is a file or cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; the output must be a folder")
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def _scan(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
@@ -103,23 +225,19 @@ def file_sha256(path: Path) -> str:
 
 
 def cache_dir() -> Path:
-    """Return the folder for downloads: ``PERSAM_VOS_CACHE``, or the platform's folder for a user's caches."""
+    """Return the folder for downloads and compiled models: ``PERSAM_VOS_CACHE``, or the platform's folder for caches.
+
+    On Linux ``$XDG_CACHE_HOME/persam-vos`` or ``~/.cache/persam-vos``, on macOS ``~/Library/Caches/persam-vos``, on
+    Windows ``persam-vos`` in ``%LOCALAPPDATA%``.
+    """
     if chosen := os.environ.get("PERSAM_VOS_CACHE"):
         return Path(os.path.expanduser(chosen))  # noqa: PTH111 - pathlib's raises where there is no such user
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "")
-        if not base.is_absolute():  # the XDG specification has relative paths ignored
-            base = Path.home() / ".cache"
-    return base / "persam-vos"
+    return user_cache_path("persam-vos", appauthor=False, opinion=False)
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Make an ``OutputError`` that names ``path`` of whatever the system says while writing."""
+    """Turn the system's errors while writing into an ``OutputError`` that names ``path``."""
     try:
         yield
     except OutputError:
@@ -129,17 +247,17 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def check_file(path: Path) -> None:
-    """Raise ``OutputError`` if a file cannot take the place of what is there."""
+    """Raise ``OutputError`` if a folder has the name of a file that is to be written."""
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, where a file is to be written; move it away")
 
 
-@contextlib.contextmanager
+@contextmanager
 def no_empty_folder(output: Path) -> Iterator[None]:
-    """Leave no empty folder behind, if what is done in it fails before there is a result."""
+    """Remove the folder at an error if it is empty."""
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             output.rmdir()
         raise

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from persam_vos.errors import DatasetError, SettingsError
 from persam_vos.evaluation.davis_dataset import DavisDataset, Year
 from persam_vos.evaluation.metrics import Statistics, score_label_maps, sequence_statistics
-from persam_vos.files import list_files, some, write_lines
+from persam_vos.files import brief_list, list_files, write_lines
 from persam_vos.masks import VOID
 
 
@@ -178,12 +178,16 @@ def _plan(dataset: DavisDataset, sequence: str, folder: Path) -> list[_Job]:
     if (dataset.root / "JPEGImages" / dataset.resolution / sequence).is_dir():
         annotated = {path.stem for path in truths}
         if lacking := [path.stem for path in dataset.frames(sequence) if path.stem not in annotated]:
-            raise DatasetError(f"{source} has no annotation of frame {some(lacking)}; scoring needs one of every frame")
+            raise DatasetError(
+                f"{source} has no annotation of frame {brief_list(lacking)}; scoring needs one of every frame"
+            )
     given, known = [path.name for path in list_files(folder, ".png")], [path.name for path in truths]
     if extra := [name for name in given if name not in known]:
-        raise DatasetError(f"{folder}: {some(extra)} is no frame of {source}; allowed: {known[0]} .. {known[-1]}")
+        raise DatasetError(f"{folder}: {brief_list(extra)} is no frame of {source}; allowed: {known[0]} .. {known[-1]}")
     if missing := [name for name in known[1:-1] if name not in given]:
-        raise DatasetError(f"{folder}: {some(missing)} is missing; every frame but the first and the last is scored")
+        raise DatasetError(
+            f"{folder}: {brief_list(missing)} is missing; every frame but the first and the last is scored"
+        )
     objects = int(dataset.first_label_map(sequence).max())
     return [_Job(dataset, folder / path.name, path, objects) for path in truths[1:-1]]
 

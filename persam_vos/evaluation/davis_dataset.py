@@ -11,7 +11,7 @@ import numpy as np
 
 from persam_vos.errors import DatasetError, SettingsError, reason
 from persam_vos.evaluation.label_png import read_png_label_map
-from persam_vos.files import PLAIN_NAME, list_files, some
+from persam_vos.files import PLAIN_NAME, brief_list, list_files
 from persam_vos.masks import VOID, LabelMap
 
 Year = Literal[2016, 2017]
@@ -103,7 +103,7 @@ class DavisDataset:
         if not names or (wanted is not None and not wanted):
             raise DatasetError(f"{path}: no sequence is {'asked for' if names else 'listed'}; give at least one")
         if unknown := [name for name in wanted or () if name not in names]:
-            raise DatasetError(f"no sequence {some(unknown)} in {path}; allowed: {', '.join(names)}")
+            raise DatasetError(f"no sequence {brief_list(unknown)} in {path}; allowed: {', '.join(names)}")
         return tuple(names if wanted is None else dict.fromkeys(wanted))
 
     def _files(self, kind: str, sequence: str, suffix: str) -> list[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from persam_vos.errors import DatasetError
 from persam_vos.evaluation.overlap import Overlap, compare_masks
 from persam_vos.evaluation.perseg_dataset import REFERENCE, PerSegDataset
-from persam_vos.files import list_files, some, write_lines
+from persam_vos.files import brief_list, list_files, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +202,9 @@ def _plan(dataset: PerSegDataset, class_name: str, folder: Path) -> list[tuple[P
         raise DatasetError(f"{reference} is the only photo of its class; at least one more is needed to be scored")
     given, known = [path.name for path in list_files(folder, ".png")], [path.name for path in truths]
     if extra := [name for name in given if name not in known]:
-        raise DatasetError(f"{folder}: {some(extra)} is no photo of {reference.parent}; allowed: {', '.join(known)}")
+        raise DatasetError(f"{folder}: {brief_list(extra)} is not in {reference.parent}; allowed: {', '.join(known)}")
     if missing := [name for name in known if name not in given]:
-        raise DatasetError(f"{folder}: {some(missing)} is missing; there must be a mask of every photo")
+        raise DatasetError(f"{folder}: {brief_list(missing)} is missing; there must be a mask of every photo")
     return [(folder / path.name, path) for path in truths]
 
 

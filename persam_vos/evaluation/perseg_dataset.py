@@ -7,7 +7,7 @@ from pathlib import Path
 
 from persam_vos.errors import DatasetError
 from persam_vos.evaluation.label_png import read_png_mask
-from persam_vos.files import PLAIN_NAME, list_files, list_folders, some
+from persam_vos.files import PLAIN_NAME, brief_list, list_files, list_folders
 from persam_vos.masks import Mask
 
 REFERENCE = "00"
@@ -78,7 +78,7 @@ class PerSegDataset:
         if not names or (wanted is not None and not wanted):
             raise DatasetError(f"{images}: no class is {'asked for' if names else 'there'}; give at least one")
         if unknown := [name for name in wanted or () if name not in names]:
-            raise DatasetError(f"no class {some(unknown)} in {images}; allowed: {', '.join(names)}")
+            raise DatasetError(f"no class {brief_list(unknown)} in {images}; allowed: {', '.join(names)}")
         chosen = tuple(names if wanted is None else dict.fromkeys(wanted))
         if odd := [name for name in chosen if not PLAIN_NAME.fullmatch(name)]:
             raise DatasetError(
@@ -86,7 +86,7 @@ class PerSegDataset:
             )
         if wanted is None and (extra := [name for name in annotated if name not in names]):
             raise DatasetError(
-                f"{annotations}: class {some(extra)} has no folder in {images}; remove it or add its photos"
+                f"{annotations}: class {brief_list(extra)} has no folder in {images}; remove it or add its photos"
             )
         return chosen
 
@@ -104,8 +104,10 @@ class PerSegDataset:
         annotated = [path.stem for path in masks]
         if lacking := [photo.name for photo in photos if photo.stem not in annotated]:
             raise DatasetError(
-                f"{folder}: {some(lacking)} has no annotation in {annotations}; add it or remove the photo"
+                f"{folder}: {brief_list(lacking)} has no annotation in {annotations}; add it or remove the photo"
             )
         if extra := [path.name for path in masks if path.stem not in numbers]:
-            raise DatasetError(f"{annotations}: {some(extra)} has no photo in {folder}; remove it or add the photo")
+            raise DatasetError(
+                f"{annotations}: {brief_list(extra)} has no photo in {folder}; remove it or add the photo"
+            )
         return photos

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from persam_vos.errors import MaskSizeError, SettingsError
-from persam_vos.exports.draw import draw_overlay
+from persam_vos.exports.draw import MAX_JPEG_SIDE, draw_overlay
 from persam_vos.files import whole_file
 from persam_vos.masks import LabelMap, Rgb
 
@@ -19,7 +19,6 @@ _MARGIN = 8
 _CAPTION = 20  # pixels, the margin to the next row included
 _FONT_SIZE = 13
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_JPEG_SIDE = 65500  # pixels; libjpeg writes no more
 _LONGEST = 200  # characters of a caption that are looked at; fewer fit
 
 
@@ -80,7 +79,7 @@ class ContactSheet:
         kind = _FORMATS.get(path.suffix.lower())
         if kind is None:
             raise SettingsError(f"{path} has the suffix {path.suffix!r}; allowed: {', '.join(_FORMATS)}")
-        sheet = self._lay_out(_JPEG_SIDE if kind == "JPEG" else sys.maxsize)
+        sheet = self._lay_out(MAX_JPEG_SIDE if kind == "JPEG" else sys.maxsize)
         with whole_file(path) as partial:
             sheet.save(partial, format=kind, quality=90)
         return path

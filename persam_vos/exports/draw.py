@@ -1,4 +1,4 @@
-"""What a label map looks like: the palette, objects tinted over their frame, objects cut out of it."""
+"""Draws label maps: as a palette picture, as tints over the frame, as objects cut out of it."""
 
 from __future__ import annotations
 
@@ -7,42 +7,36 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from persam_vos.errors import MaskError
+from persam_vos.exports.palettes import davis_palette, overlay_palette
 from persam_vos.masks import LabelMap, Rgb
 
-Palette = npt.NDArray[np.uint8]
-_TINT = 0.5
-_CONTOUR = 255  # white, because many of the palette's colours are dark
+MAX_JPEG_SIDE = 65_500  # pixels; libjpeg writes no longer sides
 
-
-def davis_palette() -> Palette:
-    """Return the colours of DAVIS annotations, which are those of PASCAL VOC.
-
-    The bits of an index are dealt in turn to red, green and blue, from the highest bit of each colour downwards.
-
-    Returns:
-        uint8, 256 x 3, RGB.
-    """
-    index = np.arange(256)
-    palette = np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            taken = index >> (3 * bit + channel) & 1
-            palette[:, channel] |= (taken << (7 - bit)).astype(np.uint8)
-    return palette
-
-
-_PALETTE = davis_palette()
+_DAVIS_PALETTE = davis_palette()
+_OVERLAY_PALETTE = overlay_palette()
+_TINT_OPACITY = 0.5
+_CONTOUR_SHARE = 1 / 240  # width of the contour as a share of the picture's shorter side
 
 
 def palette_image(label_map: LabelMap) -> Image.Image:
-    """Return a label map, uint8 H x W, as a picture of mode P with the DAVIS palette."""
+    """Return a label map as a picture of mode P with the DAVIS palette.
+
+    Args:
+        label_map: uint8, H x W; 0 is background, n is object n.
+
+    Raises:
+        MaskError: If it has another dtype.
+    """
+    if label_map.dtype != np.uint8:
+        raise MaskError(f"label map is {label_map.dtype}; it must be uint8, where 0 is background and n is object n")
     image = Image.fromarray(label_map)
-    image.putpalette(_PALETTE.tobytes())
+    image.putpalette(_DAVIS_PALETTE.tobytes())
     return image
 
 
 def draw_overlay(rgb: Rgb, label_map: LabelMap) -> Rgb:
-    """Tint each object with its palette colour and draw its contour, just inside of it, in white.
+    """Tint each object with its colour, and draw its contour, just inside of it, in the full colour.
 
     Args:
         rgb: uint8, H x W x 3.
@@ -55,18 +49,18 @@ def draw_overlay(rgb: Rgb, label_map: LabelMap) -> Rgb:
     left, top, width, height = cv2.boundingRect(label_map)
     if width == 0:
         return drawn
-    thickness = max(1, round(min(label_map.shape) / 360))
-    # Only where the objects are, with a margin in which the contour finds the background.
+    thickness = max(1, round(min(label_map.shape) * _CONTOUR_SHARE))
+    # The objects' box is enough, with a margin in which the contour finds the background.
     rows = slice(max(0, top - thickness), top + height + thickness)
     columns = slice(max(0, left - thickness), left + width + thickness)
     labels, region = label_map[rows, columns], drawn[rows, columns]
     inside = (labels > 0).astype(np.uint8)
-    colours = cv2.applyColorMap(labels, _PALETTE[:, None])
-    tinted = cv2.addWeighted(region, 1 - _TINT, colours, _TINT, 0, dst=colours)
+    colours = cv2.applyColorMap(labels, _OVERLAY_PALETTE[:, None])
+    tinted = cv2.addWeighted(region, 1 - _TINT_OPACITY, colours, _TINT_OPACITY, 0)
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     gradient = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, kernel)
     edges = cv2.bitwise_and(gradient, gradient, mask=inside)
-    tinted = cv2.copyTo(np.full_like(tinted, _CONTOUR), edges, tinted)
+    tinted = cv2.copyTo(colours, edges, tinted)
     drawn[rows, columns] = cv2.copyTo(tinted, inside, region)
     return drawn
 
@@ -88,7 +82,7 @@ def draw_cutout(rgb: Rgb, label_map: LabelMap, background: tuple[int, int, int])
 
 
 def draw_transparent(rgb: Rgb, label_map: LabelMap) -> npt.NDArray[np.uint8]:
-    """Keep the objects and make everything else transparent, and black, so that it is gone and takes no space.
+    """Keep the objects and make everything else transparent and black, so that it compresses to nearly nothing.
 
     Args:
         rgb: uint8, H x W x 3.

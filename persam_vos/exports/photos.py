@@ -1,90 +1,45 @@
-"""Results of photos become files, each under its name only when it is whole, and a line in a list of what is done."""
+"""Writes the results of photos: files per photo, and ``results.jsonl``, which lists the photos that are done."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
-
-import cv2
-from PIL import Image
+from typing import Any
 
 from persam_vos.errors import OutputError, SettingsError
-from persam_vos.exports.draw import draw_overlay, draw_transparent, palette_image
+from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import EarlierNames, content_of, is_name, output_names
 from persam_vos.exports.results_jsonl import PhotoResult, read_results
-from persam_vos.files import check_file, output_errors
-from persam_vos.masks import LabelMap, Rgb, check_size
+from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, whole_file
+from persam_vos.masks import Rgb, check_size
 from persam_vos.results import object_record
 
 _RESULTS = "results.jsonl"
-_TRACKS = "tracks.jsonl"  # of a video, whose run.json would be lost
-_PARTIAL = ".writing.partial"  # no file of ours ends like this
-_JPEG_QUALITY = 92
-_JPEG_SIDE = 65_500  # in pixels; JPEG has no longer ones
-
-
-def _encode_mask(_: Rgb, label_map: LabelMap) -> bytes:
-    memory = io.BytesIO()
-    palette_image(label_map).save(memory, "PNG")
-    return memory.getvalue()
-
-
-def _encode_overlay(rgb: Rgb, label_map: LabelMap) -> bytes:
-    memory = io.BytesIO()
-    image = Image.fromarray(draw_overlay(rgb, label_map))
-    image.thumbnail((_JPEG_SIDE, _JPEG_SIDE))
-    image.save(memory, "JPEG", quality=_JPEG_QUALITY)
-    return memory.getvalue()
-
-
-def _encode_cutout(rgb: Rgb, label_map: LabelMap) -> bytes:
-    # Pillow takes several times as long.
-    bgra = cv2.cvtColor(draw_transparent(rgb, label_map), cv2.COLOR_RGBA2BGRA)
-    return bytes(cv2.imencode(".png", bgra)[1])
-
-
-class _Export(NamedTuple):
-    """Where a kind of file goes, and what makes it of a photo and its label map."""
-
-    folder: str
-    suffix: str
-    encode: Callable[[Rgb, LabelMap], bytes]
-
-
-PHOTO_EXPORTS = {
-    "masks": _Export("masks", ".png", _encode_mask),
-    "overlay": _Export("overlays", ".jpg", _encode_overlay),
-    "cutout": _Export("cutouts", ".png", _encode_cutout),
-}
+_TRACKS = "tracks.jsonl"
+_RECORD = "run.json"
 
 
 def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
-    """Make the folder of the results, or take one, and find out whether a ``PhotoWriter`` can go on from there.
+    """Make the folder of the results, or take one, and check whether a ``PhotoWriter`` can write there.
 
-    What it holds is not changed.
+    Content of the folder is not changed.
 
     Raises:
         SettingsError: If both ``overwrite`` and ``resume`` are asked for.
-        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, results while
-            neither ``overwrite`` nor ``resume`` is asked for, or, without ``overwrite``, masks that nothing lists.
+        OutputError: If the folder cannot be written to; holds a ``results.jsonl`` of another program; holds results
+            while neither ``overwrite`` nor ``resume`` is asked for; or, without ``overwrite``, holds results of another
+            command, or masks that no ``results.jsonl`` lists.
     """
     if overwrite and resume:
         raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is a file; the output must be a folder")
+    check_writable(output)
     results = output / _RESULTS
     check_file(results)
     with output_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
         if results.exists():
             if not overwrite and not resume:
                 raise OutputError(
@@ -92,45 +47,60 @@ def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) 
                     "to replace them"
                 )
             for _ in read_results(results):
-                pass  # nothing is removed or continued before all of it is known to be ours
-            return
-        for name in () if overwrite else (export.folder for export in PHOTO_EXPORTS.values()):
-            path = output / name
-            if path.is_file() or (path.is_dir() and any(path.iterdir())):
-                raise OutputError(
-                    f"{output}: holds {name}, which no {_RESULTS} lists; give another --output, or pass --overwrite to "
-                    "replace what has the same names there"
-                )
-        if overwrite:
-            return
-        if (output / _TRACKS).exists():
-            raise OutputError(f"{output}: holds what was found in a video; give another --output, or pass --overwrite")
+                pass  # the whole list is checked before anything is removed or continued
+        elif not overwrite:
+            _refuse_other_results(output)
+
+
+def _refuse_other_results(output: Path) -> None:
+    """Raise ``OutputError`` if a folder without ``results.jsonl`` holds other results."""
+    for export in PHOTO_EXPORTS.values():
+        path = output / export.folder
+        if path.is_file() or (path.is_dir() and content_of_folder(path)):
+            raise OutputError(
+                f"{output}: holds {export.folder}, which no {_RESULTS} lists; give another --output, or pass "
+                "--overwrite to replace what has the same names there"
+            )
+    if (output / _TRACKS).exists():
+        raise OutputError(f"{output}: holds the results of a video; give another --output, or pass --overwrite")
+    if (output / _RECORD).exists() and not _is_record_of_photos(output / _RECORD):
+        raise OutputError(
+            f"{output}: holds the results of another command ({_RECORD}); give another --output, or pass "
+            "--overwrite to replace its record"
+        )
+
+
+def _is_record_of_photos(path: Path) -> bool:
+    """Tell whether a ``run.json`` is of a run on photos, which may have ended before its first result."""
+    try:
+        return "references" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 class PhotoWriter:
-    """Writes the results of any number of photos into a folder, so that a run that is killed can be resumed.
+    """Writes the results of any number of photos into a folder, so that a killed run can be resumed.
 
-    Of each photo: ``masks/NAME.png`` (palette PNG), ``overlays/NAME.jpg`` and ``cutouts/NAME.png`` (RGBA), then a line
-    in ``results.jsonl``, which so lists only what is whole. Its keys: photo, sha256 (of that file), name, width,
-    height, objects, and of each object those of ``object_record``; or, of a photo that failed, photo and error. Of a
-    photo that was tried again the last line counts.
+    For each photo it writes ``masks/NAME.png`` (palette PNG), ``overlays/NAME.jpg`` and ``cutouts/NAME.png`` (RGBA),
+    and then a line in ``results.jsonl``: listed photos are whole. Keys of a line: photo, sha256 (of the photo's file),
+    name, width, height, objects, with the keys of ``object_record`` for each object. The line of a photo that failed
+    has photo and error. If a photo was tried again, its last line counts.
 
-    A writer belongs to one thread at a time. Its memory does not grow with the photos, save for the names in ``done``.
+    A writer belongs to one thread at a time. Its memory grows with the photos only by the names in ``done``.
 
     Args:
         output: The folder.
         exports: Names from ``PHOTO_EXPORTS``; a name given twice counts once.
         overwrite: Remove the results of an earlier run: ``results.jsonl`` and the files that it lists.
-        keep: Files that are not removed, whatever lists them.
-        resume: Keep them, and go on after them; a line that was being written when the run was killed is removed.
+        keep: Files that are not removed, even if ``results.jsonl`` lists them.
+        resume: Keep the results of an earlier run and go on after them; a line without its end is removed.
 
     Attributes:
         done: Names of the photos that an earlier run finished with all of ``exports``; empty without ``resume``.
 
     Raises:
         SettingsError: If an export is unknown, or both ``overwrite`` and ``resume`` are asked for.
-        OutputError: If the folder cannot be written to, holds a ``results.jsonl`` that is not ours, or results while
-            neither ``overwrite`` nor ``resume`` is asked for.
+        OutputError: See ``open_output``.
     """
 
     def __init__(
@@ -160,7 +130,7 @@ class PhotoWriter:
                 self._remove_earlier()
             elif resume:
                 done = self._read_earlier()
-            # Unbuffered: what has failed to be written must not be written later.
+            # Unbuffered: bytes that could not be written must not be written later.
             self._file = self._path.open("ab", buffering=0)
         self.done = frozenset(done)
 
@@ -175,14 +145,14 @@ class PhotoWriter:
         self.close()
 
     def names_of(self, photos: Sequence[Path]) -> list[str]:
-        """Name the outputs of photos as ``output_names`` does, where an earlier run has not named them already."""
+        """Name the outputs of photos as ``output_names`` does; names of an earlier run are kept."""
         return output_names(photos, self._earlier.names_of(photos), self._taken)
 
     def write(self, result: PhotoResult, rgb: Rgb) -> None:
         """Write the files of a photo, then its line; files of the same names are replaced.
 
         Args:
-            result: What was found.
+            result: The objects of the photo.
             rgb: The photo, uint8, H x W x 3.
 
         Raises:
@@ -191,16 +161,16 @@ class PhotoWriter:
         """
         check_size(result.label_map, rgb, f"photo {result.photo}")
         if not is_name(result.name):
-            raise OutputError(f"{result.name!r} is no name for files in {self._output}; it must come from output_names")
+            raise OutputError(f"{result.name!r} is no name for files in {self._output}; take it from output_names")
         for export in self._exports:
-            self._save(self._file_of(export, result.name), PHOTO_EXPORTS[export].encode(rgb, result.label_map))
+            self._save(self._file_of(export, result.name), PHOTO_EXPORTS[export].encode(rgb, result))
         height, width = result.label_map.shape
         objects = [object_record(entry) for entry in result.objects]
         of_photo = {"photo": str(result.photo), "sha256": content_of(result.photo), "name": result.name}
         self._append({**of_photo, "width": width, "height": height, "objects": objects})
 
     def skip(self, photo: Path, reason: str) -> None:
-        """Write down that a photo failed, and why, unless an earlier run has.
+        """Write a line that says why a photo failed, unless an earlier run has written it.
 
         Raises:
             OutputError: If it cannot be written.
@@ -209,7 +179,7 @@ class PhotoWriter:
             self._append({"photo": str(photo), "error": reason})
 
     def close(self) -> None:
-        """Close the list, which is removed if there is nothing to list; more than once does no harm."""
+        """Close the list, and remove it if it is empty; a second call does nothing."""
         if not self._file.closed:
             self._file.close()
             if not self._end and not self._saved:
@@ -217,17 +187,9 @@ class PhotoWriter:
                     self._path.unlink(missing_ok=True)
 
     def _save(self, path: Path, data: bytes) -> None:
-        partial = path.with_name(_PARTIAL)
-        with output_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.write_bytes(data)
-                partial.replace(path)
-                self._saved = True
-            except BaseException:
-                with suppress(OSError):
-                    partial.unlink()
-                raise
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
+        self._saved = True
 
     def _append(self, record: dict[str, Any]) -> None:
         line = memoryview(json.dumps(record, allow_nan=False).encode() + b"\n")
@@ -246,7 +208,7 @@ class PhotoWriter:
         return self._output / PHOTO_EXPORTS[export].folder / f"{name}{PHOTO_EXPORTS[export].suffix}"
 
     def _read_earlier(self) -> set[str]:
-        """Read what an earlier run has listed, and return the names of what it finished."""
+        """Read the list of an earlier run and return the names of the photos that it finished."""
         if not self._path.exists():
             return set()
         for record, end in read_results(self._path):
@@ -272,7 +234,7 @@ class PhotoWriter:
         self._path.unlink()
 
     def _remove(self, path: Path) -> None:
-        """Remove a file, and the folders that are empty then, unless a link has led out of the output."""
+        """Remove a file and then its empty folders; leave both if a link leads out of the output."""
         folder = path.parent
         inside = Path(os.path.realpath(self._output)) / folder.relative_to(self._output)
         if Path(os.path.realpath(folder)) != inside:

@@ -1,23 +1,31 @@
-"""A stream of results becomes the files of an output folder, which get their names once they are complete."""
+"""Chooses the writers of a video's run by the names of its exports."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from persam_vos.errors import SettingsError
 from persam_vos.exports.base import ExportSettings, ResultWriter, open_folder
-from persam_vos.exports.masks import MaskWriter, _foreign
+from persam_vos.exports.masks import MaskWriter, remove_masks
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
 from persam_vos.files import output_errors
 from persam_vos.media.stream import StreamInfo
 
-EXPORTS: dict[str, Callable[[ExportSettings], ResultWriter]] = {
-    "masks": lambda settings: MaskWriter(settings.folder / "masks"),
-    "overlay": OverlayWriter,
-    "cutout": CutoutWriter,
+
+class VideoExport(NamedTuple):
+    """What an export writes, a file or a folder, and its writer."""
+
+    path: str
+    writer: Callable[[ExportSettings], ResultWriter]
+
+
+EXPORTS = {
+    "masks": VideoExport("masks", lambda settings: MaskWriter(settings.folder / "masks")),
+    "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
+    "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
 }
 
 
@@ -29,15 +37,15 @@ def open_writers(
     overwrite: bool = False,
     background: tuple[int, int, int] = (0, 0, 0),
 ) -> list[ResultWriter]:
-    """Make the writers of a run: the tracks, always, and the exports asked for.
+    """Make the writers of a run: always the tracks, and the exports asked for.
 
-    The folder is made and tried at once, so that a run does not end in an error that could have begun it.
+    The folder is made and checked at once, so that a run does not fail at its end for a reason known at its start.
 
     Args:
         output: The folder of the results.
         exports: Names from ``EXPORTS``; a name given twice counts once.
         info: The source of the frames.
-        overwrite: Whether ``output`` may hold anything; files of the same names are replaced, others stay here; see
+        overwrite: ``output`` may hold anything; files of the same names are replaced, others stay; see
             ``remove_exports``.
         background: RGB, 0..255, behind objects that are cut out.
 
@@ -52,27 +60,29 @@ def open_writers(
         raise SettingsError(f"background is {background}; it must be three values of 0..255")
     open_folder(output, overwrite=overwrite)
     settings = ExportSettings(folder=output, info=info, background=background)
-    return [TracksWriter(settings), *(EXPORTS[name](settings) for name in dict.fromkeys(exports))]
+    return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in dict.fromkeys(exports))]
 
 
 def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:
-    """Remove what an earlier run exported and this one did not: it shows other results than what lies beside it.
+    """Remove what an earlier run exported and this one did not, because it belongs to other results.
 
     Args:
         output: The folder of both runs.
-        exports: Names of what the earlier one wrote.
-        keep: Files that this run has read; what holds one of them stays, and so does a folder with anything but masks.
+        exports: Names of the earlier run's exports.
+        keep: Files that this run has read. They stay, and so does a folder that holds one, or anything but masks.
 
     Raises:
         OutputError: If it cannot be removed.
     """
     kept = [path.resolve() for path in keep]
     for name in exports:
-        path = output / ("masks" if name == "masks" else f"{name}.mp4")
-        if name not in EXPORTS or any(each.is_relative_to(path.resolve()) for each in kept):
+        if name not in EXPORTS:
+            continue
+        path = output / EXPORTS[name].path
+        if any(each.is_relative_to(path.resolve()) for each in kept):
             continue
         with output_errors(path):
             if path.is_file():
                 path.unlink()
-            elif name == "masks" and path.is_dir() and not path.is_symlink() and not _foreign(path):
-                shutil.rmtree(path)
+            else:
+                remove_masks(path)

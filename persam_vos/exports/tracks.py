@@ -1,4 +1,4 @@
-"""A stream of results becomes the files of an output folder, which get their names once they are complete."""
+"""Writes what is known of each object in each frame: ``tracks.jsonl``."""
 
 from __future__ import annotations
 
@@ -8,51 +8,49 @@ from pathlib import Path
 from typing import TextIO
 
 from persam_vos.exports.base import ExportSettings
-from persam_vos.files import check_file, output_errors
+from persam_vos.files import PartialFile, check_file, output_errors
 from persam_vos.media.frame import Frame
 from persam_vos.results import FrameResult, ObjectResult, object_record
 
 
 class TracksWriter:
-    """Writes ``tracks.jsonl``: a line per frame and object.
+    """Writes ``tracks.jsonl``: one line per frame and object.
 
-    Keys: frame, pts, object, present, score, similarity, area, box_xyxy. ``similarity`` and ``box_xyxy`` are null where
-    the object is absent; a number that is not finite becomes null, since JSON has none such.
+    Keys: frame, pts, object, present, score, similarity, area, box_xyxy. ``similarity`` and ``box_xyxy`` are null if
+    the object is absent. Numbers that are not finite become null, because JSON has none.
     """
 
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
-        self._path = settings.folder / "tracks.jsonl"
-        check_file(self._path)
-        self._partial = settings.folder / ".tracks.jsonl.partial"
-        self._file: TextIO | None = None
+        self._file = PartialFile(settings.folder / "tracks.jsonl")
+        check_file(self._file.path)
+        self._stream: TextIO | None = None
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the lines of a frame; see ``ResultWriter``."""
-        with output_errors(self._path):
-            if self._file is None:
-                self._file = self._partial.open("w", encoding="utf-8", newline="\n")
+        with output_errors(self._file.path):
+            if self._stream is None:
+                self._stream = self._file.partial.open("w", encoding="utf-8", newline="\n")
             for entry in result.objects:
-                self._file.write(_track_line(frame, entry))
+                self._stream.write(_track_line(frame, entry))
 
     def close(self) -> tuple[Path, ...]:
-        """Give the file its name; see ``ResultWriter``."""
-        if self._file is None:
+        """Give the file its final name; see ``ResultWriter``."""
+        if self._stream is None:
             return ()
-        with output_errors(self._path):
-            self._file.close()
-            self._partial.replace(self._path)
-            self._file = None
-        return (self._path,)
+        with output_errors(self._file.path):
+            self._stream.close()
+            path = self._file.finish()
+        self._stream = None
+        return (path,)
 
     def abort(self) -> None:
         """Remove the unfinished file; see ``ResultWriter``."""
-        if self._file is not None:
+        if self._stream is not None:
             with suppress(OSError):
-                self._file.close()
-            with suppress(OSError):
-                self._partial.unlink(missing_ok=True)
-            self._file = None
+                self._stream.close()
+            self._stream = None
+        self._file.discard()
 
 
 def _track_line(frame: Frame, entry: ObjectResult) -> str:

@@ -1,4 +1,4 @@
-"""Videos drawn from the results: the overlay, and the objects cut out."""
+"""Writes the videos of a run: the overlay, and the objects cut out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_cutout, draw_overlay
+from persam_vos.exports.legend import draw_legend
 from persam_vos.masks import Rgb, check_size
 from persam_vos.media.frame import Frame
 from persam_vos.media.video_writer import VideoWriter
@@ -14,7 +15,7 @@ from persam_vos.results import FrameResult
 
 
 class _DrawnVideo(ABC):
-    """Draws one picture per result and has it encoded; see ``ResultWriter``. A subclass says what is drawn."""
+    """Base of the video writers: draws one picture per result and encodes it; see ``ResultWriter``."""
 
     name: str
 
@@ -42,13 +43,15 @@ class _DrawnVideo(ABC):
 
 
 class OverlayWriter(_DrawnVideo):
-    """Writes ``overlay.mp4``: the frames with each object tinted and outlined."""
+    """Writes ``overlay.mp4``: the frames with each object tinted and outlined, and a legend of several objects."""
 
     name = "overlay.mp4"
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
-        """Return the frame with its objects tinted."""
-        return draw_overlay(frame.rgb, result.label_map)
+        """Return the frame with its objects tinted; the legend lists absent objects too, so that it stays the same."""
+        drawn = draw_overlay(frame.rgb, result.label_map)
+        draw_legend(drawn, [entry.id for entry in result.objects])
+        return drawn
 
 
 class CutoutWriter(_DrawnVideo):

@@ -1,4 +1,4 @@
-"""The audio of a source, carried into a file that is being written, no faster than its video."""
+"""Carries the audio of a source into a file that is being written, in step with the video."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 from persam_vos.errors import VideoError, reason
 from persam_vos.media.pyav_reader import open_container, video_stream
 
-# What players expect in an MP4 file; anything else (PCM, Vorbis, WMA) becomes AAC.
+# Codecs that players expect in an MP4 file; others (PCM, Vorbis, WMA) become AAC.
 _COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 _SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
 
@@ -20,22 +20,24 @@ _SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
 class AudioTrack:
     """Adds an audio stream to an open container and fills it as the video goes on.
 
-    Packets are copied where MP4 can hold their codec, else decoded and encoded again as AAC. Memory does not grow with
-    the length of the source. Trouble in the source's audio ends the audio, with a warning, and not the video.
+    Packets are copied if MP4 can hold their codec, else decoded and encoded again as AAC. Memory does not grow with the
+    length of the source. An error in the source's audio ends the audio with a warning; the video goes on.
 
     Args:
         source: The file with the audio.
-        container: Where it goes; its header is not yet written.
-        shift: Seconds by which the video's times were moved, taken from the audio's too.
+        container: The open container; its header is not yet written.
+        shift: Seconds to subtract from the audio's times, as from the video's.
+        target: The final name of the file, for warnings: the container has a temporary name.
 
     Attributes:
         warnings: What went wrong, one line each.
     """
 
-    def __init__(self, source: Path, container: av.container.OutputContainer, *, shift: Fraction) -> None:
+    def __init__(self, source: Path, container: av.container.OutputContainer, *, shift: Fraction, target: Path) -> None:
         self.warnings: list[str] = []
         self._source = source
-        self._target = container
+        self._container = container
+        self._target = target
         self._shift = shift
         self._input: av.container.InputContainer | None = None
         self._packets: Generator[av.Packet[Any], None, None] | None = None
@@ -49,7 +51,7 @@ class AudioTrack:
         self._fetch()
 
     def advance(self, until: Fraction | None) -> None:
-        """Write the audio that starts up to a time of the source in seconds; all that is left if it is None."""
+        """Write the audio that starts up to a time of the source in seconds, or all that is left if it is None."""
         while (packet := self._pending) is not None:
             if until is not None and packet.dts is not None and packet.dts * packet.time_base > until:
                 return
@@ -58,23 +60,23 @@ class AudioTrack:
             packet.pts = packet.dts if packet.pts is None else packet.pts - offset
             packet.stream = self._output
             try:
-                self._target.mux_one(packet)
+                self._container.mux_one(packet)
             except (av.InvalidDataError, av.ArgumentError) as error:  # the packet is at fault, not the disk
                 self._give_up(error)
             self._fetch()
 
     def finish(self, last_pts: int, duration: int) -> None:
-        """Write the rest: up to the end of the last frame if the source has frames after it, else all.
+        """Write the rest: up to the end of the last frame if the source has more frames, else all.
 
         Args:
-            last_pts: Time of the last frame written, in the time base of the source's video.
-            duration: How long that frame lasts, in the same units.
+            last_pts: Presentation time of the last frame written, in units of the source video's time base.
+            duration: Duration of that frame in the same units.
         """
         if self._pending is not None:
             self.advance(_end_if_cut(self._source, last_pts, duration))
 
     def close(self) -> None:
-        """Let go of the source; more than once does no harm."""
+        """Close the source; a second call does nothing."""
         if self._packets is not None:
             self._packets.close()
         if self._input is not None:
@@ -82,10 +84,10 @@ class AudioTrack:
 
     def _add_stream(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
         if stream.codec_context.codec.canonical_name in _COPIED_CODECS:
-            self._output = self._target.add_stream_from_template(stream)
+            self._output = self._container.add_stream_from_template(stream)
             return self._copied(stream)
         rates = av.Codec("aac", "w").audio_rates or []
-        self._output = self._target.add_stream("aac", rate=stream.rate if stream.rate in rates else 48000)
+        self._output = self._container.add_stream("aac", rate=stream.rate if stream.rate in rates else 48000)
         self._output.codec_context.layout = "stereo" if stream.channels > 1 else "mono"
         return self._encoded(stream)
 
@@ -93,7 +95,7 @@ class AudioTrack:
         previous: int | None = None
         for packet in stream.container.demux(stream):  # type: ignore[attr-defined]  # the container is an input
             if packet.dts is None or (previous is not None and packet.dts <= previous):
-                continue  # the empty packet at the end, or one that MP4 could not hold
+                continue  # the empty packet at the end, or a time that does not rise: MP4 cannot hold it
             previous = packet.dts
             yield packet
 
@@ -110,9 +112,7 @@ class AudioTrack:
 
     def _give_up(self, error: Exception) -> None:
         self._pending = self._packets = None
-        self.warnings.append(
-            f"{self._target.name}: the audio of {self._source} is left out or cut short ({reason(error)})"
-        )
+        self.warnings.append(f"{self._target}: the audio of {self._source} is left out or cut short ({reason(error)})")
 
 
 def _end_if_cut(source: Path, last_pts: int, duration: int) -> Fraction | None:

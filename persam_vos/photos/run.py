@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import PhotoError
-from persam_vos.exports.photos import PHOTO_EXPORTS, PhotoWriter, open_output
+from persam_vos.exports.photo_exports import PHOTO_EXPORTS
+from persam_vos.exports.photos import PhotoWriter, open_output
 from persam_vos.exports.results_jsonl import PhotoResult
 from persam_vos.files import no_empty_folder
 from persam_vos.media.frame import Frame

@@ -27,7 +27,7 @@ from persam_vos.exports.select import open_writers
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
-from persam_vos.media.video_writer import VIDEO_OPTIONS
+from persam_vos.media.video_writer import X264_OPTIONS
 from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam import Decoder, Engine, ImageEmbedding, SamEncoder
@@ -181,7 +181,7 @@ def _only_decode(clip: Path) -> None:
 def _only_encode(frames: list[Frame]) -> None:
     """Encode the frames with the overlay's options, without drawing."""
     with tempfile.TemporaryDirectory() as folder, av.open(str(Path(folder) / "x.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options=VIDEO_OPTIONS)
+        stream = container.add_stream("libx264", rate=25, options=X264_OPTIONS)
         stream.width, stream.height = frames[0].width // 2 * 2, frames[0].height // 2 * 2
         stream.pix_fmt = "yuv420p"
         for frame in frames:

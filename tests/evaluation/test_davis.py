@@ -214,7 +214,7 @@ def write_id(value):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (Path.unlink, "is missing; every frame but the first and the last is scored"),
+        (Path.unlink, "is missing; all frames but the first and the last are scored"),
         (write_rgb, r"is a PNG of mode RGB; allowed: palette \(P\) or 8-bit greyscale \(L\) with object ids"),
         (spoil_png.truncate, "cannot be read as PNG .it ends too early"),
         (spoil_png.empty, "cannot be read as PNG .it does not start like one"),

@@ -367,7 +367,7 @@ def test_what_is_no_mask_lies_beside_results_in_peace(folders):
     [
         (Path.unlink, "a: 01.png is missing; there must be a mask of every photo"),
         (lambda path: path.with_name("00.png").unlink(), "a: 00.png is missing"),
-        (lambda path: save(box(1, 1, 2, 2), path.with_name("03.png")), "03.png is no photo of .*; allowed: 00.png, 01"),
+        (lambda path: save(box(1, 1, 2, 2), path.with_name("03.png")), "03.png is not in .*; allowed: 00.png, 01"),
         (lambda path: shutil.rmtree(path.parent), "folder .*a cannot be read .No such file"),
         (lambda path: save(box(1, 1, 2, 2, (20, 21)), path), "01.png is 20 x 21; its annotation is 20 x 20"),
         (spoil_png.truncate, "01.png cannot be read as PNG .it ends too early"),

@@ -26,8 +26,9 @@ from skimage import data
 
 from persam_vos.errors import MaskSizeError, OutputError, SettingsError
 from persam_vos.exports.draw import davis_palette, draw_overlay
+from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import output_names
-from persam_vos.exports.photos import PHOTO_EXPORTS, PhotoWriter
+from persam_vos.exports.photos import PhotoWriter
 from persam_vos.exports.results_jsonl import PhotoResult, read_results
 from persam_vos.results import ObjectResult
 

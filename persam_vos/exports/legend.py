@@ -1,0 +1,52 @@
+"""Draws the legend of an overlay: which colour is which object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from persam_vos.exports.palettes import overlay_palette
+from persam_vos.masks import Rgb
+
+_PALETTE = overlay_palette()
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_ROW_SHARE = 0.045  # height of a row as a share of the picture's shorter side
+_MIN_ROW_PIXELS = 14  # below this, digits cannot be read
+_PANEL_OPACITY = 0.6
+
+
+def draw_legend(picture: Rgb, ids: Sequence[int]) -> None:
+    """Draw a swatch and the number of each object into the top left corner, if there are at least two objects.
+
+    Rows grow with the picture. Objects that do not fit are counted in the last row.
+
+    Args:
+        picture: uint8, H x W x 3, RGB; changed in place.
+        ids: Numbers of the objects, in the order of the rows.
+    """
+    height, width = picture.shape[:2]
+    row = max(_MIN_ROW_PIXELS, round(_ROW_SHARE * min(height, width)))
+    gap = row // 4
+    fitting = (height - 3 * gap) // row
+    if len(ids) < 2 or fitting < 2:
+        return
+    shown = list(ids) if len(ids) <= fitting else list(ids[: fitting - 1])
+    texts = [str(number) for number in shown]
+    if len(shown) < len(ids):
+        texts.append(f"+{len(ids) - len(shown)}")
+    thickness = max(1, round(row / 14))
+    scale = cv2.getFontScaleFromHeight(_FONT, round(0.6 * row), thickness)
+    text_width = max(cv2.getTextSize(text, _FONT, scale, thickness)[0][0] for text in texts)
+    panel = picture[gap : 2 * gap + len(texts) * row, gap : 3 * gap + row + text_width]
+    if panel.shape[1] < row + text_width:
+        return
+    panel[:] = cv2.addWeighted(panel, 1 - _PANEL_OPACITY, np.zeros_like(panel), _PANEL_OPACITY, 0)
+    for position, text in enumerate(texts):
+        top, bottom = gap + position * row + gap // 2, position * row + row
+        if position < len(shown):
+            colour = tuple(map(int, _PALETTE[shown[position]]))
+            cv2.rectangle(panel, (gap // 2, top), (row - gap // 2, bottom), colour, cv2.FILLED)
+        origin = row + gap // 2, bottom - (bottom - top - round(0.6 * row)) // 2
+        cv2.putText(panel, text, origin, _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
