@@ -186,7 +186,7 @@ def _plan(dataset: DavisDataset, sequence: str, folder: Path) -> list[_Job]:
         raise DatasetError(f"{folder}: {brief_list(extra)} is no frame of {source}; allowed: {known[0]} .. {known[-1]}")
     if missing := [name for name in known[1:-1] if name not in given]:
         raise DatasetError(
-            f"{folder}: {brief_list(missing)} is missing; every frame but the first and the last is scored"
+            f"{folder}: {brief_list(missing)} is missing; all frames but the first and the last are scored"
         )
     objects = int(dataset.first_label_map(sequence).max())
     return [_Job(dataset, folder / path.name, path, objects) for path in truths[1:-1]]

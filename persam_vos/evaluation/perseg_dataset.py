@@ -107,7 +107,5 @@ class PerSegDataset:
                 f"{folder}: {brief_list(lacking)} has no annotation in {annotations}; add it or remove the photo"
             )
         if extra := [path.name for path in masks if path.stem not in numbers]:
-            raise DatasetError(
-                f"{annotations}: {brief_list(extra)} has no photo in {folder}; remove it or add the photo"
-            )
+            raise DatasetError(f"{annotations}: {brief_list(extra)} has no photo in {folder}; remove it or add one")
         return photos

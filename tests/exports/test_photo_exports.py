@@ -25,7 +25,8 @@ from PIL import Image
 from skimage import data
 
 from persam_vos.errors import MaskSizeError, OutputError, SettingsError
-from persam_vos.exports.draw import davis_palette, draw_overlay
+from persam_vos.exports.draw import draw_overlay
+from persam_vos.exports.palettes import davis_palette
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import output_names
 from persam_vos.exports.photos import PhotoWriter
@@ -403,7 +404,7 @@ class TestEarlier:
 
     def test_a_video_keeps_its_record(self, tmp_path):
         (tmp_path / "tracks.jsonl").write_text("{}")
-        with pytest.raises(OutputError, match="holds what was found in a video; give another --output"):
+        with pytest.raises(OutputError, match="holds the results of a video; give another --output"):
             PhotoWriter(tmp_path)
         PhotoWriter(tmp_path, overwrite=True).close()
         assert (tmp_path / "tracks.jsonl").exists()
@@ -420,7 +421,21 @@ class TestEarlier:
 
     def test_other_things_may_lie_there(self, tmp_path):
         (tmp_path / "masks").mkdir()
-        (tmp_path / "run.json").write_text("{}")
+        (tmp_path / "masks" / ".DS_Store").write_bytes(b"")
+        (tmp_path / "letter.txt").write_text("keep me")
+        write(tmp_path, "a")
+        assert set(tree(tmp_path)) == files_of("a") | {"results.jsonl", "letter.txt", "masks/.DS_Store"}
+
+    @pytest.mark.parametrize("record", ['{"davis": "DAVIS", "sequences": {}}', '{"perseg": "PerSeg"}', "7", "no JSON"])
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_results_of_another_command_are_kept(self, tmp_path, record, resume):
+        (tmp_path / "run.json").write_text(record)
+        with pytest.raises(OutputError, match=r"holds the results of another command \(run\.json\); .* --overwrite"):
+            PhotoWriter(tmp_path, resume=resume)
+        PhotoWriter(tmp_path, overwrite=True).close()
+
+    def test_a_run_that_ended_before_its_first_result_is_begun_anew(self, tmp_path):
+        (tmp_path / "run.json").write_text('{"references": [], "complete": false}')
         write(tmp_path, "a")
         assert set(tree(tmp_path)) == files_of("a") | {"results.jsonl", "run.json"}
 

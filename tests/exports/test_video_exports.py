@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from persam_vos.errors import MaskSizeError, OutputError, SettingsError
-from persam_vos.exports.draw import davis_palette, draw_cutout, draw_overlay
+from persam_vos.errors import MaskError, MaskSizeError, OutputError, SettingsError
+from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
+from persam_vos.exports.legend import draw_legend
+from persam_vos.exports.palettes import davis_palette, overlay_palette
 from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
@@ -267,7 +269,10 @@ class TestAudio:
         writer.write(some_frame(), result_of(some_frame()))
         writer.close()
         assert probe(tmp_path / "out" / "overlay.mp4").audio is None
-        assert "gone.mp4" in writer.warnings[0]
+        begins = f"{tmp_path / 'out' / 'overlay.mp4'}: the audio of {info.source} is left out"
+        assert writer.warnings[0].startswith(begins)
+            f"{tmp_path / 'out' / 'overlay.mp4'}: the audio of {info.source} is left out"
+        )
 
 
 class TestTracks:
@@ -319,6 +324,19 @@ class TestFolder:
             writer.close()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "overlay.mp4", "tracks.jsonl"]
         assert [path.name for path in (tmp_path / "masks").iterdir()] == ["00000.png"]
+
+    @pytest.mark.parametrize("name", [".results.jsonl.partial", ".a.png.1a2b3c4d.partial", ".DS_Store", "Thumbs.db"])
+    def test_leftovers_and_files_of_file_managers_are_no_content(self, tmp_path, name):
+        (tmp_path / name).write_bytes(b"")
+        open_writers(tmp_path, ["masks"], info=some_info())
+
+    @pytest.mark.parametrize("name", [".DS_Store", "desktop.ini", "._00000.png"])
+    def test_masks_beside_files_of_file_managers_are_replaced(self, tmp_path, name):
+        source = write_clip(tmp_path / "a.mp4", moving_square(1))
+        export(source, tmp_path / "out", "masks")
+        (tmp_path / "out" / "masks" / name).write_bytes(b"")
+        export(source, tmp_path / "out", "masks", overwrite=True)
+        assert [path.name for path in (tmp_path / "out" / "masks").iterdir()] == ["00000.png"]
 
     def test_is_a_file(self, tmp_path):
         (tmp_path / "out").write_text("")
@@ -435,7 +453,7 @@ def test_overlay_changes_objects_only(label_map):
     drawn = draw_overlay(rgb, label_map)
     assert (rgb == 100).all()
     assert (drawn[label_map == 0] == 100).all()
-    palette = davis_palette()
+    palette = overlay_palette()
     # An edge pixel has another label among its eight neighbours; beyond the frame there is none.
     padded = np.pad(label_map.astype(int), 1, mode="edge")
     height, width = label_map.shape
@@ -445,7 +463,7 @@ def test_overlay_changes_objects_only(label_map):
         inner, outline = (label_map == number) & ~edge, (label_map == number) & edge
         tinted = (100 + palette[number].astype(int)) / 2
         assert np.abs(drawn[inner] - tinted).max(initial=0) <= 1
-        assert (drawn[outline] == 255).all()
+        assert (drawn[outline] == palette[number]).all()
 
 
 @given(label_maps, st.tuples(*[st.integers(0, 255)] * 3))
@@ -459,7 +477,41 @@ def test_contours_grow_with_the_picture():
     label_map = np.zeros((1080, 1920), np.uint8)
     cv2.rectangle(label_map, (500, 300), (1500, 900), 1, -1)
     drawn = draw_overlay(np.zeros((1080, 1920, 3), np.uint8), label_map)
-    assert drawn[600, 499:505, 0].tolist() == [0, 255, 255, 255, 64, 64]
+    assert drawn[600, 499:506, 0].tolist() == [0, 230, 230, 230, 230, 115, 115]
+
+
+def test_the_first_objects_have_colours_far_apart():
+    colours = overlay_palette()[1:8].astype(int)
+    distances = np.abs(colours[:, None] - colours).sum(axis=2)
+    assert distances[~np.eye(7, dtype=bool)].min() > 100
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.float32])
+def test_a_mask_file_holds_uint8_only(dtype):
+    with pytest.raises(MaskError, match=f"label map is {np.dtype(dtype)}; it must be uint8"):
+        palette_image(np.zeros((4, 4), dtype))
+
+
+@pytest.mark.parametrize("height", [360, 2160])
+def test_a_legend_has_a_swatch_per_object(height):
+    picture = np.full((height, height * 16 // 9, 3), 128, np.uint8)
+    draw_legend(picture, [1, 2, 7])
+    changed = (picture != 128).any(axis=2)
+    for number in (1, 2, 7):
+        assert (picture == overlay_palette()[number]).all(axis=2).sum() > (height / 50) ** 2
+    assert not changed[height // 4 :].any()
+    assert not changed[:, height // 4 :].any()
+
+
+def test_a_single_object_needs_no_legend():
+    picture = np.full((360, 640, 3), 128, np.uint8)
+    draw_legend(picture, [5])
+    assert (picture == 128).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 300), (300, 20), (64, 64), (360, 640)])
+def test_a_legend_of_many_objects_fits_any_picture(height, width):
+    draw_legend(np.full((height, width, 3), 128, np.uint8), range(1, 255))
 
 
 @pytest.mark.parametrize("name", ["tracks.jsonl", "overlay.mp4", "cutout.mp4"])

@@ -61,7 +61,7 @@ def onnx_export_of(
             return _verified(path.read_bytes())
         export = _export(network, inputs, free or {})
         # Without a cache, the next run exports again; this one is not affected.
-        with contextlib.suppress(OutputError), whole_file(path) as partial:
+        with contextlib.suppress(OutputError), whole_file(path, shared=True) as partial:
             partial.write_bytes(hashlib.sha256(export).digest() + export)
         return export
 

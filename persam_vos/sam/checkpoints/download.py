@@ -43,7 +43,7 @@ def download(url: str, destination: Path, *, sha256: str, progress: bool | Progr
     """
     _require_secure(url)
     try:
-        with whole_file(destination) as partial, _reporter(progress, destination.name) as report:
+        with whole_file(destination, shared=True) as partial, _reporter(progress, destination.name) as report:
             _transfer(url, partial, report)
             found = file_sha256(partial)
             if found != sha256:
