@@ -271,8 +271,6 @@ class TestAudio:
         assert probe(tmp_path / "out" / "overlay.mp4").audio is None
         begins = f"{tmp_path / 'out' / 'overlay.mp4'}: the audio of {info.source} is left out"
         assert writer.warnings[0].startswith(begins)
-            f"{tmp_path / 'out' / 'overlay.mp4'}: the audio of {info.source} is left out"
-        )
 
 
 class TestTracks:
