@@ -1,1 +1,32 @@
-"""Room."""
+"""Files and pixels: videos, photos and masks on disk come in, and frames, photos and label maps as arrays go out.
+
+Drawn frames come in as well, and go out as a video file with the times and the audio of its source.
+"""
+
+from persam_vos.media.demo import DemoClip, demo_clip
+from persam_vos.media.frame import Frame
+from persam_vos.media.mask_files import as_mask, doubts, read_mask
+from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
+from persam_vos.media.readers import open_video
+from persam_vos.media.reference_files import ReferenceFile
+from persam_vos.media.stream import FrameReader, GeneratorReader, StreamInfo
+from persam_vos.media.video_writer import VideoWriter
+
+__all__ = [
+    "DemoClip",
+    "Frame",
+    "FrameReader",
+    "GeneratorReader",
+    "ReferenceFile",
+    "StreamInfo",
+    "VideoWriter",
+    "as_mask",
+    "demo_clip",
+    "doubts",
+    "find_photos",
+    "open_video",
+    "photo_size",
+    "read_mask",
+    "read_photo",
+    "refuse_larger",
+]
