@@ -1,4 +1,4 @@
-"""Frames of a video file by way of decord."""
+"""Reads a video file with decord."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from persam_vos.media.frame import Frame
 from persam_vos.media.pyav_reader import VideoReader, open_container, video_stream
 from persam_vos.media.stream import Clock, DisplayMatrix, GeneratorReader, upright
 
-_SAME_LEVELS = 2.0  # mean difference of two decodings of one frame
+_MAX_MEAN_DIFFERENCE = 2.0  # of 255 levels, between two decodings of the same frame
 
 
 class DecordReader(GeneratorReader):
-    """Reads a video file with decord: for 8-bit 4:2:0 video, the frames of ``VideoReader`` to within 2 levels.
+    """Reads a video file with decord. Frames of 8-bit 4:2:0 video are those of ``VideoReader`` to within 2 levels.
 
-    Other pixel formats agree on average; at sharp edges between colours the two scale the chroma differently.
-    decord decodes ahead without a bound that we could set, so memory may grow where its consumer is slow. Size,
-    timestamps (one integer a frame, all read at the start) and what upright is come from PyAV, because decord rounds
-    the former and gets the latter wrong for mirrored video.
+    Other pixel formats agree on average: at sharp edges between colours the two decoders scale chroma differently.
+    decord decodes ahead without a bound, so memory may grow if its consumer is slow. Size, timestamps (one integer per
+    frame, all read at the start) and orientation come from PyAV, because decord rounds timestamps and takes mirrored
+    video for rotated.
 
     Args:
         path: The file.
@@ -31,7 +31,7 @@ class DecordReader(GeneratorReader):
 
     Raises:
         MissingDependencyError: If decord is not installed.
-        VideoError: If the file is no video, or decord cannot read it or reads other frames than PyAV does.
+        VideoError: If the file is not a video, or decord cannot read it or reads other frames than PyAV.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
@@ -41,7 +41,7 @@ class DecordReader(GeneratorReader):
             raise MissingDependencyError(
                 "reader decord needs the package decord, which is not installed; pip install decord, or use pyav"
             ) from error
-        decord.logging.set_level(decord.logging.QUIET)  # what is wrong is said once, in an error or a warning
+        decord.logging.set_level(decord.logging.QUIET)  # errors and warnings of ours say it once
         with VideoReader(path) as probe:
             self.info, self.warnings = probe.info, list(probe.warnings)
             reference = probe.first.rgb
@@ -58,11 +58,11 @@ class DecordReader(GeneratorReader):
             )
         matrix = _turn_between(first, reference)
         if matrix is None:
-            raise VideoError(f"{path}: decord gives other pixels than FFmpeg for the first frame; use pyav")
+            raise VideoError(f"{path}: decord and FFmpeg decode its first frame differently; use pyav")
         self._frames = self._deliver(first, matrix)
 
     def close(self) -> None:
-        """Let go of the decoder; more than once does no harm."""
+        """Close the decoder; a second call does nothing."""
         super().close()
         self._decoder = None
 
@@ -78,17 +78,17 @@ class DecordReader(GeneratorReader):
 
 
 def _turn_between(rgb: Rgb, reference: Rgb) -> DisplayMatrix | None:
-    """Return the display matrix that makes ``reference`` of ``rgb``; None if none of the eight does.
+    """Return the display matrix, one of eight, that turns ``rgb`` into ``reference``; None if none does.
 
-    decord 0.6 applies rotations, takes mirroring for a rotation by 180 degrees and mangles very small rotated frames;
-    so its first frame is compared with what it should be, rather than its version trusted.
+    decord 0.6 applies rotations, but takes mirroring for a rotation by 180 degrees and mangles very small rotated
+    frames. Hence its first frame is compared with PyAV's.
     """
     signs = ((1, 1), (-1, -1), (-1, 1), (1, -1))
     turns = [(a, 0, 0, d) for a, d in signs] + [(0, b, c, 0) for b, c in signs]
     for a, b, c, d in turns:
         matrix = np.array([a, b, 0, c, d, 0, 0, 0, 1], np.int32)
         turned = upright(rgb, matrix)
-        if turned.shape == reference.shape and cv2.absdiff(turned, reference).mean() <= _SAME_LEVELS:
+        if turned.shape == reference.shape and cv2.absdiff(turned, reference).mean() <= _MAX_MEAN_DIFFERENCE:
             return matrix
     return None
 

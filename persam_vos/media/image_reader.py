@@ -1,4 +1,4 @@
-"""A path becomes a stream of frames: video files, folders and globs of images, single images."""
+"""Reads still images as the frames of a video."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from persam_vos.media.stream import GeneratorReader, StreamInfo
 
 
 class ImageReader(GeneratorReader):
-    """Reads still images as frames, one at a time, the index being the timestamp.
+    """Reads still images as frames, one at a time. The timestamp of a frame is its index.
 
-    They are decoded as ``read_photo`` does it: EXIF orientation is applied, 16 bits are scaled to 8, grey and palette
-    images become RGB, what is transparent is seen over white. The headers of all images are checked before the first
-    frame is delivered.
+    Images are decoded by ``read_photo``. The headers of all images are checked before the first frame is delivered.
 
     Args:
-        source: What the user gave, for ``info``.
+        source: The path that the user gave, for ``info``.
         paths: The images, in order, at least one.
         frame_rate: Frames per second.
 
@@ -46,20 +44,22 @@ class ImageReader(GeneratorReader):
 
     def _deliver(self) -> Generator[Frame, None, None]:
         for index, path in enumerate(self._paths):
-            with _as_video_errors():
+            with as_video_errors():
                 rgb = read_photo(path)
             _check_size(path, rgb.shape[1::-1], (self.info.width, self.info.height))
             yield Frame(index=index, pts=index, time_base=self.info.time_base, rgb=rgb)
 
 
 def _size_of_all(paths: Sequence[Path]) -> tuple[int, int]:
-    """Return (width, height), upright, of images that must all share it; reads headers only."""
-    with _as_video_errors():
+    """Return the size (width, height), upright, that all images share; reads headers only."""
+    with as_video_errors():
         first = photo_size(paths[0])
         for path in paths[1:]:
             _check_size(path, photo_size(path), first)
     if first[0] * first[1] > MAX_PIXELS:
-        raise VideoError(f"{paths[0]}: {first[0]} x {first[1]} pixels; at most {MAX_PIXELS:,} are read; scale it down")
+        raise VideoError(
+            f"{paths[0]}: {first[0]} x {first[1]} pixels; at most {MAX_PIXELS:,} are allowed; scale it down"
+        )
     return first
 
 
@@ -72,8 +72,8 @@ def _check_size(path: Path, size: tuple[int, ...], first: tuple[int, int]) -> No
 
 
 @contextmanager
-def _as_video_errors() -> Iterator[None]:
-    """Whoever reads a video need not know that images are read like photos."""
+def as_video_errors() -> Iterator[None]:
+    """Turn a ``PhotoError`` into a ``VideoError``, which users of a video expect."""
     try:
         yield
     except PhotoError as error:

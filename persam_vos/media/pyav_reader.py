@@ -1,4 +1,4 @@
-"""Frames of a video file, upright and in full-range RGB, one at a time."""
+"""Reads a video file with PyAV: upright frames in full-range RGB."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _SWSCALE_COLORSPACES = {
     7: Colorspace.SMPTE240M,
     10: 9,  # BT.2020 with constant luminance, which swscale has no conversion for, as without
 }
-_TOLERATED_GAP = Fraction(1, 2)  # seconds; the length in a header may be rounded
+_MAX_SKEW = 0.01  # of a rotation matrix: the ratio of its smaller entry to its larger one
+_MAX_MISSING_SECONDS = Fraction(1, 2)  # the length in a header may be rounded
 
 
 class VideoReader(GeneratorReader):
     """Reads a video file with PyAV.
 
-    Rotation and mirroring by a multiple of 90 degrees are applied; the sample aspect ratio is not (pixels stay as
-    stored). HDR is not tone-mapped. Damaged frames that the decoder can conceal are delivered; packets that it
-    cannot decode are skipped; a file that ends early gives the frames that it has. Each of these is told in
-    ``warnings``. A frame whose timestamp does not rise gets the previous one plus one tick (after a jump back of more
-    than a second, time goes on from the previous frame), so that no frame is lost and no two share a time.
+    Rotation by a multiple of 90 degrees and mirroring are applied. The sample aspect ratio is not: pixels stay as
+    stored. HDR is not tone-mapped. Damaged frames that the decoder can conceal are delivered, packets that it cannot
+    decode are skipped, and a file that ends early gives the frames that it has; each case adds a warning. Timestamps
+    that do not rise are mended (see ``Clock``), so that no frame is lost and no two share a time.
 
     Args:
         path: The file.
 
     Raises:
-        VideoError: If the file is missing, is no video, or no frame of it can be decoded.
+        VideoError: If the file is missing, is not a video, or has no frame that can be decoded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class VideoReader(GeneratorReader):
             first = self._first_frame()
             self._size = (first.width, first.height)
             self.matrix = _display_matrix(first)
-            self._warn_of_odd_rotation()
+            self._warn_of_skewed_rotation()
             self.info = self._describe()
         except BaseException:
             self._container.close()
@@ -69,7 +69,7 @@ class VideoReader(GeneratorReader):
         self._frames = self._deliver(first)
 
     def close(self) -> None:
-        """Close the file; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         super().close()
         self._decoded.close()
         self._container.close()
@@ -99,20 +99,20 @@ class VideoReader(GeneratorReader):
         )
 
     def _seconds(self) -> Fraction | None:
-        """Return how long the video says it is; None where only the whole file, audio included, has a length."""
+        """Return the video's length by its header; None if only the whole file, audio included, has one."""
         if self._stream.duration and self._stream.time_base:
             return self._stream.duration * self._stream.time_base
         if self._container.duration and len(self._container.streams) == 1:
             return Fraction(self._container.duration, av.time_base)
         return None
 
-    def _warn_of_odd_rotation(self) -> None:
+    def _warn_of_skewed_rotation(self) -> None:
         a, b = (int(value) for value in self.matrix[:2])
-        if min(abs(a), abs(b)) > 0.01 * max(abs(a), abs(b)):
-            self.warnings.append("the rotation in the metadata is no multiple of 90 degrees; rounded to the nearest")
+        if min(abs(a), abs(b)) > _MAX_SKEW * max(abs(a), abs(b)):
+            self.warnings.append("the rotation in the metadata is not a multiple of 90 degrees; it is rounded to one")
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        """Yield what the decoder gives, in presentation order; tell in ``warnings`` what it could not decode."""
+        """Yield decoded frames in presentation order; warn of those that could not be decoded."""
         packets = self._container.demux(self._stream)
         damaged = delivered = hidden = 0
         packet: av.Packet[av.VideoStream] | None = None
@@ -126,7 +126,7 @@ class VideoReader(GeneratorReader):
                 hidden += packet.is_discard
             try:
                 frames = self._stream.decode(packet)
-            except av.EOFError:  # already flushed by the empty packet that ends a demuxer
+            except av.EOFError:  # the demuxer's last, empty packet has flushed the decoder already
                 frames = []
             except av.FFmpegError:
                 frames = []
@@ -139,7 +139,7 @@ class VideoReader(GeneratorReader):
                 break
         if damaged:
             self.warnings.append(f"{damaged} damaged frame(s), concealed or skipped")
-        # An index lists all frames (MP4, AVI) or key frames only, so it is never too long.
+        # An index lists all frames (MP4, AVI) or only key frames, so it is never too long.
         if delivered < (expected := len(self._stream.index_entries) - hidden):
             self.warnings.append(f"only {delivered} of {expected} frames could be read")
 
@@ -156,7 +156,7 @@ class VideoReader(GeneratorReader):
         if clock.mended:
             self.warnings.append(f"{clock.mended} timestamp(s) did not rise; mended")
         expected, start = self._seconds(), (self._stream.start_time or 0) * self.info.time_base
-        if expected is not None and (read := clock.end * self.info.time_base - start) < expected - _TOLERATED_GAP:
+        if expected is not None and (read := clock.end * self.info.time_base - start) < expected - _MAX_MISSING_SECONDS:
             self.warnings.append(f"ends early: {float(read):.2f} of {float(expected):.2f} seconds could be read")
 
     def _finish(self, decoded: av.VideoFrame, index: int, clock: Clock) -> Frame:
@@ -190,13 +190,13 @@ def _display_matrix(decoded: av.VideoFrame) -> DisplayMatrix:
 
 
 def open_container(path: Path) -> av.container.InputContainer:
-    """Open a video file; VideoError if there is none, or FFmpeg does not know it."""
+    """Open a video file; raises ``VideoError`` if it is missing or FFmpeg cannot open it."""
     if not path.is_file():
         raise VideoError(f"{path}: no such file")
-    # torchvision before 0.26 has FFmpeg log through Python, which decoding threads may wait for for ever.
+    # torchvision before 0.26 makes FFmpeg log through Python, and decoding threads may then wait for ever.
     av.logging.set_level(None)
     try:
-        # The resolved path cannot be taken for one of FFmpeg's protocols ("pipe:", "concat:").
+        # FFmpeg cannot take a resolved path for one of its protocols ("pipe:", "concat:").
         container = av.open(str(path.resolve()), mode="r", metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error
@@ -207,12 +207,12 @@ def open_container(path: Path) -> av.container.InputContainer:
 
 
 def video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
-    """Return the first stream that is a video, ready to decode; VideoError if there is none."""
+    """Return the first video stream, ready to decode; raises ``VideoError`` if there is none."""
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # cover art is no video
+        if not stream.disposition & Disposition.attached_pic:  # cover art is not a video
             if stream.codec_context is None:
                 raise VideoError(f"{path}: FFmpeg has no decoder for its video stream")
             stream.thread_type = "AUTO"
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
-    raise VideoError(f"{path}: holds no video stream (its streams: {kinds})")
+    raise VideoError(f"{path}: holds no video stream (its streams: {kinds}); give a video")

@@ -1,4 +1,4 @@
-"""A path becomes a stream of frames: video files, folders and globs of images, single images."""
+"""Opens a path as a video: a video file, a folder or glob of images, or a single image."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Literal
 
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.media.decord_reader import DecordReader
-from persam_vos.media.image_reader import ImageReader, _as_video_errors
+from persam_vos.media.image_reader import ImageReader, as_video_errors
 from persam_vos.media.photo_files import is_glob, list_images
 from persam_vos.media.pyav_reader import VideoReader
 from persam_vos.media.stream import FrameReader
 
 Backend = Literal["pyav", "decord"]
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-
-
 # A rate given as a decimal number, such as 29.97002997, is taken for a fraction such as 30000/1001.
 _MAX_RATE_DENOMINATOR = 1001
 
@@ -42,21 +40,21 @@ def exact_rate(frame_rate: Fraction | float) -> Fraction:
 def open_video(
     source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction | float = Fraction(24)
 ) -> FrameReader:
-    """Open whatever ``source`` names.
+    """Open a video, or images as a video.
 
-    A path that exists is taken as it is, even where it holds ``*``, ``?`` or ``[``; else these make it a glob.
+    A path that exists is taken literally, even if it contains ``*``, ``?`` or ``[``. Otherwise these make it a glob.
 
     Args:
         source: A video file, a folder of JPEG or PNG images, a glob of them, or one such image.
-        backend: What decodes video files, ``"pyav"`` or ``"decord"``; images are not affected.
-        frame_rate: Frames per second that images are given; a video file has its own.
+        backend: The decoder of video files, ``"pyav"`` or ``"decord"``; images are not affected.
+        frame_rate: Frames per second of images; a video file has its own.
 
     Returns:
         A reader, to be closed (it is a context manager).
 
     Raises:
         SettingsError: If ``backend`` or ``frame_rate`` is not allowed.
-        VideoError: If ``source`` is missing, is no video and no image, or holds no frame.
+        VideoError: If ``source`` is missing, is neither a video nor an image, or holds no frame.
         MissingDependencyError: If ``backend`` is not installed.
 
     >>> from persam_vos import demo_clip
@@ -68,10 +66,10 @@ def open_video(
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
     rate = exact_rate(frame_rate)
     if not str(source) or "://" in str(source):
-        raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob; addresses are not read")
+        raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob (addresses are not read)")
     path = Path(source)
     if path.is_dir() or is_glob(source):
-        with _as_video_errors():
+        with as_video_errors():
             images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")
         return ImageReader(path, images, frame_rate=rate)
     if path.exists():

@@ -1,4 +1,4 @@
-"""What every reader shares: the protocol, what a source says of itself, rising timestamps, upright frames."""
+"""What all readers share: their interface, the facts about a source, rising timestamps, upright frames."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _Reader = TypeVar("_Reader")
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a source says of itself when it is opened.
+    """Facts about a source, known once it is open.
 
     Attributes:
         source: The video file, the folder or glob of images, or the image, as it was given.
-        width: Width in pixels of the frames as they are delivered, rotation applied.
-        height: Height in pixels of the frames as they are delivered, rotation applied.
-        frame_rate: Average frames per second, exact (29.97 is 30000/1001); None where the source does not say.
+        width: Width of a frame in pixels, rotation applied.
+        height: Height of a frame in pixels, rotation applied.
+        frame_rate: Average frames per second, exact (29.97 is 30000/1001); None if the source has none.
         time_base: Seconds per unit of ``Frame.pts``, exact.
-        frame_count: How many frames to expect, for a progress bar only: containers may be off; None where unknown.
+        frame_count: Expected number of frames, for progress only, because containers may be wrong; None if unknown.
         has_audio: Whether ``source`` is a file with an audio stream.
     """
 
@@ -46,11 +46,11 @@ class StreamInfo:
 class FrameReader(Protocol):
     """Frames in presentation order, read once from first to last, like the lines of an open file.
 
-    A second ``iter`` goes on where the first one stopped. Memory does not grow with the length of the source.
+    A second ``iter`` goes on where the first one stopped. Memory does not grow with the length of the video.
 
     Attributes:
-        info: What the source says of itself.
-        warnings: What went wrong without stopping the reader, one line each; complete once the last frame is read.
+        info: Facts about the source.
+        warnings: What went wrong without stopping the reader, one line each; complete after the last frame.
     """
 
     info: StreamInfo
@@ -58,7 +58,7 @@ class FrameReader(Protocol):
 
     @property
     def first(self) -> Frame:
-        """The first frame, before or after iteration begins; iteration delivers it all the same.
+        """The first frame, at any time; iteration still begins with it.
 
         Raises:
             VideoError: If the source has no frame.
@@ -69,12 +69,12 @@ class FrameReader(Protocol):
         """Yield the frames; ``index`` counts from 0 and ``pts`` rises strictly.
 
         Raises:
-            VideoError: If a frame cannot be used, for instance because it has another size than the first.
+            VideoError: If a frame cannot be used, for example because it has another size than the first.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the source; more than once does no harm."""
+        """Close the source; a second call does nothing."""
         ...
 
     def __enter__(self: _Reader) -> _Reader:
@@ -130,20 +130,20 @@ class GeneratorReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the source; more than once does no harm."""
+        """Close the source; a second call does nothing."""
         self._read_ahead = None
         self._frames.close()
 
 
 class Clock:
-    """Turns the timestamps of a stream into strictly rising ones.
+    """Makes the timestamps of a stream rise strictly.
 
     A missing timestamp becomes the end of the previous frame. One that does not rise becomes the previous one plus one
-    tick; if it jumps back by more than a second, time goes on from the end of the previous frame instead.
+    tick. After a jump back of more than a second, time goes on from the end of the previous frame.
 
     Attributes:
-        mended: How many timestamps did not rise.
-        end: Where the latest frame ends.
+        mended: Number of timestamps that did not rise.
+        end: End of the latest frame, in units of the time base.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -155,7 +155,12 @@ class Clock:
         self._previous: int | None = None
 
     def tick(self, pts: int | None, duration: int) -> int:
-        """Return the timestamp of the next frame, in units of the time base; a duration of 0 is an unknown one."""
+        """Return the timestamp of the next frame.
+
+        Args:
+            pts: Its timestamp in the file, in units of the time base; None if it has none.
+            duration: Its duration in the same units; 0 if unknown.
+        """
         result = self.end if pts is None else pts + self._offset
         if self._previous is not None and result <= self._previous:
             self.mended += 1
@@ -169,10 +174,10 @@ class Clock:
 
 
 def upright(rgb: Rgb, matrix: DisplayMatrix) -> Rgb:
-    """Turn and mirror a stored frame as its display matrix asks.
+    """Rotate and mirror a stored frame by its display matrix.
 
     Args:
-        rgb: uint8, H x W x 3, as stored.
+        rgb: uint8, H x W x 3, as stored in the file.
         matrix: int32, 9 values (a b u c d v x y w): the point (x, y) is shown at (a x + c y, b x + d y), y down.
 
     Returns:
@@ -185,5 +190,5 @@ def upright(rgb: Rgb, matrix: DisplayMatrix) -> Rgb:
 
 
 def swaps_axes(matrix: DisplayMatrix) -> bool:
-    """Tell whether a display matrix makes rows of columns."""
+    """Tell whether a display matrix exchanges rows and columns."""
     return abs(int(matrix[1])) > abs(int(matrix[0]))

@@ -410,7 +410,7 @@ class TestSources:
 
     def test_decompression_bombs_are_refused(self, tmp_path):
         Image.new("1", (20_000, 5_001)).save(tmp_path / "a.png")
-        with pytest.raises(VideoError, match=r"a\.png: 20000 x 5001 pixels; at most 100,000,000 are read"):
+        with pytest.raises(VideoError, match=r"a\.png: 20000 x 5001 pixels; at most 100,000,000 are allowed"):
             open_video(tmp_path)
 
     def test_images_are_opened_one_at_a_time(self, tmp_path, monkeypatch):
