@@ -1,7 +1,7 @@
 """The exception tree: everything that persam-vos raises on purpose.
 
-Each class is also the builtin error that people catch for such a fault. A message says what was given, what is
-allowed and what to do; the command line prints it as one line and exits with status 2.
+Each class is also the builtin error that people catch for such a fault. A message says what was given, what is allowed
+and what to do. The command line prints it as one line and exits with status 2.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class MaskError(PersamVosError, ValueError):
 
 
 class MaskSizeError(MaskError):
-    """A mask has another height or width than the frame it belongs to."""
+    """A mask has another height or width than its frame or photo."""
 
 
 class EmptyMaskError(MaskError):
-    """A mask holds no object."""
+    """A mask has no pixel of an object."""
 
 
 class CheckpointError(PersamVosError, ValueError):
-    """A checkpoint is missing, damaged, hostile or of another model."""
+    """A checkpoint is missing, damaged, hostile or belongs to another model."""
 
 
 class DatasetError(PersamVosError, ValueError):
-    """A folder is not the dataset, or not the set of results, that it should be."""
+    """A folder does not hold the expected dataset or results."""
 
 
 class OutputError(PersamVosError, OSError):
@@ -48,9 +48,9 @@ class OutputError(PersamVosError, OSError):
 
 
 class MissingDependencyError(PersamVosError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed but not installed."""
 
 
 def reason(error: Exception) -> str:
-    """Say in a few words why something failed, as the system or a library puts it."""
+    """Return the reason for an error in the words of the system or the library."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

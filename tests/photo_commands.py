@@ -103,6 +103,6 @@ def spoilt(folder: Path) -> dict[str, str]:
     return {
         "cut.jpg": "cannot be read",
         "empty.jpg": "the file is empty",
-        "huge.png": "20000 x 20000 pixels, more than the limit of 100 megapixels; pass --max-megapixels",
+        "huge.png": "20000 x 20000 pixels, more than the limit of 100 megapixels; scale it down",
         "text.jpg": "not an image that can be read",
     }

@@ -1,9 +1,8 @@
-"""Photos become pixels: which files are meant, in what order, and each one upright, in RGB, as it is seen."""
+"""Finds photos on disk and reads them: upright, in RGB, as they are seen."""
 
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,14 +22,15 @@ from PIL import (
 )
 
 from persam_vos.errors import PhotoError, reason
+from persam_vos.files import natural_order
 from persam_vos.masks import Rgb
 from persam_vos.quiet import quiet_warnings
 
 MAX_PIXELS = 100_000_000
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-# By their first bytes, since suffixes lie. Not with Image.open: its limit on the size is one for the whole process and
-# speaks through warnings, and it would hand a hostile file to decoders that start other programs.
-_KINDS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+# Formats by their first bytes, because suffixes may be wrong. Image.open is not used: it has one size limit for the
+# whole process, told by warnings, and it would pass a hostile file to decoders that start other programs.
+_FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG", PngImagePlugin.PngImageFile),
     (b"RIFF", WebPImagePlugin.WebPImageFile),
@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"MM", TiffImagePlugin.TiffImageFile),
     (b"GIF8", GifImagePlugin.GifImageFile),
 )
-_TURNS = {
+_TRANSPOSE_OF_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -48,20 +48,20 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SWAPS_AXES = range(5, 9)
+_ORIENTATIONS_THAT_SWAP_AXES = range(5, 9)
 
 
 def find_photos(sources: Sequence[str | Path]) -> list[Path]:
     """Find the photos that files, folders and globs name.
 
     Args:
-        sources: Each a file, taken whatever its suffix; a folder, of which the photos directly in it are taken; or a
-            glob, in which ``**`` stands for any folders. A path that exists is taken as it is, even where it holds
-            ``*``, ``?`` or ``[``. In folders and globs, files of other suffixes and hidden ones are passed over.
+        sources: Files of any suffix; folders, whose photos are taken, but not those of their subfolders; and globs, in
+            which ``**`` matches any folders. A path that exists is taken literally, even if it contains ``*``, ``?`` or
+            ``[``. In folders and globs, hidden files and other suffixes are left out.
 
     Returns:
-        The photos, spelled as they were found: sources in the order given, those of one source in natural order (2
-        before 10), each file where it is met first and only there.
+        The photos, spelled as they were found, in the order of the sources, and in natural order (2 before 10) within
+        one source. A file that is found twice counts once, at its first place.
 
     Raises:
         PhotoError: If a source is missing or holds no photo.
@@ -73,8 +73,8 @@ def find_photos(sources: Sequence[str | Path]) -> list[Path]:
                 found.setdefault(path.resolve(), path)
         except PhotoError:
             raise
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-            raise PhotoError(f"{source}: cannot be looked for ({reason(error)})") from error
+        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
+            raise PhotoError(f"{source}: cannot be searched ({reason(error)})") from error
     return list(found.values())
 
 
@@ -92,17 +92,17 @@ def _photos_of(source: str | Path) -> list[Path]:
 
 
 def is_glob(source: str | Path) -> bool:
-    """Tell whether a source that does not exist as it is spelled is to be taken as a glob."""
+    """Tell whether a source is a glob: it contains ``*``, ``?`` or ``[``, and no file or folder has that name."""
     return any(character in str(source) for character in "*?[") and not Path(source).exists()
 
 
 def list_images(source: str | Path, *, suffixes: frozenset[str], noun: str) -> list[Path]:
-    """List the images directly in a folder, or those that a glob matches, in natural order and without hidden files.
+    """List the images in a folder, or those that a glob matches, in natural order and without hidden files.
 
     Args:
         source: A folder that exists, or a glob.
-        suffixes: Which files are images: in lower case, with the dot.
-        noun: What such an image is called in messages.
+        suffixes: Suffixes of images, in lower case, with the dot.
+        noun: The word for such an image in messages.
 
     Returns:
         At least one path.
@@ -126,96 +126,90 @@ def list_images(source: str | Path, *, suffixes: frozenset[str], noun: str) -> l
     ]
     if not images:
         raise PhotoError(nothing)
-    return sorted(images, key=_natural_key)
-
-
-def _natural_key(path: Path) -> tuple[list[str | int], str]:
-    """Order by the numbers in the name: 2 before 10."""
-    parts = re.split(r"([0-9]+)", str(path))
-    return [int(part) if position % 2 else part.casefold() for position, part in enumerate(parts)], str(path)
+    return sorted(images, key=natural_order)
 
 
 def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
-    """Read one photo as it is seen: EXIF orientation applied, what is transparent over white.
+    """Read one photo as it is seen: EXIF orientation applied, transparent parts over white.
 
-    JPEG, PNG, WebP, BMP, TIFF and GIF are read, by content and not by suffix; of an animation or of several pages, the
-    first. Grey, palette and CMYK pictures become RGB, 16 bits are scaled to 8, colour profiles are ignored. Any number
-    of threads may read at once.
+    JPEG, PNG, WebP, BMP, TIFF and GIF are read, recognised by content and not by suffix. Of an animation or of several
+    pages, the first is read. Grey, palette and CMYK pictures become RGB, 16 bits are scaled to 8, colour profiles are
+    ignored. Any number of threads may read at once.
 
     Args:
         path: The file.
-        max_pixels: Refuse a photo of more pixels than that, by its header, before it is decoded. Of WebP and TIFF,
-            Pillow itself may take no more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+        max_pixels: Refuse a photo with more pixels in its header, before it is decoded. Pillow also refuses WebP and
+            TIFF of more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Returns:
         uint8, H x W x 3.
 
     Raises:
-        PhotoError: If the file is missing, no such photo, damaged, too large, or grey of 32 bits, of which nobody can
-            say what is white.
+        PhotoError: If the file is missing, not such a photo, damaged, too large, or grey of 32 bits, which have no
+            value for white.
     """
     with _opened(Path(path)) as image:
         refuse_larger(path, image.size, max_pixels)
-        # A TIFF's tags are read again, with the same complaints, while it is decoded.
+        # Decoding a TIFF reads its tags again, with the same warnings.
         with quiet_warnings() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
             image.load()
-        rgb, turn = _to_rgb(image), _TURNS.get(_orientation(image))
+        rgb, turn = _to_rgb(image), _TRANSPOSE_OF_ORIENTATION.get(_orientation(image))
         return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
 def refuse_larger(path: str | Path, size: tuple[int, int], max_pixels: int) -> None:
-    """Raise ``PhotoError`` if a photo of a size, (width, height), has more pixels than that."""
+    """Raise ``PhotoError`` if a photo of this size, (width, height), has more than ``max_pixels`` pixels."""
     if size[0] * size[1] > max_pixels:
         raise PhotoError(
-            f"{path}: {size[0]} x {size[1]} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; pass "
-            "--max-megapixels to raise it"
+            f"{path}: {size[0]} x {size[1]} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; scale it "
+            "down (image and perseg also take --max-megapixels)"
         )
 
 
 def photo_size(path: str | Path) -> tuple[int, int]:
-    """Read the size of a photo from its header, whatever that size is.
+    """Read the size of a photo from its header, without a limit.
 
     Args:
         path: The file; see ``read_photo``.
 
     Returns:
-        (width, height) in pixels, EXIF orientation applied. Of a PNG whose EXIF comes after the picture, not applied:
-        it could only be found by decoding the whole.
+        (width, height) in pixels, EXIF orientation applied, unless a PNG has its EXIF after the pixels: only decoding
+        would find it.
 
     Raises:
-        PhotoError: If the file is missing, no such photo, or damaged.
+        PhotoError: If the file is missing, not such a photo, or damaged.
     """
     with _opened(Path(path)) as image:
         if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info:
             return image.size
         width, height = image.size
-        if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose size some versions of Pillow turn, others do not
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # some versions of Pillow turn its size, others do not
             width, height = (int(image.tag_v2[tag]) for tag in (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength))
-        return (height, width) if _orientation(image) in _SWAPS_AXES else (width, height)
+        return (height, width) if _orientation(image) in _ORIENTATIONS_THAT_SWAP_AXES else (width, height)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open an image without decoding it, and name the file in whatever goes wrong with it."""
+    """Open an image without decoding it; turn every error into a ``PhotoError`` that names the file."""
     try:
         with path.open("rb") as file:
             yield _open(path, file)
     except PhotoError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+    except Exception as error:  # Pillow's decoders raise errors of nearly any type on damaged files
         raise PhotoError(f"{path}: the image cannot be read ({reason(error)})") from error
 
 
 def _open(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
     head = file.read(16)
     file.seek(0)
-    for magic, kind in _KINDS:
+    for magic, kind in _FORMATS:
         if head.startswith(magic):
             with quiet_warnings():
                 return kind(file)
     if not head:
         raise PhotoError(f"{path}: the file is empty")
-    raise PhotoError(f"{path}: not an image that can be read: JPEG, PNG, WebP, BMP, TIFF or GIF; convert it to one")
+    raise PhotoError(f"{path}: not an image that can be read; convert it to JPEG, PNG, WebP, BMP, TIFF or GIF")
 
 
 def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
@@ -228,7 +222,7 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
             grey[values == image.info["transparency"]] = 255
         return Image.fromarray(grey).convert("RGB")
     if image.mode in ("I", "F"):
-        raise ValueError("grey of 32 bits, of which nobody can say what is white; save it with 8 or 16 bits")
+        raise ValueError("grey of 32 bits has no value for white; save it with 8 or 16 bits")
     if image.has_transparency_data:
         seen, white = image.convert("RGBA"), Image.new("RGB", image.size, "white")
         white.paste(seen, mask=seen)
@@ -237,9 +231,9 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """Return the EXIF orientation, 1 to 8; 1, upright, also where the EXIF is damaged."""
+    """Return the EXIF orientation, 1 to 8; 1 (upright) if the EXIF is missing or damaged."""
     try:
         with quiet_warnings():
             return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as many kinds as there are ways to damage it
+    except Exception:  # damaged EXIF raises errors of many types
         return 1

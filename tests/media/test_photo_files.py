@@ -288,7 +288,7 @@ class TestLimit:
         if suffix not in ("webp", "tif"):  # whose headers are not all at the beginning
             path.write_bytes(whole[: 9 * len(whole) // 10])
         with pytest.raises(
-            PhotoError, match=rf"a\.{suffix}: 90 x 60 pixels, .*limit of 0\.005399 megapixels; pass --max-megapixels"
+            PhotoError, match=rf"a\.{suffix}: 90 x 60 pixels, .*limit of 0\.005399 megapixels; scale it down"
         ):
             read_photo(path, max_pixels=90 * 60 - 1)
 
@@ -366,7 +366,7 @@ class TestDamage:
     def test_unknown_kinds_are_told_what_is_known(self, tmp_path):
         (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
         with pytest.raises(
-            PhotoError, match=r"a\.heic: not an image that can be read: JPEG, PNG, WebP, BMP, TIFF or GIF"
+            PhotoError, match=r"a\.heic: not an image that can be read; convert it to JPEG, PNG, WebP, BMP, TIFF or GIF"
         ):
             read_photo(tmp_path / "a.heic")
 
@@ -512,7 +512,7 @@ class TestFind:
             ("", "'' is no path; give a photo"),
             ("dead.jpg", "dead.jpg: no such file or folder"),
             ("loop.jpg", "loop.jpg: "),
-            ("x" * 5000, "x: cannot be looked for"),
+            ("x" * 5000, "x: cannot be searched"),
         ],
     )
     def test_what_cannot_be_found_is_named(self, tmp_path, monkeypatch, source, message):
