@@ -1,4 +1,4 @@
-"""Many photos at a glance: thumbnails of their overlays with captions, on one sheet."""
+"""Draws many photos on one sheet: thumbnails of their overlays with captions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from persam_vos.exports.draw import MAX_JPEG_SIDE, draw_overlay
 from persam_vos.files import whole_file
 from persam_vos.masks import LabelMap, Rgb
 
-_SIDE = 256  # pixels of a thumbnail's longer side at most
-_MARGIN = 8
-_CAPTION = 20  # pixels, the margin to the next row included
-_FONT_SIZE = 13
+_THUMBNAIL_SIDE = 256  # pixels of the longer side, at most
+_MARGIN = 8  # pixels
+_CAPTION_HEIGHT = 20  # pixels, including the margin to the next row
+_FONT_SIZE = 13  # pixels
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_LONGEST = 200  # characters of a caption that are looked at; fewer fit
+_MAX_CAPTION_LENGTH = 200  # characters that are measured; fewer fit
 
 
 class ContactSheet:
-    """Collects small overlays of any number of photos, and lays them out in rows.
+    """Collects thumbnails of the overlays of any number of photos, and draws them in rows.
 
-    A photo is made small when it is added, so it takes 192 KiB at most, whatever its size.
+    A photo is scaled down when it is added, so each takes at most 192 KiB.
 
     Args:
         columns: Photos in a row, at least 1.
@@ -42,12 +42,12 @@ class ContactSheet:
         self._captions: list[str] = []
 
     def add(self, rgb: Rgb, label_map: LabelMap, caption: str) -> None:
-        """Add a photo with its objects tinted; it is scaled down, never up.
+        """Add a photo with its objects tinted, scaled down if it is large.
 
         Args:
             rgb: uint8, H x W x 3.
             label_map: uint8, H x W; 0 is background, n is object n.
-            caption: What to write under it: one line, which is cut where it is too long.
+            caption: One line of text under the photo; cut if it is too long.
 
         Raises:
             MaskSizeError: If the label map has another size than the photo.
@@ -56,25 +56,25 @@ class ContactSheet:
             sizes = (" x ".join(map(str, shape)) for shape in (label_map.shape, rgb.shape[:2]))
             raise MaskSizeError("label map of {!r} is {}, its photo is {}".format(caption, *sizes))
         height, width = label_map.shape
-        scale = min(1.0, _SIDE / max(height, width))
+        scale = min(1.0, _THUMBNAIL_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         drawn = cv2.resize(draw_overlay(rgb, label_map), size, interpolation=cv2.INTER_AREA)
         self._thumbnails.append(drawn.astype(np.uint8, copy=False))
         self._captions.append(caption)
 
     def write(self, path: Path) -> Path:
-        """Write all photos that were added, in this order, on white; more can be added and written afterwards.
+        """Write the photos in the order in which they were added; more can be added and written afterwards.
 
         Args:
-            path: A ``.png``, ``.jpg`` or ``.jpeg`` file; its folder is made if it is not there, and a file of this name
-                is replaced in one step. JPEG ends at 65,500 pixels: rows get longer or shorter to stay within.
+            path: A ``.png``, ``.jpg`` or ``.jpeg`` file; missing folders are made, and a file of this name is replaced
+                in one step. A JPEG has at most 65,500 pixels a side: rows get longer or shorter to stay within.
 
         Returns:
             The path.
 
         Raises:
             SettingsError: If the suffix is not allowed.
-            OutputError: If the file cannot be written; then no half-written one is left.
+            OutputError: If the file cannot be written; then nothing is left of it.
         """
         kind = _FORMATS.get(path.suffix.lower())
         if kind is None:
@@ -85,32 +85,34 @@ class ContactSheet:
         return path
 
     def _lay_out(self, limit: int) -> Image.Image:
-        """Draw the sheet, at most ``limit`` pixels high and wide."""
+        """Draw the sheet, at most ``limit`` pixels a side."""
         count = len(self._thumbnails)
-        most_rows, most_columns = ((limit - _MARGIN) // (_SIDE + space) for space in (_CAPTION, _MARGIN))
+        most_rows, most_columns = (
+            (limit - _MARGIN) // (_THUMBNAIL_SIDE + space) for space in (_CAPTION_HEIGHT, _MARGIN)
+        )
         columns = max(min(self._columns, most_columns, count), -(-count // most_rows), 1)
         rows = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
         heights = [max(len(self._thumbnails[i]) for i in row) for row in rows]
-        width = _MARGIN + columns * (_SIDE + _MARGIN)
-        sheet = Image.new("RGB", (width, _MARGIN + sum(height + _CAPTION for height in heights)), "white")
+        width = _MARGIN + columns * (_THUMBNAIL_SIDE + _MARGIN)
+        sheet = Image.new("RGB", (width, _MARGIN + sum(height + _CAPTION_HEIGHT for height in heights)), "white")
         draw, font, bottom = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_SIZE), _MARGIN
         for row, height in zip(rows, heights, strict=True):
             bottom += height
             for column, i in enumerate(row):
-                left, thumbnail = _MARGIN + column * (_SIDE + _MARGIN), self._thumbnails[i]
-                # On the caption and in the middle of its column.
-                corner = left + (_SIDE - thumbnail.shape[1]) // 2, bottom - thumbnail.shape[0]
+                left, thumbnail = _MARGIN + column * (_THUMBNAIL_SIDE + _MARGIN), self._thumbnails[i]
+                # Bottom aligned, in the middle of the column.
+                corner = left + (_THUMBNAIL_SIDE - thumbnail.shape[1]) // 2, bottom - thumbnail.shape[0]
                 sheet.paste(Image.fromarray(thumbnail), corner)
                 text = _fitting(self._captions[i], font)
-                draw.text((left + _SIDE / 2, bottom + 1), text, fill="black", font=font, anchor="ma")
-            bottom += _CAPTION
+                draw.text((left + _THUMBNAIL_SIDE / 2, bottom + 1), text, fill="black", font=font, anchor="ma")
+            bottom += _CAPTION_HEIGHT
         return sheet
 
 
 def _fitting(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Make a caption one line that a column holds; characters that cannot be drawn become spaces."""
-    cut = text = "".join(letter if letter.isprintable() else " " for letter in caption[:_LONGEST])
-    while font.getlength(cut) > _SIDE:
+    """Shorten a caption to the width of a column; characters that cannot be drawn become spaces."""
+    cut = text = "".join(letter if letter.isprintable() else " " for letter in caption[:_MAX_CAPTION_LENGTH])
+    while font.getlength(cut) > _THUMBNAIL_SIDE:
         text = text[:-1]
         cut = f"{text.rstrip()}..."
     return cut

@@ -1,4 +1,4 @@
-"""What is found in photos: the record of it, how it is named after the photo, and the list of it read back."""
+"""Names the files of results after their photos."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from typing import Any
 
 from persam_vos.files import file_sha256
 
-_NAME_BYTES = 200  # of a file's or folder's name; most systems allow 255, some of which suffixes take
-_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]')  # on some system or other: results travel
+_MAX_NAME_BYTES = 200  # of a file or folder; most systems allow 255, and suffixes are added
+_NOT_IN_NAMES = re.compile(
+    r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]'
+)  # forbidden on some system: results are copied between systems
 
 
 def output_names(
     paths: Sequence[Path], known: Mapping[Path, str] | None = None, taken: Iterable[str] = ()
 ) -> list[str]:
-    """Name the outputs of photos after the photos, below the deepest folder that all of them share.
+    """Name the outputs of photos after the photos, relative to the deepest folder that all of them share.
 
-    Names that would be one, also where a system ignores case, get the photo's suffix (``a.png`` becomes ``a_png``) and,
-    if need be, a number. What some system forbids in names becomes ``_``. The order of the paths changes nothing.
+    Names that collide, with case ignored, get the photo's suffix (``a.png`` becomes ``a_png``) and, if necessary, a
+    number. Characters that some system forbids become ``_``. The names do not depend on the order of the paths.
 
     Args:
         paths: The photos.
-        known: Names that some of them have already, and keep.
-        taken: Names that no other may get.
+        known: Names that some of the photos keep from an earlier run.
+        taken: Names that no other photo may get.
 
     Returns:
         One name per photo: unique, relative, with ``/``, without ``..``.
+
+    >>> output_names([Path("trip/a.jpg"), Path("trip/beach/b.jpg"), Path("trip/A.png")])
+    ['a_jpg', 'beach/b', 'A_png']
     """
     known = known or {}
     full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 (Path.absolute keeps "..")
@@ -41,7 +46,7 @@ def output_names(
         shared += 1
     names = []
     for path in full:
-        # A folder must not be called like a file of ours.
+        # A folder must not have the name of a file that is written.
         folders = [re.sub(r"(?i)\.(png|jpg)$", r"_\1", _clean(part)) for part in path.parent.parts[shared:]]
         names.append("/".join([*folders, _clean(path.stem)]))
     used = {_key(name) for name in (*taken, *known.values())}
@@ -62,39 +67,39 @@ def output_names(
 
 
 def _clean(part: str) -> str:
-    """Make of a file's or folder's name one that every system takes."""
-    known = _NOT_IN_NAMES.sub("_", part).encode()[:_NAME_BYTES].decode(errors="ignore")
+    """Make a file's or folder's name valid on every system."""
+    known = _NOT_IN_NAMES.sub("_", part).encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     return known.rstrip(" .") or "_"
 
 
 def _key(name: str) -> str:
-    """Equal for names that some system takes for the same."""
+    """Return a key that is equal for names that are the same on some system."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def is_name(value: object) -> bool:
-    """Tell whether something is such as ``output_names`` gives, and so stays inside the folder that it is put in."""
+    """Tell whether a value can be a name from ``output_names``: a relative path that stays inside its folder."""
     if not isinstance(value, str):
         return False
     return all(part not in ("", ".", "..") and not _NOT_IN_NAMES.search(part) for part in value.split("/"))
 
 
 class EarlierNames:
-    """What photos were called in an earlier run, which may have been started elsewhere, or with other photos.
+    """Names of photos in an earlier run, which may have been started elsewhere or with other photos.
 
-    Photos are known by what they hold: of two with the same content the masks are the same.
+    Photos are identified by their content: photos with the same content have the same masks.
     """
 
     def __init__(self) -> None:
         self._by_content: dict[str, dict[str, str]] = {}
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Remember a line of a photo that was found, as ``read_results`` gives it."""
+        """Remember a line of a finished photo from ``read_results``."""
         if isinstance(content := record.get("sha256"), str):
             self._by_content.setdefault(content, {})[record["name"]] = Path(record["photo"]).name
 
     def names_of(self, photos: Sequence[Path]) -> dict[Path, str]:
-        """Return the names of those that are the same, each given once; of copies, first to the one called the same."""
+        """Return the names of known photos, each given once; among copies, the one with the same file name is first."""
         if not self._by_content:
             return {}
         known = {photo: content for photo in photos if (content := content_of(photo)) in self._by_content}
@@ -111,7 +116,7 @@ class EarlierNames:
 
 
 def content_of(photo: Path) -> str | None:
-    """Return the SHA-256 of a file; None if it cannot be read."""
+    """Return the SHA-256 of a photo's file; None if it cannot be read."""
     try:
         return file_sha256(photo)
     except (OSError, ValueError):

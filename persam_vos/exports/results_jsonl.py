@@ -1,4 +1,4 @@
-"""What is found in photos: the record of it, how it is named after the photo, and the list of it read back."""
+"""The results of a photo, and the list of them that a run writes, read back."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from persam_vos.exports.photo_names import is_name
 from persam_vos.masks import ArrayRecord, LabelMap
 from persam_vos.results import ObjectResult
 
-_START = b'{"photo": "'  # of every line that we write
+_LINE_START = b'{"photo": "'
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PhotoResult(ArrayRecord):
-    """What was found in one photo.
+    """The objects found in one photo.
 
     Attributes:
         photo: The file, as it was given.
-        name: What its files are called: relative to the output's folders, with ``/`` and without a suffix, like
-            ``beach/IMG_01``; see ``output_names``.
+        name: The name of its output files: relative to the output's folders, with ``/`` and without a suffix, for
+            example ``beach/IMG_01``; see ``output_names``.
         label_map: uint8, H x W; 0 is background, n is object n.
-        objects: One entry per object, in rising order of id, absent ones included.
+        objects: One entry per object, in rising order of id, including absent ones.
     """
 
     photo: Path
@@ -35,16 +35,16 @@ class PhotoResult(ArrayRecord):
 
 
 def read_results(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Read the ``results.jsonl`` that ``PhotoWriter`` writes, line by line.
+    """Read the ``results.jsonl`` of a ``PhotoWriter`` line by line.
 
     Args:
-        path: The file. A last line that is not whole, because the run was killed while it wrote, is passed over.
+        path: The file. An incomplete last line, left by a killed run, is skipped.
 
     Yields:
-        What a line says, and the byte at which the line ends.
+        The record of a line, and the byte at which the line ends.
 
     Raises:
-        OutputError: If the file is not ours.
+        OutputError: If a line was not written by a ``PhotoWriter``.
         OSError: If it cannot be read.
     """
     end = 0
@@ -55,21 +55,21 @@ def read_results(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                 if _is_torn(line):
                     return
                 raise OutputError(
-                    f"{path}: line {number} is no result of ours, so the file is neither continued nor replaced; move "
-                    "it away or give another --output"
+                    f"{path}: line {number} is not a result of a photo, so the file is neither continued nor replaced; "
+                    "move it away or give another --output"
                 )
             end += len(line)
             yield record, end
 
 
 def _is_torn(line: bytes) -> bool:
-    """Tell a line of ours of which the end is missing; a power cut may leave zeros there."""
+    """Tell whether a line was begun by a ``PhotoWriter`` and not finished; a power cut may leave zeros at its end."""
     begun = line.rstrip(b"\0")
-    return not line.endswith(b"\n") and (begun.startswith(_START) or _START.startswith(begun))
+    return not line.endswith(b"\n") and (begun.startswith(_LINE_START) or _LINE_START.startswith(begun))
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return what a whole line of ours says, None of any other."""
+    """Return the record of a complete line of a ``PhotoWriter``; None for any other line."""
     if not line.endswith(b"\n"):
         return None
     try:

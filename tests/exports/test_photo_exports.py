@@ -483,7 +483,7 @@ class TestEarlier:
         with (tmp_path / "out" / "results.jsonl").open("a") as file:
             file.write(json.dumps({"photo": "x.jpg", "name": name, "objects": []}) + "\n")
         before = tree(tmp_path)
-        with pytest.raises(OutputError, match=r"results\.jsonl: line 2 is no result of ours"):
+        with pytest.raises(OutputError, match=r"results\.jsonl: line 2 is not a result of a photo"):
             PhotoWriter(tmp_path / "out", **{mode: True})
         assert tree(tmp_path) == before
 
@@ -531,7 +531,7 @@ class TestEarlier:
     @pytest.mark.parametrize("mode", ["overwrite", "resume"])
     def test_a_list_that_is_not_ours_is_left_alone(self, tmp_path, content, mode):
         (tmp_path / "results.jsonl").write_bytes(content)
-        with pytest.raises(OutputError, match=r"results\.jsonl: line [12] is no result of ours.*move it away or give"):
+        with pytest.raises(OutputError, match=r"results\.jsonl: line [12] is not a result of a photo.*move it away"):
             PhotoWriter(tmp_path, **{mode: True})
         assert tree(tmp_path) == {"results.jsonl": content}
 
