@@ -1,4 +1,4 @@
-"""Clips made with PyAV, for tests."""
+"""Makes clips with PyAV and reads them back, for tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+
+from persam_vos.media.frame import Frame
+from persam_vos.media.readers import open_video
+from persam_vos.media.stream import StreamInfo
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -179,3 +184,33 @@ def davis_of_squares(folder: Path) -> Path:
     lists.mkdir(parents=True)
     (lists / "val.txt").write_text("alpha\nbeta\n")
     return folder
+
+
+UPRIGHT = {  # what NumPy makes of each display matrix, independently of the reader
+    "clockwise 90": lambda rgb: np.rot90(rgb, -1),
+    "180": lambda rgb: np.rot90(rgb, 2),
+    "clockwise 270": lambda rgb: np.rot90(rgb, 1),
+    "mirrored": np.fliplr,
+}
+
+
+def read_all(source: Path | str, **options) -> tuple[StreamInfo, list[Frame], list[str]]:
+    with open_video(source, **options) as reader:
+        frames = list(reader)
+        return reader.info, frames, reader.warnings
+
+
+def save(path: Path, values: np.ndarray, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path, **options)
+    return path
+
+
+def worst(left: np.ndarray, right: np.ndarray) -> int:
+    return int(np.abs(left.astype(int) - right).max())
+
+
+def cut(path: Path, share: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path

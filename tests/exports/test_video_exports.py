@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
-import cv2
 import numpy as np
 import pytest
 from clips import moving_square, write_clip
@@ -16,10 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from persam_vos.errors import MaskError, MaskSizeError, OutputError, SettingsError
-from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
-from persam_vos.exports.legend import draw_legend
-from persam_vos.exports.palettes import davis_palette, overlay_palette
+from persam_vos.errors import MaskSizeError, OutputError, SettingsError
+from persam_vos.exports.palettes import davis_palette
 from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
@@ -27,6 +24,8 @@ from persam_vos.media.stream import StreamInfo
 from persam_vos.results import FrameResult, ObjectResult
 
 NTSC = Fraction(30000, 1001)
+
+
 VIDEOS = ["overlay", "cutout"]
 
 
@@ -438,78 +437,6 @@ class TestEnd:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         writer.abort()
         assert list(tmp_path.iterdir()) == []
-
-
-label_maps = hnp.arrays(
-    np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.sampled_from([0, 0, 0, 1, 2, 200])
-)
-
-
-@given(label_maps)
-def test_overlay_changes_objects_only(label_map):
-    rgb = np.full((*label_map.shape, 3), 100, np.uint8)
-    drawn = draw_overlay(rgb, label_map)
-    assert (rgb == 100).all()
-    assert (drawn[label_map == 0] == 100).all()
-    palette = overlay_palette()
-    # An edge pixel has another label among its eight neighbours; beyond the frame there is none.
-    padded = np.pad(label_map.astype(int), 1, mode="edge")
-    height, width = label_map.shape
-    neighbours = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    edge = np.any([neighbour != label_map for neighbour in neighbours], axis=0)
-    for number in np.unique(label_map[label_map > 0]):
-        inner, outline = (label_map == number) & ~edge, (label_map == number) & edge
-        tinted = (100 + palette[number].astype(int)) / 2
-        assert np.abs(drawn[inner] - tinted).max(initial=0) <= 1
-        assert (drawn[outline] == palette[number]).all()
-
-
-@given(label_maps, st.tuples(*[st.integers(0, 255)] * 3))
-def test_cutout_keeps_objects_and_paints_the_rest(label_map, background):
-    rgb = np.random.default_rng(0).integers(0, 256, (*label_map.shape, 3), dtype=np.uint8)
-    drawn = draw_cutout(rgb, label_map, background)
-    assert np.array_equal(drawn, np.where(label_map[..., None] > 0, rgb, np.array(background, np.uint8)))
-
-
-def test_contours_grow_with_the_picture():
-    label_map = np.zeros((1080, 1920), np.uint8)
-    cv2.rectangle(label_map, (500, 300), (1500, 900), 1, -1)
-    drawn = draw_overlay(np.zeros((1080, 1920, 3), np.uint8), label_map)
-    assert drawn[600, 499:506, 0].tolist() == [0, 230, 230, 230, 230, 115, 115]
-
-
-def test_the_first_objects_have_colours_far_apart():
-    colours = overlay_palette()[1:8].astype(int)
-    distances = np.abs(colours[:, None] - colours).sum(axis=2)
-    assert distances[~np.eye(7, dtype=bool)].min() > 100
-
-
-@pytest.mark.parametrize("dtype", [bool, np.int64, np.float32])
-def test_a_mask_file_holds_uint8_only(dtype):
-    with pytest.raises(MaskError, match=f"label map is {np.dtype(dtype)}; it must be uint8"):
-        palette_image(np.zeros((4, 4), dtype))
-
-
-@pytest.mark.parametrize("height", [360, 2160])
-def test_a_legend_has_a_swatch_per_object(height):
-    picture = np.full((height, height * 16 // 9, 3), 128, np.uint8)
-    draw_legend(picture, [1, 2, 7])
-    changed = (picture != 128).any(axis=2)
-    for number in (1, 2, 7):
-        assert (picture == overlay_palette()[number]).all(axis=2).sum() > (height / 50) ** 2
-    assert not changed[height // 4 :].any()
-    assert not changed[:, height // 4 :].any()
-
-
-def test_a_single_object_needs_no_legend():
-    picture = np.full((360, 640, 3), 128, np.uint8)
-    draw_legend(picture, [5])
-    assert (picture == 128).all()
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 300), (300, 20), (64, 64), (360, 640)])
-def test_a_legend_of_many_objects_fits_any_picture(height, width):
-    draw_legend(np.full((height, width, 3), 128, np.uint8), range(1, 255))
 
 
 @pytest.mark.parametrize("name", ["tracks.jsonl", "overlay.mp4", "cutout.mp4"])
