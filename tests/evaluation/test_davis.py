@@ -350,7 +350,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(folders, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OutputError, match=r"global_results-val.csv cannot be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"global_results-val.csv: cannot be written \(No space left on device\)"):
         DavisScores(2017, "val", scores.objects[:1]).write(root / "out")
     assert [path.read_bytes() for path in sorted((root / "out").iterdir())] == before
 

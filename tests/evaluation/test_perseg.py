@@ -428,7 +428,7 @@ def test_failed_write_leaves_the_old_files_and_nothing_else(folders, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OutputError, match=r"global_results-perseg.csv cannot be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"global_results-perseg.csv: cannot be written \(No space left on device\)"):
         PerSegScores(scores.classes[:1]).write(root / "out")
     assert {path: path.read_bytes() for path in (root / "out").iterdir()} == before
 

@@ -192,6 +192,6 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
 
     monkeypatch.setattr(*((Path, "replace") if broken == "replace" else (Image.Image, "save")), fail)
     sheet.add(photo(10, 10, 0), np.zeros((10, 10), np.uint8), "")
-    with pytest.raises(OutputError, match=r"sheet.png cannot be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"sheet.png: cannot be written \(No space left on device\)"):
         sheet.write(tmp_path / "sheet.png")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]

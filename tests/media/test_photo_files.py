@@ -435,7 +435,7 @@ def test_threads_leave_warnings_as_they_are(tmp_path, monkeypatch):
         time.sleep(0.02)
         return PngImagePlugin.PngImageFile(file)
 
-    monkeypatch.setattr(photos_module, "_KINDS", [(b"\x89PNG", slow)])
+    monkeypatch.setattr(photos_module, "_FORMATS", [(b"\x89PNG", slow)])
     path, filters = save(tmp_path / "a.png", cat()), list(warnings.filters)
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(photo_size, [path] * 8)) == {(90, 60)}
