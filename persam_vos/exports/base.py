@@ -8,8 +8,7 @@ from typing import Protocol
 
 from persam_vos.errors import OutputError
 from persam_vos.files import check_writable, content_of_folder, output_errors
-from persam_vos.media.frame import Frame
-from persam_vos.media.stream import StreamInfo
+from persam_vos.media import Frame, StreamInfo
 from persam_vos.results import FrameResult
 
 

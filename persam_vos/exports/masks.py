@@ -10,7 +10,7 @@ from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
 from persam_vos.files import PartialFolder, content_of_folder, output_errors
 from persam_vos.masks import check_size
-from persam_vos.media.frame import Frame
+from persam_vos.media import Frame
 from persam_vos.results import FrameResult
 
 _MASK_NAME = re.compile(r"[0-9]{5,}\.png")

@@ -12,7 +12,7 @@ from persam_vos.exports.masks import MaskWriter, remove_masks
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
 from persam_vos.files import output_errors
-from persam_vos.media.stream import StreamInfo
+from persam_vos.media import StreamInfo
 
 
 class VideoExport(NamedTuple):

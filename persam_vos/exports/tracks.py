@@ -9,7 +9,7 @@ from typing import TextIO
 
 from persam_vos.exports.base import ExportSettings
 from persam_vos.files import PartialFile, check_file, output_errors
-from persam_vos.media.frame import Frame
+from persam_vos.media import Frame
 from persam_vos.results import FrameResult, ObjectResult, object_record
 
 

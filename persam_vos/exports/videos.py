@@ -9,8 +9,7 @@ from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_cutout, draw_overlay
 from persam_vos.exports.legend import draw_legend
 from persam_vos.masks import Rgb, check_size
-from persam_vos.media.frame import Frame
-from persam_vos.media.video_writer import VideoWriter
+from persam_vos.media import Frame, VideoWriter
 from persam_vos.results import FrameResult
 
 
