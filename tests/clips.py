@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import StreamInfo

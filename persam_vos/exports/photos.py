@@ -14,13 +14,13 @@ from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import EarlierNames, content_of, is_name, output_names
 from persam_vos.exports.results_jsonl import PhotoResult, read_results
+from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, whole_file
 from persam_vos.masks import Rgb, check_size
 from persam_vos.results import object_record
 
 _RESULTS = "results.jsonl"
 _TRACKS = "tracks.jsonl"
-_RECORD = "run.json"
 
 
 def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
@@ -63,9 +63,9 @@ def _refuse_other_results(output: Path) -> None:
             )
     if (output / _TRACKS).exists():
         raise OutputError(f"{output}: holds the results of a video; give another --output, or pass --overwrite")
-    if (output / _RECORD).exists() and not _is_record_of_photos(output / _RECORD):
+    if (output / RUN_JSON).exists() and not _is_record_of_photos(output / RUN_JSON):
         raise OutputError(
-            f"{output}: holds the results of another command ({_RECORD}); give another --output, or pass "
+            f"{output}: holds the results of another command ({RUN_JSON}); give another --output, or pass "
             "--overwrite to replace its record"
         )
 
