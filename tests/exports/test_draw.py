@@ -53,7 +53,7 @@ def test_contours_grow_with_the_picture():
 def test_the_first_objects_have_colours_far_apart():
     colours = overlay_palette()[1:8].astype(int)
     distances = np.abs(colours[:, None] - colours).sum(axis=2)
-    assert distances[~np.eye(7, dtype=bool)].min() > 100
+    assert distances[~np.eye(7, dtype=bool)].min() > 80
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int64, np.float32])
