@@ -126,6 +126,11 @@ def test_every_file_that_is_named_is_there() -> None:
     assert not missing
 
 
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"`(\w+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+    assert named <= {path.name for path in (ROOT / "persam_vos").rglob("*.py")}
+
+
 def test_every_page_that_code_names_is_there() -> None:
     sources = [path for folder in ("persam_vos", "scripts") for path in (ROOT / folder).rglob("*.py")]
     named = {
