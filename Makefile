@@ -1,5 +1,5 @@
 # make demo: track the shipped clip.  make test: run every check.  make docs: build the pages into build/docs/.
-# All create .venv if it is not there. CPU=1, for a computer without a GPU, installs PyTorch without the CUDA libraries.
+# All create .venv if it is not there. make venv creates it empty, so that another build of PyTorch can be installed first.
 
 SHELL := /bin/sh
 # Nothing from outside the virtual environment may leak into it.
@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint docs format clean
+.PHONY: demo test venv lint docs format clean
 
 demo: .venv/.installed
 	$(BIN)/persam-vos demo --output out/demo
@@ -34,10 +34,13 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.venv/.installed: pyproject.toml
+venv: $(BIN)/python
+
+$(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer with venv is needed; set PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(if $(CPU),$(BIN)/python -m pip install --quiet torch torchvision --index-url https://download.pytorch.org/whl/cpu)
+
+.venv/.installed: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[openvino]'
 	@touch $@
 
