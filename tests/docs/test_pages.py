@@ -218,7 +218,7 @@ def test_every_snippet_is_python(page: Path) -> None:
 
 @pytest.fixture(scope="session")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the snippets name: three frames of the demo clip, as a video and as photos, and masks."""
+    """A folder with what the snippets name: two frames of the demo clip, as a video and as photos, and masks."""
     from PIL import Image
 
     from persam_vos.media.readers import open_video
@@ -226,10 +226,10 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     (folder / "holiday").mkdir()
     with open_video(DATA / "bunny.mp4") as video:
-        frames = [frame.rgb for frame in islice(video, 3)]
+        frames = [frame.rgb for frame in islice(video, 2)]
     write_clip(folder / "video.mp4", frames)
     Image.fromarray(frames[0]).save(folder / "cat.jpg")
-    Image.fromarray(frames[2]).save(folder / "holiday" / "IMG_01.jpg")
+    Image.fromarray(frames[1]).save(folder / "holiday" / "IMG_01.jpg")
     for name in ("mask.png", "cat_mask.png"):
         shutil.copy(DATA / "bunny_mask.png", folder / name)
     return folder
