@@ -26,8 +26,8 @@ DATA = Path(persam_vos.__file__).parent / "data"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages on how to use the package; the others speak of the scripts' options as well.
 USER_PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "video", "photos"))]
-# Not of persam-vos, but of git, pip, make and others.
-OTHER_FLAGS = {"--index-url", "--help"}
+# Every command has it; Typer does not list it among the options.
+OTHER_FLAGS = {"--help"}
 RUNNABLE = "<!-- runnable -->"
 
 markdown = MarkdownIt("commonmark").enable("table")
