@@ -108,6 +108,8 @@ def _given(annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
         **annotation.record,
         "frame_size": [info.height, info.width],
         "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
+        # Seconds per unit of ``pts`` in tracks.jsonl.
+        "time_base": str(info.time_base),
         "objects": [int(i) for i in np.unique(annotation.label_map) if i],
     }
 

@@ -77,6 +77,8 @@ def test_run_json_says_all(finished: Path) -> None:
     assert record["complete"] is True
     assert record["frames"] == 5
     assert record["frame_rate"] == "30000/1001"
+    lines = [json.loads(line) for line in (finished / "tracks.jsonl").read_text().splitlines()]
+    assert lines[1]["pts"] * Fraction(record["time_base"]) == Fraction(1001, 30000)
     assert record["settings"]["background"] == "#00ff00"
     assert set(record["seconds_per_stage"]) == {"decode", "encode", "track", "write"}
     assert {"python", "torch", "persam-vos"} <= set(record["versions"])
