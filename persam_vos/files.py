@@ -253,7 +253,7 @@ def check_file(path: Path) -> None:
 
 
 @contextmanager
-def no_empty_folder(output: Path) -> Iterator[None]:
+def remove_if_left_empty(output: Path) -> Iterator[None]:
     """Remove the folder at an error if it is empty."""
     try:
         yield

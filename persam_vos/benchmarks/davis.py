@@ -12,7 +12,7 @@ from persam_vos.evaluation import DavisDataset, DavisScores, Year, score_davis
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.masks import MaskWriter
 from persam_vos.exports.run_record import remove_run_json
-from persam_vos.files import no_empty_folder
+from persam_vos.files import remove_if_left_empty
 from persam_vos.masks import LabelMap
 from persam_vos.media.image_reader import ImageReader
 from persam_vos.pipeline.progress import Progress
@@ -47,9 +47,9 @@ def run_davis(
     dataset = DavisDataset(root, year, split, sequences=sequences)
     firsts = {sequence: _first_annotation(dataset, sequence) for sequence in dataset.sequences}
     open_folder(output, overwrite=overwrite)
-    # All of them now: each refuses a folder that it must not replace.
+    # Make all writers before loading the model: each refuses a folder it must not replace.
     writers = {sequence: MaskWriter(output / sequence) for sequence in dataset.sequences}
-    with no_empty_folder(output):
+    with remove_if_left_empty(output):
         engine = Engine(settings)
     remove_run_json(output)
     records = {}

@@ -15,12 +15,12 @@ from persam_vos.exports.base import open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
 from persam_vos.exports.draw import palette_image
 from persam_vos.exports.run_record import remove_run_json
-from persam_vos.files import no_empty_folder, output_errors, whole_file
+from persam_vos.files import output_errors, remove_if_left_empty, whole_file
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
 from persam_vos.photos.finder import PhotoFinder
 from persam_vos.photos.pipeline import find_in_photos
-from persam_vos.pipeline.gpu_memory import memory_errors
+from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.results import FrameResult
@@ -55,14 +55,14 @@ def run_perseg(
     sheet = ContactSheet()
     # All of them now: each refuses a folder that it must not replace.
     folders = {name: _ClassFolder(output / name, dataset, sheet) for name in dataset.classes}
-    with no_empty_folder(output):
+    with remove_if_left_empty(output):
         engine = Engine(settings)
     # No earlier record may stand beside half of this run.
     remove_run_json(output)
     finder, records = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings), {}
     for name, reference in references.items():
         mask = dataset.mask(dataset.annotation(reference)).view(np.uint8)
-        with memory_errors(engine):
+        with explained_gpu_memory_errors(engine):
             finder.learn([(read_photo(reference, max_pixels=settings.max_pixels), mask)])
         outcome = find_in_photos(
             engine, finder, dataset.photos(name), folders[name], progress, name=name, keep_interrupted=False

@@ -109,7 +109,7 @@ class PhotoResultOptions(OptionGroup):
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Leave out photos that cannot be read.")] = False
     overwrite: Overwrite = False
 
-    def ways(self) -> dict[str, bool]:
+    def job_arguments(self) -> dict[str, bool]:
         """Return what is no setting, by the names of the job's arguments."""
         return {"resume": self.resume, "keep_going": self.keep_going, "overwrite": self.overwrite}
 
@@ -145,7 +145,9 @@ def image(
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs]
         settings = load_photo_settings(config, flags)
-        outcome = run_photos(references, photos, output, settings, ProgressBar(quiet, "photo"), **results.ways())
+        outcome = run_photos(
+            references, photos, output, settings, ProgressBar(quiet, "photo"), **results.job_arguments()
+        )
     _tell(outcome, output, quiet)
 
 

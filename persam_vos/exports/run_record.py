@@ -115,9 +115,9 @@ def peak_memory_mib() -> float | None:
 
 
 def recorded_exports(folder: Path) -> tuple[str, ...]:
-    """Return what earlier runs into a folder exported, by their record; nothing if there is none that can be read.
+    """Return the exports that the run.json of a folder lists; none if it is missing or cannot be read.
 
-    A run that did not end counts with what it was to export, and with what the runs before it exported.
+    For an unfinished run, return its planned exports and those of the runs before.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         record = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))

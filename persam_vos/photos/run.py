@@ -12,14 +12,14 @@ from persam_vos.errors import PhotoError
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photos import PhotoWriter, open_output
 from persam_vos.exports.results_jsonl import PhotoResult
-from persam_vos.files import no_empty_folder
+from persam_vos.files import remove_if_left_empty
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import find_photos
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.photos.finder import PhotoFinder, ids_of
 from persam_vos.photos.pipeline import PhotoFailure, find_in_photos
 from persam_vos.photos.resume import check_resumable
-from persam_vos.pipeline.gpu_memory import memory_errors
+from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
@@ -66,12 +66,12 @@ def run_photos(
     }
     open_output(output, overwrite=overwrite, resume=resume)
     # Before anything is written or removed: failing must cost nobody their earlier results.
-    with no_empty_folder(output):
+    with remove_if_left_empty(output):
         engine = Engine(settings)
         if resume:
             check_resumable(output, run_record(engine, given, {}).contents())
         finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
-        with memory_errors(engine):
+        with explained_gpu_memory_errors(engine):
             finder.learn(learnt_from)
     given = {**given, "usual_likeness": finder.reference_similarity}
     keep = [path for each in references for path in (each.photo, each.mask)]

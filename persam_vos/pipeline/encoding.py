@@ -59,7 +59,7 @@ class EncodeStage:
         with ThreadPoolExecutor(self._engine.batch_size, "persam-vos encode") as pool:
             try:
                 while more or pending:
-                    # One more than are encoded, for the first of them may be the last to be done.
+                    # Keep one more frame in flight than are encoded: the oldest may finish last.
                     if more and len(pending) <= self._engine.batch_size and self._fits(pending):
                         try:
                             pending.append((frame := next(frames), pool.submit(self._encode_one, frame)))
@@ -97,7 +97,7 @@ class EncodeStage:
                 if embeddings is None:
                     continue
                 batch = batch[len(now) :]
-                # Hold nothing here that was handed out.
+                # Drop references to embeddings handed out, so that they can be freed.
                 embeddings.reverse()
                 for frame in now:
                     yield frame, embeddings.pop()

@@ -73,7 +73,7 @@ class GpuMemory:
 
 
 @contextmanager
-def memory_errors(engine: Engine[Any]) -> Iterator[None]:
+def explained_gpu_memory_errors(engine: Engine[Any]) -> Iterator[None]:
     """Say what helps when the GPU's memory is too small.
 
     Raises:

@@ -15,7 +15,10 @@ REPEAT_SECONDS = 1.0
 
 
 def ending_signals() -> list[signal.Signals]:
-    """Return the signals that ask a run to end; a closed terminal's is one, unless ``nohup`` has it ignored."""
+    """Return the signals that ask a run to end.
+
+    SIGHUP is included, unless ``nohup`` has set it to be ignored.
+    """
     found = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         found.append(signal.SIGHUP)

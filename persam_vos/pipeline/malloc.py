@@ -32,5 +32,5 @@ def give_back_freed() -> None:
 
 @functools.cache
 def _library() -> Any:
-    """Return the C library of the process; nothing in particular where that is not glibc's system."""
+    """Return the C library on Linux; None elsewhere."""
     return ctypes.CDLL(None) if sys.platform == "linux" else None

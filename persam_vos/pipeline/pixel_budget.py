@@ -8,8 +8,8 @@ import threading
 class PixelBudget:
     """Pixels that one thread takes and another one gives back.
 
-    ``take`` waits while more than ``most`` pixels would be in use. A picture that exceeds ``most`` alone is taken as
-    soon as no more than ``batch`` are in use: so a stage that holds less than a batch, and waits for more, gets it.
+    ``take`` blocks while the total would exceed ``most``. A larger picture is admitted once at most ``batch`` pixels
+    are in use, so that a stage which waits for the rest of a batch gets it.
 
     Args:
         most: Pixels in use at once.

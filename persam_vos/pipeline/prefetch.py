@@ -89,8 +89,8 @@ class Worker:
     def wait(self) -> None:
         """Wait for the end of the work.
 
-        The first interrupt waits as well, or it would leave the thread to an exiting interpreter. The second one does
-        not: the thread may wait for a source that gives nothing.
+        On the first interrupt, still wait, so that no thread outlives the run. On the second, stop waiting: the source
+        may be stuck.
         """
         try:
             self._ended.wait()

@@ -1,4 +1,4 @@
-"""What run.json says of an engine."""
+"""Makes the record for run.json from an engine and the outcome of its run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from persam_vos.sam.engine import Engine
 def run_record(
     engine: Engine[Any], given: Mapping[str, Any], outcome: Mapping[str, Any], seconds: float = 0.0
 ) -> RunRecord:
-    """Return the record of a run; see ``RunRecord``."""
+    """Return the record of a run; see ``RunRecord``.
+
+    Args:
+        engine: The model; settings, device and weights are taken from it.
+        given: What the command was given, by key.
+        outcome: How the run ended, by key.
+        seconds: From the start of the command until now.
+    """
     return RunRecord(
         settings=engine.settings.model_dump(mode="json"),
         backend=engine.backend,

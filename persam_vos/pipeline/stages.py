@@ -14,7 +14,7 @@ from typing import Any
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
 from persam_vos.pipeline.encoding import EncodeStage
-from persam_vos.pipeline.gpu_memory import GpuMemory, memory_errors
+from persam_vos.pipeline.gpu_memory import GpuMemory, explained_gpu_memory_errors
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.malloc import give_back_freed
 from persam_vos.pipeline.pixel_budget import PixelBudget
@@ -96,10 +96,10 @@ def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Resu
     encoding = EncodeStage(engine, timings, memory, max_pixels=math.inf if budget is None else budget.batch)
     read = timings.timed(source.read_name, source.frames)
     with (
-        memory_errors(engine),
+        explained_gpu_memory_errors(engine),
         closing(prefetch(source.read_name, read, _QUEUE_DEPTH)) as frames,
         closing(prefetch("encode", encoding.run(frames), _EMBEDDED_DEPTH)) as embedded,
-        # First of all, or reading might wait for pixels for good.
+        # Close the budget first; otherwise the reader may wait for pixels forever.
         nullcontext() if budget is None else closing(budget),
     ):
         for frame, embedding in embedded:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Timings:
     """Seconds spent in each stage. Stages run side by side, so their sum may exceed the time of the run.
 
-    A GPU computes after a stage has handed its work over: what ``encode`` started, ``track`` may wait for.
+    A GPU stage only queues its work, so time of ``encode`` may show under ``track``.
 
     Attributes:
         seconds: Per stage; each stage is written by one thread only.

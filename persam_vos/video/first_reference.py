@@ -14,7 +14,7 @@ from persam_vos.media.mask_files import doubts
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import FrameReader
 from persam_vos.photos.finder import PhotoFinder, ids_of
-from persam_vos.pipeline.gpu_memory import memory_errors
+from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.common import EngineSettings
@@ -62,7 +62,7 @@ class FirstReference:
             EmptyMaskError: If the frame shows none of them.
         """
         assert self._frame is not None, "check comes first"
-        with memory_errors(engine):
+        with explained_gpu_memory_errors(engine):
             # Photos are encoded with their padding, whatever the tracker needs.
             finder = PhotoFinder.from_parts(engine.another_encoder(square=True), engine.decoder, self.settings)
             finder.learn(self._photos)

@@ -24,7 +24,7 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.tracker import Tracker
 
-# Up to so many objects, in frames of so many pixels, tracking takes less time than encoding.
+# With at most this many objects and pixels, tracking is faster than encoding.
 _FEW_OBJECTS = 2
 _FEW_PIXELS = 1920 * 1200
 

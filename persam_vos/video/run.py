@@ -12,7 +12,7 @@ import numpy as np
 
 from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
-from persam_vos.files import no_empty_folder
+from persam_vos.files import remove_if_left_empty
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.progress import Progress
@@ -76,7 +76,7 @@ def write_tracks(
     started, info = time.perf_counter(), reader.info
     first.check(reader)
     writers = open_writers(output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb)
-    with no_empty_folder(output):
+    with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         annotation = first.find(engine)
     given, earlier = _given(annotation, info), recorded_exports(output)
@@ -92,9 +92,9 @@ def write_tracks(
 def _replace_earlier_record(
     output: Path, engine: Engine[Settings], given: dict[str, Any], earlier: tuple[str, ...]
 ) -> None:
-    """Let no earlier record stand beside half of this run.
+    """Replace the earlier run.json, so that it does not describe this run's files.
 
-    If this run fails, the next one must still know what the earlier ones exported.
+    If this run fails, the next one still reads there which exports the earlier runs have left.
     """
     if earlier:
         run_record(engine, given, {"complete": False, "earlier_exports": list(earlier)}).write(output)
