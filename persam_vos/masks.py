@@ -27,7 +27,7 @@ def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "m
         height: Of the frame or photo, in pixels.
         width: Of the frame or photo, in pixels.
         name: What messages call the mask.
-        of: What messages call that to which the mask belongs.
+        of: Noun for the frame or photo in messages.
 
     Returns:
         uint8, H x W, with at least one object; an array of its own.

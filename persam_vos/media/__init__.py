@@ -5,7 +5,7 @@ Drawn frames come in as well, and go out as a video file with the times and the 
 
 from persam_vos.media.demo import DemoClip, demo_clip
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_files import as_mask, doubts, read_mask
+from persam_vos.media.mask_files import annotation_warnings, as_mask, read_mask
 from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
 from persam_vos.media.readers import open_video
 from persam_vos.media.reference_files import ReferenceFile
@@ -20,9 +20,9 @@ __all__ = [
     "ReferenceFile",
     "StreamInfo",
     "VideoWriter",
+    "annotation_warnings",
     "as_mask",
     "demo_clip",
-    "doubts",
     "find_photos",
     "open_video",
     "photo_size",

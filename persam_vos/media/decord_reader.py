@@ -44,7 +44,7 @@ class DecordReader(GeneratorReader):
         decord.logging.set_level(decord.logging.QUIET)  # errors and warnings of ours say it once
         with VideoReader(path) as probe:
             self.info, self.warnings = probe.info, list(probe.warnings)
-            reference = probe.first.rgb
+            reference = probe.peek().rgb
         self._pts = _presentation_times(path)
         self._failures = (decord.DECORDError, StopIteration, RuntimeError, AssertionError)
         try:

@@ -48,7 +48,7 @@ def read_mask(
         width: Of the frame, in pixels, instead of ``like``.
         resize: Scale a mask of another size (nearest neighbour) instead of refusing it, before it is decoded.
         threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
-        of: What messages call that to which the mask belongs.
+        of: Noun for the frame or photo in messages.
 
     Returns:
         uint8, H x W, with at least one object.
@@ -78,7 +78,7 @@ def as_mask(mask: str | Path | npt.ArrayLike, height: int, width: int, *, of: st
         mask: See ``read_mask`` for a path, ``as_label_map`` for an array.
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
-        of: What messages call that to which the mask belongs.
+        of: Noun for the frame or photo in messages.
 
     Returns:
         uint8, H x W, with at least one object.
@@ -97,7 +97,7 @@ def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tu
     return None if height is None or width is None else (height, width)
 
 
-def doubts(label_map: LabelMap) -> tuple[str, ...]:
+def annotation_warnings(label_map: LabelMap) -> tuple[str, ...]:
     """Return a warning for each object that can hardly be followed: of a few pixels, or of nearly the whole frame.
 
     Args:

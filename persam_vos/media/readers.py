@@ -59,7 +59,7 @@ def open_video(
 
     >>> from persam_vos import demo_clip
     >>> with open_video(demo_clip().video) as reader:
-    ...     print(reader.info.width, reader.info.height, reader.info.frame_rate, reader.first.time)
+    ...     print(reader.info.width, reader.info.height, reader.info.frame_rate, reader.peek().time)
     640 360 25 0
     """
     if backend not in ("pyav", "decord"):

@@ -56,12 +56,11 @@ class FrameReader(Protocol):
     info: StreamInfo
     warnings: list[str]
 
-    @property
-    def first(self) -> Frame:
-        """The first frame, at any time; iteration still begins with it.
+    def peek(self) -> Frame:
+        """Return the next frame; iteration still goes on with it.
 
         Raises:
-            VideoError: If the source has no frame.
+            VideoError: If no frame is left, or the next one cannot be used.
         """
         ...
 
@@ -94,17 +93,15 @@ class GeneratorReader:
     info: StreamInfo
     warnings: list[str]
     _frames: Generator[Frame, None, None]
-    _first: Frame | None = None
     _read_ahead: Frame | None = None
 
-    @property
-    def first(self) -> Frame:
-        """The first frame; see ``FrameReader``."""
-        if self._first is None:
-            self._read_ahead = next(self, None)
-        if self._first is None:
+    def peek(self) -> Frame:
+        """Return the next frame; see ``FrameReader``."""
+        if self._read_ahead is None:
+            self._read_ahead = next(self._frames, None)
+        if self._read_ahead is None:
             raise VideoError(f"{self.info.source}: no frame could be decoded")
-        return self._first
+        return self._read_ahead
 
     def __iter__(self) -> Iterator[Frame]:
         """Return the reader itself, so that a second ``iter`` goes on where the first one stopped."""
@@ -113,11 +110,7 @@ class GeneratorReader:
     def __next__(self) -> Frame:
         """Return the next frame."""
         frame, self._read_ahead = self._read_ahead, None
-        if frame is None:
-            frame = next(self._frames)
-        if self._first is None:
-            self._first = frame
-        return frame
+        return next(self._frames) if frame is None else frame
 
     def __enter__(self: _Reader) -> _Reader:
         """Return the reader itself."""

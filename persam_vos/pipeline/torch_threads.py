@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 
 
-class _Lent:
+class _ThreadCount:
     """The number of threads before any block lent some away, and how many blocks each thread is in."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class _Lent:
         self.blocks: Counter[int] = Counter()
 
 
-_LENT = _Lent()
+_COUNT = _ThreadCount()
 
 
 @contextmanager
@@ -33,18 +33,18 @@ def half_of_torch_threads(wanted: bool) -> Iterator[None]:
         wanted: Whether the block has half of the threads, but at least one; otherwise it has all.
     """
     me = threading.get_ident()
-    with _LENT.lock:
-        if not _LENT.blocks:
-            _LENT.before = torch.get_num_threads()
-        before = _LENT.before
-        _LENT.blocks[me] += 1
+    with _COUNT.lock:
+        if not _COUNT.blocks:
+            _COUNT.before = torch.get_num_threads()
+        before = _COUNT.before
+        _COUNT.blocks[me] += 1
         torch.set_num_threads(max(before // 2, 1) if wanted else before)
     try:
         yield
     finally:
-        with _LENT.lock:
-            _LENT.blocks[me] -= 1
-            if not _LENT.blocks[me]:
-                del _LENT.blocks[me]
+        with _COUNT.lock:
+            _COUNT.blocks[me] -= 1
+            if not _COUNT.blocks[me]:
+                del _COUNT.blocks[me]
                 # PyTorch keeps the number for each thread, and the last one set for threads to come.
                 torch.set_num_threads(before)

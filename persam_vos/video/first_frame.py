@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
-from persam_vos.media.mask_files import doubts, read_mask
+from persam_vos.media.mask_files import annotation_warnings, read_mask
 from persam_vos.media.stream import FrameReader
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class AnnotationFile:
         """Return the mask; see ``FirstFrame``."""
         assert self._label_map is not None, "check comes first"
         record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
-        return Annotation(self._label_map, tuple(doubts(self._label_map)), record)
+        return Annotation(self._label_map, tuple(annotation_warnings(self._label_map)), record)
 
 
 @dataclass(slots=True, repr=False)
@@ -127,4 +127,4 @@ class AnnotationArray(ArrayRecord):
     def find(self, engine: Engine[Any]) -> Annotation:  # noqa: ARG002 - a mask needs no model
         """Return the mask; see ``FirstFrame``."""
         assert self._label_map is not None, "check comes first"
-        return Annotation(self._label_map, doubts(self._label_map), {"first_mask": "array"})
+        return Annotation(self._label_map, annotation_warnings(self._label_map), {"first_mask": "array"})

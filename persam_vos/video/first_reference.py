@@ -10,7 +10,7 @@ from typing import Any
 from persam_vos.errors import EmptyMaskError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_files import doubts
+from persam_vos.media.mask_files import annotation_warnings
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import FrameReader
 from persam_vos.photos.finder import PhotoFinder, ids_of
@@ -53,7 +53,7 @@ class FirstReference:
         """
         self._photos = [reference.read(self.settings.max_pixels) for reference in self.references]
         ids_of([label_map for _, label_map in self._photos], self.settings)
-        self._frame, self._source = video.first, video.info.source
+        self._frame, self._source = video.peek(), video.info.source
 
     def find(self, engine: Engine[Any]) -> Annotation:
         """Find the objects of the photos in the first frame; see ``FirstFrame``.
@@ -90,7 +90,7 @@ class FirstReference:
                 for entry in found
             ],
         }
-        return Annotation(result.label_map, (*warnings, *doubts(result.label_map)), record)
+        return Annotation(result.label_map, (*warnings, *annotation_warnings(result.label_map)), record)
 
 
 def reference_settings(settings: EngineSettings, method: str, **flags: Any) -> PhotoSettings:

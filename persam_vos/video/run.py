@@ -49,6 +49,7 @@ def run_video(
         PersamVosError: Of the kind that fits what is wrong.
     """
     with open_video(source, backend=settings.reader) as reader:
+        first.check(reader)
         return write_tracks(reader, first, output, settings, progress, overwrite=overwrite)
 
 
@@ -66,7 +67,7 @@ def write_tracks(
 
     Args:
         reader: The video; closed at the end.
-        first: Says where the objects of the first frame are.
+        first: Says where the objects of the first frame are; checked with this reader.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
@@ -74,7 +75,6 @@ def write_tracks(
         load: Returns the model; None loads one.
     """
     started, info = time.perf_counter(), reader.info
-    first.check(reader)
     writers = open_writers(output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb)
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)

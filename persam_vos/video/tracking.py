@@ -56,7 +56,8 @@ def track(
     """Track the objects of a video's first frame through all of it.
 
     Nothing is computed before the result is iterated or saved. Frames are decoded and encoded a few ahead, in threads;
-    memory does not grow with the length of the video. Leaving the loop ends the threads.
+    memory does not grow with the length of the video. Leaving the loop ends the threads, and waits for the frame in
+    work: an iterable that blocks holds the loop's exit until it gives its next frame or ends.
 
     Args:
         video: A path of a video, an image or a folder of images; a glob of images; a reader of ``open_video``, which is
@@ -121,7 +122,7 @@ class Tracking:
         self._engine: Engine[Settings] | None = None
         self._on_progress = on_progress or (lambda _done, _expected: None)
         self._reader: FrameReader | None = None
-        # What can be wrong is said now, unless that would take a frame from an iterator.
+        # Open the video now to report errors early; not an iterator, which would lose its first frame.
         if not source.is_read_once:
             self._reader = self._open()
 
@@ -132,12 +133,14 @@ class Tracking:
             VideoError: If a frame cannot be read, or has another size than the first.
             SettingsError: If the GPU's memory is too small.
         """
-        with closing(self._open()) as reader, self._lent_engine(self.settings) as load:
+        with closing(self._open()) as reader, self._engine_in_use(self.settings) as load:
             engine = load()
             annotation = self._first.find(engine)
+            progress = _ProgressFunction(self._on_progress)
+            progress.start(reader.info.source.name, reader.info.frame_count)
             with closing(tracked_frames(engine, reader, annotation.label_map)) as results:
                 for frame, result in results:
-                    self._on_progress(result.index + 1, reader.info.frame_count)
+                    progress.advance(result)
                     yield _tracked(result, frame.rgb)
             self.warnings = (*annotation.warnings, *reader.warnings)
 
@@ -172,9 +175,10 @@ class Tracking:
         settings = self.settings
         if export is not None:
             settings = Settings(**{**settings.model_dump(), "export": export})
-        with closing(self._open()) as reader, self._lent_engine(settings) as load:
+        progress = _ProgressFunction(self._on_progress)
+        with closing(self._open()) as reader, self._engine_in_use(settings) as load:
             outcome = write_tracks(
-                reader, self._first, Path(folder), settings, _Told(self._on_progress), overwrite=overwrite, load=load
+                reader, self._first, Path(folder), settings, progress, overwrite=overwrite, load=load
             )
         self.warnings = outcome.warnings
         return outcome
@@ -208,7 +212,7 @@ class Tracking:
         return reader
 
     @contextmanager
-    def _lent_engine(self, settings: Settings) -> Iterator[Callable[[], Engine[Settings]]]:
+    def _engine_in_use(self, settings: Settings) -> Iterator[Callable[[], Engine[Settings]]]:
         """Give a function that returns the model: that of the last run, or another one while that is in use.
 
         Args:
@@ -228,18 +232,22 @@ class Tracking:
             self._engine = engine
 
 
-class _Told(NoProgress):
-    """Tells a function of each frame; see ``Progress``."""
+class _ProgressFunction(NoProgress):
+    """Calls a function after each frame with the numbers of frames done and expected; see ``Progress``."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
-        self._expected: int | None = None
+        self._done = 0
+        self._frame_count: int | None = None
 
     def start(self, name: str, frames: int | None) -> None:  # noqa: ARG002 - a video has one name
-        self._expected = frames
+        self._frame_count = frames
 
     def advance(self, result: FrameResult) -> None:
-        self._on_progress(result.index + 1, self._expected)
+        self._done += 1
+        # A reader that was advanced begins with a later frame.
+        skipped = result.index + 1 - self._done
+        self._on_progress(self._done, None if self._frame_count is None else self._frame_count - skipped)
 
 
 def _tracked(result: FrameResult, image: Rgb) -> TrackedFrame:
@@ -260,7 +268,7 @@ def _first_frame_of(
     mask: PathLike | npt.ArrayLike | None, references: Sequence[tuple[PathLike, PathLike]], settings: Settings
 ) -> FirstFrame:
     if (mask is None) == (not references):
-        raise SettingsError("give mask= or references=, one of both")
+        raise SettingsError("give either mask= or references=")
     if mask is None:
         # Only here: what photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile

@@ -18,9 +18,12 @@ from PIL import Image
 
 import persam_vos
 from persam_vos import (
+    Frame,
+    FrameResult,
     MaskError,
     MaskSizeError,
     OutputError,
+    PhotoFinder,
     Settings,
     SettingsError,
     TrackedFrame,
@@ -28,7 +31,8 @@ from persam_vos import (
     open_video,
     track,
 )
-from persam_vos.masks import Rgb
+from persam_vos.masks import LabelMap, Rgb
+from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.video import tracking
 
 HEIGHT, WIDTH = 36, 64
@@ -77,6 +81,12 @@ def written(folder: Path, count: int) -> Path:
     for index, rgb in enumerate(numbered(count)):
         Image.fromarray(rgb).save(folder / f"{index:03d}.png")
     return folder
+
+
+def photo_and_mask(folder: Path) -> tuple[Path, str]:
+    Image.fromarray(numbered(1)[0]).save(folder / "photo.png")
+    Image.fromarray(left_half()).save(folder / "mask.png")
+    return folder / "photo.png", str(folder / "mask.png")
 
 
 def test_a_frame_has_everything(fake: list[FakeEngine]) -> None:
@@ -136,10 +146,7 @@ def test_every_form_of_a_mask_gives_the_same(tmp_path: Path, fake: list[FakeEngi
 
 
 def test_references_find_the_objects_of_the_first_frame(tmp_path: Path, fake: list[FakeEngine]) -> None:
-    Image.fromarray(numbered(1)[0]).save(tmp_path / "photo.png")
-    Image.fromarray(left_half()).save(tmp_path / "mask.png")
-
-    pairs = [(tmp_path / "photo.png", str(tmp_path / "mask.png"))]
+    pairs = [photo_and_mask(tmp_path)]
 
     frames = list(track(iter(numbered(3)), references=pairs, method="persam"))  # which takes some mask in any photo
 
@@ -188,6 +195,56 @@ def test_a_reader_is_tracked_from_where_it_stands(tmp_path: Path, fake: list[Fak
 
     assert [frame.index for frame in frames] == [1, 2, 3, 4]
     assert np.array_equal(frames[0][1].mask, left_half())
+
+
+def test_references_are_sought_in_the_frame_where_a_reader_stands(
+    tmp_path: Path, fake: list[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    find = PhotoFinder.find
+
+    def spy(finder: PhotoFinder, photo: Frame) -> FrameResult:
+        searched.append(photo.index)
+        return find(finder, photo)
+
+    monkeypatch.setattr(PhotoFinder, "find", spy)
+    with open_video(written(tmp_path / "clip", 4)) as reader:
+        next(iter(reader))
+        frames = list(track(reader, references=[photo_and_mask(tmp_path)], method="persam"))
+
+    assert searched == [1]
+    assert [frame.index for frame in frames] == [1, 2, 3]
+
+
+def test_references_are_read_once_a_run(
+    tmp_path: Path, fake: list[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Path] = []
+    read = ReferenceFile.read
+
+    def spy(reference: ReferenceFile, max_pixels: int) -> tuple[Rgb, LabelMap]:
+        decoded.append(reference.photo)
+        return read(reference, max_pixels)
+
+    monkeypatch.setattr(ReferenceFile, "read", spy)
+    pair = photo_and_mask(tmp_path)
+    track(numbered(2), references=[pair], method="persam").save(tmp_path / "out", ["masks"])
+
+    assert decoded == [pair[0]]
+
+
+def test_progress_counts_the_frames_from_where_a_reader_stands(tmp_path: Path, fake: list[FakeEngine]) -> None:
+    folder = written(tmp_path / "clip", 5)
+    told: list[tuple[int, int | None]] = []
+    for save in (False, True):
+        told.clear()
+        with open_video(folder) as reader:
+            next(iter(reader))
+            next(iter(reader))
+            tracked = track(reader, mask=left_half(), on_progress=lambda *args: told.append(args))
+            tracked.save(tmp_path / "out", ["masks"]) if save else list(tracked)
+
+        assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_path_or_list_can_be_tracked_again_and_the_model_is_loaded_once(fake: list[FakeEngine]) -> None:
@@ -336,8 +393,8 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
         ({"settings": {}}, r"settings is a dict; it must be persam_vos\.Settings"),
         ({"frame_rate": 0}, "frame rate is 0; it must be frames per second, above 0"),
         ({"frame_rate": float("nan")}, "frame rate is nan"),
-        ({"mask": None}, "give mask= or references=, one of both"),
-        ({"references": [("a.jpg", "a.png")]}, "give mask= or references=, one of both"),
+        ({"mask": None}, "^give either mask= or references=$"),
+        ({"references": [("a.jpg", "a.png")]}, "^give either mask= or references=$"),
     ]
     for arguments, message in wrong:
         with pytest.raises(SettingsError, match=message):

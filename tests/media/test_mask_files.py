@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
-from persam_vos.media.mask_files import doubts, read_mask
+from persam_vos.media.mask_files import annotation_warnings, read_mask
 
 SIZE = (40, 60)
 
@@ -201,9 +201,9 @@ def test_objects_that_can_hardly_be_followed_are_named() -> None:
     label_map = np.full((480, 854), 1, np.uint8)
     label_map[5, 5] = 7
 
-    few, many = sorted(doubts(label_map), key=lambda text: "many" in text)
+    few, many = sorted(annotation_warnings(label_map), key=lambda text: "many" in text)
 
     assert few.startswith("object 7 has 1 of the first frame's 409920 pixels: too few")
     assert many.startswith("object 1 has 409919 of the first frame's 409920 pixels: too many")
     label_map[:, :400], label_map[5:15, 5:15] = 0, 7
-    assert not doubts(label_map)
+    assert not annotation_warnings(label_map)

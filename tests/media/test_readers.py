@@ -143,16 +143,14 @@ class TestVideo:
             assert len(list(frames)) < 400
 
     @pytest.mark.parametrize("backend", BACKENDS)
-    def test_the_first_frame_can_be_looked_at_before_iteration(self, tmp_path, backend):
+    def test_a_peek_shows_the_next_frame_and_takes_none(self, tmp_path, backend):
         with open_video(write_clip(tmp_path / "a.mp4", moving_square(3)), backend=backend) as reader:
-            first = reader.first
-            assert [frame.index for frame in reader] == [0, 1, 2]
-            assert reader.first is first
-
-    def test_the_first_frame_can_be_looked_at_after_iteration(self, tmp_path):
-        with open_video(write_clip(tmp_path / "a.mp4", moving_square(3))) as reader:
-            frames = list(reader)
-            assert reader.first is frames[0]
+            for index in range(3):
+                assert reader.peek() is reader.peek()
+                assert reader.peek().index == index
+                assert next(iter(reader)).index == index
+            with pytest.raises(VideoError, match=r"a\.mp4: no frame could be decoded"):
+                reader.peek()
 
     def test_is_read_once(self, tmp_path):
         with open_video(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
@@ -164,7 +162,7 @@ class TestVideo:
 
     def test_a_closed_reader_delivers_nothing(self, tmp_path):
         with open_video(write_clip(tmp_path / "a.mp4", moving_square(5))) as reader:
-            assert reader.first.index == 0
+            assert reader.peek().index == 0
         assert list(reader) == []
 
 
