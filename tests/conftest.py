@@ -13,6 +13,7 @@ import torch
 from fakes import RememberingEncoder
 from hypothesis import settings
 
+from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS
 from persam_vos.sam import Decoder, SamEncoder
 from persam_vos.sam.backends import open_backend
 from persam_vos.sam.checkpoints import resolve_checkpoint
@@ -22,6 +23,12 @@ from persam_vos.sam.networks import Sam
 # No deadline, and the same examples in every run: a slow or lucky machine changes no verdict.
 settings.register_profile("persam-vos", deadline=None, derandomize=True)
 settings.load_profile("persam-vos")
+
+
+@pytest.fixture(autouse=True)
+def _no_interrupt_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's interrupt not count as the repetition of an earlier test's."""
+    monkeypatch.setattr(PROCESS_INTERRUPTS, "_last", None)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from persam_vos.cli.score import score
 from persam_vos.cli.status import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, say
 from persam_vos.cli.video import RUN_EPILOG, davis, demo, run
 from persam_vos.errors import PersamVosError
-from persam_vos.pipeline.interrupt import InterruptFilter, ending_signals
+from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, ending_signals
 from persam_vos.pipeline.malloc import share_one_arena
 
 app = typer.Typer(
@@ -83,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     # File names need not be text: Python's escapes for such bytes are printed as the bytes again.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
-    interrupts = InterruptFilter()
-    former = {each: signal.signal(each, interrupts.raise_if_new) for each in ending_signals()}
+    former = {each: signal.signal(each, PROCESS_INTERRUPTS.raise_if_new) for each in ending_signals()}
     try:
         return _flushed(_run(sys.argv[1:] if argv is None else argv))
     finally:

@@ -50,6 +50,10 @@ class InterruptFilter:
             signal.default_int_handler(number, frame)
 
 
+PROCESS_INTERRUPTS = InterruptFilter()
+"""Sees every interrupt of the process, so that one which repeats across the end of a run still counts once."""
+
+
 class GracefulInterrupt:
     """Turns the first interrupt into a request to stop, which is read between two frames.
 
@@ -61,16 +65,16 @@ class GracefulInterrupt:
 
     Args:
         on_ask: Called at the first interrupt.
-        clock: Returns seconds that never go back.
+        interrupts: Tells repetitions; shared with the handler that is in place before and after.
 
     Attributes:
         asked: Whether the run should stop.
     """
 
-    def __init__(self, on_ask: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, on_ask: Callable[[], None], interrupts: InterruptFilter = PROCESS_INTERRUPTS) -> None:
         self.asked = False
         self._on_ask = on_ask
-        self._filter = InterruptFilter(clock)
+        self._filter = interrupts
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> GracefulInterrupt:

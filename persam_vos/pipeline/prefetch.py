@@ -57,6 +57,7 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
 
     worker = Worker(name, work)
     try:
+        worker.start()
         while isinstance(item := ready.get(), _Item):
             yield item.value
         if item.error is not None:
@@ -67,12 +68,18 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
 
 
 class Worker:
-    """A thread that can be waited for again after an interrupt; before Python 3.13, ``Thread.join`` cannot."""
+    """A thread that can be waited for again after an interrupt; before Python 3.13, ``Thread.join`` cannot.
+
+    It is started apart from being made, so that a ``try`` that waits for it can begin before it runs.
+    """
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         self._work = work
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"persam-vos {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin the work."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -87,11 +94,13 @@ class Worker:
         return self._ended.is_set()
 
     def wait(self) -> None:
-        """Wait for the end of the work.
+        """Wait for the end of the work, if it has begun.
 
         On the first interrupt, still wait, so that no thread outlives the run. On the second, stop waiting: the source
         may be stuck.
         """
+        if self._thread.ident is None:
+            return
         try:
             self._ended.wait()
         except KeyboardInterrupt:

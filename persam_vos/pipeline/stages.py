@@ -140,22 +140,22 @@ def run_stages(
         KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
         PersamVosError: Whatever ``results`` raises.
     """
-    progress.start(name, frames)
-    start = time.perf_counter()
-    writing = WriteStage(writers, timings, _QUEUE_DEPTH, budget)
-    try:
-        with interrupt:
-            try:
-                with closing(results):
-                    written = _put_all(results, writing, progress, interrupt)
-                if interrupt.asked and not keep_interrupted:
-                    raise KeyboardInterrupt
-                paths = writing.close()
-            except BaseException:
-                writing.abort()
-                raise
-    finally:
-        progress.stop()
+    with interrupt:
+        writing = WriteStage(writers, timings, _QUEUE_DEPTH, budget)
+        try:
+            progress.start(name, frames)
+            start = time.perf_counter()
+            writing.start()
+            with closing(results):
+                written = _put_all(results, writing, progress, interrupt)
+            if interrupt.asked and not keep_interrupted:
+                raise KeyboardInterrupt
+            paths = writing.close()
+        except BaseException:
+            writing.abort()
+            raise
+        finally:
+            progress.stop()
     warnings = tuple(text for writer in writers for text in writer.warnings)
     return Outcome(
         frames=written,

@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 
 
-class _ThreadCount:
-    """The number of threads before any block lent some away, and how many blocks each thread is in."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """An open block: its thread, and the number of PyTorch's threads that it wants."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.before = 1
-        self.blocks: Counter[int] = Counter()
+    thread: int
+    number: int
 
 
-_COUNT = _ThreadCount()
+@dataclass(slots=True)
+class _OpenBlocks:
+    """The blocks that are open, in the order they were entered, and the number before the first of them."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    blocks: list[_Block] = field(default_factory=list)
+    before: int = 1
+
+
+_OPEN = _OpenBlocks()
 
 
 @contextmanager
 def half_of_torch_threads(wanted: bool) -> Iterator[None]:
     """Let PyTorch use half of its threads in a block, or all of them.
 
-    Blocks may overlap, in one thread or several: each one counts from the number before the first of them, which is
-    back after the last.
+    Blocks may overlap in any order, in one thread or several. Each counts from the number before the first of them. At
+    the end of one, its thread gets the number of the last block still open there, or all threads if there is none.
 
     Args:
         wanted: Whether the block has half of the threads, but at least one; otherwise it has all.
     """
-    me = threading.get_ident()
-    with _COUNT.lock:
-        if not _COUNT.blocks:
-            _COUNT.before = torch.get_num_threads()
-        before = _COUNT.before
-        _COUNT.blocks[me] += 1
-        torch.set_num_threads(max(before // 2, 1) if wanted else before)
+    with _OPEN.lock:
+        if not _OPEN.blocks:
+            _OPEN.before = torch.get_num_threads()
+        before = _OPEN.before
+        block = _Block(threading.get_ident(), max(before // 2, 1) if wanted else before)
+        _OPEN.blocks.append(block)
     try:
+        torch.set_num_threads(block.number)
         yield
     finally:
-        with _COUNT.lock:
-            _COUNT.blocks[me] -= 1
-            if not _COUNT.blocks[me]:
-                del _COUNT.blocks[me]
-                # PyTorch keeps the number for each thread, and the last one set for threads to come.
-                torch.set_num_threads(before)
+        with _OPEN.lock:
+            _OPEN.blocks.remove(block)
+            # PyTorch keeps the number for each thread, and the last one set for threads to come.
+            here = [each.number for each in _OPEN.blocks if each.thread == threading.get_ident()]
+            torch.set_num_threads(here[-1] if here else before)

@@ -32,6 +32,10 @@ class WriteStage:
         self._error: BaseException | None = None
         self._worker = Worker("write", self._work)
 
+    def start(self) -> None:
+        """Start the thread; ``close`` or ``abort`` ends it."""
+        self._worker.start()
+
     def put(self, frame: Frame, result: FrameResult) -> None:
         """Hand a result over; raises the error of an earlier one."""
         self._raise_error()

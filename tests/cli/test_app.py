@@ -17,6 +17,7 @@ from command_line import call
 
 from persam_vos import __version__
 from persam_vos.cli import app as cli
+from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, GracefulInterrupt
 
 COMMAND = [sys.executable, "-m", "persam_vos"]
 # Most users have it so: what is printed waits until there is much of it, or until the end.
@@ -97,6 +98,21 @@ def test_an_interrupt_before_anything_was_done_is_said(monkeypatch: pytest.Monke
 
     assert answer == (130, "", "persam-vos: interrupted; unfinished results are dropped\n")
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_an_interrupt_that_repeats_after_the_run_does_not_drop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PROCESS_INTERRUPTS, "_clock", iter([0.0, 0.9]).__next__)
+
+    def run(**_: object) -> int:
+        with GracefulInterrupt(lambda: None) as interrupt:
+            signal.raise_signal(signal.SIGINT)
+        assert interrupt.asked
+        signal.raise_signal(signal.SIGINT)
+        return 1
+
+    monkeypatch.setattr(cli, "app", run)
+
+    assert call("models") == (1, "", "")
 
 
 def test_a_process_prints_what_waits() -> None:

@@ -54,7 +54,8 @@ def test_the_first_interrupt_is_a_request(number: signal.Signals) -> None:
 def test_the_second_interrupt_raises() -> None:
     told: list[str] = []
 
-    with GracefulInterrupt(lambda: told.append("asked"), clock(0.0, 0.5, 1.5)) as interrupt:
+    interrupts = InterruptFilter(clock(0.0, 0.5, 1.5))
+    with GracefulInterrupt(lambda: told.append("asked"), interrupts) as interrupt:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert interrupt.asked

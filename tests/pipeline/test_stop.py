@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import (
@@ -19,6 +20,7 @@ from fakes import (
 )
 
 from persam_vos.pipeline.prefetch import prefetch
+from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.write_stage import WriteStage
 from persam_vos.results import FrameResult
@@ -75,6 +77,35 @@ def test_an_interrupt_while_a_run_is_dropped_leaves_nothing_unfinished(monkeypat
 
     with pytest.raises(KeyboardInterrupt):
         writing.abort()
+
+    assert writer.state == "aborted"
+
+
+def test_an_interrupt_while_the_stages_start_keeps_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(WriteStage):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("persam_vos.pipeline.stages.WriteStage", Interrupted)
+    writer = FakeWriter()
+
+    outcome = track_video(FakeEngine(), FakeReader(9), first_mask(), [writer])
+
+    assert outcome.interrupted
+    assert writer.indices == [0]
+    assert writer.state == "closed"
+
+
+def test_an_error_before_the_writers_start_aborts_them() -> None:
+    class Failing(NoProgress):
+        def start(self, name: str, frames: int | None) -> None:
+            raise OSError(f"{name}: no terminal for {frames} frames")
+
+    writer = FakeWriter()
+
+    with pytest.raises(OSError, match="no terminal"):
+        track_video(FakeEngine(), FakeReader(9), first_mask(), [writer], Failing())
 
     assert writer.state == "aborted"
 

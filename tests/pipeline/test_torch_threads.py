@@ -51,6 +51,33 @@ def test_overlapping_runs_leave_pytorch_its_threads() -> None:
     assert (halved, after) == (2, 4)
 
 
+@pytest.mark.parametrize(
+    ("halved", "left", "expected"),
+    [
+        ([True, False], [1, 0], [2, 4, 2, 4]),
+        ([True, False], [0, 1], [2, 4, 4, 4]),
+        ([False, True], [0, 1], [4, 2, 2, 4]),
+        ([True, False, True], [0, 2, 1], [2, 4, 2, 2, 4, 4]),
+        ([True, True, False], [1, 2, 0], [2, 2, 4, 4, 2, 4]),
+    ],
+)
+def test_the_last_open_block_decides(halved: list[bool], left: list[int], expected: list[int]) -> None:
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(4)
+    try:
+        blocks = [half_of_torch_threads(each) for each in halved]
+        for block in blocks:
+            block.__enter__()
+            seen.append(torch.get_num_threads())
+        for index in left:
+            blocks[index].__exit__(None, None, None)
+            seen.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+
+    assert seen == expected
+
+
 def test_runs_of_several_threads_leave_pytorch_its_threads() -> None:
     before, seen = torch.get_num_threads(), []
     both = threading.Barrier(2)
