@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         MaskError,
         MaskSizeError,
         MissingDependencyError,
+        NotStartedError,
         OutputError,
         PersamVosError,
         PhotoError,
@@ -45,13 +46,13 @@ if TYPE_CHECKING:
     from persam_vos.video.tracker import Tracker
     from persam_vos.video.tracking import TrackedFrame, Tracking, track
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Modules are imported when a name is first used: PyTorch alone takes a second.
 _MODULES = {
     "persam_vos.errors": (
         "CheckpointError", "DatasetError", "EmptyMaskError", "MaskError", "MaskSizeError", "MissingDependencyError",
-        "OutputError", "PersamVosError", "PhotoError", "SettingsError", "VideoError",
+        "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "SettingsError", "VideoError",
     ),
     "persam_vos.evaluation": (
         "boundary_map", "boundary_similarity", "compare_masks", "region_similarity", "score_davis", "score_label_maps",
@@ -81,6 +82,7 @@ __all__ = [
     "MaskError",
     "MaskSizeError",
     "MissingDependencyError",
+    "NotStartedError",
     "ObjectResult",
     "OutputError",
     "PersamVosError",

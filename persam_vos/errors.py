@@ -35,6 +35,10 @@ class EmptyMaskError(MaskError):
     """A mask has no pixel of an object."""
 
 
+class NotStartedError(PersamVosError, RuntimeError):
+    """A ``Tracker`` or ``PhotoFinder`` knows no object yet: ``start`` or ``learn`` comes first."""
+
+
 class CheckpointError(PersamVosError, ValueError):
     """A checkpoint is missing, damaged, hostile or belongs to another model."""
 

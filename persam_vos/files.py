@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 
 from persam_vos.errors import DatasetError, OutputError, reason
 
+PathLike = str | os.PathLike[str]
 PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 """A name without folders, spaces or commas: safe in paths, lists and CSV."""
 

@@ -16,8 +16,7 @@ from command_line import save
 from pictures import scene
 from PIL import Image
 
-from persam_vos.media.frame import Frame
-from persam_vos.photos.finder import photo_frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.sam.checkpoints.loading import load_sam
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.networks.sam import Sam
@@ -36,7 +35,7 @@ def network(*given: object) -> Sam:
 
 @functools.cache
 def embedded(encoder: SamEncoder, shape: tuple[int, ...], pixels: bytes) -> ImageEmbedding:
-    (embedding,) = ENCODE(encoder, [photo_frame(np.frombuffer(pixels, np.uint8).reshape(shape))])
+    (embedding,) = ENCODE(encoder, [untimed_frame(np.frombuffer(pixels, np.uint8).reshape(shape))])
     return embedding
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from persam_vos.errors import MaskSizeError, SettingsError
+from persam_vos.errors import SettingsError
 from persam_vos.exports.draw import MAX_JPEG_SIDE, draw_overlay
 from persam_vos.files import whole_file
-from persam_vos.masks import LabelMap, Rgb
+from persam_vos.masks import LabelMap, Rgb, check_size
 
 _THUMBNAIL_SIDE = 256  # pixels of the longer side, at most
 _MARGIN = 8  # pixels
@@ -52,9 +52,7 @@ class ContactSheet:
         Raises:
             MaskSizeError: If the label map has another size than the photo.
         """
-        if label_map.shape != rgb.shape[:2]:
-            sizes = (" x ".join(map(str, shape)) for shape in (label_map.shape, rgb.shape[:2]))
-            raise MaskSizeError("label map of {!r} is {}, its photo is {}".format(caption, *sizes))
+        check_size(label_map, rgb, f"photo {caption!r}")
         height, width = label_map.shape
         scale = min(1.0, _THUMBNAIL_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))

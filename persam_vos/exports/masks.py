@@ -25,7 +25,7 @@ class MaskWriter:
         path: The folder; its parent exists.
 
     Raises:
-        OutputError: If there is something else of that name.
+        OutputError: If there is something else of that name, or a folder that cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,12 +70,14 @@ def remove_masks(path: Path) -> None:
 
 
 def _check_replaceable(path: Path) -> None:
-    if not path.exists():
-        return
-    if not path.is_dir() or path.is_symlink():
-        raise OutputError(f"{path}: is not a folder, where masks are to be written; move it away")
-    if other := _other_content(path):
-        raise OutputError(f"{path}: holds {other[0]}, which is not a mask; move it away or give another --output")
+    """Raise ``OutputError`` unless masks may take the place of ``path``."""
+    with output_errors(path):
+        if not path.exists():
+            return
+        if not path.is_dir() or path.is_symlink():
+            raise OutputError(f"{path}: is not a folder, where masks are to be written; move it away")
+        if other := _other_content(path):
+            raise OutputError(f"{path}: holds {other[0]}, which is not a mask; move it away or give another --output")
 
 
 def _other_content(folder: Path) -> list[str]:

@@ -13,13 +13,12 @@ from typing import Any
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import EarlierNames, content_of, is_name, output_names
-from persam_vos.exports.results_jsonl import PhotoResult, read_results
+from persam_vos.exports.results_jsonl import RESULTS_JSONL, PhotoResult, read_results
 from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, whole_file
 from persam_vos.masks import Rgb, check_size
 from persam_vos.results import object_record
 
-_RESULTS = "results.jsonl"
 _TRACKS = "tracks.jsonl"
 
 
@@ -37,14 +36,14 @@ def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) 
     if overwrite and resume:
         raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
     check_writable(output)
-    results = output / _RESULTS
+    results = output / RESULTS_JSONL
     check_file(results)
     with output_errors(output):
         if results.exists():
             if not overwrite and not resume:
                 raise OutputError(
-                    f"{output}: holds results already ({_RESULTS}); pass --resume to go on with them, or --overwrite "
-                    "to replace them"
+                    f"{output}: holds results already ({RESULTS_JSONL}); pass --resume to go on with them, or "
+                    "--overwrite to replace them"
                 )
             for _ in read_results(results):
                 pass  # the whole list is checked before anything is removed or continued
@@ -58,7 +57,7 @@ def _refuse_other_results(output: Path) -> None:
         path = output / export.folder
         if path.is_file() or (path.is_dir() and content_of_folder(path)):
             raise OutputError(
-                f"{output}: holds {export.folder}, which no {_RESULTS} lists; give another --output, or pass "
+                f"{output}: holds {export.folder}, which no {RESULTS_JSONL} lists; give another --output, or pass "
                 "--overwrite to replace what has the same names there"
             )
     if (output / _TRACKS).exists():
@@ -118,7 +117,7 @@ class PhotoWriter:
         open_output(output, overwrite=overwrite, resume=resume)
         self._kept = frozenset(path.resolve() for path in keep)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
-        self._path = output / _RESULTS
+        self._path = output / RESULTS_JSONL
         self._earlier = EarlierNames()
         self._taken: set[str] = set()
         self._failed: dict[str, str] = {}

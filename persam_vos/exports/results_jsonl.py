@@ -13,6 +13,7 @@ from persam_vos.exports.photo_names import is_name
 from persam_vos.masks import ArrayRecord, LabelMap
 from persam_vos.results import ObjectResult
 
+RESULTS_JSONL = "results.jsonl"
 _LINE_START = b'{"photo": "'
 
 

@@ -13,12 +13,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from persam_vos import __version__
 from persam_vos.errors import OutputError, reason
 from persam_vos.files import write_lines
 
 RUN_JSON = "run.json"
 _PACKAGES = (
-    "persam-vos", "torch", "segment-anything", "openvino", "onnxruntime", "numpy", "scipy",
+    "torch", "segment-anything", "openvino", "onnxruntime", "numpy", "scipy",
     "opencv-python-headless", "av",
 )  # fmt: skip
 
@@ -91,7 +92,7 @@ class RunRecord:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide the result."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "persam-vos": __version__}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)

@@ -53,3 +53,8 @@ class Frame(ArrayRecord):
     def time(self) -> Fraction:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base
+
+
+def untimed_frame(rgb: Rgb, index: int = 0) -> Frame:
+    """Return a picture without a time, uint8, H x W x 3, as a frame at ``index`` seconds."""
+    return Frame(index, index, Fraction(1), rgb)

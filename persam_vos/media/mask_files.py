@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
-from persam_vos.masks import MAX_OBJECT_ID, VOID, LabelMap, Rgb, as_label_map
+from persam_vos.errors import MaskError, MaskSizeError, SettingsError
+from persam_vos.files import PathLike
+from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.quiet import quiet_warnings
 
@@ -25,7 +27,7 @@ _MIN_LEVELS_WITHOUT_WHITE = 17
 
 
 def read_mask(
-    path: str | Path,
+    path: PathLike,
     *,
     like: Frame | Rgb | None = None,
     height: int | None = None,
@@ -54,6 +56,7 @@ def read_mask(
         uint8, H x W, with at least one object.
 
     Raises:
+        SettingsError: If one of ``height`` and ``width`` is given without the other.
         MaskError: If the file is no mask: unreadable, anti-aliased, of several colours, or of ids over 254.
         MaskSizeError: If it is of another size and ``resize`` is off.
         EmptyMaskError: If it holds no object.
@@ -71,7 +74,7 @@ def read_mask(
     return _to_label_map(path, values, of)
 
 
-def as_mask(mask: str | Path | npt.ArrayLike, height: int, width: int, *, of: str) -> LabelMap:
+def as_mask(mask: PathLike | npt.ArrayLike, height: int, width: int, *, of: str) -> LabelMap:
     """Return the label map of a frame or photo, given as a path or as an array.
 
     Args:
@@ -86,7 +89,7 @@ def as_mask(mask: str | Path | npt.ArrayLike, height: int, width: int, *, of: st
     Raises:
         MaskError: See there.
     """
-    if isinstance(mask, (str, Path)):
+    if isinstance(mask, (str, os.PathLike)):
         return read_mask(mask, height=height, width=width, of=of)
     return as_label_map(mask, height, width, of=of)
 
@@ -94,7 +97,12 @@ def as_mask(mask: str | Path | npt.ArrayLike, height: int, width: int, *, of: st
 def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tuple[int, int] | None:
     if like is not None:
         height, width = (like.rgb if isinstance(like, Frame) else like).shape[:2]
-    return None if height is None or width is None else (height, width)
+    if height is not None and width is not None:
+        return height, width
+    if height is not None or width is not None:
+        given, missing = ("width", "height") if height is None else ("height", "width")
+        raise SettingsError(f"{given} is given without {missing}; give both, or neither to read a mask of any size")
+    return None
 
 
 def annotation_warnings(label_map: LabelMap) -> tuple[str, ...]:
@@ -176,18 +184,15 @@ def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64
 
 def _to_label_map(path: Path, values: npt.NDArray[np.int64], of: str) -> LabelMap:
     ids = np.unique(values[values != 0])
-    if not ids.size:
-        raise EmptyMaskError(f"{path}: the mask is empty: every pixel is 0")
-    if ids.size == 1 and not 1 <= ids[0] <= MAX_OBJECT_ID:
-        values, ids = (values != 0).astype(np.int64), np.ones(1, np.int64)
-    if ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
+    height, width = values.shape
+    if ids.size == 1 and not 0 < ids[0] <= VOID:
+        # White of a picture of more than 8 bits.
+        return as_label_map(values != 0, height, width, name=f"{path}: mask", of=of)
+    if ids.size > 1 and ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
         raise MaskError(
             f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
             "map; pass --mask-threshold 127 to cut it, or save it without smoothing"
         )
-    if ids[-1] > VOID or ids.size > MAX_OBJECT_ID or ids[0] < 0:
-        raise MaskError(f"{path}: {ids.size} object ids up to {ids[-1]}; at most {MAX_OBJECT_ID} objects, ids 1 to 254")
-    height, width = values.shape
     return as_label_map(values, height, width, name=f"{path}: mask", of=of)
 
 

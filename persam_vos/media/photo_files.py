@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,7 +23,7 @@ from PIL import (
 )
 
 from persam_vos.errors import PhotoError, reason
-from persam_vos.files import natural_order
+from persam_vos.files import PathLike, natural_order
 from persam_vos.masks import Rgb
 from persam_vos.quiet import quiet_warnings
 
@@ -51,7 +52,7 @@ _TRANSPOSE_OF_ORIENTATION = {
 _ORIENTATIONS_THAT_SWAP_AXES = range(5, 9)
 
 
-def find_photos(sources: Sequence[str | Path]) -> list[Path]:
+def find_photos(sources: Sequence[PathLike]) -> list[Path]:
     """Find the photos that files, folders and globs name.
 
     Args:
@@ -67,7 +68,7 @@ def find_photos(sources: Sequence[str | Path]) -> list[Path]:
         PhotoError: If a source is missing or holds no photo.
     """
     found: dict[Path, Path] = {}
-    for source in sources:
+    for source in map(os.fspath, sources):
         try:
             for path in _photos_of(source):
                 found.setdefault(path.resolve(), path)
@@ -129,7 +130,7 @@ def list_images(source: str | Path, *, suffixes: frozenset[str], noun: str) -> l
     return sorted(images, key=natural_order)
 
 
-def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
+def read_photo(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Read one photo as it is seen: EXIF orientation applied, transparent parts over white.
 
     JPEG, PNG, WebP, BMP, TIFF and GIF are read, recognised by content and not by suffix. Of an animation or of several
@@ -148,7 +149,8 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
         PhotoError: If the file is missing, not such a photo, damaged, too large, or grey of 32 bits, which have no
             value for white.
     """
-    with _opened(Path(path)) as image:
+    path = Path(path)
+    with _opened(path) as image:
         refuse_larger(path, image.size, max_pixels)
         # Decoding a TIFF reads its tags again, with the same warnings.
         with quiet_warnings() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
@@ -157,7 +159,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Rgb:
         return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
-def refuse_larger(path: str | Path, size: tuple[int, int], max_pixels: int) -> None:
+def refuse_larger(path: Path, size: tuple[int, int], max_pixels: int) -> None:
     """Raise ``PhotoError`` if a photo of this size, (width, height), has more than ``max_pixels`` pixels."""
     if size[0] * size[1] > max_pixels:
         raise PhotoError(
@@ -166,7 +168,7 @@ def refuse_larger(path: str | Path, size: tuple[int, int], max_pixels: int) -> N
         )
 
 
-def photo_size(path: str | Path) -> tuple[int, int]:
+def photo_size(path: PathLike) -> tuple[int, int]:
     """Read the size of a photo from its header, without a limit.
 
     Args:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from persam_vos.errors import SettingsError, VideoError
+from persam_vos.files import PathLike
 from persam_vos.media.decord_reader import DecordReader
 from persam_vos.media.image_reader import ImageReader, as_video_errors
 from persam_vos.media.photo_files import is_glob, list_images
@@ -38,7 +40,7 @@ def exact_rate(frame_rate: Fraction | float) -> Fraction:
 
 
 def open_video(
-    source: str | Path, *, backend: Backend = "pyav", frame_rate: Fraction | float = Fraction(24)
+    source: PathLike, *, backend: Backend = "pyav", frame_rate: Fraction | float = Fraction(24)
 ) -> FrameReader:
     """Open a video, or images as a video.
 
@@ -64,9 +66,9 @@ def open_video(
     """
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
-    rate = exact_rate(frame_rate)
-    if not str(source) or "://" in str(source):
-        raise VideoError(f"{str(source)!r} is no path; give a file, a folder or a glob (addresses are not read)")
+    rate, source = exact_rate(frame_rate), os.fspath(source)
+    if not source or "://" in source:
+        raise VideoError(f"{source!r} is no path; give a file, a folder or a glob (addresses are not read)")
     path = Path(source)
     if path.is_dir() or is_glob(source):
         with as_video_errors():

@@ -4,8 +4,8 @@
 and ``run_photos`` also writes their folder.
 """
 
-from persam_vos.photos.finder import PhotoFinder, ids_of, photo_frame
+from persam_vos.photos.finder import PhotoFinder, ids_of
 from persam_vos.photos.pipeline import find_in_photos
 from persam_vos.photos.run import run_photos
 
-__all__ = ["PhotoFinder", "find_in_photos", "ids_of", "photo_frame", "run_photos"]
+__all__ = ["PhotoFinder", "find_in_photos", "ids_of", "run_photos"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from persam_vos.errors import EmptyMaskError, SettingsError
+from persam_vos.errors import EmptyMaskError, NotStartedError, SettingsError
+from persam_vos.files import PathLike
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.mask_files import as_mask
 from persam_vos.media.photo_files import read_photo
 from persam_vos.methods import PhotoMethod, Reference, Segmentation, frame_result
@@ -25,9 +25,6 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings
-
-# Photos have no times.
-_NO_TIME = Fraction(1)
 
 
 class PhotoFinder:
@@ -77,7 +74,7 @@ class PhotoFinder:
         self._object_ids: list[int] = []
 
     @torch.inference_mode()
-    def learn(self, references: Iterable[tuple[Frame | Rgb | str | Path, npt.ArrayLike | str | Path]]) -> None:
+    def learn(self, references: Iterable[tuple[Frame | Rgb | PathLike, npt.ArrayLike | PathLike]]) -> None:
         """Learn the objects of annotated photos, instead of those learnt before.
 
         Args:
@@ -109,7 +106,7 @@ class PhotoFinder:
         }
 
     @torch.inference_mode()
-    def find(self, photo: Frame | Rgb | str | Path, embedding: ImageEmbedding | None = None) -> FrameResult:
+    def find(self, photo: Frame | Rgb | PathLike, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Find the learnt objects in a photo.
 
         Args:
@@ -120,12 +117,12 @@ class PhotoFinder:
             Objects have their ids from the references; with ``all_instances``, instances have 1, 2, 3 and so on.
 
         Raises:
-            EmptyMaskError: If ``learn`` has not been called.
+            NotStartedError: If ``learn`` has not been called.
             PhotoError: If the photo cannot be read.
             VideoError: If it is no such array.
         """
         if not self._object_ids:
-            raise EmptyMaskError("no object is known yet: call learn with annotated photos first")
+            raise NotStartedError("no object is known yet: call learn with annotated photos first")
         frame = self._frame(photo)
         embedding = embedding or self._encoder.encode([frame])[0]
         if self.settings.all_instances:
@@ -134,10 +131,10 @@ class PhotoFinder:
         found = find_objects(self._method, frame, embedding, self._object_ids, self.settings.presence)
         return frame_result(frame, found, self._object_ids)
 
-    def _frame(self, photo: Frame | Rgb | str | Path) -> Frame:
-        if isinstance(photo, (str, Path)):
+    def _frame(self, photo: Frame | Rgb | PathLike) -> Frame:
+        if isinstance(photo, (str, os.PathLike)):
             photo = read_photo(photo, max_pixels=self.settings.max_pixels)
-        return photo if isinstance(photo, Frame) else photo_frame(photo)
+        return photo if isinstance(photo, Frame) else untimed_frame(photo)
 
 
 def find_objects(
@@ -174,8 +171,3 @@ def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]
     if settings.all_instances and len(object_ids) > 1:
         raise SettingsError(f"the masks show {len(object_ids)} objects; all instances can be found of one only")
     return object_ids
-
-
-def photo_frame(rgb: Rgb, index: int = 0) -> Frame:
-    """Return a photo, uint8, H x W x 3, as a frame: photos have no time, so it counts as ``index`` seconds."""
-    return Frame(index, index, _NO_TIME, rgb)

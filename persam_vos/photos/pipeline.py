@@ -9,9 +9,9 @@ from typing import Any
 
 from persam_vos.errors import PhotoError
 from persam_vos.exports.base import ResultWriter
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.photo_files import photo_size, read_photo, refuse_larger
-from persam_vos.photos.finder import PhotoFinder, photo_frame
+from persam_vos.photos.finder import PhotoFinder
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.pixel_budget import PixelBudget
 from persam_vos.pipeline.progress import NoProgress, Progress
@@ -119,7 +119,7 @@ class _Photos:
         if not self._budget.take(width * height):
             return None
         try:
-            return photo_frame(read_photo(photo, max_pixels=self._max_pixels), index)
+            return untimed_frame(read_photo(photo, max_pixels=self._max_pixels), index)
         except BaseException:
             self._budget.give(width * height)
             raise

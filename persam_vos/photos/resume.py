@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError
+from persam_vos.exports.results_jsonl import RESULTS_JSONL
 from persam_vos.exports.run_record import RUN_JSON
 
 # Settings that do not change the results of the photos already done: the machine's, the limit above which photos are
 # refused, what is written of each photo, and the path of the weights, whose hash is compared instead.
 _NOT_OF_RESULTS = ("device", "backend", "precision", "batch_size", "max_megapixels", "export", "checkpoint")
-_RESULTS = "results.jsonl"
 
 
 def check_resumable(output: Path, record: dict[str, Any]) -> None:
@@ -27,11 +27,11 @@ def check_resumable(output: Path, record: dict[str, Any]) -> None:
     """
     path = output / RUN_JSON
     if not path.exists():
-        results = output / _RESULTS
+        results = output / RESULTS_JSONL
         if results.exists() and results.stat().st_size:
             raise OutputError(
-                f"{output}: holds {_RESULTS} but no {RUN_JSON}, so that nothing says how its results were made; pass"
-                " --overwrite or another --output"
+                f"{output}: holds {RESULTS_JSONL} but no {RUN_JSON}, so that nothing says how its results were made;"
+                " pass --overwrite or another --output"
             )
         return
     try:
@@ -50,18 +50,20 @@ def check_resumable(output: Path, record: dict[str, Any]) -> None:
 
 def _changes(earlier: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """Name what differs between two records, as far as results depend on it."""
+    # Another version may record other settings, so its differences would name none that the user can change.
+    if earlier["versions"].get("persam-vos") != record["versions"].get("persam-vos"):
+        return ["versions of persam-vos"]
     before, now = dict(earlier["settings"]), record["settings"]
-    changed = [key for key in now if key not in _NOT_OF_RESULTS and before.get(key) != now[key]]
+    common = [key for key in now if key in before and key not in _NOT_OF_RESULTS]
+    changed = [key for key in common if before[key] != now[key]]
     if earlier["checkpoint"]["sha256"] != record["checkpoint"]["sha256"]:
         changed.append("weights")
-    if _meaning(earlier) != _meaning(record):
+    if _reference_identity(earlier) != _reference_identity(record):
         changed.append("references")
-    if earlier["versions"].get("persam-vos") != record["versions"].get("persam-vos"):
-        changed.append("versions of persam-vos")
     return changed
 
 
-def _meaning(record: dict[str, Any]) -> list[list[Any]]:
+def _reference_identity(record: dict[str, Any]) -> list[list[Any]]:
     """Return what the references say, wherever their files lie."""
     keys = ("photo_sha256", "mask_sha256", "resize_mask", "mask_threshold")
     return [[each[key] for key in keys] for each in record["references"]]

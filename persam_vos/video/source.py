@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import VideoError
+from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.readers import exact_rate, open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.settings.video import Settings
 
-PathLike = str | os.PathLike[str]
 VideoLike = PathLike | FrameReader | Rgb | Iterable[Rgb]
 _VIDEOS = "a path, a glob, a reader of open_video, an array N x H x W x 3, or an iterable of arrays H x W x 3"
 

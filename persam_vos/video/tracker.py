@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from persam_vos.errors import EmptyMaskError, VideoError
+from persam_vos.errors import NotStartedError, VideoError
 from persam_vos.masks import Rgb, as_label_map
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.methods import VideoMethod, VideoTracking, frame_result
 from persam_vos.methods.memory import MemoryVideo
 from persam_vos.methods.persam import PersamVideo
@@ -19,9 +17,6 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, TrackerSettings
-
-# Seconds per unit of the timestamps of frames that come without any.
-_NO_TIME = Fraction(1)
 
 
 class Tracker:
@@ -126,11 +121,11 @@ class Tracker:
             embedding: The frame's, if it exists already.
 
         Raises:
-            EmptyMaskError: If ``start`` has not been called.
+            NotStartedError: If ``start`` has not been called.
             VideoError: If the image is no such array, or of another size.
         """
         if self._tracking is None:
-            raise EmptyMaskError("no object is tracked yet: call start with the annotated frame first")
+            raise NotStartedError("no object is tracked yet: call start with the annotated frame first")
         frame = self._frame(image, self._next_index)
         if self._size != (frame.height, frame.width):
             height, width = self._size
@@ -141,4 +136,4 @@ class Tracker:
         return result
 
     def _frame(self, image: Frame | Rgb, index: int) -> Frame:
-        return image if isinstance(image, Frame) else Frame(index, index, _NO_TIME, image)
+        return image if isinstance(image, Frame) else untimed_frame(image, index)

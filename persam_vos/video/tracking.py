@@ -14,6 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from persam_vos.errors import SettingsError
+from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import NoProgress
@@ -24,7 +25,7 @@ from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
 from persam_vos.video.pipeline import tracked_frames
 from persam_vos.video.run import write_tracks
-from persam_vos.video.source import PathLike, VideoLike, VideoSource
+from persam_vos.video.source import VideoLike, VideoSource
 
 OnProgress = Callable[[int, int | None], None]
 

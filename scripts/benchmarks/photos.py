@@ -24,13 +24,13 @@ from persam_vos.exports.photos import PhotoWriter
 from persam_vos.exports.results_jsonl import PhotoResult
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.photo_files import read_photo
 from persam_vos.media.readers import open_video
 from persam_vos.methods.persam.cascade import Cascade
 from persam_vos.methods.persam.concept import learn_concept
 from persam_vos.methods.persam.similarity import similarity_maps
-from persam_vos.photos import PhotoFinder, find_in_photos, photo_frame
+from persam_vos.photos import PhotoFinder, find_in_photos
 from persam_vos.results import FrameResult
 from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
@@ -144,7 +144,7 @@ def _find_in_sequence(encoder: Encoder, finder: PhotoFinder, photos: Sequence[Pa
     """Read, encode, segment and write one photo after the other, as the authors' scripts do."""
     files = _Files(output, photos)
     for index, photo in enumerate(photos):
-        frame = photo_frame(read_photo(photo), index)
+        frame = untimed_frame(read_photo(photo), index)
         files.write(frame, finder.find(frame, encoder.encode([frame])[0]))
     files.close()
 
@@ -157,7 +157,7 @@ def _ways_to_learn(
     reference: tuple[Rgb, LabelMap],
 ) -> dict[str, Callable[[], object]]:
     """Return ways to learn from an encoded reference: each method's, and ``STEPS`` steps of the authors' PerSAM-F."""
-    frame = photo_frame(reference[0])
+    frame = untimed_frame(reference[0])
     known = _Known(engine.encoder.encode([frame])[0])
     ways: dict[str, Callable[[], object]] = {
         method: partial(_learnt, known, engine.decoder, each, reference) for method, each in settings.items()

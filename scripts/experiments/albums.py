@@ -16,9 +16,8 @@ from tqdm import tqdm
 from persam_vos.errors import DatasetError
 from persam_vos.evaluation import DavisDataset, PerSegDataset
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.photo_files import read_photo
-from persam_vos.photos import photo_frame
 from persam_vos.sam import Decoder, Encoder, Engine, ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings
 
@@ -77,8 +76,8 @@ def open_model(
     encoder = RememberingEncoder(kept or engine.encoder)
     for rgb in tqdm([rgb for album in albums for rgb, _ in album.photos], desc="encode", unit="photo"):
         if kept is not None:
-            kept.fill(photo_frame(rgb))
-        encoder.encode([photo_frame(rgb)])
+            kept.fill(untimed_frame(rgb))
+        encoder.encode([untimed_frame(rgb)])
     return encoder, engine.decoder
 
 

@@ -24,7 +24,8 @@ from scenes import KINDS, Thing, compose, read_davis, read_perseg
 
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.photos import PhotoFinder, photo_frame
+from persam_vos.media.frame import untimed_frame
+from persam_vos.photos import PhotoFinder
 from persam_vos.sam import Engine
 from persam_vos.settings.photos import PhotoSettings
 
@@ -98,9 +99,9 @@ def measure(
                 seed = [arguments.seed, number, *f"{thing.name} {kind}".encode()]
                 rgb, truth = compose(thing, everything, KINDS[kind], np.random.default_rng(seed))
                 if encoder:
-                    encoder.fill(photo_frame(rgb))
+                    encoder.fill(untimed_frame(rgb))
                 started = time.perf_counter()
-                found = finder.find(photo_frame(rgb)).label_map
+                found = finder.find(untimed_frame(rgb)).label_map
                 seconds = time.perf_counter() - started
                 for name in (kind, "all"):
                     scores[name].add(found, truth, seconds)

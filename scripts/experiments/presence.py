@@ -22,9 +22,9 @@ from albums import Album, RememberingEncoder, add_arguments, open_model, read_al
 from references import iou
 from tqdm import tqdm
 
+from persam_vos.media.frame import untimed_frame
 from persam_vos.methods import PhotoMethod, Reference
 from persam_vos.methods.memory import MemoryPhotos
-from persam_vos.photos import photo_frame
 from persam_vos.photos.finder import find_objects
 
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.76, 0.77, 0.78, 0.79, 0.8, 0.82, 0.84)
@@ -59,7 +59,7 @@ def findings(
     """Learn from the first photos of an album; search its other photos and some of other albums."""
     learnt = []
     for rgb, label_map in album.photos[: arguments.references]:
-        frame = photo_frame(rgb)
+        frame = untimed_frame(rgb)
         learnt.append(Reference(frame, encoder.encode([frame])[0], label_map))
     method.learn(learnt, [1])
     shown = [(album, photo) for photo in album.photos[arguments.references :]]
@@ -67,7 +67,7 @@ def findings(
         places = np.linspace(0, len(other.photos) - 1, arguments.negatives).round().astype(int)
         shown += [(other, other.photos[i]) for i in dict.fromkeys(places.tolist())]
     for owner, (rgb, truth) in shown:
-        frame = photo_frame(rgb)
+        frame = untimed_frame(rgb)
         found = find_objects(method, frame, encoder.encode([frame])[0], [1], presence=0.0)
         share = float((found.similarity / method.reference_similarity).nan_to_num(0.0)[0])
         yield Finding(album.name, owner.name, share, iou(found.label_map > 0, truth > 0) if owner is album else 0.0)

@@ -27,7 +27,8 @@ import torch
 from albums import Album, RememberingEncoder, add_arguments, open_model, read_albums, settings_of
 from tqdm import tqdm
 
-from persam_vos.photos import PhotoFinder, photo_frame
+from persam_vos.media.frame import untimed_frame
+from persam_vos.photos import PhotoFinder
 from persam_vos.sam import Decoder
 from persam_vos.settings.photos import METHODS, PhotoSettings
 
@@ -69,7 +70,7 @@ def measure(finder: PhotoFinder, album: Album, order: Sequence[int], most: int) 
         seconds.append(time.perf_counter() - start)
         scores = []
         for rgb, truth in (album.photos[i] for i in order[-tests:]):
-            found = finder.find(photo_frame(rgb)).label_map
+            found = finder.find(untimed_frame(rgb)).label_map
             scores += [iou(found == number, truth == number) for number in album.object_ids]
         ious.append(100 * statistics.fmean(scores))
     return Curve(tuple(ious), tuple(seconds))

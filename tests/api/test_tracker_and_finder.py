@@ -16,6 +16,8 @@ from persam_vos import (
     Frame,
     MaskError,
     MaskSizeError,
+    NotStartedError,
+    PersamVosError,
     PhotoError,
     PhotoFinder,
     PhotoSettings,
@@ -23,6 +25,10 @@ from persam_vos import (
     SettingsError,
     Tracker,
     VideoError,
+    find_photos,
+    open_video,
+    read_mask,
+    read_photo,
 )
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.photos import finder as finder_module
@@ -78,7 +84,7 @@ def test_frames_keep_their_own_times(made: list[Any]) -> None:
 
 def test_a_tracker_refuses_wrong_arrays_by_name(made: list[Any]) -> None:
     tracker = Tracker()
-    with pytest.raises(EmptyMaskError, match="call start with the annotated frame first"):
+    with pytest.raises(NotStartedError, match="call start with the annotated frame first"):
         tracker.step(image())
     with pytest.raises(VideoError, match="frame 0 is float64, 36 x 64 x 3; allowed"):
         tracker.start(image() / 255, mask())  # type: ignore[arg-type]
@@ -91,6 +97,12 @@ def test_a_tracker_refuses_wrong_arrays_by_name(made: list[Any]) -> None:
         tracker.step(image()[:20])
 
 
+def test_a_missing_first_call_is_no_fault_of_a_mask() -> None:
+    assert issubclass(NotStartedError, PersamVosError)
+    assert issubclass(NotStartedError, RuntimeError)
+    assert not issubclass(NotStartedError, MaskError)
+
+
 def test_a_tracker_begins_anew_and_leaves_the_mask_alone(made: list[Any]) -> None:
     tracker, annotation = Tracker(), mask() * 3
     kept = annotation.copy()
@@ -100,6 +112,33 @@ def test_a_tracker_begins_anew_and_leaves_the_mask_alone(made: list[Any]) -> Non
     assert tracker.start(image(), mask()).ids == (1,)
     assert tracker.step(image()).index == 1
     assert np.array_equal(annotation, kept)
+
+
+class SomePath:
+    """A path of another library."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return str(self._path)
+
+
+def test_any_path_like_is_a_path(tmp_path: Path, made: list[Any]) -> None:
+    photo, annotation = SomePath(tmp_path / "photo.png"), SomePath(tmp_path / "mask.png")
+    Image.fromarray(image(9)).save(photo)
+    Image.fromarray(mask() * 255).save(annotation)
+    finder = PhotoFinder(PhotoSettings(passes=1, mask_token=False))
+
+    finder.learn([(photo, annotation)])
+
+    assert finder.find(photo).ids == (1,)
+    assert np.array_equal(read_mask(annotation), mask() * 1)
+    assert find_photos([photo]) == [tmp_path / "photo.png"]
+    with open_video(photo) as reader:
+        assert reader.peek().rgb.shape == (36, 64, 3)
+    with pytest.raises(PhotoError, match=rf"^{tmp_path / 'photo.png'}: 64 x 36 pixels"):
+        read_photo(photo, max_pixels=5)
 
 
 def test_a_finder_takes_paths_and_arrays(tmp_path: Path, made: list[Any]) -> None:
@@ -123,7 +162,7 @@ def test_a_finder_takes_paths_and_arrays(tmp_path: Path, made: list[Any]) -> Non
 
 def test_a_finder_refuses_wrong_photos_and_masks_by_name(made: list[Any]) -> None:
     finder = PhotoFinder()
-    with pytest.raises(EmptyMaskError, match="call learn with annotated photos first"):
+    with pytest.raises(NotStartedError, match="call learn with annotated photos first"):
         finder.find(image())
     with pytest.raises(PhotoError, match=r"no\.jpg"):
         finder.learn([("no.jpg", mask())])

@@ -38,7 +38,7 @@ def test_bad_masks(given: Path, command: Command, tmp_path: Path) -> None:
     run = ["image", given / "reference.png"]
     rest = [given / "photos", "-o", tmp_path / "out"]
     for mask, parts in (
-        (save(tmp_path / "empty.png", empty), ["empty.png: the mask is empty"]),
+        (save(tmp_path / "empty.png", empty), ["empty.png: mask is empty"]),
         (save(tmp_path / "everything.png", everything), ["everything.png: covers all of", "reference.png"]),
         (save(tmp_path / "lying.png", empty.T), ["mask is 480 x 270, photo is 270 x 480", "--resize-mask"]),
         (save(tmp_path / "soft.png", soft), ["soft.png", "anti-aliased", "--mask-threshold"]),

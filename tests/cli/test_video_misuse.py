@@ -28,9 +28,9 @@ MANY = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 301).astype(np.uint16
     ("labels", "parts"),
     [
         (np.ones((10, 20), np.uint8), ["mask is 10 x 20, video is 48 x 64", "--resize-mask"]),
-        (np.zeros((HEIGHT, WIDTH), np.uint8), ["m.png: the mask is empty"]),
+        (np.zeros((HEIGHT, WIDTH), np.uint8), ["m.png: mask is empty"]),
         (SOFT, ["anti-aliased", "--mask-threshold"]),
-        (MANY, ["300 object ids", "254"]),
+        (MANY, ["mask holds 256", "1..254 objects"]),
     ],
     ids=["size", "empty", "soft", "many"],
 )

@@ -175,7 +175,7 @@ def test_what_is_not_allowed(tmp_path):
     for name, suffix in (("sheet.gif", ".gif"), ("sheet", "")):
         with pytest.raises(SettingsError, match=rf"has the suffix '{suffix}'; allowed: .png, .jpg, .jpeg"):
             sheet_of(photo(4, 4, 0)).write(tmp_path / name)
-    with pytest.raises(MaskSizeError, match="label map of 'cat/01' is 4 x 5, its photo is 5 x 4"):
+    with pytest.raises(MaskSizeError, match="label map is 4 x 5, photo 'cat/01' is 5 x 4"):
         ContactSheet().add(photo(5, 4, 0), np.zeros((4, 5), np.uint8), "cat/01")
     assert list(tmp_path.iterdir()) == []
 

@@ -350,6 +350,16 @@ class TestFolder:
         with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\)"):
             open_writers(tmp_path, [], info=some_info())
 
+    def test_masks_that_cannot_be_read(self, tmp_path, monkeypatch):
+        (tmp_path / "masks").mkdir()
+
+        def refuse(_folder):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("persam_vos.exports.masks.content_of_folder", refuse)
+        with pytest.raises(OutputError, match=r"masks: cannot be written \(Permission denied\)"):
+            open_writers(tmp_path, ["masks"], info=some_info(), overwrite=True)
+
     def test_unknown_export(self, tmp_path):
         with pytest.raises(SettingsError, match="'gif'; allowed: masks, overlay, cutout"):
             open_writers(tmp_path, ["masks", "gif"], info=some_info())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError
+from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError, SettingsError
 from persam_vos.media.mask_files import annotation_warnings, read_mask
 
 SIZE = (40, 60)
@@ -134,7 +134,7 @@ def test_the_opaque_part_of_two_levels_of_alpha_counts_and_more_levels_are_refus
 
 def test_300_objects_are_refused(tmp_path: Path) -> None:
     array = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % 301
-    with pytest.raises(MaskError, match="300 object ids up to 300; at most 254 objects"):
+    with pytest.raises(MaskError, match=r"m\.png: mask holds 256; allowed: 0 background, 1\.\.254 objects, 255 void"):
         read(save(tmp_path / "m.png", array, "I;16"))
 
 
@@ -149,7 +149,7 @@ def test_several_colours_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["P", "L", "I;16", "RGB"])
 def test_an_empty_mask_is_refused(tmp_path: Path, mode: str) -> None:
-    with pytest.raises(EmptyMaskError, match=r"m\.png: the mask is empty"):
+    with pytest.raises(EmptyMaskError, match=r"m\.png: mask is empty"):
         read(save(tmp_path / "m.png", blocks(), mode))
 
 
@@ -159,6 +159,23 @@ def test_another_size_is_refused_or_scaled(tmp_path: Path) -> None:
     with pytest.raises(MaskSizeError, match=r"mask is 80 x 120, video is 40 x 60 .*--resize-mask"):
         read(path)
     assert np.array_equal(read(path, resize=True), blocks(1, 2))
+
+
+@pytest.mark.parametrize(("given", "missing"), [("height", "width"), ("width", "height")])
+def test_height_and_width_are_given_together(tmp_path: Path, given: str, missing: str) -> None:
+    path = save(tmp_path / "m.png", blocks(1), "P")
+
+    with pytest.raises(SettingsError, match=f"{given} is given without {missing}"):
+        read_mask(path, **{given: 5})
+
+
+def test_254_objects_beside_void_are_read(tmp_path: Path) -> None:
+    array = np.zeros((160, 160), np.uint8)
+    array.reshape(16, 10, 16, 10)[:] = np.arange(256).reshape(16, 1, 16, 1)
+
+    found = read_mask(save(tmp_path / "m.png", array, "P"))
+
+    assert np.array_equal(found, np.where(array == 255, 0, array))
 
 
 def test_a_mask_scaled_away_is_refused(tmp_path: Path) -> None:

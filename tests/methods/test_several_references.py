@@ -11,7 +11,8 @@ import pytest
 from pictures import iou, scene
 
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.photos.finder import PhotoFinder, photo_frame
+from persam_vos.media.frame import untimed_frame
+from persam_vos.photos.finder import PhotoFinder
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import SamEncoder
@@ -50,7 +51,7 @@ def finder(request: pytest.FixtureRequest, encoder: SamEncoder, decoder: Decoder
 
 def find(finder: PhotoFinder, references: Sequence[Photo], rgb: Rgb = TEST[0]) -> FrameResult:
     finder.learn(references)
-    return finder.find(photo_frame(rgb))
+    return finder.find(untimed_frame(rgb))
 
 
 def assert_the_same(one: FrameResult, other: FrameResult) -> None:

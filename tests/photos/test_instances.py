@@ -12,13 +12,13 @@ import torch
 from pictures import cut_outs, frame_of, scene
 
 from persam_vos.masks import LabelMap
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.methods.base import Proposal
 from persam_vos.methods.competition import mean_similarity
 from persam_vos.methods.memory.pieces import keep_most_similar_pieces
 from persam_vos.methods.memory.separation import largest_component
 from persam_vos.photos import instances
-from persam_vos.photos.finder import PhotoFinder, find_objects, photo_frame
+from persam_vos.photos.finder import PhotoFinder, find_objects
 from persam_vos.photos.instances import find_instances
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
@@ -75,7 +75,7 @@ class Nobody:
 
 
 def search(method: Script, **settings: object) -> tuple[LabelMap, int]:
-    frame = photo_frame(np.full((SIDE, SIDE, 3), 99, np.uint8))
+    frame = untimed_frame(np.full((SIDE, SIDE, 3), 99, np.uint8))
     found = find_instances(
         method,
         Nobody(),
@@ -186,7 +186,7 @@ def best_ious(result: FrameResult, truth: LabelMap) -> list[float]:
 def test_all_are_found_and_the_cup_is_not(finder: PhotoFinder) -> None:
     rgb, truth = herd((10, 20), (150, 130), (280, 10))
 
-    result = finder.find(photo_frame(rgb))
+    result = finder.find(untimed_frame(rgb))
 
     assert min(best_ious(result, truth)) > 0.8
     assert [entry.id for entry in result.objects] == [1, 2, 3]
@@ -196,7 +196,7 @@ def test_all_are_found_and_the_cup_is_not(finder: PhotoFinder) -> None:
 def test_neighbours_less_than_a_cell_apart_are_two(finder: PhotoFinder) -> None:
     rgb, truth = herd((60, 60), (174, 60))
 
-    assert min(best_ious(finder.find(photo_frame(rgb)), truth)) > 0.7
+    assert min(best_ious(finder.find(untimed_frame(rgb)), truth)) > 0.7
 
 
 def test_none_there_none_found(finder: PhotoFinder) -> None:
@@ -209,7 +209,7 @@ def test_none_there_none_found(finder: PhotoFinder) -> None:
 def test_twice_the_same_result(finder: PhotoFinder) -> None:
     rgb, _ = herd((10, 20), (150, 130))
 
-    first, second = (finder.find(photo_frame(rgb)) for _ in range(2))
+    first, second = (finder.find(untimed_frame(rgb)) for _ in range(2))
 
     assert np.array_equal(first.label_map, second.label_map)
     assert first.objects == second.objects
@@ -259,7 +259,7 @@ def test_one_thing_is_found_where_one_is_looked_for(
     pieces: tuple[float, float], both: float, left: list[tuple[slice, slice]]
 ) -> None:
     """Two things alike are not one; two halves of a thing that something hides are."""
-    frame = photo_frame(np.full((SIDE, SIDE, 3), 99, np.uint8))
+    frame = untimed_frame(np.full((SIDE, SIDE, 3), 99, np.uint8))
 
     found = find_objects(Halves(pieces, both), frame, Nobody().encode([frame])[0], [1], 0.5)
 
@@ -301,7 +301,7 @@ def test_small_instances_are_looked_at_more_closely(encoder, decoder, monkeypatc
     finder.learn([(reference, labels)])
 
     def best() -> list[float]:
-        found = finder.find(photo_frame(rgb)).label_map
+        found = finder.find(untimed_frame(rgb)).label_map
         ious = [[float((t & (found == n)).sum() / (t | (found == n)).sum()) for n in range(1, 255)] for t in truths]
         return [max(each) for each in ious]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pictures import frame_of, scene
 
-from persam_vos.errors import EmptyMaskError, MaskSizeError, VideoError
+from persam_vos.errors import EmptyMaskError, MaskSizeError, NotStartedError, VideoError
 from persam_vos.evaluation import DavisDataset
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.frame import Frame
@@ -324,7 +324,7 @@ def test_of_two_wrong_masks_only_the_thief_leaves(picture: tuple[Frame, ImageEmb
 def test_steps_need_a_start_and_frames_of_one_size(picture: tuple[Frame, ImageEmbedding]) -> None:
     frame, embedding = picture
     tracker, _ = staged([None] * 3)
-    with pytest.raises(EmptyMaskError, match="call start"):
+    with pytest.raises(NotStartedError, match="call start"):
         tracker.step(frame, embedding)
     tracker.start(frame, squares((0, 0, 200, 200)), embedding)
     with pytest.raises(VideoError, match="frame 3 is 10 x 20, the first was 1024 x 1024"):
