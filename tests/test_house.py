@@ -41,6 +41,16 @@ def test_every_room_and_module_stands_on_a_floor() -> None:
     assert len(layers) <= 20
 
 
+def test_what_everybody_uses_and_what_starts_fast_never_imports_torch() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (sources,) = (c["source_modules"] for c in contracts if c.get("forbidden_modules") == ["torch"])
+    rooms = {"persam_vos.media", "persam_vos.exports", "persam_vos.evaluation", "persam_vos.settings"}
+
+    front_hall = {f"persam_vos.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    assert set(sources) == front_hall | rooms
+
+
 def test_the_front_hall_is_small() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 10
 
