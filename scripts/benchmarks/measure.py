@@ -61,8 +61,10 @@ def counted_flop(function: Callable[[], object]) -> int:
 
 
 def described(device: torch.device) -> dict[str, Any]:
-    """Describe the machine."""
-    return machine(device.type, gpu_name(device)) | {"processor": _processor(), "torch": torch.__version__}
+    """Describe the machine, without the release of its kernel: figures are published."""
+    system = f"{platform.system()} {platform.machine()}"
+    described = machine(device.type, gpu_name(device)) | {"system": system}
+    return described | {"processor": _processor(), "torch": torch.__version__}
 
 
 def _processor() -> str:

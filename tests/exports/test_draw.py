@@ -79,6 +79,32 @@ def test_a_single_object_needs_no_legend():
     assert (picture == 128).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 300), (300, 20), (64, 64), (360, 640)])
-def test_a_legend_of_many_objects_fits_any_picture(height, width):
-    draw_legend(np.full((height, width, 3), 128, np.uint8), range(1, 255))
+@pytest.mark.parametrize(("height", "width", "row"), [(64, 64, 14), (360, 640, 16)])
+def test_a_legend_of_many_objects_counts_the_rest_in_its_last_row(height, width, row, monkeypatch):
+    texts, put_text = [], cv2.putText
+
+    def spy(picture, text, *more):
+        texts.append(text)
+        return put_text(picture, text, *more)
+
+    monkeypatch.setattr(cv2, "putText", spy)
+    picture = np.full((height, width, 3), 128, np.uint8)
+    draw_legend(picture, range(1, 255))
+
+    numbers, rest = texts[:-1], texts[-1]
+    assert numbers == [str(number) for number in range(1, len(texts))]
+    assert rest == f"+{254 - len(numbers)}"
+    assert height - 3 * row < len(texts) * row < height
+    # The panel is darker; it is narrow, and a margin of a quarter of a row is left around it.
+    changed, margin = (picture != 128).any(axis=2), row // 4
+    panel = np.zeros_like(changed)
+    panel[margin : 2 * margin + len(texts) * row, margin : min(4 * row, width - margin)] = True
+    assert not changed[~panel].any()
+    assert changed[margin : 2 * margin + len(texts) * row, margin : 2 * row].mean() > 0.98
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 300), (300, 20)])
+def test_a_picture_without_room_gets_no_legend(height, width):
+    picture = np.full((height, width, 3), 128, np.uint8)
+    draw_legend(picture, range(1, 255))
+    assert (picture == 128).all()

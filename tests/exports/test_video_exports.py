@@ -324,8 +324,12 @@ class TestFolder:
 
     @pytest.mark.parametrize("name", [".results.jsonl.partial", ".a.png.1a2b3c4d.partial", ".DS_Store", "Thumbs.db"])
     def test_leftovers_and_files_of_file_managers_are_no_content(self, tmp_path, name):
-        (tmp_path / name).write_bytes(b"")
-        open_writers(tmp_path, ["masks"], info=some_info())
+        (tmp_path / name).write_bytes(b"theirs")
+        for writer in open_writers(tmp_path, ["masks"], info=some_info()):
+            writer.write(some_frame(), result_of(some_frame()))
+            writer.close()
+        assert {path.name for path in tmp_path.iterdir()} == {name, "masks", "tracks.jsonl"}
+        assert (tmp_path / name).read_bytes() == b"theirs"
 
     @pytest.mark.parametrize("name", [".DS_Store", "desktop.ini", "._00000.png"])
     def test_masks_beside_files_of_file_managers_are_replaced(self, tmp_path, name):

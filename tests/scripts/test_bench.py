@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
 import bench
 import numpy as np
 import pytest
+import torch
 from benchmarks import networks
+from benchmarks.measure import described
 from benchmarks.report import page
 from PIL import Image
 
@@ -23,10 +26,22 @@ def test_the_page_shows_the_figures() -> None:
     assert (DOCS / "benchmarks.md").read_text(encoding="utf-8") == page(figures)
 
 
-def test_timm_is_needed_by_the_reference_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm", None)
+def test_figures_name_a_system_and_no_kernel() -> None:
+    systems = re.findall(r'"system": "(.*)"', (DOCS / "benchmarks.json").read_text(encoding="utf-8"))
 
-    importlib.reload(networks)
+    for system in (*systems, described(torch.device("cpu"))["system"]):
+        assert re.fullmatch(r"\w+ \w+", system)
+
+
+def test_timm_is_needed_by_the_reference_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {"timm", *(each for each in sys.modules if each.startswith("timm."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+
+    without_timm = importlib.reload(networks)
+
+    assert without_timm.frame_480p().rgb.shape == (480, 854, 3)
+    with pytest.raises(ModuleNotFoundError, match="timm"):
+        without_timm._plain(torch.nn.Identity())
 
 
 def test_a_missing_package_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
