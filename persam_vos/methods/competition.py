@@ -18,7 +18,7 @@ from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region, bounding_region
 
 # Pixels that compete at once, so that what is known of them stays in the processor's cache.
-_STRIP_AREA = 500_000
+_CONTESTED_STRIP_PIXELS = 500_000
 
 Aggregation = Callable[[Sequence[Patch], Sequence[int], Region], Tensor]
 """Turns N masks and their ids into the label map, uint8 h x w, of a region of the frame."""
@@ -86,7 +86,7 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
     """
     device = patches[0].logits.device
     label_map = torch.zeros((region.height, region.width), dtype=torch.uint8, device=device)
-    for strip in region.row_strips(_STRIP_AREA):
+    for strip in region.row_strips(_CONTESTED_STRIP_PIXELS):
         windows = [strip.intersection(patch.window) for patch in patches]
         if (around := bounding_region(windows)) == EMPTY_REGION:
             continue
@@ -207,7 +207,7 @@ def no_threshold(count: int, device: torch.device) -> Tensor:
 def _withdraw(
     which: int, patches: list[Patch], object_ids: Sequence[int], label_map: Tensor, aggregate: Aggregation
 ) -> list[int]:
-    """Withdraw a mask, in place, and return the indices of the objects whose masks change: its own, and the heirs'."""
+    """Withdraw a mask, in place, and return the indices of its object and of those that won its pixels."""
     withdrawn = patches[which]
     patches[which] = Patch(EMPTY_REGION, withdrawn.logits[EMPTY_REGION])
     here = label_map[withdrawn.window]

@@ -47,9 +47,8 @@ class MemorySettings(_Validated):
         mask_prompt: The prior's logits, times this, go to the decoder as a mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
-        doubt: Further share of the prior, times what the mask's agreement (soft IoU) with it lacks to
-            ``agreed_iou``.
-        colours: Of the log-likelihood ratio of the colours around a mask, the share that corrects it; 0 is off.
+        doubt: Extra share of the prior per unit of soft IoU below ``agreed_iou``.
+        colours: Share of the colour log-likelihood ratio that is added to the logits; 0 is off.
         quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
             agreement with the prior.
         choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
@@ -70,6 +69,10 @@ class MemorySettings(_Validated):
             object's area. 0.07 to 0.12 are as good; with 0.3, J&F falls by two points.
         colour_noise: Standard deviation of any colour channel, in 0..1, however even the surroundings.
         colour_limit: Log-likelihood ratios are clipped to this: a Gaussian is wrong about its tails.
+        colour_trusted_share: Share of the window's weight that object and background each need for the full ratio;
+            with less, it shrinks in proportion.
+        box_growth: Share of its size by which each side of the box moves out in the third pass; half as much in the
+            fourth.
     """
 
     passes: Annotated[int, Field(ge=1, le=4)] = 1
@@ -93,6 +96,8 @@ class MemorySettings(_Validated):
     colour_reach: Annotated[float, Field(gt=0, le=10)] = 0.1
     colour_noise: Annotated[float, Field(gt=0, le=1)] = 0.02
     colour_limit: Annotated[float, Field(gt=0, le=100)] = 3.0
+    colour_trusted_share: Annotated[float, Field(gt=0, le=1)] = 0.02
+    box_growth: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
 class PersamSettings(_Validated):
@@ -153,7 +158,7 @@ class EngineSettings(_Validated):
 
 
 def split_names(value: Any) -> Any:
-    """Take names from a text with commas or a list, each once; anything else is left for others to refuse."""
+    """Split text at commas, and drop repeated names; leave other types unchanged, so that validation refuses them."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return value

@@ -36,8 +36,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 }
 # Flags that are heard only where instances are looked for.
 _FLAGS_OF_INSTANCES = ("max_objects", "iou_threshold", "erase")
-# Where instances are looked for, there is always one more that is none: what takes every mask must not here.
-_PRESENCE_OF_INSTANCES = 0.85
+# Default of ``presence`` for the instances of a method that takes every mask otherwise: a search needs an end.
+PRESENCE_OF_INSTANCES = 0.85
 
 
 class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
@@ -45,14 +45,15 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``.
-        presence: An object counts as absent where its mask is less than this share as like it as the reference is like
-            itself; 0 takes every mask for its object, as published. PerSAM's default is higher for instances.
-        all_instances: Look for everything that is like the object, not for one thing. Needs a reference of one object.
+        presence: The object is absent if its mask's similarity is below this share of the references' own; 0 takes
+            every mask for its object, as published. The default is 0.77 for ``memory``, and for ``persam`` and
+            ``persam-f`` 0, or 0.85 with ``all_instances``.
+        all_instances: Find everything similar to the object, not one thing. Needs a reference of one object.
         max_objects: Instances of a photo, at most.
-        iou_threshold: An instance that overlaps with those found so far by more than this share of itself is none. With
-            ``erase: similarity`` none can: what was found is out of the running.
-        erase: How an instance found is taken out of the running: in the ``similarity`` and the candidate masks, or in
-            the ``pixels``: painted black, and the photo encoded again, as in the published way.
+        iou_threshold: Refuse an instance of which earlier ones cover more than this share. With ``erase: similarity``
+            none overlaps.
+        erase: How a found instance is excluded: ``similarity`` blocks its cells and the pixels of candidate masks;
+            ``pixels`` paints it black and encodes the photo again, as published.
         export: What is written besides results.jsonl and run.json.
         max_megapixels: Photos that claim to be larger are refused before they are decoded.
         target_cell_share: Share of a cell's middle that the mask must cover for the cell to join the target feature of
@@ -64,6 +65,27 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
         min_zoom: Enlargement below which an instance is not looked at again.
         max_zoom: Largest enlargement.
         zoom_surroundings: Height and width of the enlarged part, in those of the instance.
+        min_reference_cells: Cells that an object needs in a reference for their mean similarity to be its usual one.
+        assumed_similarity: Cosine similarity that is the usual one if no reference has so many; low, because cells at
+            a border are half something else.
+        look_alike_quantile: Quantile of the similarities of the object's own cells to each other, of
+            ``look_alike_margin``.
+        look_alike_margin: A background cell of the references whose cosine similarity to the object exceeds that
+            quantile less this may be an instance that nobody marked; it is not learnt as background.
+        appearance_cells: Most cells of the object in the appearance model; it stores four times as many of background.
+        appearance_margin: Cosine similarity by which a cell must be more similar to the references' background in
+            shallow features to count as background.
+        sure_evidence: Evidence of the appearance model, 0 as background and 1 as the object, below which the prior is
+            reduced in proportion.
+        min_component_cells: Cells below which a likely component of the prior is a detail, and no place to search.
+        max_separation_points: Most points of a component at which the decoder is asked for a single instance.
+        cells_per_point: Cells of the component per such point.
+        candidate_coverage: Coverage above which a cell belongs to a candidate of the separation.
+        max_left_out_share: A candidate that leaves out more than this share of a component is one of several
+            instances in it.
+        held_share_exponent: Exponent of the share of a component that a candidate holds, in its rating: half of the
+            component costs 5%, a twentieth 19%.
+        candidate_share: Share of the candidate in the prior of the instance.
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
@@ -82,6 +104,20 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
     min_zoom: Annotated[float, Field(ge=1, le=100)] = 1.5
     max_zoom: Annotated[float, Field(ge=1, le=100)] = 4.0
     zoom_surroundings: Annotated[float, Field(ge=1, le=100)] = 2.0
+    min_reference_cells: Annotated[int, Field(ge=1, le=4096)] = 8
+    assumed_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.6
+    look_alike_quantile: Annotated[float, Field(ge=0, le=1)] = 0.1
+    look_alike_margin: Annotated[float, Field(ge=0, le=2)] = 0.05
+    appearance_cells: Annotated[int, Field(ge=1, le=4096)] = 256
+    appearance_margin: Annotated[float, Field(ge=0, le=2)] = 0.05
+    sure_evidence: Annotated[float, Field(gt=0, le=1)] = 0.5
+    min_component_cells: Annotated[int, Field(ge=1, le=4096)] = 6
+    max_separation_points: Annotated[int, Field(ge=1, le=64)] = 4
+    cells_per_point: Annotated[int, Field(ge=1, le=4096)] = 6
+    candidate_coverage: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    max_left_out_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    held_share_exponent: Annotated[float, Field(ge=0, le=1)] = 0.07
+    candidate_share: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     @model_validator(mode="before")
     @classmethod
@@ -91,7 +127,7 @@ class PhotoSettings(MemorySettings, PersamSettings, EngineSettings):
         given = {key: value for key, value in values.items() if value is not None or key == "checkpoint"}
         defaults = dict(METHODS.get(method, {}))
         if given.get("all_instances") and not defaults.get("presence"):
-            defaults["presence"] = _PRESENCE_OF_INSTANCES
+            defaults["presence"] = PRESENCE_OF_INSTANCES
         return {**defaults, **given}
 
     @field_validator("export", mode="before")

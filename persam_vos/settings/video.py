@@ -44,37 +44,46 @@ class TrackerSettings(MemorySettings, PersamSettings):
         closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
             the scale; 0 is off, any other costs a second encoding a frame. In a file, null leaves it to the preset.
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
-        background_matching: How much of its prior a cell loses that is more like the last frame's background nearby
-            than like the object; 0 is off.
+        background_matching: Share of its prior that a cell loses if it is more similar to nearby background of the
+            last frame than to the object; 0 is off.
         memory_rate: Share of each frame in the running moments of the memory; every ``learn_every``-th frame is learnt
             from, with the share of all frames since. 0 is off.
         first_share: Share of the annotated frame in the ridge regression.
         gate: How far, in square roots of its area but at least ``gate_cells`` cells of 16 pixels, an object
             may move in a frame before what is found there counts as something else, as long as ``gate_found_share``
             of it is found where it was; 0 is off.
-        memory_presence: An object counts as gone where its mask is less than this share as like its memory as it
-            usually is; 0 is off.
+        memory_presence: The object is absent if its mask's similarity to the memory is below this share of its usual
+            value; 0 is off.
         anchor: One more positive point where the object was: the middle of its box if that lies on it, else (or
             always, with ``interior``) the point deepest inside it; ``none`` for no such point.
         box_margin: Pixels by which the last box is grown for the first pass.
-        presence: An object counts as gone where its mask is less than this share as like it as its annotation was, or
-            clearly more like another object; 0 takes every mask for its object, as published.
+        presence: The object is absent if its mask's similarity to the target is below this share of the annotation's,
+            or another object's is higher by ``rival_margin``; 0 takes every mask for its object, as published.
         update_target: Share by which a well segmented frame moves the target feature; 0 is off.
-        learn_every: Frames of which ``memory`` learns one: neighbours look alike. On nine sequences and three
-            composites J&F is within 0.1 of 1, and within 0.2 with 5.
+        learn_every: The memory learns from every n-th frame, since neighbouring frames look alike. On nine sequences
+            and three composites J&F is within 0.1 of that of every frame, and within 0.2 with n = 5.
         matching_radius: Cells, by row and column, that anything may move in a frame in local matching.
         background_margin: Cosine similarity by which a cell must be more similar to the last frame's background nearby
             than to the object to count as background.
         background_softness: Width of that threshold's sigmoid, in cosine similarity.
+        background_coverage: Coverage below which a cell and its neighbours count as background.
+        global_matching_probability: Global matching skips a cell to which ridge regression and last frame both give
+            less. On nine sequences and three composites J&F is the same, with two thirds of the queries.
         outdone_share: Share of its probability that an object keeps in a cell where another one is more probable.
         gate_found_share: Share of the object's area that must be found where it was for the gate to close.
         gate_cells: Cells that any object may move in a frame, however small.
+        gate_coverage: Coverage above which an object was in a cell, for the gate; at most half of its highest one.
+        crop_coverage: The same, where the crop of ``closer_look`` is placed around the objects.
+        crop_min_share: Share of an object that must lie in the crop: a memory that saw less takes the rest of the
+            object for background.
         min_area_share: A mask smaller than this share of the object as last seen is no object.
         initial_similarity: Similarity that an object is taken to have to its memory until it is seen again; nearly all
             objects have more.
         similarity_rate: Share of each frame in the running mean of that similarity.
         rival_margin: Cosine similarity by which another object must be more similar for a mask of ``persam`` to be
             withdrawn. On annotated objects of two-object clips no other object came closer.
+        area_tie_break: Cosine similarity by which a wrong mask of ``persam`` counts as less similar if it fills the
+            frame, and in proportion if not: among equally wrong masks, the largest is withdrawn first.
         update_min_iou: Predicted IoU that ``update_target`` needs.
         update_min_similarity: Share of the annotation's similarity that ``update_target`` needs.
     """
@@ -95,13 +104,19 @@ class TrackerSettings(MemorySettings, PersamSettings):
     matching_radius: Annotated[int, Field(ge=1, le=64)] = 8
     background_margin: Annotated[float, Field(ge=0, le=2)] = 0.1
     background_softness: Annotated[float, Field(gt=0, le=2)] = 0.03
+    background_coverage: Annotated[float, Field(gt=0, le=1)] = 0.1
+    global_matching_probability: Annotated[float, Field(ge=0, le=1)] = 0.05
     outdone_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     gate_found_share: Annotated[float, Field(ge=0, le=1)] = 0.6
     gate_cells: Annotated[int, Field(ge=1, le=64)] = 2
+    gate_coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
+    crop_coverage: Annotated[float, Field(ge=0, le=1)] = 0.1
+    crop_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     min_area_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     initial_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.85
     similarity_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     rival_margin: Annotated[float, Field(ge=0, le=2)] = 0.02
+    area_tie_break: Annotated[float, Field(ge=0, le=1)] = 1e-4
     update_min_iou: Annotated[float, Field(ge=0, le=1)] = 0.8
     update_min_similarity: Annotated[float, Field(ge=0, le=1)] = 0.8
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity
+from persam_vos.settings.photos import PhotoSettings
 
 SIDE = 6
 # Two kinds of cells of the object, and one of everything else.
@@ -32,7 +33,7 @@ PHOTO = grid("200200", "200200", "200200", "211200", "211200", "211200")
 
 def learnt(*grids: Tensor) -> BidirectionalSimilarity:
     coverage = [(each.flatten() < 2).float()[None] for each in grids]
-    return BidirectionalSimilarity.learn([mask_cells(each) for each in grids], coverage)
+    return BidirectionalSimilarity.learn([mask_cells(each) for each in grids], coverage, PhotoSettings())
 
 
 def like(similarity: BidirectionalSimilarity, *masks: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ def test_a_large_frame_is_corrected_block_by_block(monkeypatch: pytest.MonkeyPat
     mask = on_the_grid(truth, geometry)
     whole = corrected(mask, painted(truth), geometry, 0.4)
 
-    monkeypatch.setattr("persam_vos.methods.memory.colour_model._STRIP_AREA", 2000)
+    monkeypatch.setattr("persam_vos.methods.memory.colour_model._CORRECTED_STRIP_PIXELS", 2000)
 
     torch.testing.assert_close(corrected(mask, painted(truth), geometry, 0.4), whole)
 

@@ -77,7 +77,7 @@ def test_soft_aggregation_is_that_of_whole_frames(drawn: tuple[list[Patch], torc
     expected = torch.where(best > (1 - probability).prod(dim=0), torch.tensor(ids)[winner], 0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("persam_vos.methods.competition._STRIP_AREA", at_once)
+        patch.setattr("persam_vos.methods.competition._CONTESTED_STRIP_PIXELS", at_once)
         label_map = soft_aggregation(found, ids, Region.whole(7, 9))
         part = soft_aggregation(found, ids, Region.at(2, 3, 4, 6))
 
@@ -192,7 +192,9 @@ def surplus(similarity: torch.Tensor, *sides: str) -> list[float]:
     embedding = ImageEmbedding(torch.zeros(256, 64, 64), Geometry(1024, 1024))
     concepts = [Concept(torch.zeros(256), torch.zeros(256), 0.5)] * len(sides)
     ids = list(range(1, len(sides) + 1))
-    presence = ConceptPresence(concepts, ids, similarity, embedding, presence=0.6, rival_margin=0.02)
+    presence = ConceptPresence(
+        concepts, ids, similarity, embedding, presence=0.6, rival_margin=0.02, area_tie_break=1e-4
+    )
     return [round(x, 3) for x in presence.surplus(label_map, range(len(ids))).tolist()]
 
 

@@ -42,7 +42,7 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
     coverage = torch.zeros(2, rows, columns)
     coverage[0, y[0], x[0]] = coverage[1, y[1], x[1]] = 1
 
-    part = crop_around(coverage)
+    part = crop_around(coverage, 0.1)
 
     assert part is not None
     for first, count, length, held in ((part.top, part.height, rows, y), (part.left, part.width, columns, x)):
@@ -52,8 +52,8 @@ def test_a_part_lies_in_the_picture_and_holds_the_middle_of_the_objects(size: tu
 
 
 def test_nothing_is_not_looked_at() -> None:
-    assert crop_around(torch.zeros(2, 36, 64)) is None
-    assert crop_around(torch.zeros(0, 36, 64)) is None
+    assert crop_around(torch.zeros(2, 36, 64), 0.1) is None
+    assert crop_around(torch.zeros(0, 36, 64), 0.1) is None
 
 
 @given(SIZES, st.tuples(st.floats(0, 1), st.floats(0, 1)))
@@ -248,7 +248,7 @@ def test_the_smallest_objects_are_looked_at(side: int) -> None:
     for x in range(40, 60):
         mask = torch.zeros(1, 480, 854)
         mask[0, 100 : 100 + side, x : x + side] = 1
-        part = crop_around(Geometry(480, 854).to_cells(mask, 64))
+        part = crop_around(Geometry(480, 854).to_cells(mask, 64), 0.1)
         assert part is not None
         assert part.left == 0
 

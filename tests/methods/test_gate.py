@@ -10,7 +10,7 @@ from persam_vos.methods.memory.gate import found_nearby, keep_near, reachable_ce
 
 
 def gated(prior: torch.Tensor, last: torch.Tensor, seen: bool = True) -> torch.Tensor:
-    near = reachable_cells(last, torch.tensor([seen]), margin=0.2, min_cells=2)
+    near = reachable_cells(last, torch.tensor([seen]), margin=0.2, min_cells=2, coverage=0.3)
     return keep_near(prior, near, found_nearby(prior, last, near, 0.6))
 
 

@@ -61,7 +61,7 @@ def test_a_neighbourhood_is_matched_as_all_cells_would_be(
     torch.testing.assert_close(nearby.read_out(TOP_K), expected, atol=1e-3, rtol=0)
     beside = functional.max_pool2d(coverage[None], 3, stride=1, padding=1)[0].flatten(1)
     other = (similarity[None].masked_fill(beside[:, None] >= 0.1, -1.0)).amax(dim=2)
-    torch.testing.assert_close(nearby.background_similarity(), torch.where(matched, other, -1.0))
+    torch.testing.assert_close(nearby.background_similarity(0.1), torch.where(matched, other, -1.0))
 
 
 @pytest.mark.parametrize("radius", [1, 8])
@@ -71,4 +71,4 @@ def test_where_no_object_was_nothing_is_found(radius: int) -> None:
     nearby = LocalMatching.match(keys, keys, torch.zeros(2, 36, 64), radius=radius)
 
     assert not nearby.read_out(TOP_K).any()
-    assert bool((nearby.background_similarity() == -1).all())
+    assert bool((nearby.background_similarity(0.1) == -1).all())

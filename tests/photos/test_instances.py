@@ -220,14 +220,14 @@ class TestSeparation:
         prior = torch.zeros(8, 8)
         prior[1:4, 1:3], prior[5:8, 4:8] = 0.9, 0.8
 
-        assert largest_component(prior).nonzero().amin(dim=0).tolist() == [5, 4]
-        assert not largest_component(torch.full((8, 8), 0.5)).any()
+        assert largest_component(prior, min_cells=6).nonzero().amin(dim=0).tolist() == [5, 4]
+        assert not largest_component(torch.full((8, 8), 0.5), min_cells=6).any()
 
     def test_specks_are_nothing(self) -> None:
         prior = torch.zeros(8, 8)
         prior[1:3, 1:3], prior[6, 6] = 0.9, 0.9
 
-        assert not largest_component(prior).any()
+        assert not largest_component(prior, min_cells=6).any()
 
 
 class Halves(Script):

@@ -13,11 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.methods.memory.memory import object_cells
-
-# A reference with fewer cells of the object does not tell how similar they usually are. The similarity that is then
-# assumed is low: at a border, cells are half something else.
-_MIN_CELLS = 8
-_ASSUMED_SIMILARITY = 0.6
+from persam_vos.settings.photos import PhotoSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,7 @@ class BidirectionalSimilarity:
     the mask's: an object of many kinds of cells has a similar one for anything, but nothing else has all of them.
 
     Attributes:
-        own: Of each object, of each reference that shows it, float, m x D: its cells, of unit length.
+        own: Per object and reference that shows it: the object's cells, float, m x D, of unit length.
         within_reference: float, N: mean similarity, -1..1, of each object's cells within a reference.
     """
 
@@ -36,7 +32,9 @@ class BidirectionalSimilarity:
     within_reference: Tensor
 
     @classmethod
-    def learn(cls, cells: Sequence[Tensor], coverage: Sequence[Tensor]) -> BidirectionalSimilarity:
+    def learn(
+        cls, cells: Sequence[Tensor], coverage: Sequence[Tensor], settings: PhotoSettings
+    ) -> BidirectionalSimilarity:
         """Learn from references, each with its cells, float, n x D, and the objects' coverage of them, float, N x n.
 
         Each object has some cell in some reference.
@@ -48,7 +46,7 @@ class BidirectionalSimilarity:
             )
             for k in range(len(coverage[0]))
         )
-        return cls(own, torch.stack([_mean_within(kinds) for kinds in own]))
+        return cls(own, torch.stack([_mean_within(kinds, settings) for kinds in own]))
 
     def nearest(self, cells: Tensor) -> Tensor:
         """Return the similarity of cells, float n x D, to the most similar cell of each object: float, N x n."""
@@ -79,9 +77,9 @@ class BidirectionalSimilarity:
         return found
 
 
-def _mean_within(views: Sequence[Tensor]) -> Tensor:
-    known = [self_similarity(each) for each in views if len(each) >= _MIN_CELLS]
-    return torch.cat(known).mean() if known else views[0].new_tensor(_ASSUMED_SIMILARITY)
+def _mean_within(references: Sequence[Tensor], settings: PhotoSettings) -> Tensor:
+    known = [self_similarity(cells) for cells in references if len(cells) >= settings.min_reference_cells]
+    return torch.cat(known).mean() if known else references[0].new_tensor(settings.assumed_similarity)
 
 
 def self_similarity(cells: Tensor) -> Tensor:

@@ -19,18 +19,17 @@ from persam_vos.sam.patches import Patch, masks_to_patches
 from persam_vos.sam.regions import EMPTY_REGION, Region, mask_regions
 from persam_vos.settings.common import MemorySettings
 
-# The Gaussian window ends after this many standard deviations.
+# The two numbers of the approximation; finer ones cost time and do not change what is modelled.
+# Standard deviations after which the Gaussian window ends.
 _WINDOW_DEVIATIONS = 2.5
 # Colour models per standard deviation, along a side; in between they are interpolated.
 _MODELS_PER_DEVIATION = 2.0
 # Window weights below this become 0; they lie below the rounding of the others.
 _MIN_WINDOW_WEIGHT = 1e-10
-# Share of the window from which a class's colour model is trusted in full.
-_TRUSTED_SHARE = 0.02
 # The six products of red, green and blue: their first and their second factors.
 _FIRST_FACTORS, _SECOND_FACTORS = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
 # Pixels that are corrected at once: each takes ten numbers, which should not leave the processor's cache.
-_STRIP_AREA = 100_000
+_CORRECTED_STRIP_PIXELS = 100_000
 # Least share of the window that a mean is divided by.
 _MIN_SHARE = 1e-6
 
@@ -74,7 +73,7 @@ def follow_colours(
     ]
     for patch, ratio in zip(patches, ratios, strict=True):
         if ratio is not None:
-            for strip in geometry.region_to_frame(ratio.window, size).row_strips(_STRIP_AREA):
+            for strip in geometry.region_to_frame(ratio.window, size).row_strips(_CORRECTED_STRIP_PIXELS):
                 y, x = strip
                 change = ratio.at(pixels[0][y], pixels[1][x], _colours(rgb[y, x], logits.device))
                 patch.logits[strip.relative_to(patch.window)] += share * change
@@ -136,7 +135,7 @@ class LogLikelihoodRatio:
         weights = torch.stack([sure, -sure]).clamp(min=0)[:, None]
         moments = nearness[0] @ (weights * terms) @ nearness[1].T / everything
         inside, outside = _log_likelihood(moments, settings.colour_noise)
-        trust = (moments[:, -1] / _TRUSTED_SHARE).clamp(max=1).prod(dim=0)
+        trust = (moments[:, -1] / settings.colour_trusted_share).clamp(max=1).prod(dim=0)
         return cls(window, step, trust * (inside - outside), settings.colour_limit)
 
     def at(self, y: Tensor, x: Tensor, colours: Tensor) -> Tensor:

@@ -21,22 +21,18 @@ from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
 
-# Coverage from which a cell counts when the crop is placed; for an object that fills no cell, half of its highest.
-_OCCUPIED_COVERAGE = 0.1
-# Share of an object that must lie in the crop: a memory that saw less takes the rest of the object for background.
-_MIN_SHARE_INSIDE = 0.5
 
-
-def crop_around(coverage: Tensor) -> Region | None:
+def crop_around(coverage: Tensor, min_coverage: float) -> Region | None:
     """Place a crop of half the rows and columns, rounded up, around the middle of the objects.
 
     Args:
         coverage: float, N x rows x columns in 0..1: of the frame's cells by each object.
+        min_coverage: Coverage above which a cell counts; at most half of an object's highest one.
 
     Returns:
         The crop in cells of the frame; None if there is no object.
     """
-    held = (coverage > (0.5 * coverage.amax(dim=(1, 2), keepdim=True)).clamp(max=_OCCUPIED_COVERAGE)).any(dim=0)
+    held = (coverage > (0.5 * coverage.amax(dim=(1, 2), keepdim=True)).clamp(max=min_coverage)).any(dim=0)
     if not bool(held.any()):
         return None
     (top, rows), (left, columns) = (
@@ -143,9 +139,9 @@ class CropMemory:
             None if the masks cover no cell.
         """
         geometry = embedding.geometry
-        if (crop := crop_around(geometry.to_cells(masks, embedding.cells))) is None:
+        if (crop := crop_around(geometry.to_cells(masks, embedding.cells), settings.crop_coverage)) is None:
             return None
-        coverage, learnt = _coverage_inside(crop, geometry.to_cells(masks, 2 * embedding.cells))
+        coverage, learnt = _coverage_inside(crop, geometry.to_cells(masks, 2 * embedding.cells), settings)
         memory = Memory.learn(_crop_features(encoder, crop, frame, embedding, dtype), coverage, settings)
         return cls(encoder, settings, dtype, _State(memory, crop, learnt, learnt))
 
@@ -172,14 +168,14 @@ class CropMemory:
             float, N x n x n.
         """
         state, last, seen = self._state, query.last, query.seen
-        crop = crop_around(last[seen & state.learnt])
+        crop = crop_around(last[seen & state.learnt], self._settings.crop_coverage)
         if crop is None:
             self._state, self._view_in_work = replace(state, tracked=torch.zeros_like(seen)), None
             return logits
         state = state.moved_to(crop)
         memory, known = state.memory, seen & state.tracked
         features = _crop_features(self._encoder, crop, frame, embedding, self._dtype)
-        # Where the objects were is known from the whole frame, of which this memory may have seen a sliver only.
+        # Take the last places from the whole frame: this memory may have seen only a sliver of an object.
         was = crop_cells(crop, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
         closer = Query.of(memory, features, was, known, scale=2)
         self._state, self._view_in_work = state, closer.view
@@ -202,7 +198,7 @@ class CropMemory:
         if (view := self._view_in_work) is None:
             return
         state = self._state
-        inside, mostly = _coverage_inside(state.crop, coverage)
+        inside, mostly = _coverage_inside(state.crop, coverage, self._settings)
         tracked = seen & state.learnt & mostly
         memory = state.memory.update(view, inside, tracked, state.memory.usual_similarity, self._settings)
         self._state, self._view_in_work = replace(state, memory=memory, tracked=tracked), None
@@ -214,7 +210,7 @@ def _crop_features(
     return cell_features(encoder.encode([enlarged_crop(crop, frame, embedding)])[0], dtype)
 
 
-def _coverage_inside(crop: Region, coverage: Tensor) -> tuple[Tensor, Tensor]:
-    """Return float, N x cells: coverage of a crop's cells; bool, N: whether most of each object lies there."""
+def _coverage_inside(crop: Region, coverage: Tensor, settings: TrackerSettings) -> tuple[Tensor, Tensor]:
+    """Return float, N x cells: coverage of a crop's cells; bool, N: whether enough of each object lies there."""
     inside = crop_cells(crop, coverage).flatten(1)
-    return inside, inside.sum(dim=1) > _MIN_SHARE_INSIDE * coverage.sum(dim=(1, 2))
+    return inside, inside.sum(dim=1) > settings.crop_min_share * coverage.sum(dim=(1, 2))

@@ -27,11 +27,11 @@ from persam_vos.sam.prompts import OUTSIDE_LOGIT, Prompts
 from persam_vos.sam.windows import windows_around
 from persam_vos.settings.common import MemorySettings
 
-# Largest absolute logit of a mask prompt that the decoder was trained on.
+# Largest absolute logit of a mask prompt: a property of the network, whose training had no larger ones.
 _MAX_PROMPT_LOGIT = 10.0
-# Prompts of each pass: whether the mask prompt is given, and by which share of its size the box grows. SAM's answer
-# depends on the box more than it should, and without the mask prompt it is another opinion.
-_PASSES = ((True, 0.0), (False, 0.0), (True, 0.1), (True, 0.05))
+# Each pass: whether it has the mask prompt, and by how many ``box_growth`` its box grows. SAM's answer depends on the
+# box more than it should, and without the mask prompt it is another opinion.
+_PASSES = ((True, 0.0), (False, 0.0), (True, 1.0), (True, 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class PriorDecoder:
             asked = points[known], boxes[known], own, blocked
             logits, predicted_iou[known] = self._predict(embedding, prior_logits, *asked)
             prior = prior_logits.sigmoid()
-            # For the decoder, a ball in front of a person is part of the person; the prior knows whose cell it is.
+            # The decoder would give a person the ball in front of them; scale by the object's share of the best prior.
             mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
             found[known] = mask.logit(eps=MIN_PROBABILITY)
         if not self._settings.colours:
@@ -163,7 +163,7 @@ class PriorDecoder:
         weights = self._weigh(logits, predicted_iou, prior_logits, geometry)
         mixed = _mix(logits, weights)
         if tokens is not None:
-            # After the candidates are weighed: a common summand would make them look more alike than they are.
+            # Add the token after weighing: a common term would make the candidates look alike.
             lacking = torch.cat([each.extra_logits for each in answers], dim=1)
             mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
         return mixed, (predicted_iou * weights).sum(dim=1)
@@ -172,12 +172,14 @@ class PriorDecoder:
         """Yield the prompts of each pass."""
         settings = self._settings
         every = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-        bare = Prompts(points[:, None], every[:, None].int())
-        told = bare.with_mask((settings.mask_prompt * prior_logits).clamp(-_MAX_PROMPT_LOGIT, _MAX_PROMPT_LOGIT))
+        point_only = Prompts(points[:, None], every[:, None].int())
+        masked = point_only.with_mask(
+            (settings.mask_prompt * prior_logits).clamp(-_MAX_PROMPT_LOGIT, _MAX_PROMPT_LOGIT)
+        )
         for with_mask, growth in _PASSES[: settings.passes]:
-            room = growth * (boxes[:, 2:] - boxes[:, :2])
+            room = growth * settings.box_growth * (boxes[:, 2:] - boxes[:, :2])
             grown = torch.cat([boxes[:, :2] - room, boxes[:, 2:] + room], dim=1)
-            yield (told if with_mask else bare).with_boxes(grown, every)
+            yield (masked if with_mask else point_only).with_boxes(grown, every)
 
     def _weigh(self, logits: Tensor, predicted_iou: Tensor, prior_logits: Tensor, geometry: Geometry) -> Tensor:
         """Weigh the candidates of all passes by their agreement with the prior and predicted IoU: N x C, of sum 1."""

@@ -13,13 +13,11 @@ from persam_vos.masks import Mask
 
 # A probability above this counts as the object.
 OBJECT_PROBABILITY = 0.5
-# Coverage from which the object was in a cell.
-_OCCUPIED_COVERAGE = 0.3
-# Highest probability of cells elsewhere while the object is found where it was.
-_MAX_ELSEWHERE = 1e-3
+# Probability of cells where the object is ruled out: so low that no mask begins there, and the logit is finite.
+RULED_OUT_PROBABILITY = 1e-3
 
 
-def reachable_cells(last: Tensor, seen: Tensor, *, margin: float, min_cells: int) -> Tensor:
+def reachable_cells(last: Tensor, seen: Tensor, *, margin: float, min_cells: int, coverage: float) -> Tensor:
     """Return the cells that an object can have reached: bool, N x rows x columns; all if it was out of sight.
 
     Args:
@@ -27,6 +25,7 @@ def reachable_cells(last: Tensor, seen: Tensor, *, margin: float, min_cells: int
         seen: bool, N: whether that was in the last frame.
         margin: How far the object may move in a frame, in square roots of its area.
         min_cells: Cells that any object may move in a frame.
+        coverage: Coverage above which the object was in a cell; at most half of its highest one.
     """
     near = torch.ones_like(last, dtype=torch.bool)
     for i in seen.nonzero()[:, 0].tolist():
@@ -34,7 +33,7 @@ def reachable_cells(last: Tensor, seen: Tensor, *, margin: float, min_cells: int
         reach = max(min_cells, round(margin * math.sqrt(max(float(was.sum()), 1.0))))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
         # An object smaller than a cell never reaches that coverage.
-        allowed = cv2.dilate(was, disc) > min(_OCCUPIED_COVERAGE, 0.5 * float(was.max()))
+        allowed = cv2.dilate(was, disc) > min(coverage, 0.5 * float(was.max()))
         near[i] = torch.from_numpy(allowed).to(near.device)
     return near
 
@@ -71,7 +70,7 @@ def keep_near(prior: Tensor, near: Tensor, found: Tensor) -> Tensor:
         allowed = torch.from_numpy(here | _components_mostly_in(here, prior[i].cpu().numpy() > OBJECT_PROBABILITY)).to(
             prior.device
         )
-        kept[i] = torch.where(allowed, prior[i], prior[i].clamp(max=_MAX_ELSEWHERE))
+        kept[i] = torch.where(allowed, prior[i], prior[i].clamp(max=RULED_OUT_PROBABILITY))
     return kept
 
 

@@ -19,8 +19,6 @@ from torch.nn import functional
 _GROUP_COLUMNS = 4
 # The search groups columns twice where their number is a multiple of this.
 GROUPED_TWICE = _GROUP_COLUMNS**2
-# Coverage under which a cell counts as background.
-_BACKGROUND_COVERAGE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +133,12 @@ class LocalMatching:
         cells = corners + index // reach * width + index % reach
         return self._onto_grid(_weighted_values(nearest, cells, self.values.flatten(1), top_k.temperature), 0.0)
 
-    def background_similarity(self) -> Tensor:
+    def background_similarity(self, max_coverage: float) -> Tensor:
         """Return the similarity to the most similar background cell: float, N x cells; -1 far from every object.
 
-        Cells beside an object do not count: their features mix with the object's.
+        A cell beside one of ``max_coverage`` or more does not count: its features mix with the object's.
         """
-        others = functional.max_pool2d(self.values[None], 3, stride=1, padding=1)[0] < _BACKGROUND_COVERAGE
+        others = functional.max_pool2d(self.values[None], 3, stride=1, padding=1)[0] < max_coverage
         best = [self.similarity.masked_fill(~self._flat(free), -1.0).amax(dim=1) for free in others]
         return self._onto_grid(torch.stack(best), -1.0)
 

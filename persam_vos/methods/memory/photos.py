@@ -19,6 +19,7 @@ from persam_vos.methods.base import Proposal, Reference
 from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.gate import RULED_OUT_PROBABILITY
 from persam_vos.methods.memory.matching import TopK, read_out
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.pieces import keep_most_similar_pieces, largest_piece
@@ -29,15 +30,6 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.settings.photos import PhotoSettings
-
-# A background cell of the references is a look-alike if its cosine similarity to the object exceeds this quantile of
-# the object's own, less the margin.
-_OWN_SIMILARITY_QUANTILE = 0.1
-_LOOK_ALIKE_MARGIN = 0.05
-# Probability of cells where nothing is searched.
-_ELSEWHERE = 1e-3
-# Mean evidence of a cell and its neighbours by the appearance model below which the prior is reduced.
-_SURE_EVIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +73,12 @@ class MemoryPhotos:
         ]
         cells, covered = torch.cat(features), torch.cat(coverage, dim=1)
         memory, appearance = Memory.learn(cells, covered, self._settings), None
-        similarity = BidirectionalSimilarity.learn(features, coverage)
+        similarity = BidirectionalSimilarity.learn(features, coverage, self._settings)
         if self._settings.all_instances:
-            kept = ~_look_alikes(memory)
+            kept = ~_look_alikes(memory, self._settings)
             memory = Memory.learn(cells[kept], covered[:, kept], self._settings)
             shallow = torch.cat([shallow_features(reference.embedding) for reference in references])
-            appearance = AppearanceModel.learn(shallow[kept], covered[0, kept])
+            appearance = AppearanceModel.learn(shallow[kept], covered[0, kept], self._settings)
             self.instance_size = max(float(mask.sum() ** 0.5) / max(mask.shape) for (mask,) in masks)
         self.reference_similarity = similarity.within_reference
         self._learnt = _Learnt(memory, similarity, appearance)
@@ -107,7 +99,7 @@ class MemoryPhotos:
                 if pixels is not None:
                     prior = prior * (1 - geometry.to_cells(pixels[None], embedding.cells))
             evidence = learnt.appearance.evidence(shallow_features(embedding)).unflatten(0, prior.shape[1:])
-            prior, place = _confine_to_instance(embedding, self._decoder, prior, evidence, blocked)
+            prior, place = self._confine_to_instance(embedding, prior, evidence, blocked)
         logits = prior_to_logits(prior, embedding)
         decoder = PriorDecoder(self._decoder, self._settings)
         patches, predicted_iou = decoder.decode(frame, embedding, logits, self._tokens, blocked=blocked)
@@ -123,9 +115,9 @@ class MemoryPhotos:
         embedding: ImageEmbedding,
         /,
     ) -> Tensor:
-        """Leave to each object the piece that is as similar alone as the whole mask; see ``PhotoMethod``.
+        """Keep only the best piece if it alone is at least as similar as the whole mask; see ``PhotoMethod``.
 
-        Then the pieces are several things: two halves of one thing are less similar than both together, since the
+        The pieces then are several things: two halves of one thing are less similar than both together, since the
         similarity also asks how much of the object a mask shows.
         """
         return keep_most_similar_pieces(
@@ -157,36 +149,36 @@ class MemoryPhotos:
         ]
         return PriorDecoder(self._decoder, self._settings).learn_tokens(examples)
 
+    def _confine_to_instance(
+        self, embedding: ImageEmbedding, prior: Tensor, evidence: Tensor, blocked: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Confine a prior, 1 x rows x columns, to one instance.
 
-def _confine_to_instance(
-    embedding: ImageEmbedding, decoder: Decoder, prior: Tensor, evidence: Tensor, blocked: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Confine a prior, 1 x rows x columns, to one instance.
+        Args:
+            embedding: Of the photo.
+            prior: Of the object.
+            evidence: float, rows x columns: by ``AppearanceModel``.
+            blocked: See ``Decoder.decode``.
 
-    Args:
-        embedding: Of the photo.
-        decoder: SAM's.
-        prior: Of the object.
-        evidence: float, rows x columns: by ``AppearanceModel``.
-        blocked: See ``Decoder.decode``.
-
-    Returns:
-        The confined prior; bool, rows x columns: the instance's cells.
-    """
-    # Things that the references do not show are often likely, by comparison, although they look unlike the object.
-    around = functional.avg_pool2d(evidence[None], 3, stride=1, padding=1, count_include_pad=False)
-    place = largest_component((prior * (around / _SURE_EVIDENCE).clamp(0, 1))[0])
-    if not bool(place.any()):
-        return torch.full_like(prior, _ELSEWHERE), place
-    place, likely = separate_instance(decoder, embedding, prior[0], place, blocked)
-    return likely[None], place
+        Returns:
+            The confined prior; bool, rows x columns: the instance's cells.
+        """
+        settings = self._settings
+        # What no reference shows is often likely, by comparison, although it looks unlike the object.
+        around = functional.avg_pool2d(evidence[None], 3, stride=1, padding=1, count_include_pad=False)
+        reduced = prior * (around / settings.sure_evidence).clamp(0, 1)
+        place = largest_component(reduced[0], min_cells=settings.min_component_cells)
+        if not bool(place.any()):
+            return torch.full_like(prior, RULED_OUT_PROBABILITY), place
+        place, likely = separate_instance(self._decoder, embedding, prior[0], place, settings, blocked=blocked)
+        return likely[None], place
 
 
-def _look_alikes(memory: Memory) -> Tensor:
+def _look_alikes(memory: Memory, settings: PhotoSettings) -> Tensor:
     """Return which background cells of the references are as similar to the object as its own: bool, cells.
 
     They may be more instances that nobody has marked; learnt as background, they would hide all instances.
     """
     stored = memory.recent
-    usual = self_similarity(memory.object_keys[0][0]).quantile(_OWN_SIMILARITY_QUANTILE)
-    return (memory.similarity(stored.keys)[0] > usual - _LOOK_ALIKE_MARGIN) & (stored.values[0] == 0)
+    usual = self_similarity(memory.object_keys[0][0]).quantile(settings.look_alike_quantile)
+    return (memory.similarity(stored.keys)[0] > usual - settings.look_alike_margin) & (stored.values[0] == 0)

@@ -18,9 +18,6 @@ from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.settings.common import MemorySettings
 from persam_vos.settings.video import TrackerSettings
 
-# A cell to which ridge regression and last frame both give less is no object's, whatever global matching would say: on
-# nine sequences and three composites J&F is the same, with two thirds of the queries.
-_RULED_OUT_PROBABILITY = 0.05
 # Probabilities are kept off 0 and 1 by this, so that their logits are finite.
 MIN_PROBABILITY = 1e-4
 
@@ -73,7 +70,13 @@ def foreground_prior(memory: Memory, query: Query, settings: TrackerSettings) ->
     every_cell = torch.arange(query.view.ridge.shape[1], device=query.last.device)
     if not settings.gate:
         return query.on_grid(_probability(memory, query, evidence, settings, every_cell))
-    near = reachable_cells(query.last, query.seen, margin=settings.gate, min_cells=query.scale * settings.gate_cells)
+    near = reachable_cells(
+        query.last,
+        query.seen,
+        margin=settings.gate,
+        min_cells=query.scale * settings.gate_cells,
+        coverage=settings.gate_coverage,
+    )
     cells = _undecided_cells(query, evidence, near, settings)
     while True:
         prior = query.on_grid(_probability(memory, query, evidence, settings, cells))
@@ -116,7 +119,11 @@ class _Evidence:
             local = matched.read_out(TopK(settings.top_k, settings.matching_temperature))
         background = torch.zeros_like(ridge)
         if settings.background_matching:
-            excess = matched.background_similarity() - query.similarity - settings.background_margin
+            excess = (
+                matched.background_similarity(settings.background_coverage)
+                - query.similarity
+                - settings.background_margin
+            )
             background = torch.sigmoid(excess / settings.background_softness)
         return cls(ridge, local, background)
 
@@ -149,9 +156,8 @@ def _probability(memory: Memory, query: Query, evidence: _Evidence, settings: Tr
 def _undecided_cells(query: Query, evidence: _Evidence, near: Tensor, settings: TrackerSettings) -> Tensor:
     """Return the indices of the cells whose global matching matters.
 
-    Elsewhere even the highest readout would not make an object likely; and either ridge regression and last frame agree
-    that it is absent, or it cannot have got there: the gate makes the cell next to nothing, whatever its value, unless
-    a likely cell lies beside it.
+    Skip it where even the highest readout cannot make an object likely and the ridge regression and the last frame both
+    give less than ``global_matching_probability``. Skip it also where the gate would drop the cell.
 
     Args:
         query: The frame.
@@ -164,6 +170,8 @@ def _undecided_cells(query: Query, evidence: _Evidence, near: Tensor, settings: 
     matters = (near | likely).any(dim=0)
     beside = functional.max_pool2d(matters[None].float(), 3, stride=1, padding=1).flatten() > 0
     at_most = (1 - matching) * evidence.ridge + matching * (1 - share + share * evidence.local)
-    possible = (evidence.ridge > _RULED_OUT_PROBABILITY) | (evidence.local > _RULED_OUT_PROBABILITY)
+    possible = (evidence.ridge > settings.global_matching_probability) | (
+        evidence.local > settings.global_matching_probability
+    )
     possible |= (at_most > OBJECT_PROBABILITY) | ~query.seen[:, None]
     return (beside & possible.any(dim=0)).nonzero()[:, 0]

@@ -14,26 +14,13 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.prompts import Prompts
 from persam_vos.sam.windows import windows_around
-
-# Cells below which a component is a detail of something else.
-_MIN_COMPONENT_CELLS = 6
-# Most points of a component that prompt the decoder, and cells per point.
-_MAX_POINTS = 4
-_CELLS_PER_POINT = 6
-# Coverage from which a cell belongs to a candidate.
-_MIN_COVERAGE = 0.3
-# A candidate that leaves out more than this share of a component is one of several instances in it.
-_MAX_LEFT_OUT_SHARE = 0.2
-# Exponent of the share of a component that a candidate holds: half of it costs 5% of its rating, a twentieth 19%.
-_SIZE_EXPONENT = 0.07
-# Share of the candidate in the prior of the instance.
-_CANDIDATE_SHARE = 0.5
+from persam_vos.settings.photos import PhotoSettings
 
 
-def largest_component(prior: Tensor) -> Tensor:
+def largest_component(prior: Tensor, *, min_cells: int) -> Tensor:
     """Return the connected component of highest probability mass of a prior, rows x columns in 0..1: bool.
 
-    It is empty where nothing but specks is likely.
+    It is empty if no component has ``min_cells`` cells.
     """
     likely = (prior > OBJECT_PROBABILITY).cpu().numpy()
     count, parts = cv2.connectedComponents(likely.astype(np.uint8), connectivity=4)
@@ -41,46 +28,53 @@ def largest_component(prior: Tensor) -> Tensor:
         return torch.zeros_like(prior, dtype=torch.bool)
     sizes = np.bincount(parts.ravel(), weights=prior.cpu().numpy().ravel())
     sizes[0] = 0
-    sizes[np.bincount(parts.ravel()) < _MIN_COMPONENT_CELLS] = 0
+    sizes[np.bincount(parts.ravel()) < min_cells] = 0
     if not sizes.any():
         return torch.zeros_like(prior, dtype=torch.bool)
     return _filled(torch.from_numpy(parts == int(sizes.argmax())).to(prior.device))
 
 
 def separate_instance(
-    decoder: Decoder, embedding: ImageEmbedding, prior: Tensor, part: Tensor, blocked: Tensor | None = None
+    decoder: Decoder,
+    embedding: ImageEmbedding,
+    prior: Tensor,
+    part: Tensor,
+    settings: PhotoSettings,
+    *,
+    blocked: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Confine a connected component of a prior to one instance, if it holds several.
 
-    The decoder is prompted with single points: unlike the prior, it sees where one thing ends. Its candidates are rated
-    by the share of them that is likely, times predicted IoU: of two things that touch, either has a higher predicted
-    IoU than both together, and one thing a higher one than half of it. Details have as high a predicted IoU as whole
-    things, but are small.
+    The decoder is prompted with single points: unlike the prior, it sees where one thing ends. A candidate's rating is
+    the product of its likely share, its predicted IoU, and a power of the share of the component that it holds. Two
+    touching things together have a lower predicted IoU than either alone, and half a thing has a lower one than the
+    whole. A detail's is as high as a whole thing's, so that small candidates need the power to lose.
 
     Args:
         decoder: SAM's.
         embedding: Of the photo.
         prior: float, rows x columns in 0..1.
         part: bool, rows x columns: not empty.
+        settings: Of the separation.
         blocked: See ``Decoder.decode``.
 
     Returns:
-        bool, rows x columns: the cells of the instance; float, rows x columns in 0..1: where it probably is, half of
-        it by the prior and half by the candidate, which has no holes and knows the edges.
+        bool, rows x columns: the cells of the instance; float, rows x columns in 0..1: its probability, a mix of the
+        prior with the candidate, which has no holes and knows the edges.
     """
-    points = _farthest_points(part, prior)
+    points = _farthest_points(part, prior, settings)
     mass = prior * part
     coverage, quality = _candidates(decoder, embedding, points, part, blocked)
-    inside = part & (coverage > _MIN_COVERAGE)
+    inside = part & (coverage > settings.candidate_coverage)
     # By probability mass, so that a doubtful margin counts less than sure cells.
     held = (inside * mass).sum(dim=(1, 2)) / mass.sum()
     purity = (coverage * mass).sum(dim=(1, 2)) / coverage.sum(dim=(1, 2)).clamp(min=1)
-    best = int((purity * quality * held**_SIZE_EXPONENT).argmax())
+    best = int((purity * quality * held**settings.held_share_exponent).argmax())
     # Likely cells of the candidate beyond the component belong to the instance as well.
-    answered = (coverage[best] > _MIN_COVERAGE) & (prior > OBJECT_PROBABILITY)
-    confined = 0 < float(held[best]) < 1 - _MAX_LEFT_OUT_SHARE
+    answered = (coverage[best] > settings.candidate_coverage) & (prior > OBJECT_PROBABILITY)
+    confined = 0 < float(held[best]) < 1 - settings.max_left_out_share
     place = _filled((inside[best] if confined else part) | answered)
-    return place, torch.lerp(torch.where(place, prior, 0.0), coverage[best], _CANDIDATE_SHARE)
+    return place, torch.lerp(torch.where(place, prior, 0.0), coverage[best], settings.candidate_share)
 
 
 def _filled(part: Tensor) -> Tensor:
@@ -113,10 +107,10 @@ def _candidates(
     return coverage, answers.predicted_iou.flatten()
 
 
-def _farthest_points(part: Tensor, prior: Tensor) -> Tensor:
+def _farthest_points(part: Tensor, prior: Tensor, settings: PhotoSettings) -> Tensor:
     """Return points, k x 2 as (row, column), of a component: the deepest, then the farthest from those so far."""
     inside = torch.from_numpy(interior_depth(part.cpu().numpy())).to(prior.device) * prior
-    count = min(_MAX_POINTS, max(int(part.sum()) // _CELLS_PER_POINT, 1))
+    count = min(settings.max_separation_points, max(int(part.sum()) // settings.cells_per_point, 1))
     cells = (part & (inside > min(1.0, 0.5 * float(inside.max())))).nonzero().float()
     chosen = [torch.stack(torch.unravel_index(inside.argmax(), inside.shape)).float()]
     while len(chosen) < count:

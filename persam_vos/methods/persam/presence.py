@@ -10,9 +10,6 @@ from torch import Tensor
 from persam_vos.methods.persam.concept import Concept, mask_cells
 from persam_vos.sam.encoder import ImageEmbedding
 
-# Prefers, among equally wrong masks, the one that took more pixels: similarity per share of the frame.
-_AREA_TIE_BREAK = 1e-4
-
 
 class ConceptPresence:
     """Tests masks by the target features: SAM finds something for every prompt, whether the object is there or not."""
@@ -26,6 +23,7 @@ class ConceptPresence:
         *,
         presence: float,
         rival_margin: float,
+        area_tie_break: float,
     ) -> None:
         """Say what a mask needs.
 
@@ -36,12 +34,15 @@ class ConceptPresence:
             embedding: The frame's.
             presence: Share of the annotation's similarity, 0..1, that a mask needs; 0 accepts every mask.
             rival_margin: Cosine similarity by which another object must be more similar for the mask to be its.
+            area_tie_break: Cosine similarity that a wrong mask of the whole frame counts as less: among equally wrong
+                masks, the largest leaves first.
         """
         self._object_ids = object_ids
         self._similarity = similarity
         self._embedding = embedding
         self._presence = presence
         self._rival_margin = rival_margin
+        self._area_tie_break = area_tie_break
         self._annotated = torch.tensor([concept.similarity for concept in concepts], device=similarity.device)
 
     def surplus(self, label_map: Tensor, changed: Sequence[int]) -> Tensor:  # noqa: ARG002
@@ -57,7 +58,7 @@ class ConceptPresence:
         flat = cells.flatten(1).float()
         # by_object[i, k]: similarity of the mask of object i to object k
         by_object = flat @ similarity.flatten(1).T / flat.sum(dim=1).clamp(min=1)[:, None]
-        # Of a single object the best rival is the object itself, which never exceeds it.
+        # With one object there is no rival: the maximum is its own similarity.
         needed = torch.maximum(self._presence * self._annotated, by_object.amax(dim=1) - self._rival_margin)
         surplus = torch.where(found, by_object.diagonal() - needed, 0.0)
-        return torch.where(surplus < 0, surplus - _AREA_TIE_BREAK * masks.float().mean(dim=(1, 2)), surplus)
+        return torch.where(surplus < 0, surplus - self._area_tie_break * masks.float().mean(dim=(1, 2)), surplus)

@@ -45,9 +45,9 @@ def location_prior(similarity: Tensor, geometry: Geometry, *, positive: int, neg
     """
     rows, columns = geometry.valid(similarity.shape[-1])
     owned = similarity >= similarity.amax(dim=0)
-    # An object that is less similar everywhere than another one, a twin perhaps, may be placed everywhere.
-    homeless = ~owned[:, :rows, :columns].flatten(1).any(dim=1)
-    own = torch.where(owned | homeless[:, None, None], similarity, -1.0)
+    # An object that is nowhere the most similar one may get points anywhere.
+    outdone = ~owned[:, :rows, :columns].flatten(1).any(dim=1)
+    own = torch.where(owned | outdone[:, None, None], similarity, -1.0)
     count = geometry.height * geometry.width
     index = _pixels(own, geometry).topk(min(positive, count)).indices
     labels = [1] * index.shape[1]

@@ -144,6 +144,7 @@ class PersamTracking:
             embedding,
             presence=self._settings.presence,
             rival_margin=self._settings.rival_margin,
+            area_tie_break=self._settings.area_tie_break,
         )
         label_map: LabelMap = resolve_overlaps(patches, object_ids, geometry, hard_argmax, presence).cpu().numpy()
         return label_map
