@@ -10,7 +10,7 @@ from pictures import frame_of
 
 from persam_vos.masks import anchor_point, box_xyxy, grown_box, interior_point
 from persam_vos.methods.base import Segmentation, frame_result
-from persam_vos.methods.competition import cell_coverage, hard_argmax, soft_aggregation
+from persam_vos.methods.competition import cell_coverage, hard_argmax, resolve_overlaps, soft_aggregation
 from persam_vos.methods.persam.concept import Concept
 from persam_vos.methods.persam.presence import ConceptPresence
 from persam_vos.sam.encoder import ImageEmbedding
@@ -202,6 +202,29 @@ def test_a_mask_must_be_like_its_object() -> None:
     assert surplus(halves((0.5, 0.2)), "left") == [0.02]  # its best rival is itself, less the margin
     assert surplus(halves((0.5, 0.2)), "right") == [-0.1]
     assert surplus(halves((0.5, 0.2)), "nowhere") == [0.0]
+
+
+def test_a_mask_whose_surplus_is_slightly_negative_is_withdrawn() -> None:
+    """The tie break lowers wrong masks only further; it must not lift one over 0."""
+    label_map = torch.zeros(1024, 1024, dtype=torch.uint8)
+    label_map[:, :512] = 1
+    patches = [Patch(Region.whole(1024, 1024), torch.where(label_map == 1, 5.0, -5.0))]
+    embedding = ImageEmbedding(torch.zeros(256, 64, 64), Geometry(1024, 1024))
+    for lacking, kept in ((2e-5, False), (-2e-5, True)):
+        similarity = halves((0.3 - lacking, 0.0))
+        presence = ConceptPresence(
+            [Concept(torch.zeros(256), torch.zeros(256), 0.5)],
+            [1],
+            similarity,
+            embedding,
+            presence=0.6,
+            rival_margin=0.02,
+            area_tie_break=1e-4,
+        )
+
+        found = resolve_overlaps(patches, [1], embedding.geometry, hard_argmax, presence)
+
+        assert bool((found == 1).any()) == kept
 
 
 def test_a_mask_must_not_be_more_like_another_object() -> None:

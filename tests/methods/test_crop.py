@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -16,12 +18,15 @@ from torch.nn import functional
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.crop import CropMemory, crop_around, crop_cells, enlarged_crop, shift_cells
+from persam_vos.methods.memory.decoding import PriorDecoder
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.methods.memory.prior import Query, foreground_prior
+from persam_vos.methods.memory.video import MemoryTracking, MemoryVideo
 from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
 from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.patches import MIN_MASK_LOGIT, Patch, masks_to_patches
 from persam_vos.sam.prompts import OUTSIDE_LOGIT
 from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
@@ -233,6 +238,59 @@ def test_an_object_that_comes_back_is_learnt_from_before_it_is_spoken_of(back: i
     # The crop is told where the object was, not whether: in the second frame without it, that is nowhere.
     assert [bool(mask.any()) for mask in found] == [True, False, False, False, False, True]
     assert abs(found[-1].nonzero()[1].mean() - back - 8 - 2.5) < 4
+
+
+class PriorAsMask:
+    """In place of SAM's decoder: masks are the priors."""
+
+    def decode(
+        self, _frame: Frame, embedding: ImageEmbedding, prior_logits: torch.Tensor, _tokens: object
+    ) -> tuple[list[Patch], torch.Tensor]:
+        return masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT), torch.ones(len(prior_logits))
+
+
+def second_step(failing: int | None) -> tuple[int, MemoryTracking]:
+    """Take two steps, the second one again if its call ``failing`` of torch.where finds no memory; count the calls."""
+    encoder, calls, where = Seeing(), 0, torch.where
+
+    def counted(*values: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls - 1 == failing:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return where(*values)
+
+    frames = [thin_bar(x) for x in (60, 64, 68)]
+    embeddings = encoder.encode([frame for frame, _ in frames])
+    settings = TrackerSettings(closer_look=0.5, mask_token=False, learn_every=1)
+    method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
+    tracking, _ = method.start(frames[0][0], embeddings[0], frames[0][1].astype(np.uint8), [1])
+    tracking._decoder = cast("PriorDecoder", PriorAsMask())
+    tracking.step(frames[1][0], embeddings[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "where", counted)
+        try:
+            tracking.step(frames[2][0], embeddings[2])
+        except torch.OutOfMemoryError:
+            assert failing is not None
+            tracking.step(frames[2][0], embeddings[2])
+    return calls, tracking
+
+
+def test_a_step_that_runs_out_of_memory_is_repeated_and_learns_once() -> None:
+    calls, undisturbed = second_step(None)
+    assert calls > 2
+
+    for failing in range(calls):
+        _, repeated = second_step(failing)
+        for one, other in zip(states(repeated), states(undisturbed), strict=True):
+            assert torch.equal(one, other)
+
+
+def states(tracking: MemoryTracking) -> list[torch.Tensor]:
+    assert tracking._crop is not None
+    memories = tracking._state.memory, tracking._crop._state.memory
+    return [tracking._state.last, *(each for m in memories for each in (m.weights, m.recent.values))]
 
 
 def test_where_no_object_is_there_is_no_crop() -> None:

@@ -150,13 +150,15 @@ class CropMemory:
         self._settings = settings
         self._dtype = dtype
         self._state = state
-        # What ``update`` will learn from; None if the frame in work shows no object to place a crop around.
+        # What ``update`` will go on from, and learn from: None if no object is there to place a crop around.
+        self._state_in_work = state
         self._view_in_work: View | None = None
 
     def refine_prior(self, logits: Tensor, frame: Frame, embedding: ImageEmbedding, query: Query) -> Tensor:
         """Mix the prior of this memory into that of the whole frame's.
 
-        An object that was out of sight, or outside the crop, is first only learnt again.
+        An object that was out of sight, or outside the crop, is first only learnt again. The state stays as it is until
+        ``update``, so that a step that fails can be repeated.
 
         Args:
             logits: float, N x n x n over the padded square: of the whole frame's prior.
@@ -170,7 +172,7 @@ class CropMemory:
         state, last, seen = self._state, query.last, query.seen
         crop = crop_around(last[seen & state.learnt], self._settings.crop_coverage)
         if crop is None:
-            self._state, self._view_in_work = replace(state, tracked=torch.zeros_like(seen)), None
+            self._state_in_work, self._view_in_work = replace(state, tracked=torch.zeros_like(seen)), None
             return logits
         state = state.moved_to(crop)
         memory, known = state.memory, seen & state.tracked
@@ -178,7 +180,7 @@ class CropMemory:
         # Take the last places from the whole frame: this memory may have seen only a sliver of an object.
         was = crop_cells(crop, last.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
         closer = Query.of(memory, features, was, known, scale=2)
-        self._state, self._view_in_work = state, closer.view
+        self._state_in_work, self._view_in_work = state, closer.view
         if not bool(known.any()):
             return logits
         prior = foreground_prior(memory, closer, self._settings).logit(eps=MIN_PROBABILITY)
@@ -195,13 +197,13 @@ class CropMemory:
             coverage: float, N x 2 rows x 2 columns in 0..1: by each object, of cells of half the side.
             seen: bool, N: whether each object is there.
         """
-        if (view := self._view_in_work) is None:
-            return
-        state = self._state
-        inside, mostly = _coverage_inside(state.crop, coverage, self._settings)
-        tracked = seen & state.learnt & mostly
-        memory = state.memory.update(view, inside, tracked, state.memory.usual_similarity, self._settings)
-        self._state, self._view_in_work = replace(state, memory=memory, tracked=tracked), None
+        state = self._state_in_work
+        if (view := self._view_in_work) is not None:
+            inside, mostly = _coverage_inside(state.crop, coverage, self._settings)
+            tracked = seen & state.learnt & mostly
+            memory = state.memory.update(view, inside, tracked, state.memory.usual_similarity, self._settings)
+            state = replace(state, memory=memory, tracked=tracked)
+        self._state, self._view_in_work = state, None
 
 
 def _crop_features(

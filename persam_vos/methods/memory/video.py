@@ -119,12 +119,14 @@ class MemoryTracking:
         seen = ~similarity.isnan()
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         windows = [patch.window for patch in patches]
+        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
+        found = Segmentation(label_map.cpu().numpy(), predicted_iou, similarity, windows)
+        # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
         if self._crop is not None:
             finer = cell_coverage(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
             self._crop.update(finer, seen)
-        # Last, so that a step that fails for want of memory can be repeated and nothing is learnt twice.
-        self._state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
-        return Segmentation(label_map.cpu().numpy(), predicted_iou, similarity, windows)
+        self._state = new_state
+        return found
 
     def _presence(self, patches: Sequence[Patch], embedding: ImageEmbedding, query: Query) -> CellPresence:
         """Accept masks about as similar to their memory as usual, and not much smaller than the object was."""
