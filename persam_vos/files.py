@@ -19,6 +19,8 @@ from persam_vos.errors import DatasetError, OutputError, reason
 PathLike = str | os.PathLike[str]
 PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 """A name without folders, spaces or commas: safe in paths, lists and CSV."""
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+"""Suffixes of photos that are read, in lower case; here, because the command line knows them without reading any."""
 
 _LEFTOVER = re.compile(r"\..+\.partial")
 _FILE_MANAGER_FILES = re.compile(r"\.DS_Store|\._.*|\.directory|(eh)?thumbs\.db|desktop\.ini", re.IGNORECASE)

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import scipy.optimize  # noqa: F401 - an engine warms up by importing it, in a thread that tests would wait for
 import torch
 
 from persam_vos.errors import OutputError, VideoError
@@ -65,8 +64,10 @@ class FakeDecoder:
     dtype = torch.float32
     precision = guided_precision = "float32"
 
+    warmed_up = 0
+
     def warm_up(self) -> None:
-        """Nothing has to be loaded."""
+        self.warmed_up += 1
 
     def decode(
         self,
@@ -96,11 +97,11 @@ class FakeEngine(Engine[Settings]):
         encoder: FakeEncoder | None = None,
         side_by_side: bool = False,
     ) -> None:
-        self.fake_encoder = encoder or FakeEncoder()
+        self.fake_encoder, self.fake_decoder = encoder or FakeEncoder(), FakeDecoder()
         parts = EngineParts(
             encoder=self.fake_encoder,
             batch_encoder=self.fake_encoder,
-            decoder=FakeDecoder(),  # type: ignore[arg-type]
+            decoder=self.fake_decoder,  # type: ignore[arg-type]
             another_encoder=lambda square: self.fake_encoder,
             batch_size=batch_size,
             side_by_side=side_by_side,

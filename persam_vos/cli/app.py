@@ -60,8 +60,7 @@ def _root(
 def entry_point() -> None:
     """Run the program and end the process at once.
 
-    Results are written by then. An ordinary exit takes PyTorch and OpenVINO apart, and waits for threads that prepare
-    what a short run no longer needs: 14% more processor time for a run of one frame.
+    Results are written by then. An ordinary exit takes PyTorch and OpenVINO apart, which takes most of a second.
     """
     status = main()
     if sys.stderr is not None:

@@ -31,6 +31,11 @@ class Command(TyperCommand):
             raise UsageError(unexpected_arguments(ctx.command_path, taken, left), ctx)
         return left
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what stands after the program's name: "[OPTIONS]" and the arguments."""
+        arguments = [_spelled(param) for param, _ in _arguments(self, ctx)]
+        return [*([self.options_metavar] if self.options_metavar else []), *arguments]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options: first those of no group, then each group with its title."""
         groups: tuple[type[OptionGroup], ...] = getattr(self.callback, "option_groups", ())
@@ -46,7 +51,7 @@ class Command(TyperCommand):
         arguments = [param for param in left.values() if param.param_type_name == "argument"]
         others = [param for param in left.values() if param.param_type_name == "option"]
         for title, params in (("Arguments", arguments), ("Options", others), *sections):
-            records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+            records = [record for param in params if (record := _help_record(param, ctx)) is not None]
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
@@ -72,6 +77,17 @@ class CommandGroup(TyperGroup):
 def _arguments(command: Command, ctx: Any) -> list[tuple[Any, Any]]:
     params = [param for param in command.get_params(ctx) if param.param_type_name == "argument"]
     return [(param, ctx.params.get(param.name)) for param in params]
+
+
+def _help_record(param: Any, ctx: Any) -> tuple[str, str] | None:
+    record = param.get_help_record(ctx)
+    # Typer would add the argument's type.
+    return (_spelled(param), record[1]) if record and param.param_type_name == "argument" else record
+
+
+def _spelled(argument: Any) -> str:
+    """Return an argument as the help shows it: "VIDEO", "PHOTOS..." or "[NAME]"."""
+    return f"{argument.metavar}{'...' if argument.nargs == -1 else ''}"
 
 
 def _add_setting(option: Any, field: Any) -> None:

@@ -6,22 +6,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from persam_vos.files import PHOTO_SUFFIXES
 from persam_vos.settings.suggestions import did_you_mean, listed, nearest
-
-_PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def explain(error: Any) -> str:
     """Put an error of usage, as Typer raises it, into one line."""
     command = error.ctx.command_path if error.ctx else "persam-vos"
     fault = _fault(error, command)
+    if fault.endswith("lists its options"):
+        return fault
     return f"{fault}{' See' if fault.endswith('?') else '; see'} '{command} --help'"
 
 
 def unknown_command(given: str, commands: Sequence[str]) -> str:
     """Answer a word that is no command; a file's or folder's name shows what was meant."""
     if "/" in given or "." in given or any(sign in given for sign in "*?[") or Path(given).exists():
-        if Path(given).suffix.lower() in _PHOTO_SUFFIXES and "*" not in given:
+        if Path(given).suffix.lower() in PHOTO_SUFFIXES and "*" not in given:
             way = f"'persam-vos image {given} MASK PHOTOS' finds in other photos what this one shows"
         else:
             way = f"'persam-vos run {given} --first-mask MASK' tracks the objects that MASK marks in its first frame"
@@ -68,7 +69,7 @@ def _unknown_option(given: str, ctx: Any, command: str) -> str:
     return (
         f"{fault}: did you mean {listed(f'--{name}' for name in found)}?"
         if found
-        else f"{fault}, and none that resembles it"
+        else f"{fault}; '{command} --help' lists its options"
     )
 
 

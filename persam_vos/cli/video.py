@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -137,14 +136,17 @@ def demo(
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
     flags = method.given() | engine.given() | {"export": "masks,overlay,cutout"}
-    with resources.as_file(resources.files("persam_vos") / "data") as data:
+    with interrupts_pass():
+        from persam_vos.media.demo import demo_clip
 
-        def first(_: Settings) -> FirstFrame:
-            from persam_vos.video.first_frame import AnnotationFile
+        video, mask = demo_clip()
 
-            return AnnotationFile(data / "bunny_mask.png")
+    def first(_: Settings) -> FirstFrame:
+        from persam_vos.video.first_frame import AnnotationFile
 
-        _track_video(str(data / "bunny.mp4"), output, config, flags, first=first, overwrite=True, quiet=quiet)
+        return AnnotationFile(mask)
+
+    _track_video(str(video), output, config, flags, first=first, overwrite=True, quiet=quiet)
 
 
 @takes_groups

@@ -23,12 +23,11 @@ from PIL import (
 )
 
 from persam_vos.errors import PhotoError, reason
-from persam_vos.files import PathLike, natural_order
+from persam_vos.files import PHOTO_SUFFIXES, PathLike, natural_order
 from persam_vos.masks import Rgb
 from persam_vos.quiet import quiet_warnings
 
 MAX_PIXELS = 100_000_000
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 # Formats by their first bytes, because suffixes may be wrong. Image.open is not used: it has one size limit for the
 # whole process, told by warnings, and it would pass a hostile file to decoders that start other programs.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (

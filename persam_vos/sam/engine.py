@@ -6,8 +6,9 @@ import contextlib
 import functools
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -96,6 +97,7 @@ class Engine(Generic[AnyEngineSettings]):
         self.device, self.backend, self.precision = parts.device, parts.backend, parts.precision
         self.checkpoint = parts.checkpoint
         self._another_encoder = parts.another_encoder
+        self._is_warm = False
 
     def another_encoder(self, *, square: bool) -> Encoder:
         """Return an encoder for one frame at a time that shares nothing but the weights with ``encoder``.
@@ -115,17 +117,36 @@ class Engine(Generic[AnyEngineSettings]):
         """Name of the GPU; None on a CPU."""
         return gpu_name(self.device)
 
-    def warm_up(self) -> None:
-        """Load in a thread what the second frame needs: the decoder's network, and SciPy's optimiser."""
+    @contextlib.contextmanager
+    def warming_up(self, modules: Sequence[str] = ()) -> Iterator[None]:
+        """Load the decoder's network in a thread beside the block; only the first block of an engine does so.
+
+        Args:
+            modules: Names of modules to import in that thread as well.
+        """
+        left = threading.Event()
+        imports = [partial(importlib.import_module, name) for name in modules]
+        loads: list[Callable[[], object]] = [self.decoder.warm_up, *imports]
 
         def load() -> None:
-            # Load it in the background. If that fails, the first caller loads it again and sees the error.
-            with contextlib.suppress(Exception):
-                self.decoder.warm_up()
-            with contextlib.suppress(Exception):
-                importlib.import_module("scipy.optimize")
+            for each in loads:
+                if left.is_set():
+                    return
+                # Load it in the background. If that fails, the first caller loads it again and sees the error.
+                with contextlib.suppress(Exception):
+                    each()
 
-        threading.Thread(target=load, name="persam-vos warm-up").start()
+        if self._is_warm:
+            yield
+            return
+        self._is_warm = True
+        thread = threading.Thread(target=load, name="persam-vos warm-up")
+        thread.start()
+        try:
+            yield
+        finally:
+            left.set()
+            thread.join()
 
 
 def _load(settings: EngineSettings, square: bool, *, progress: bool) -> EngineParts:

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from persam_vos.settings.suggestions import listed
 
-_LIMITS = ("ge", "gt", "le", "lt")
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def choices_of(field: FieldInfo) -> list[str]:
@@ -27,7 +27,7 @@ def allowed_values(field: FieldInfo) -> str:
 
 
 def metavar_of(field: FieldInfo) -> str:
-    """Return how a setting's values look in the help: "[fast|best]", "0..0.9" or ""."""
+    """Return how a setting's values look in the help: "[fast|best]", "0..0.9", "above 0, at most 10" or ""."""
     numbers = [_interval(limits) for kind, limits in _kinds(field) if kind in (int, float)]
     choices = choices_of(field)
     if numbers:
@@ -62,7 +62,7 @@ def _parts(kind: Any, metadata: list[Any]) -> Iterator[tuple[Any, dict[str, floa
     else:
         yield (
             kind,
-            {key: getattr(each, key) for each in metadata for key in ("ge", "gt", "le", "lt") if key in dir(each)},
+            {key: getattr(each, key) for each in metadata for key in _LIMITS if key in dir(each)},
         )
 
 
@@ -72,14 +72,18 @@ def _number(kind: Any, limits: dict[str, float]) -> str:
     name = "a whole number" if kind is int else "a number"
     if "ge" in limits and "le" in limits:
         return f"{name} from {_plain(limits['ge'])} to {_plain(limits['le'])}"
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    said = [f"{words[key]} {_plain(limit)}" for key, limit in limits.items()]
-    return " ".join([name, " and ".join(said)]).strip()
+    return " ".join([name, " and ".join(_in_words(limits))]).strip()
 
 
 def _interval(limits: dict[str, float]) -> str:
     low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
-    return "" if low is None or high is None else f"{_plain(low)}..{_plain(high)}"
+    if low is None or high is None:
+        return ""
+    return f"{_plain(low)}..{_plain(high)}" if limits.keys() <= {"ge", "le"} else ", ".join(_in_words(limits))
+
+
+def _in_words(limits: dict[str, float]) -> list[str]:
+    return [f"{_LIMITS[key]} {_plain(limit)}" for key, limit in limits.items()]
 
 
 def _plain(number: float) -> str:

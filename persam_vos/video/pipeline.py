@@ -13,6 +13,7 @@ from persam_vos.exports.base import ResultWriter
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import FrameReader
+from persam_vos.methods.memory import MASK_TOKEN_IMPORTS
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.progress import NoProgress, Progress
 from persam_vos.pipeline.stages import Outcome, Results, Source, run_stages, stage_results
@@ -60,8 +61,11 @@ def tracked_frames(
         step_name="track",
     )
     lend = engine.side_by_side and _is_light(engine.settings, label_map)
-    with half_of_torch_threads(lend), closing(stage_results(engine, source, timings or Timings())) as results:
-        engine.warm_up()
+    with (
+        half_of_torch_threads(lend),
+        engine.warming_up(_slow_imports(engine.settings)),
+        closing(stage_results(engine, source, timings or Timings())) as results,
+    ):
         yield from results
 
 
@@ -99,6 +103,11 @@ def track_video(
             results, writers, timings, progress, interrupt, name=name, frames=count, keep_interrupted=keep_interrupted
         )
     return replace(outcome, warnings=(*reader.warnings, *outcome.warnings))
+
+
+def _slow_imports(settings: Settings) -> tuple[str, ...]:
+    """Return the modules that the method imports only once it needs them."""
+    return MASK_TOKEN_IMPORTS if settings.method == "memory" and settings.mask_token else ()
 
 
 def _step(tracker: Tracker, label_map: LabelMap) -> Callable[[Frame, ImageEmbedding], FrameResult]:

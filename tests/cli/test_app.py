@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import av
 import pytest
 from command_line import call
 
-from persam_vos import __version__
+from persam_vos import __version__, demo_clip
 from persam_vos.cli import app as cli
+from persam_vos.errors import PersamVosError
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, GracefulInterrupt
+from persam_vos.video.first_frame import AnnotationFile
 
 COMMAND = [sys.executable, "-m", "persam_vos"]
 # Most users have it so: what is printed waits until there is much of it, or until the end.
@@ -53,6 +56,27 @@ def test_help_shows_choices_defaults_and_sections() -> None:
         assert part in text, part
 
 
+@pytest.mark.parametrize(
+    ("command", "usage", "shown"),
+    [
+        ("run", "[OPTIONS] VIDEO\n", ["  VIDEO  Video file"]),
+        (
+            "image",
+            "[OPTIONS] REFERENCE REFERENCE_MASK PHOTOS...\n",
+            ["  PHOTOS...  ", "--max-megapixels above 0, at most 10000\n"],
+        ),
+        ("models", "[OPTIONS] [list|verify|path] [NAME]\n", ["  [NAME] "]),
+    ],
+)
+def test_help_shows_arguments_as_they_are_written(command: str, usage: str, shown: list[str]) -> None:
+    text = call(command, "--help").out
+
+    assert text.startswith(f"Usage: persam-vos {command} {usage}")
+    for part in shown:
+        assert part in text, part
+    assert not re.search("<[a-z]|{[A-Z]", text)
+
+
 def test_help_loads_no_library_that_computes() -> None:
     code = (
         "import sys; from persam_vos.cli.app import main; main(['--help']);"
@@ -61,6 +85,15 @@ def test_help_loads_no_library_that_computes() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stderr == "\n"
+
+
+def test_the_demo_tracks_the_clip_that_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run_video(source: str, first: AnnotationFile, *_: object, **__: object) -> None:
+        raise PersamVosError(f"{source} {first.path}")
+
+    monkeypatch.setattr("persam_vos.video.run.run_video", run_video)
+
+    assert call("demo", "-o", tmp_path / "o") == (2, "", "persam-vos: {} {}\n".format(*demo_clip()))
 
 
 def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ Walk: ``memory`` (``ridge``), ``prior`` (``matching``, ``gate``, ``crop``), ``de
 (``mask_token``, ``colour_model``).
 """
 
+from persam_vos.methods.memory.mask_token import MASK_TOKEN_IMPORTS
 from persam_vos.methods.memory.photos import MemoryPhotos
 from persam_vos.methods.memory.video import MemoryVideo
 
-__all__ = ["MemoryPhotos", "MemoryVideo"]
+__all__ = ["MASK_TOKEN_IMPORTS", "MemoryPhotos", "MemoryVideo"]

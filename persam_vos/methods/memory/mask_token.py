@@ -10,6 +10,8 @@ from torch.nn import functional
 
 # Least root mean square that a feature is scaled by, as a share of the largest feature's.
 _MIN_RELATIVE_RMS = 0.01
+MASK_TOKEN_IMPORTS = ("scipy.optimize",)
+"""Modules that learning a mask token imports when it is first needed; importing them earlier hides their time."""
 _Numbers = npt.NDArray[np.float64]
 
 
@@ -30,7 +32,7 @@ def learn_mask_token(features: Tensor, logits: Tensor, mask: Tensor, *, regulari
     Returns:
         float, C + 1: the token, and the constant last.
     """
-    # Only here: the import takes a third of a second; see ``Engine.warm_up``.
+    # Only here: the import takes a third of a second; see ``MASK_TOKEN_IMPORTS``.
     from scipy import optimize
 
     inputs = torch.cat([features, torch.ones_like(features[:1])]).T.double().cpu()
