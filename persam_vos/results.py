@@ -107,7 +107,7 @@ class FrameResult(ArrayRecord):
         for each in self.objects:
             if each.id == object_id:
                 return SegmentedObject(**asdict(each), label_map=self.label_map)
-        raise KeyError(f"no object {object_id}; there are {', '.join(map(str, self.ids)) or 'none'}")
+        raise KeyError(f"no object {object_id}; the ids are {', '.join(map(str, self.ids)) or 'none'}")
 
     def __iter__(self) -> Iterator[SegmentedObject]:
         """Yield the objects in rising order of id."""

@@ -32,7 +32,7 @@ def test_objects_are_taken_by_their_id() -> None:
         (2, False, 0, None),
         (7, True, 3, (1, 0, 2, 1)),
     ]
-    with pytest.raises(KeyError, match="no object 1; there are 2, 7"):
+    with pytest.raises(KeyError, match="no object 1; the ids are 2, 7"):
         found[1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from persam_vos.errors import SettingsError
+from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.base import ExportSettings, ResultWriter, open_folder
 from persam_vos.exports.masks import MaskWriter, remove_masks
 from persam_vos.exports.tracks import TracksWriter
@@ -51,16 +51,29 @@ def open_writers(
 
     Raises:
         SettingsError: If an export is unknown or the background is no colour.
-        OutputError: If ``output`` is a file, holds something (without ``overwrite``), or cannot be written to.
+        OutputError: If ``output`` is a file, holds something (without ``overwrite``), or cannot be written to, or an
+            export would replace the source.
     """
     unknown = [name for name in exports if name not in EXPORTS]
     if unknown:
         raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(EXPORTS)}")
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise SettingsError(f"background is {background}; it must be three values of 0..255")
+    chosen = tuple(dict.fromkeys(exports))
+    _check_source(info.source, output, chosen)
     open_folder(output, overwrite=overwrite)
     settings = ExportSettings(folder=output, info=info, background=background)
-    return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in dict.fromkeys(exports))]
+    return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
+
+
+def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
+    """Refuse exports that would replace the video they are made of."""
+    for name in exports:
+        path = output / EXPORTS[name].path
+        if source.resolve().is_relative_to(path.resolve()):
+            raise OutputError(
+                f"{source}: is the video, and the export {name!r} would replace {path}; give another folder"
+            )
 
 
 def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:

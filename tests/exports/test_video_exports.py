@@ -460,3 +460,14 @@ def test_a_folder_in_the_way_is_found_before_the_run(tmp_path: Path, name: str) 
 
     with pytest.raises(OutputError, match=f"{name}: is a folder"):
         open_writers(tmp_path / "out", ["overlay", "cutout"], info=info, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "export"), [("overlay.mp4", "overlay"), ("masks", "masks"), ("masks/*.png", "masks")]
+)
+def test_a_video_is_not_replaced_by_its_own_export(tmp_path: Path, source: str, export: str) -> None:
+    info = StreamInfo(tmp_path / source, 64, 48, Fraction(25), Fraction(1, 25), 1, False)
+
+    with pytest.raises(OutputError, match="give another folder"):
+        open_writers(tmp_path, [export], info=info, overwrite=True)
+    assert open_writers(tmp_path, ["cutout"], info=info, overwrite=True)

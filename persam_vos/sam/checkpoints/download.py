@@ -75,6 +75,8 @@ def _transfer(url: str, destination: Path, report: Progress) -> None:
     except requests.HTTPError as error:
         status = f"HTTP {error.response.status_code} {error.response.reason}"
         raise CheckpointError(f"cannot download {url}: {status}; {_BY_HAND}") from error
+    except requests.ConnectionError as error:
+        raise CheckpointError(f"cannot download {url}: no connection to the server; {_BY_HAND}") from error
     except requests.RequestException as error:
         raise CheckpointError(f"cannot download {url}: {error}; {_BY_HAND}") from error
 
