@@ -67,7 +67,7 @@ def find_photos(sources: Sequence[PathLike]) -> list[Path]:
         PhotoError: If a source is missing or holds no photo.
     """
     found: dict[Path, Path] = {}
-    for source in map(os.fspath, sources):
+    for source in [os.fspath(each) for each in sources]:
         try:
             for path in _photos_of(source):
                 found.setdefault(path.resolve(), path)
