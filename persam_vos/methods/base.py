@@ -13,6 +13,8 @@ from persam_vos.masks import LabelMap, box_xyxy
 from persam_vos.media.frame import Frame
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import Region
 
@@ -124,6 +126,11 @@ class Proposal:
     predicted_iou: Tensor
     similarity_of: Callable[[Tensor], Tensor]
     place: Tensor | None = None
+
+
+def blocked_samples(occupied: Tensor | None, geometry: Geometry) -> Tensor | None:
+    """Return which decoder samples, bool 256 x 256, are mostly occupied, bool H x W pixels; None for None."""
+    return None if occupied is None else geometry.to_grid(occupied[None], MASK_SIDE_SAMPLES)[0] > 0.5
 
 
 class PhotoMethod(Protocol):

@@ -44,25 +44,25 @@ class MemorySettings(_Validated):
     Attributes:
         passes: Decoder passes per frame: the second without the mask prompt, the others with larger boxes. In a file,
             null leaves it to the preset.
-        mask_prompt: The prior's logits, times this, go to the decoder as a mask prompt.
+        mask_prompt: Factor of the prior's logits in the decoder's mask prompt.
         mask_token: Whether a mask token of each object's own, learnt on the annotated frame, is added to the decoder's.
         prior_share: Share of the prior in the final mask; the rest is the decoder's.
         doubt: Extra share of the prior per unit of soft IoU below ``agreed_iou``.
         colours: Share of the colour log-likelihood ratio that is added to the logits; 0 is off.
         quality_share: Weight of the predicted IoU in the choice among the decoder's candidates, beside their
             agreement with the prior.
-        choice_temperature: Of the softmax by which the candidates are mixed; near 0, the best alone is taken.
+        choice_temperature: Temperature of the softmax that mixes the candidates; near 0, only the best one counts.
         matching: Share of matched cells in the prior; the rest is the ridge regression's.
-        regularisation: Of the ridge regression, on features of unit length (Bertinetto et al., arXiv 1805.08136).
+        regularisation: Ridge penalty, on features of unit length (Bertinetto et al., arXiv 1805.08136).
         ridge_dimensions: Principal directions, of 864, that the ridge regression sees. On nine sequences and three
             composites J&F is the same with 384, and 0.1 lower with 192.
         key_dimensions: Principal directions in a key; 64 match as well as all, at a tenth of the cost.
         ridge_slope: Steepness of the sigmoid that makes a probability of the ridge regression's answer (+1 on the
             object, -1 elsewhere).
         top_k: Most similar memory cells that a query reads out (STCN, arXiv 2106.05210).
-        matching_temperature: Of the softmax over their cosine similarities.
+        matching_temperature: Temperature of the softmax over their cosine similarities.
         agreed_iou: Soft IoU of mask and prior, 0..1, below which the mask is doubted.
-        max_prior_share: Most that ``prior_share`` and ``doubt`` give the prior together.
+        max_prior_share: Upper limit of the prior's share by ``prior_share`` and ``doubt`` together.
         token_regularisation: Weight of the squared mask token beside the mean loss of a sample. Twice as much gains
             about as much on nine sequences; with a fifth, one of them falls by twelve points of J&F.
         colour_reach: Standard deviation of the Gaussian window in which colours are modelled, in square roots of the
@@ -116,7 +116,7 @@ class PersamSettings(_Validated):
         guidance_alignment: Whether the similarity that guides attention lies where the picture does, in the ``padded``
             square, or is ``squashed`` to all of it, as in the published script: right for square pictures only.
         finetune_steps: Optimiser steps of PerSAM-F.
-        finetune_learning_rate: Of PerSAM-F, at its first step.
+        finetune_learning_rate: PerSAM-F's learning rate at its first step.
     """
 
     target: Literal["mean", "max_mean"] = "max_mean"
@@ -138,7 +138,7 @@ class EngineSettings(_Validated):
         checkpoint: File with its weights; None for the shipped or downloaded ones.
         device: ``auto`` takes a CUDA device if there is one.
         backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
-        precision: Of the networks' arithmetic; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
+        precision: Number format of the networks; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
         batch_size: Frames or photos encoded at once; ``auto`` is one per core and at most 4 where OpenVINO runs, else
             1; on a GPU up to 16, by model, and half as many whenever they do not fit. OpenVINO and ONNX Runtime never
             take more than with ``auto``.

@@ -46,12 +46,12 @@ class TrackerSettings(MemorySettings, PersamSettings):
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
         background_matching: Share of its prior that a cell loses if it is more similar to nearby background of the
             last frame than to the object; 0 is off.
-        memory_rate: Share of each frame in the running moments of the memory; every ``learn_every``-th frame is learnt
-            from, with the share of all frames since. 0 is off.
+        memory_rate: Share of each frame in the running moments of the memory; 0 is off. Every ``learn_every``-th frame
+            counts for all frames since the last one.
         first_share: Share of the annotated frame in the ridge regression.
-        gate: How far, in square roots of its area but at least ``gate_cells`` cells of 16 pixels, an object
-            may move in a frame before what is found there counts as something else, as long as ``gate_found_share``
-            of it is found where it was; 0 is off.
+        gate: Distance, in square roots of the object's area but at least ``gate_cells`` cells of 16 pixels, beyond
+            which finds are dropped as something else, if ``gate_found_share`` of the object is found within it; 0 is
+            off.
         memory_presence: The object is absent if its mask's similarity to the memory is below this share of its usual
             value; 0 is off.
         anchor: One more positive point where the object was: the middle of its box if that lies on it, else (or
@@ -77,8 +77,8 @@ class TrackerSettings(MemorySettings, PersamSettings):
         crop_min_share: Share of an object that must lie in the crop: a memory that saw less takes the rest of the
             object for background.
         min_area_share: A mask smaller than this share of the object as last seen is no object.
-        initial_similarity: Similarity that an object is taken to have to its memory until it is seen again; nearly all
-            objects have more.
+        initial_similarity: Assumed similarity of an object to its memory until it is seen again; nearly all objects
+            have more.
         similarity_rate: Share of each frame in the running mean of that similarity.
         rival_margin: Cosine similarity by which another object must be more similar for a mask of ``persam`` to be
             withdrawn. On annotated objects of two-object clips no other object came closer.
@@ -125,8 +125,8 @@ class Settings(TrackerSettings, EngineSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: Of ``memory``: ``fast`` is one decoder pass a frame, ``best`` is four, and a closer look at the
-            objects. What is set beside it wins over it.
+        preset: For ``memory``: ``fast`` makes one decoder pass a frame; ``best`` makes four, and a closer look at the
+            objects. Settings given beside it win over it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.

@@ -13,8 +13,8 @@ from persam_vos.methods.memory.ridge import Basis, Moments
 from persam_vos.settings.common import MemorySettings
 from persam_vos.settings.video import TrackerSettings
 
-# Coverage from which a cell belongs to the object.
-_MAJORITY = 0.5
+# Coverage from which an object holds a cell; above a half, no other one can.
+_HELD_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class Memory:
 
         Returns:
             float, N x cells: cosine similarity, -1..1, over the object's cells in the annotated frame and in the last
-            frame where it was seen. It is absolute: for something that was never seen before it is low even where ridge
-            regression and matching, which only compare, have no better answer.
+            frame where it was seen. It is absolute: low for things never seen, where ridge regression and matching only
+            compare.
         """
         return torch.stack([(keys @ torch.cat(own).T).amax(dim=1) for own in self.object_keys])
 
@@ -190,6 +190,6 @@ def sample_cells(coverage: Tensor) -> Tensor:
 
 def object_cells(coverage: Tensor) -> Tensor:
     """Return bool, cells: those that the object mostly fills; if it fills none, the one that it fills most."""
-    own = coverage >= _MAJORITY
+    own = coverage >= _HELD_COVERAGE
     own[coverage.argmax()] = True
     return own

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Proposal, Reference
+from persam_vos.methods.base import Proposal, Reference, blocked_samples
 from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
@@ -28,7 +28,6 @@ from persam_vos.methods.memory.separation import largest_component, separate_ins
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
-from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.settings.photos import PhotoSettings
 
 
@@ -91,7 +90,7 @@ class MemoryPhotos:
         if (learnt := self._learnt) is None:
             raise RuntimeError("learn must come before look")
         geometry = embedding.geometry
-        blocked = None if occupied is None else geometry.to_grid(occupied[None], MASK_SIDE_SAMPLES)[0] > 0.5
+        blocked = blocked_samples(occupied, geometry)
         cells = cell_features(embedding)
         prior, place = self._prior(learnt.memory, cells, embedding), None
         if learnt.appearance is not None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
-from persam_vos.methods.base import Proposal, Reference
+from persam_vos.methods.base import Proposal, Reference, blocked_samples
 from persam_vos.methods.competition import mean_similarity
 from persam_vos.methods.persam.cascade import Cascade, mix
 from persam_vos.methods.persam.choice import choose_candidate
@@ -24,7 +24,6 @@ from persam_vos.methods.persam.similarity import similarity_maps
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
-from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.settings.photos import PhotoSettings
 
@@ -81,7 +80,7 @@ class PersamPhotos:
                 similarity = similarity.masked_fill(
                     geometry.to_grid(hidden[None], embedding.cells) > 0.5, _HIDDEN_SIMILARITY
                 )
-        blocked = None if occupied is None else geometry.to_grid(occupied[None], MASK_SIDE_SAMPLES)[0] > 0.5
+        blocked = blocked_samples(occupied, geometry)
         cascade = Cascade(self._decoder, self._settings, blocked)
         prompts = cascade.prompts(embedding, similarity)
         first = cascade.first_pass(embedding, similarity, self._concepts, prompts)
