@@ -75,10 +75,11 @@ def _transfer(url: str, destination: Path, report: Progress) -> None:
     except requests.HTTPError as error:
         status = f"HTTP {error.response.status_code} {error.response.reason}"
         raise CheckpointError(f"cannot download {url}: {status}; {_BY_HAND}") from error
-    except requests.ConnectionError as error:
-        raise CheckpointError(f"cannot download {url}: no connection to the server; {_BY_HAND}") from error
     except requests.RequestException as error:
-        raise CheckpointError(f"cannot download {url}: {error}; {_BY_HAND}") from error
+        # urllib3 tells of a server that is not reached in three hundred characters of nested errors.
+        unreached = "Max retries exceeded" in str(error) and not isinstance(error, requests.Timeout)
+        told = "no connection to the server" if unreached else str(error)
+        raise CheckpointError(f"cannot download {url}: {told}; {_BY_HAND}") from error
 
 
 class _PoochProgress:
