@@ -1,4 +1,4 @@
-"""What methods take and give: annotated frames go in, a ``Segmentation`` of other frames or photos comes out."""
+"""The interface of a method: annotated frames go in, a ``Segmentation`` of other frames or photos comes out."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ class PhotoMethod(Protocol):
     """A way to find N objects in photos.
 
     Attributes:
-        reference_similarity: float, N: similarity of each object in its references to what was learnt of it; what
-            ``presence`` is a share of.
+        reference_similarity: float, N: similarity of each object in its references to what was learnt of it;
+            ``presence`` is a share of it.
         instance_size: Square root of the object's area as a share of its reference's longer side, the size at which
             small instances are looked at again; None to look at each photo once.
     """

@@ -24,9 +24,9 @@ def find_instances(
 ) -> Segmentation:
     """Find all instances of the one learnt object.
 
-    The photo is searched again and again. Pixels of instances found so far are occupied; where a proposal was refused,
-    as too dissimilar or found before, the photo is ignored from then on. The search ends when no place is left, after
-    several refusals in a row, or with the most instances asked for.
+    The photo is searched repeatedly. Pixels of found instances are occupied. Places of refused proposals, which were
+    too dissimilar or found before, are ignored in later searches. The search ends when no place is left, after
+    ``max_refusals`` refusals in a row, or with ``max_objects`` instances.
 
     Args:
         method: Has learnt one object.
@@ -65,7 +65,7 @@ def find_instances(
 
 @dataclass(frozen=True, slots=True)
 class _Instance:
-    """What may be an instance.
+    """A proposed instance, before it is accepted.
 
     Attributes:
         mask: bool, H x W.
@@ -98,7 +98,7 @@ class _Found:
         return cls((), np.zeros((frame.height, frame.width), np.uint8), occupied)
 
     def accepts(self, instance: _Instance, needed: float, embedding: ImageEmbedding, settings: PhotoSettings) -> bool:
-        """Return whether something is a new instance; ``needed`` is the similarity that it needs."""
+        """Return whether a proposal is a new instance; ``needed`` is the similarity that it needs."""
         new = instance.mask & ~self.occupied
         largest = max((int(each.mask.sum()) for each in self.instances), default=0)
         area = int(new.sum())
@@ -111,7 +111,7 @@ class _Found:
         return float((around & self.occupied).sum()) <= settings.max_enclosed_share * float(around.sum())
 
     def with_instance(self, instance: _Instance) -> _Found:
-        """Add an instance; it gets the pixels that none has."""
+        """Add an instance; it gets its unoccupied pixels."""
         instances, label_map = (*self.instances, instance), self.label_map.copy()
         label_map[(instance.mask & ~self.occupied).cpu().numpy()] = len(instances)
         return _Found(instances, label_map, self.occupied | instance.mask)
@@ -192,7 +192,7 @@ def _part_to_enlarge(held: Tensor, size: float | None, settings: PhotoSettings) 
 
 
 def _instance(method: PhotoMethod, proposal: Proposal, embedding: ImageEmbedding) -> _Instance:
-    """Make an instance of a proposal for one object, however dissimilar it is."""
+    """Turn a proposal for one object into an instance, at any similarity."""
     device = method.reference_similarity.device
     accept = CellPresence(proposal.patches, [1], embedding, proposal.similarity_of, needed=no_threshold(1, device))
     mask = resolve_overlaps(proposal.patches, [1], embedding.geometry, soft_aggregation, accept) > 0

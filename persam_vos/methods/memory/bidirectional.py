@@ -37,7 +37,7 @@ class BidirectionalSimilarity:
     ) -> BidirectionalSimilarity:
         """Learn from references, each with its cells, float, n x D, and the objects' coverage of them, float, N x n.
 
-        Each object has some cell in some reference.
+        Each object covers a cell in at least one reference.
         """
         unit = [functional.normalize(each, dim=1) for each in cells]
         own = tuple(
@@ -56,7 +56,7 @@ class BidirectionalSimilarity:
     def of_masks(self, cells: Tensor, nearest: Tensor, coverage: Tensor) -> Tensor:
         """Return the similarity of each mask to its object.
 
-        Of several references the most similar one counts: another one may show another side of the object.
+        The most similar of several references counts, since another may show another side of the object.
 
         Args:
             cells: float, n x D, of the photo.

@@ -82,7 +82,7 @@ class Memory:
 
         Args:
             features: float32 or bfloat16, cells x D.
-            coverage: float, N x cells in 0..1, of each object; each has some cell.
+            coverage: float, N x cells in 0..1, of each object; each covers a cell.
             settings: Numbers of directions, and the regularisation of the ridge regression.
         """
         basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)

@@ -62,7 +62,7 @@ def largest_piece(mask: Tensor, min_share: float) -> Tensor:
 
 
 def _pieces(mask: Mask, min_share: float) -> list[Mask]:
-    """Split a mask, H x W, into its connected components of some size; there may be none, or one."""
+    """Return a mask's connected components of at least ``min_share`` of the largest one's area: bool, H x W each."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     return [parts == n for n in range(1, count) if areas[n] >= min_share * areas[1:].max()]

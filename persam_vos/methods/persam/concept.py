@@ -17,7 +17,7 @@ Pooling = Literal["mean", "max_mean"]
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """The target as the encoder sees it (PerSAM, arXiv 2305.03048, section 3.1).
+    """The target feature of one object, with its usual similarity (PerSAM, arXiv 2305.03048, section 3.1).
 
     Attributes:
         target: float, C, of unit length: what each cell of a new frame is compared with.

@@ -29,7 +29,7 @@ def learn_mask_weights(logits: Tensor, mask: Tensor, *, steps: int, learning_rat
     # inference_mode must be left: the caller's tensors may come from it, so they are copied.
     with torch.inference_mode(False), torch.no_grad():
         flat, target = logits.clone(), mask.clone().float()
-        # What a free candidate's weight gains, the first candidate's loses.
+        # The weights sum to 1: the first candidate loses the weight that a free one gains.
         against_first = flat[1:] - flat[0]
         free = torch.full((2,), 1 / 3, device=flat.device, requires_grad=True)
         optimizer = torch.optim.AdamW([free], lr=learning_rate, eps=1e-4)

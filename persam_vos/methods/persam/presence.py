@@ -12,7 +12,7 @@ from persam_vos.sam.encoder import ImageEmbedding
 
 
 class ConceptPresence:
-    """Tests masks by the target features: SAM finds something for every prompt, whether the object is there or not."""
+    """Tests masks by the target features, since SAM answers every prompt, also for an absent object."""
 
     def __init__(
         self,
