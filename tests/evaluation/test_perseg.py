@@ -454,7 +454,7 @@ def test_photos_are_in_the_order_of_their_numbers_and_know_their_annotations(tmp
     dataset = PerSegDataset(tmp_path)
     assert dataset.root == tmp_path
     assert dataset.classes == ("cat",)
-    assert [photo.name for photo in dataset.photos("cat")] == ["9.jpeg", "00.jpg", "10.png", "100.jpg"]
+    assert [photo.name for photo in dataset.photos("cat")] == ["00.jpg", "9.jpeg", "10.png", "100.jpg"]
     assert dataset.reference("cat") == folder / "00.jpg"
     assert dataset.annotation(folder / "10.png") == tmp_path / "Annotations/cat/10.png"
     assert np.array_equal(dataset.mask(dataset.annotation(folder / "10.png")), box(1, 1, 2, 2))
