@@ -13,7 +13,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from ablate import SPAWN, Job, encode_all, follow
+from jobs import SPAWN, Job, encode_all, follow, scored
+from variants import Clip
 
 from persam_vos.evaluation import DavisDataset
 from persam_vos.settings.video import TrackerSettings
@@ -21,11 +22,14 @@ from persam_vos.settings.video import TrackerSettings
 
 def repetitions(job: Job, length: int, frames: int) -> np.ndarray:
     """Return the mean J of each repetition, over the objects of the annotated frame."""
-    rgb, truths = job.load()
-    there = list(range(min(length, len(rgb))))
+    clip = job.load()
+    assert clip is not None
+    there = list(range(min(length, len(clip))))
     forth_and_back = there + there[-2:0:-1]
     order = [forth_and_back[i % len(forth_and_back)] for i in range(frames)]
-    j = [np.mean(scores, axis=0)[0] for scores, _ in follow(job, [rgb[i] for i in order], [truths[i] for i in order])]
+    long = Clip([clip.frames[i] for i in order], [clip.label_maps[i] for i in order])
+    records = (list(scored(long, [result])) for result, _ in follow(job, long))
+    j = [np.mean([each["j"] for each in of_frame]) for of_frame in records]
     period = len(forth_and_back)
     # The annotated frame is not scored, nor is a repetition that the end cuts off.
     return np.array([np.mean(j[i : i + period]) for i in range(0, len(j) - period + 1, period)])

@@ -1,4 +1,4 @@
-"""ablate.py and drift.py: variants, the cache of embeddings and results, and the tables in pages."""
+"""ablate.py and drift.py: the cache of embeddings and results, and the tables in pages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 import ablate
 import drift
 import embeddings
+import jobs
 import numpy as np
 import pytest
+import tables
 import torch
+from embeddings import CachedEncoder
 from pictures import frame_of, scene
 from PIL import Image
+from variants import Clip
 
+from persam_vos.evaluation import DavisDataset
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import SamEncoder
+from persam_vos.settings.video import TrackerSettings
 
 
 @pytest.fixture
@@ -38,21 +44,25 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def clip(root: Path, variant: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    dataset = ablate.DavisDataset(root, 2017, "val")
-    return ablate.Job(dataset, "cat", variant, ablate.TrackerSettings(), root).load()
+def job_of(root: Path, variant: str) -> jobs.Job:
+    return jobs.Job(DavisDataset(root, 2017, "val"), "cat", variant, TrackerSettings(), root)
 
 
-def test_variants(root: Path) -> None:
-    frames, truths = clip(root, "plain")
+def test_variants_of_the_whole_sequence(root: Path) -> None:
+    def clip(variant: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        made = job_of(root, variant).load()
+        assert made is not None
+        return made.frames, made.label_maps
 
-    assert all(np.array_equal(a, b) for a, b in zip(clip(root, "backwards")[1], truths[::-1], strict=True))
-    assert [len(each) for each in clip(root, "third")] == [2, 2]
-    assert np.array_equal(clip(root, "mirrored")[0][2], frames[2][:, ::-1])
-    small = clip(root, "half")
+    frames, truths = clip("plain")
+
+    assert all(np.array_equal(a, b) for a, b in zip(clip("backwards")[1], truths[::-1], strict=True))
+    assert [len(each) for each in clip("third")] == [2, 2]
+    assert np.array_equal(clip("mirrored")[0][2], frames[2][:, ::-1])
+    small = clip("half")
     assert small[0][0].shape == (135, 240, 3)
     assert small[1][0].shape == (135, 240)
-    hidden_frames, hidden = clip(root, "occluded")
+    hidden_frames, hidden = clip("occluded")
     assert [int(truth.sum()) > 0 for truth in hidden] == [True, False, False, False, False]
     assert not np.array_equal(hidden_frames[1], frames[1])
     assert truths[1].any()
@@ -64,22 +74,71 @@ def test_a_second_run_uses_the_first(root: Path, monkeypatch, capsys) -> None:  
     monkeypatch.setattr(sys, "argv", command)
 
     ablate.main()
-    first, table = (cache / "results.jsonl").read_text(), capsys.readouterr().out
+    (kept,) = (cache / "results").glob("*.json")
+    first, table = kept.read_text(), capsys.readouterr().out
     ablate.main()
 
     assert capsys.readouterr().out == table
-    assert (cache / "results.jsonl").read_text() == first
+    assert [each.read_text() for each in (cache / "results").iterdir()] == [first]
     assert len(list(cache.rglob("*.npz"))) == 5
-    ((j, _),) = json.loads(first)["objects"]
+    ((j, _),) = tables.object_scores(json.loads(first), visible=False)
     assert j > 0.8
     assert f"| memory | {100 * j:.1f} |" in table
+
+
+def test_a_dump_has_the_truth_beside_what_the_tracker_says(root: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """A clip that needs other sequences is left out where there are none."""
+    path, cache = root / "dump.jsonl", root / "cache"
+    command = f"ablate {root} --cache {cache} --variants rough,identical --rows memory --workers 1 --dump {path}"
+    monkeypatch.setattr(sys, "argv", command.split())
+
+    ablate.main()
+
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["frame"] for line in lines] == [1, 2, 3, 4]
+    assert {line["variant"] for line in lines} == {"rough"}
+    assert all(line["truth_area"] > 1000 and line["j"] > 0.5 and line["area"] > 1000 for line in lines)
+    assert all(0 < line["score"] <= 1 and 0 < line["similarity"] <= 1 for line in lines)
+
+
+def record(frame: int, number: int, j: float, area: int = 9) -> dict[str, float]:
+    return {"frame": frame, "id": number, "j": j, "f": j, "truth_area": area}
+
+
+def test_hidden_frames_can_be_left_out_of_the_scores() -> None:
+    """The first frame has no record, and the last one is not scored."""
+    result = {"frames": 4, "records": [record(1, 1, 0.5), record(2, 1, 0.0, area=0), record(3, 1, 0.9)]}
+
+    assert tables.object_scores(result, visible=False).tolist() == [[0.25, 0.25]]
+    assert tables.object_scores(result, visible=True).tolist() == [[0.5, 0.5]]
+
+
+def test_each_variant_counts_once_and_both_splits_are_told_apart(root: Path) -> None:
+    """The variant with two objects weighs no more than that with one; breakdance is held out."""
+    dataset, settings = DavisDataset(root, 2017, "val"), TrackerSettings()
+    row = [
+        jobs.Job(dataset, sequence, variant, settings, root)
+        for sequence, variant in (("cat", "plain"), ("cat", "front"), ("breakdance", "plain"), ("breakdance", "zoom"))
+    ]
+    results = ([record(1, 1, 0.2)], [record(1, 1, 0.8), record(1, 2, 1.0)], [record(1, 1, 0.4)], [])
+    for job, records in zip(row, results, strict=True):
+        job.__dict__["key"] = f"{job.sequence} {job.variant}"
+        job.__dict__["result"] = {"frames": 3, "records": records, "passes": 1.0, "milliseconds": 2.0}
+    done = {job.key: job.__dict__["result"] for job in row}
+
+    lines = list(tables.table({"memory": row}, done, ["plain", "front", "zoom"]))
+
+    cells = dict(line.strip("| ").split(" | ") for line in lines[2:] if not line.startswith("| zoom"))
+    means = {"J": "60.0", "F": "60.0", "J&F": "60.0", "development": "55.0", "held out": "40.0"}
+    assert cells == {**means, "plain": "30.0", "front": "90.0", "passes": "1.0", "ms": "2"}
+    assert next(tables.per_clip({"memory": row}, done, ["plain", "front"])) == "| object | memory |"
 
 
 def test_tables_are_written_between_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- nine -->\nold\n<!-- end of nine -->\nafter\n")
 
-    ablate.write_between(f"{page}:nine", ["| new |"])
+    tables.write_between(f"{page}:nine", ["| new |"])
 
     assert page.read_text() == "before\n<!-- nine -->\n| new |\n<!-- end of nine -->\nafter\n"
     assert list(tmp_path.iterdir()) == [page]
@@ -115,15 +174,17 @@ def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  #
 
 def test_a_repetition_is_once_forth_and_once_back(root: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Frames run 0 1 2 1 0 1 2 1 ...; the annotated one is not scored, so the first repetition is 1 2 1 0."""
-    dataset = ablate.DavisDataset(root, 2017, "val")
-    job = ablate.Job(dataset, "cat", "plain", ablate.TrackerSettings(), root)
-    known = [truth.tobytes() for truth in job.load()[1]]
+    job = job_of(root, "plain")
+    plain = job.load()
+    assert plain is not None
+    known = [truth.tobytes() for truth in plain.label_maps]
 
-    def numbered(job, frames, truths):  # type: ignore[no-untyped-def]
-        for i, truth in enumerate(truths[1:]):
-            yield np.array([[known.index(truth.tobytes()) + (10 if i >= 4 else 0), 0.0]]), 0.0
+    def numbered(job: jobs.Job, clip: Clip):  # type: ignore[no-untyped-def]
+        for i, truth in enumerate(clip.label_maps[1:]):
+            yield known.index(truth.tobytes()) + (10 if i >= 4 else 0), 0.0
 
     monkeypatch.setattr(drift, "follow", numbered)
+    monkeypatch.setattr(drift, "scored", lambda clip, results: [{"j": results[0]}])
 
     assert drift.repetitions(job, length=3, frames=10).tolist() == [1.0, 11.0]
 
@@ -137,7 +198,7 @@ def test_embeddings_depend_on_all_that_makes_them() -> None:
 
 def test_embeddings_are_kept_for_portrait_frames(tmp_path: Path, encoder: SamEncoder) -> None:
     frame = frame_of(scene([(40, 60), None])[0][:, :150])
-    cache = ablate.CachedEncoder(encoder, tmp_path)
+    cache = CachedEncoder(encoder, tmp_path)
     (fresh,) = cache.encode([frame])
 
     cache.fill(frame)
