@@ -70,6 +70,15 @@ def test_a_kind_without_donors_is_left_out(name: str) -> None:
     assert VARIANTS[name](source(alone=True)) is None
 
 
+def test_donors_of_one_clip_differ() -> None:
+    """A wall of the same sequence as what is behind it could not be told from it."""
+    given = source()
+
+    first, second, again = (given.donor("wall", which) for which in (0, 1, 0))
+    assert not np.array_equal(first.frames[0], second.frames[0])
+    assert np.array_equal(first.frames[0], again.frames[0])
+
+
 @pytest.mark.parametrize("turn", range(len(ROUGHNESS)))
 def test_only_the_first_mask_is_rough(turn: int) -> None:
     clip = made("rough", turn)

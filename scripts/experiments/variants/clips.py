@@ -53,9 +53,9 @@ class Source:
         """Return a source of chance for one purpose, the same at every call."""
         return np.random.default_rng([self.seed, *salt.encode()])
 
-    def donor(self, random: np.random.Generator, which: int = 0) -> Clip:
-        """Read another sequence, chosen by chance; ``which`` tells several ones apart."""
-        order = random.permutation(len(self.donors))
+    def donor(self, salt: str, which: int = 0) -> Clip:
+        """Read another sequence, chosen by chance for one purpose; each ``which`` gives another one."""
+        order = self.random(f"donors of {salt}").permutation(len(self.donors))
         return self.donors[order[which % len(order)]]()
 
     def mask(self, index: int) -> Mask:
