@@ -1,11 +1,14 @@
 """Speed and memory, measured.
 
-    python scripts/bench.py report [--davis DAVIS] [--only pipeline,encode,...]
+    python scripts/bench.py report [--davis DAVIS] [--only pipeline,presets,...]
 
-runs every measurement and writes docs/benchmarks.md and docs/benchmarks.json. Each one alone
-prints its figures as JSON:
+runs every measurement and writes docs/benchmarks.json, docs/benchmarks.md and the tables of seconds a frame in
+README.md and docs/performance.md. CPUs with and without bfloat16 have figures of their own; a report replaces those of
+its kind of machine. Each measurement alone prints its figures as JSON:
 
-    python scripts/bench.py pipeline [--method memory] [--baseline reference|none] [--backend B] [--precision P]
+    python scripts/bench.py pipeline [--method memory] [--preset fast] [--baseline reference|none] [--backend B]
+                                     [--precision P]
+    python scripts/bench.py presets [--backend B] [--precision P]
     python scripts/bench.py sizes
     python scripts/bench.py track [--video VIDEO --mask MASK] [--preset fast]
     python scripts/bench.py encode [--batch-sizes 1,2,4]
@@ -17,15 +20,17 @@ prints its figures as JSON:
     python scripts/bench.py objects-memory
 
 ``pipeline``: frames a second from video to masks and overlay, beside the encoder alone and beside the reference, the
-way of the authors' script: the whole square in eager PyTorch, then three decoder passes in sequence. The reference
-uses this project's decoder, which is faster than theirs. ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and
-every stage alone beside its floor. ``photos``: seconds a photo, from file to files, and seconds to learn, beside the
-authors' way: all in sequence, and the decoder run at every step of PerSAM-F's learning. ``start``: a run of one frame,
-from the start of its process to the end. ``memory``: the growth of resident memory over a long clip, made by looping a
-short one. ``score``: ``score_davis`` beside ``tests/official_davis.py``; the two must agree.
+way of the authors' script: the whole square in eager PyTorch, then three decoder passes in sequence. The reference uses
+this project's decoder, which is faster than theirs. ``presets``: every preset at 480p, 720p and 1080p, in turns.
+``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage alone beside its floor. ``photos``: seconds a
+photo, from file to files, and seconds to learn, beside the authors' way: all in sequence, and the decoder run at every
+step of PerSAM-F's learning. ``start``: a run of one frame, from the start of its process to the end. ``memory``: the
+growth of resident memory over a long clip, made by looping a short one. ``score``: ``score_davis`` beside
+``tests/official_davis.py``; the two must agree.
 
-All but ``score`` and ``start`` take ``--device cuda``. ``encode``, ``photos``, ``score`` and the reference of
-``pipeline`` need the development environment: ``pip install -e '.[dev]'``.
+All but ``report``, ``score`` and ``start`` take ``--device cuda``; ``scripts/check_cuda.py`` runs several of them on a
+CUDA device. ``encode``, ``photos``, ``score`` and the reference of ``pipeline`` need the development environment: ``pip
+install -e '.[dev]'``.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ from benchmarks.memory import compare_objects, watch_memory
 from benchmarks.networks import bench_encode, bench_objects
 from benchmarks.photos import bench_photos
 from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_track
+from benchmarks.presets import bench_presets
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
 
@@ -48,6 +54,7 @@ from persam_vos.pipeline.malloc import share_one_arena
 COMMANDS = {
     "report": report,
     "pipeline": bench_pipeline,
+    "presets": bench_presets,
     "sizes": bench_sizes,
     "track": bench_track,
     "encode": bench_encode,
@@ -59,8 +66,8 @@ COMMANDS = {
     "objects-memory": compare_objects,
 }
 # Frames and repeats by default.
-FRAMES = {"pipeline": 96, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
-REPEATS = {"pipeline": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
+FRAMES = {"pipeline": 96, "presets": 32, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
+REPEATS = {"pipeline": 3, "presets": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
 
 def names(text: str) -> list[str]:
@@ -83,7 +90,10 @@ def parse() -> argparse.Namespace:
     added = {name: commands.add_parser(name) for name in COMMANDS}
     for name, command in added.items():
         command.add_argument("--json", type=Path, help="file for the figures")
-        command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+        if name == "report":
+            continue
+        if name not in ("score", "start"):
+            command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
         command.add_argument("--method", default="memory")
         command.add_argument("--preset", default="fast")
         command.add_argument("--video", type=Path, default=CLIP)
@@ -91,10 +101,10 @@ def parse() -> argparse.Namespace:
         command.add_argument("--frames", type=int, default=FRAMES.get(name, 0))
         command.add_argument("--repeats", type=int, default=REPEATS.get(name, 1))
     added["report"].add_argument("--davis", type=Path, help="a DAVIS folder, for score")
-    added["report"].add_argument("--only", type=names, default=list(MEASUREMENTS), help="names, separated by commas")
+    added["report"].add_argument("--only", type=names, help="names, separated by commas; by default, all")
     added["report"].add_argument("--output", type=Path, default=Path("docs"))
     added["pipeline"].add_argument("--baseline", default="reference", choices=("reference", "none"))
-    for command in (added["pipeline"], added["photos"]):
+    for command in (added["pipeline"], added["presets"], added["photos"]):
         command.add_argument("--backend", default="auto")
         command.add_argument("--precision", default="auto")
     added["encode"].add_argument("--batch-sizes", type=numbers, default=[1, 2, 4])
@@ -104,7 +114,10 @@ def parse() -> argparse.Namespace:
     added["score"].add_argument("--split", default="val")
     added["score"].add_argument("--workers", type=int, help="threads of score_davis; by default, one a core")
     added["memory"].add_argument("--objects", type=int, default=1)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.command == "report" and "score" in (arguments.only or ()) and arguments.davis is None:
+        parser.error("score needs a folder of DAVIS: --davis DAVIS")
+    return arguments
 
 
 def main() -> None:

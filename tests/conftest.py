@@ -24,6 +24,12 @@ from persam_vos.sam.networks import Sam
 settings.register_profile("persam-vos", deadline=None, derandomize=True)
 settings.load_profile("persam-vos")
 
+# Where the shipped network lies: "cpu", or "cuda" for the tests marked so: PERSAM_VOS_TEST_DEVICE=cuda pytest -m cuda
+DEVICE = torch.device(os.environ.get("PERSAM_VOS_TEST_DEVICE", "cpu"))
+if DEVICE.type == "cpu":
+    # A GPU of this machine changes nothing for commands and settings that choose the device themselves.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 
 @pytest.fixture(autouse=True)
 def _no_interrupt_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,19 +39,27 @@ def _no_interrupt_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def sam() -> Sam:
-    return load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), torch.device("cpu"))
+    return load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), DEVICE)
 
 
 @pytest.fixture(scope="session")
 def encoder(sam: Sam) -> SamEncoder:
     """The shipped encoder on the fastest backend, in float32; encodes each picture once a session."""
-    backend = open_backend("auto", sam, torch.device("cpu"), "float32", max_batch_size=1)
+    backend = open_backend("auto", sam, DEVICE, "float32", max_batch_size=1)
     return RememberingEncoder(sam, backend, square=True)
 
 
 @pytest.fixture(scope="session")
 def decoder(sam: Sam) -> Decoder:
     return Decoder(sam)
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    """The CUDA device; skips the test unless the tests were asked to run on it."""
+    if DEVICE.type != "cuda":
+        pytest.skip("needs a CUDA device and PERSAM_VOS_TEST_DEVICE=cuda")
+    return DEVICE
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from persam_vos.media.mask_files import read_mask
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader
 
-SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
+SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 
 def make_clip(source: str, path: Path, size: tuple[int, int], count: int) -> None:

@@ -28,13 +28,18 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Run each way once, then time them in turns, so that other load on the machine slows all alike.
+def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: bool = True) -> dict[str, list[float]]:
+    """Time ways in turns, so that other load on the machine slows all alike.
+
+    Args:
+        ways: What is timed, by name.
+        repeats: Times that each way is timed.
+        warm_up: Whether each way runs once before; if not, the caller has warmed them up.
 
     Returns:
         Seconds of every repeat, by way.
     """
-    for way in ways.values():
+    for way in ways.values() if warm_up else ():
         way()
     rounds = [{name: seconds(way) for name, way in ways.items()} for _ in range(repeats)]
     return {name: [each[name] for each in rounds] for name in ways}

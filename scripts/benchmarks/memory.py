@@ -68,7 +68,10 @@ def compare_objects(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for objects in (1, 32):
             file = Path(folder) / f"{objects}.json"
-            command = ["memory", "--objects", str(objects), "--method", arguments.method, "--frames", "16"]
-            subprocess.run([sys.executable, sys.argv[0], *command, "--json", str(file)], check=True)
-            peaks[objects] = json.loads(file.read_text())["peak_mib"]
-    return {"method": arguments.method, "peak_mib": peaks, "mib_more": round(peaks[32] - peaks[1])}
+            command = ["memory", "--objects", str(objects), "--method", arguments.method, "--preset", arguments.preset]
+            command += ["--device", arguments.device, "--frames", "16", "--json", str(file)]
+            subprocess.run([sys.executable, sys.argv[0], *command], check=True)
+            found = json.loads(file.read_text())
+            peaks[objects] = found["peak_mib"]
+    more = round(peaks[32] - peaks[1])
+    return {"machine": found["machine"], "method": arguments.method, "peak_mib": peaks, "mib_more": more}

@@ -36,6 +36,8 @@ from persam_vos.settings.video import Settings, load_settings
 from persam_vos.video import Tracker, new_tracker, track_video
 
 EXPORTS = ("masks", "overlay")
+# Sizes of video at which numbers of objects are compared.
+_SIZES = ("480p", "1080p", "4K")
 # Frames on which the authors' way is timed.
 _REFERENCE_FRAMES = 12
 
@@ -46,15 +48,17 @@ def bench_track(arguments: argparse.Namespace) -> dict[str, Any]:
     engine = Engine(settings)
     with open_video(str(arguments.video)) as reader:
         size = reader.info.width, reader.info.height
-    return _end_to_end(engine, arguments.video, arguments.mask, size, 1, arguments.frames)
+    found = _end_to_end(engine, arguments.video, arguments.mask, size, 1, arguments.frames)
+    return {"machine": described(engine.device)} | found
 
 
 def bench_sizes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run 480p, 1080p and 4K end to end with 1, 4 and 16 objects, then every stage by itself."""
-    engine = Engine(Settings(method=arguments.method, device=arguments.device))
+    engine = Engine(Settings(method=arguments.method, preset=arguments.preset, device=arguments.device))
     runs, stages = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for name, size in SIZES.items():
+        for name in _SIZES:
+            size = SIZES[name]
             clip = Path(folder) / f"{name}.mp4"
             make_clip(str(arguments.video), clip, size, arguments.frames)
             for objects in (1, 4, 16):
@@ -192,8 +196,8 @@ def _only_encode(frames: list[Frame]) -> None:
 
 def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
     """Time the pipeline at 480p in turns with its encoder alone and with the authors' way of working."""
-    flags = {name: getattr(arguments, name) for name in ("method", "backend", "precision", "device")}
-    engine = Engine(load_settings(None, flags))
+    flags = {name: getattr(arguments, name) for name in ("method", "preset", "backend", "precision", "device")}
+    engine = Engine(Settings(**flags))
     size = SIZES["480p"]
     label_map = label_map_of(arguments.mask, *size)
     with tempfile.TemporaryDirectory() as folder:
@@ -207,12 +211,10 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
             for _ in EncodeStage(engine, Timings()).run(iter(frames)):
                 pass
 
-        def whole() -> None:
-            with tempfile.TemporaryDirectory() as output, open_video(str(clip)) as reader:
-                writers = open_writers(Path(output), EXPORTS, info=reader.info)
-                track_video(engine, reader, label_map, writers)
-
-        ways: dict[str, Callable[[], object]] = {"encoder alone": alone, "pipeline": whole}
+        ways: dict[str, Callable[[], object]] = {
+            "encoder alone": alone,
+            "pipeline": lambda: to_files(engine, clip, label_map),
+        }
         if arguments.baseline == "reference" and importlib.util.find_spec("timm") is None:
             print("measured without the reference, which needs timm: pip install timm", file=sys.stderr)
         elif arguments.baseline == "reference":
@@ -228,6 +230,7 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
         "frame_size": [size[1], size[0]],
         "frames": len(frames),
         "method": arguments.method,
+        "preset": arguments.preset,
         "backend": engine.backend,
         "precision": engine.precision,
         "batch_size": engine.batch_size,
@@ -241,6 +244,13 @@ def bench_pipeline(arguments: argparse.Namespace) -> dict[str, Any]:
     if "reference" in times:
         found["pipeline_over_reference"] = round(median_ratio(times["reference"], times["pipeline"]), 2)
     return found
+
+
+def to_files(engine: Engine[Settings], clip: Path, label_map: LabelMap) -> None:
+    """Track a clip from file to files: label maps and the overlay."""
+    with tempfile.TemporaryDirectory() as output, open_video(str(clip)) as reader:
+        writers = open_writers(Path(output), EXPORTS, info=reader.info)
+        track_video(engine, reader, label_map, writers)
 
 
 def _reference(engine: Engine[Settings], frames: list[Frame], label_map: LabelMap) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""All measurements -> one JSON file, and the page that shows them."""
+"""All measurements -> one JSON file, and the pages that show them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-Found = Mapping[str, Any]
+from benchmarks.figures import (
+    FIRST_LINE,
+    KINDS,
+    WITHOUT,
+    Figures,
+    kind_of_this_machine,
+    read_figures,
+    with_table,
+    write_figures,
+)
+from benchmarks.tables import TABLES, Found
 
 # Name in the file -> the command that measures it, and its title on the page.
 MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
     "pipeline": (("pipeline",), "From video to files against the published way, bfloat16 where the CPU has it"),
     "pipeline-float32": (("pipeline", "--precision", "float32"), "The same in float32"),
     "pipeline-persam": (("pipeline", "--method", "persam"), "The same with `persam`"),
+    "presets": (("presets",), "Presets at 480p, 720p and 1080p, bfloat16 where the CPU has it"),
+    "presets-float32": (("presets", "--precision", "float32"), "Presets in float32"),
     "sizes": (("sizes",), "Sizes of video and numbers of objects"),
     "encode": (("encode",), "The encoder by backend, precision and batch size"),
     "objects": (("objects",), "Tracking more objects, without encoding"),
@@ -35,29 +47,64 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
 
 
 def report(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run the measurements asked for, each in a process of its own; keep the other figures; write page and file."""
+    """Run the measurements asked for, each in a process of its own, and write file and pages.
+
+    Figures of the other kind of machine stay, and so do those that are not asked for.
+    """
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "benchmarks.json"
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    for name in arguments.only:
-        command, _ = MEASUREMENTS[name]
-        extra = [str(arguments.davis), "--year", "2016"] if name == "score" else []
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "found.json"
-            subprocess.run(
-                [sys.executable, sys.argv[0], *command, *extra, "--json", str(file)],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            kept[name] = json.loads(file.read_text())
-        # Written after each measurement, so that an interrupted report loses nothing.
-        path.write_text(json.dumps(kept, indent=1) + "\n")
-        (arguments.output / "benchmarks.md").write_text(page(kept))
-    return {"written": [str(arguments.output / f"benchmarks.{kind}") for kind in ("md", "json")]}
+    kind = kind_of_this_machine()
+    written = [path]
+    for name in chosen(arguments.only, kind, scores=arguments.davis is not None):
+        found = _measured(name, arguments.davis)
+        # Read and written after each measurement, so that an interrupted report loses nothing.
+        figures = read_figures(path)
+        figures[kind][name] = found
+        write_figures(path, figures)
+        written = [path, *_write_pages(arguments.output, figures)]
+    return {"kind_of_machine": kind, "written": [str(each) for each in written]}
 
 
-def page(found: Mapping[str, Found]) -> str:
-    """Return the page: a section per measurement, with its command and its machine."""
+def chosen(only: Sequence[str] | None, kind: str, *, scores: bool) -> list[str]:
+    """Return the names of what is measured: those asked for, or all that say something new on this kind of machine.
+
+    Args:
+        only: Names asked for; None for all.
+        kind: Kind of this machine; without bfloat16, all is float32 in any case.
+        scores: Whether there is a DAVIS folder to score.
+    """
+    if only is not None:
+        return list(only)
+    doubled = {name for name, (command, _) in MEASUREMENTS.items() if kind == WITHOUT and "float32" in command}
+    return [name for name in MEASUREMENTS if name not in doubled and (scores or name != "score")]
+
+
+def _measured(name: str, davis: Path | None) -> Found:
+    command, _ = MEASUREMENTS[name]
+    extra = [str(davis), "--year", "2016"] if name == "score" else []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "found.json"
+        subprocess.run(
+            [sys.executable, sys.argv[0], *command, *extra, "--json", str(file)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        found: Found = json.loads(file.read_text())
+    return found
+
+
+def _write_pages(docs: Path, figures: Figures) -> Iterator[Path]:
+    """Write the page of benchmarks, and the table of seconds a frame into the pages around that have one."""
+    (docs / "benchmarks.md").write_text(page(figures), encoding="utf-8")
+    yield docs / "benchmarks.md"
+    for path in (docs.resolve().parent / "README.md", docs / "performance.md"):
+        if path.exists() and FIRST_LINE in (text := path.read_text(encoding="utf-8")):
+            path.write_text(with_table(text, figures), encoding="utf-8")
+            yield path
+
+
+def page(figures: Figures) -> str:
+    """Return the page: a section per measurement, with its command, and its table for each kind of machine."""
     parts = [
         "# Benchmarks",
         "",
@@ -66,16 +113,22 @@ def page(found: Mapping[str, Found]) -> str:
         " matrices measured in the same process, in the same precision; FFmpeg's own decoding and encoding of the same"
         " frames.",
         "",
+        "A machine counts as *with bfloat16* where the CPU has instructions for it: there the networks compute in"
+        " bfloat16, elsewhere in float32. `--precision float32` on a machine with bfloat16 is a stand-in for one"
+        " without. It is a fast one: such a CPU also has wider float32 instructions than one with AVX2 alone.",
+        "",
         "`encode`, `photos`, `score` and the reference of `pipeline` need the development environment: `make test`, or"
         " `pip install -e '.[dev]'`. The others run after `make demo` as well.",
         "",
     ]
     for name, (command, title) in MEASUREMENTS.items():
-        if name in found:
-            table = _TABLES[command[0]](found[name])
+        if any(name in figures[kind] for kind in KINDS):
             shown = " ".join([*command, "DAVIS", "--year", "2016"] if name == "score" else command)
-            parts += [f"## {title}", "", f"`python scripts/bench.py {shown}`. {_machine(found[name])}", ""]
-            parts += [*table, ""]
+            parts += [f"## {title}", "", f"`python scripts/bench.py {shown}`", ""]
+        for kind in KINDS:
+            if name in figures[kind]:
+                found = figures[kind][name]
+                parts += [f"On a machine {kind}{_machine(found)}:", "", *TABLES[command[0]](found), ""]
     return "\n".join(parts)
 
 
@@ -83,140 +136,4 @@ def _machine(found: Found) -> str:
     machine = found.get("machine")
     if machine is None:
         return ""
-    device = machine.get("gpu") or f"{machine['cpus']} cores of {machine['processor']}"
-    return f"On {device}, PyTorch {machine['torch']}."
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return ["| " + " | ".join(str(each) for each in line) + " |" for line in lines]
-
-
-def _pipeline(found: Found) -> list[str]:
-    rows = [[f"frames a second, {name}", value] for name, value in found["frames_per_second"].items()]
-    rows += [
-        [label, found[key]]
-        for key, label in (
-            ("pipeline_over_reference", "pipeline over reference"),
-            ("pipeline_over_encoder", "pipeline over encoder alone"),
-            ("encoder_over_floor", "encoder over its floor"),
-            ("encoder_gflop", "GFLOP of the encoder a frame"),
-            ("matrix_gflop_per_second", "GFLOP/s of a product of matrices"),
-            ("peak_mib", "peak memory, MiB"),
-        )
-        if key in found
-    ]
-    title = f"{found['method']}, {found['backend']} {found['precision']}, {found['frames']} frames at 480p"
-    return _table([title, ""], rows)
-
-
-def _sizes(found: Found) -> list[str]:
-    runs = _table(
-        ["size", "objects", "frames/s", "decode ms", "encode ms", "track ms", "write ms", "peak MiB so far"],
-        (
-            [run["size"], run["objects"], run["frames_per_second"]]
-            + [run["ms_a_frame_by_stage"].get(stage, "") for stage in ("decode", "encode", "track", "write")]
-            + [round(run["peak_mib"])]
-            for run in found["runs"]
-        ),
-    )
-    alone = _table(
-        ["stage by itself, one object", "ms a frame", "floor", "over floor"],
-        (
-            [f"{stages['size']} {name}", stage["ms"], stage["floor_ms"], stage["over_floor"]]
-            for stages in found["stages"]
-            for name, stage in stages.items()
-            if name != "size"
-        ),
-    )
-    return ["Side by side, the stages share the cores; their times overlap.", "", *runs, "", *alone]
-
-
-def _encode(found: Found) -> list[str]:
-    floors = ", ".join(f"{value} ms in {name}" for name, value in found["ms_at_matrix_rate"].items())
-    rows = (
-        [name, each["ms"], each["times_as_fast_as_square"], each["over_floor"]]
-        for name, each in found["backends"].items()
-    )
-    head = ["854 x 480", "ms a frame", "times as fast as the square", "over floor"]
-    return [f"{found['gflop']} GFLOP a frame; floor: {floors}.", "", *_table(head, rows)]
-
-
-def _objects(found: Found) -> list[str]:
-    rows = ([count, value, found["times_one_object"][count]] for count, value in found["ms"].items())
-    return _table(["objects", "ms a frame", "times one object"], rows)
-
-
-def _track(found: Found) -> list[str]:
-    rows = [
-        ["all", found["ms_a_frame"]],
-        *found["ms_a_frame_by_stage"].items(),
-        ["peak memory, MiB", found["peak_mib"]],
-    ]
-    head = f"{found['width']} x {found['height']}, {found['frames']} frames, {found['preset']}, {found['backend']}"
-    return _table([head, "ms a frame"], rows)
-
-
-def _photos(found: Found) -> list[str]:
-    height, width = found["photo_size"]
-    exports = ", ".join(found["exports"])
-    head = f"{width} x {height}, {found['photos']} photos, {found['backend']} {found['precision']}; {exports}"
-    ratios = found["times_as_fast"]
-    rows = [
-        [way, value, found["seconds_to_learn"].get(way, ""), ratios.get(way, "")]
-        for way, value in found["seconds_a_photo"].items()
-    ]
-    columns = [head, "s a photo", "s to learn, without encoding", "times as fast a photo as the authors' way"]
-    learning = (
-        f"`persam-f` learns {found['persam_f_learns_times_as_fast']} times as fast, by {found['steps']} steps, of which"
-        f" {found['steps_timed_of_the_authors']} were timed the authors' way"
-    )
-    return [
-        *_table(columns, rows),
-        "",
-        f"{learning}. `memory` is held against the authors' way of `persam`.",
-    ]
-
-
-def _start(found: Found) -> list[str]:
-    return _table(["", "seconds"], [["a run of one frame, process and all", found["seconds_of_a_run_of_one_frame"]]])
-
-
-def _score(found: Found) -> list[str]:
-    rows = [[name, value] for name, value in found["seconds"].items()]
-    return _table(
-        [f"{found['scored_frames']} frames, {found['objects']} objects", "seconds"],
-        [*rows, ["times as fast", found["times_as_fast"]]],
-    )
-
-
-def _memory(found: Found) -> list[str]:
-    rows = [
-        ["frames", found["frames"]],
-        ["exports", ", ".join(found["exports"])],
-        [
-            "resident at most, in each 500 frames after 200, MiB",
-            ", ".join(map(str, found["mib_at_most_in_500_frames"])),
-        ],
-        ["grown after the first of these, MiB", found["mib_grown"]],
-    ]
-    return _table(["854 x 480", ""], rows)
-
-
-def _objects_memory(found: Found) -> list[str]:
-    rows = [[f"{count} objects, peak MiB", value] for count, value in found["peak_mib"].items()]
-    return _table(["", ""], [*rows, ["more, MiB", found["mib_more"]]])
-
-
-_TABLES: dict[str, Callable[[Found], list[str]]] = {
-    "pipeline": _pipeline,
-    "sizes": _sizes,
-    "encode": _encode,
-    "objects": _objects,
-    "track": _track,
-    "photos": _photos,
-    "start": _start,
-    "score": _score,
-    "memory": _memory,
-    "objects-memory": _objects_memory,
-}
+    return f" ({machine['cpus']} cores of {machine['processor']}, PyTorch {machine['torch']})"

@@ -38,6 +38,7 @@ def finished(clip: Path, mask: Path) -> Path:
     return output
 
 
+@pytest.mark.cuda
 def test_masks(finished: Path) -> None:
     paths = sorted((finished / "masks").iterdir())
 
@@ -71,6 +72,7 @@ def test_tracks(finished: Path) -> None:
     assert lines[0]["box_xyxy"] == [0, 16, 15, 31]
 
 
+@pytest.mark.cuda
 def test_run_json_says_all(finished: Path) -> None:
     record = json.loads((finished / "run.json").read_text())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -201,10 +200,28 @@ def test_every_benchmark_that_is_named_exists(page: Path, monkeypatch: pytest.Mo
 
 
 def test_page_of_benchmarks_is_of_their_figures() -> None:
+    from benchmarks.figures import read_figures
     from benchmarks.report import page
 
-    found = json.loads((ROOT / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
-    assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == page(found)
+    figures = read_figures(ROOT / "docs" / "benchmarks.json")
+    assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == page(figures)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/performance.md"])
+def test_seconds_a_frame_are_those_of_the_benchmarks(name: str) -> None:
+    from benchmarks.figures import read_figures, with_table
+
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == with_table(text, read_figures(ROOT / "docs" / "benchmarks.json"))
+
+
+def test_memory_of_the_readme_is_the_most_of_the_benchmarks() -> None:
+    from benchmarks.figures import read_figures
+
+    figures = read_figures(ROOT / "docs" / "benchmarks.json")
+    most = max(max(found["memory"]["mib_at_most_in_500_frames"]) for found in figures.values() if "memory" in found)
+    row = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "5,000 frames" in line)
+    assert f"| {most / 1024:.1f} GiB |" in row
 
 
 @pages

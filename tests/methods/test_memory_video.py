@@ -66,6 +66,7 @@ def follow(tracker: Tracker, clip: Sequence[Rgb], label_map: LabelMap) -> list[F
     return [tracker.start(frames[0], label_map), *map(tracker.step, frames[1:])]
 
 
+@pytest.mark.cuda
 def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: SamEncoder, decoder: Decoder) -> None:
     clip = hidden_cat()
     tracker = Tracker.from_parts(Remembering(encoder), decoder, TrackerSettings())
@@ -84,6 +85,7 @@ def test_an_object_behind_a_wall_is_absent_and_found_again_elsewhere(encoder: Sa
             assert iou(result.label_map == 7, truth) > 0.7, result.index
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("first", [1, 3])
 @pytest.mark.parametrize("presence", [TrackerSettings().memory_presence, 0.0])
 def test_what_hides_an_object_is_not_taken_for_it(

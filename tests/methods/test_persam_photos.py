@@ -73,6 +73,7 @@ def test_every_choice_changes_the_answer(encoder: SamEncoder, decoder: Decoder, 
     assert torch.equal(answer(encoder, decoder, method="persam"), published)
 
 
+@pytest.mark.cuda
 def test_persam_asks_as_published(encoder: SamEncoder, decoder: Decoder) -> None:
     """One positive and one negative point; guided once; then the mask, and then its box as well."""
     listener = Listener(decoder)
@@ -85,6 +86,7 @@ def test_persam_asks_as_published(encoder: SamEncoder, decoder: Decoder) -> None
     assert [prompts.mask_logits is not None for prompts in asked] == [False, True, True]
 
 
+@pytest.mark.cuda
 def test_persam_f_asks_as_published(encoder: SamEncoder, decoder: Decoder) -> None:
     """One positive point, once on the reference and once on the photo; then the mask and its box, twice."""
     listener = Listener(decoder)

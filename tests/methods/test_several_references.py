@@ -59,6 +59,7 @@ def assert_the_same(one: FrameResult, other: FrameResult) -> None:
     assert one.objects[0].similarity == pytest.approx(other.objects[0].similarity, abs=1e-3)
 
 
+@pytest.mark.cuda
 def test_their_order_does_not_matter(finder: PhotoFinder) -> None:
     references = [cat_of(ONE), cat_of(OTHER)]
 
@@ -70,6 +71,7 @@ def test_the_same_twice_says_nothing_new(finder: PhotoFinder) -> None:
     assert_the_same(find(finder, [cat_of(ONE)]), find(finder, [cat_of(ONE), cat_of(ONE)]))
 
 
+@pytest.mark.cuda
 def test_an_object_that_only_one_of_them_shows_is_found(finder: PhotoFinder) -> None:
     references = [photo((60, 80), None), photo(None, (60, 130))]
 

@@ -51,6 +51,7 @@ def reference(tmp_path: Path) -> ReferenceFile:
     return ReferenceFile(photo, tmp_path / "mask.png")
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
 def test_the_object_is_found_elsewhere(tmp_path: Path, reference: ReferenceFile, method: str) -> None:
     _, labels = save(tmp_path / "in", "a", (330, 120), (90, 60))
@@ -65,6 +66,7 @@ def test_the_object_is_found_elsewhere(tmp_path: Path, reference: ReferenceFile,
     assert json.loads((tmp_path / "out" / "run.json").read_text())["complete"] is True
 
 
+@pytest.mark.cuda
 def test_what_is_not_there_is_not_found(tmp_path: Path, reference: ReferenceFile) -> None:
     save(tmp_path / "in", "empty", None, None)
 

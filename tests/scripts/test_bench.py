@@ -1,4 +1,4 @@
-"""bench.py: its page shows its figures, and a missing package is named in one line."""
+"""bench.py: its figures name the system, and a missing package is named in one line."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ import pytest
 import torch
 from benchmarks import networks
 from benchmarks.measure import described
-from benchmarks.report import page
 from PIL import Image
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def test_the_page_shows_the_figures() -> None:
-    figures = json.loads((DOCS / "benchmarks.json").read_text(encoding="utf-8"))
-
-    assert (DOCS / "benchmarks.md").read_text(encoding="utf-8") == page(figures)
 
 
 def test_figures_name_a_system_and_no_kernel() -> None:

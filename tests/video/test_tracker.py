@@ -55,6 +55,7 @@ def follow(tracker: Tracker, clip: Sequence[tuple[Frame, LabelMap, ImageEmbeddin
     return results + [tracker.step(frame, embedding) for frame, _, embedding in clip[1:]]
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("settings", [{}, {"method": "persam", "refinement_box": "last"}, {"method": "persam-f"}])
 def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
     settings: dict[str, object],
@@ -80,6 +81,7 @@ def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
         assert (cup.present, cup.score, cup.similarity, cup.area, cup.box) == (False, 0.0, None, 0, None)
 
 
+@pytest.mark.cuda
 def test_the_result_says_what_the_label_map_shows(
     encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
@@ -107,6 +109,7 @@ def test_the_same_input_gives_the_same_masks(
     assert all(np.array_equal(a.label_map, b.label_map) for a, b in zip(*runs, strict=True))
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("guidance", ["attention", "prompting", "both"])
 def test_guidance_takes_part_in_the_first_pass(
     guidance: str, encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
@@ -123,6 +126,7 @@ def test_guidance_takes_part_in_the_first_pass(
     assert all(entry.present for entry in guided[1].objects)
 
 
+@pytest.mark.cuda
 def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
     encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
 ) -> None:
@@ -239,6 +243,7 @@ def test_an_empty_mask_is_an_absence_not_a_crash(method: str, picture: tuple[Fra
     assert iou(back.label_map == 1, squares((0, 0, 200, 200)) == 1) > 0.99
 
 
+@pytest.mark.cuda
 def test_a_tiny_object_is_tracked(encoder: SamEncoder, decoder: Decoder) -> None:
     """The authors' target feature is NaN here: no cell lies under the mask."""
     rgb = np.full((270, 480, 3), (40, 120, 60), np.uint8)
