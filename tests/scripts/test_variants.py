@@ -70,13 +70,17 @@ def test_a_kind_without_donors_is_left_out(name: str) -> None:
     assert VARIANTS[name](source(alone=True)) is None
 
 
-def test_donors_of_one_clip_differ() -> None:
-    """A wall of the same sequence as what is behind it could not be told from it."""
+def test_a_wall_is_of_another_sequence_than_what_is_behind_it() -> None:
+    """It could not be told from it otherwise."""
     given = source()
 
-    first, second, again = (given.donor("wall", which) for which in (0, 1, 0))
-    assert not np.array_equal(first.frames[0], second.frames[0])
-    assert np.array_equal(first.frames[0], again.frames[0])
+    for seed in range(20):
+        for used in range(3):
+            assert given.choose(np.random.default_rng(seed), 1, other_than=used) != used
+    assert (
+        Source(given.frames, given.label_maps, 7, 0, given.donors[:1]).choose(np.random.default_rng(0), other_than=0)
+        == 0
+    )
 
 
 @pytest.mark.parametrize("turn", range(len(ROUGHNESS)))

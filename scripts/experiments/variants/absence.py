@@ -48,7 +48,9 @@ def _behind_wall(source: Source, *, turned: bool) -> Clip | None:
     if cutouts is None:
         return None
     random = source.random("wall")
-    background, barrier = source.donor("wall"), _barrier(source, cutouts, random)
+    behind = source.choose(random)
+    background, before = source.donors[behind](), source.donors[source.choose(random, 1, other_than=behind)]()
+    barrier = _barrier(before, cutouts, random)
     count, hidden = min(len(cutouts), len(background)), hidden_frames(min(len(cutouts), len(background)))
     middle, low = random.uniform(0.45, 0.55) * width, bool(random.integers(2))
     heights = (0.64, 0.36) if low else (0.36, 0.64)
@@ -69,11 +71,11 @@ def _behind_wall(source: Source, *, turned: bool) -> Clip | None:
     return Clip(frames, label_maps)
 
 
-def _barrier(source: Source, cutouts: list[Cutout], random: np.random.Generator) -> Cutout:
+def _barrier(donor: Clip, cutouts: list[Cutout], random: np.random.Generator) -> Cutout:
     """Cut a wall out of another sequence that hides every cut-out."""
-    height = source.size[0]
+    height = donor.label_maps[0].shape[0]
     wide = round(1.05 * max(each.rgba.shape[1] for each in cutouts))
-    rgb, _ = wall(source.donor("wall", 1), (height, wide), random)
+    rgb, _ = wall(donor, (height, wide), random)
     rgb = np.pad(rgb, ((8, 8), (0, 0), (0, 0)), mode="edge")
     return cut_out(rgb, np.ones(rgb.shape[:2], bool))
 
@@ -83,7 +85,8 @@ def _panned(source: Source, *, turned: bool) -> Clip | None:
     width = source.size[1]
     if not source.donors:
         return None
-    aside = source.donor("pan")
+    random = source.random("pan")
+    aside = source.donor(random)
     count = min(len(source.frames), len(aside))
     hidden = hidden_frames(count)
     side = _resting_side(smooth_boxes(source)[[0, count - 1], ::2] / width, turned=turned)

@@ -53,10 +53,15 @@ class Source:
         """Return a source of chance for one purpose, the same at every call."""
         return np.random.default_rng([self.seed, *salt.encode()])
 
-    def donor(self, salt: str, which: int = 0) -> Clip:
-        """Read another sequence, chosen by chance for one purpose; each ``which`` gives another one."""
-        order = self.random(f"donors of {salt}").permutation(len(self.donors))
-        return self.donors[order[which % len(order)]]()
+    def donor(self, random: np.random.Generator, which: int = 0) -> Clip:
+        """Read another sequence, chosen by chance."""
+        return self.donors[self.choose(random, which)]()
+
+    def choose(self, random: np.random.Generator, which: int = 0, *, other_than: int | None = None) -> int:
+        """Choose a donor by chance, and another one than that of an index if there are several; return its index."""
+        order = random.permutation(len(self.donors))
+        chosen = int(order[which % len(order)])
+        return int(order[(which + 1) % len(order)]) if chosen == other_than else chosen
 
     def mask(self, index: int) -> Mask:
         """Return object 1 in a frame, bool, H x W."""

@@ -31,9 +31,9 @@ def foliage(source: Source) -> Clip | None:
         return None
     random = source.random("foliage")
     layers = [
-        thicket([source.donor("foliage", which) for which in (0, 3)], source.size, random),
-        post(source.donor("foliage", 1), source.size, random),
-        post(source.donor("foliage", 2), source.size, random),
+        thicket([source.donor(random, which) for which in (0, 3)], source.size, random),
+        post(source.donor(random, 1), source.size, random),
+        post(source.donor(random, 2), source.size, random),
     ]
     boxes, direction = smooth_boxes(source), 1 if random.integers(2) else -1
     tracks = [

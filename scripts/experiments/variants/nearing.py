@@ -60,7 +60,7 @@ def _approaching(source: Source) -> Clip | None:
     if cutouts is None:
         return None
     random = source.random("zoom")
-    background = source.donor("zoom")
+    background = source.donor(random)
     count = min(len(cutouts), len(background))
     most = min(_GROWTH, float(np.sqrt(cutouts[0].rgba[..., 3].sum() / (2 * MIN_AREA))))
     far = random.uniform(0.25, 0.75) * width, random.uniform(0.35, 0.55) * height

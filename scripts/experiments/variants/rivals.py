@@ -59,7 +59,7 @@ def identical(source: Source) -> Clip | None:
     if cutouts is None:
         return None
     random = source.random("identical")
-    background = source.donor("identical")
+    background = source.donor(random)
     count = min(len(cutouts), len(background))
     size = np.max([each.rgba.shape[:2] for each in cutouts], axis=0)
     paths = PATHS[source.turn % len(PATHS)](count, (height, width), (int(size[0]), int(size[1])))
@@ -117,7 +117,7 @@ def front(source: Source) -> Clip | None:
     large = source.mask(0).sum()
     if not source.donors or large < MIN_AREA / _SMALL_SHARE[1]:
         return None
-    donor = source.donor("front")
+    donor = source.donor(random)
     cutouts = object_cutouts(donor, donor.label_maps[0].shape)
     if cutouts is None:
         return None
