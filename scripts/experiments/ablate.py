@@ -29,7 +29,7 @@ from typing import Any
 
 import yaml
 from jobs import HELD_OUT, Job, run
-from tables import around, per_clip, table, write_between
+from tables import Earlier, around, per_clip, table, write_between
 from variants import GROUPS, VARIANTS, names_of
 
 from persam_vos.evaluation import DavisDataset
@@ -66,8 +66,26 @@ def dump(path: Path, jobs: Mapping[str, Sequence[Job]], done: Mapping[str, Mappi
         for name, row in jobs.items():
             for job in row:
                 clip = {"row": name, "variant": job.variant, "sequence": job.sequence}
+                of_clip = {of: done[job.key].get(of) for of in ("frames", "passes", "milliseconds")}
                 for record in done[job.key]["records"]:
-                    print(json.dumps(clip | record), file=file)
+                    print(json.dumps(clip | record | of_clip), file=file)
+
+
+def add_earlier(path: Path, jobs: dict[str, list[Any]], done: dict[str, dict[str, Any]]) -> None:
+    """Put the rows of an earlier dump, of the same clips, before the others, in place."""
+    earlier: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        clips = earlier.setdefault(f"{record['row']}, before", {})
+        clips.setdefault((record["variant"], record["sequence"]), {**record, "records": []})["records"].append(record)
+    rows = dict(jobs)
+    jobs.clear()
+    for name, clips in earlier.items():
+        jobs[name] = []
+        for job in next(iter(rows.values())):
+            jobs[name].append(Earlier(job.variant, job.sequence, f"{name} {job.variant} {job.sequence}"))
+            done[jobs[name][-1].key] = clips.get((job.variant, job.sequence), {"records": []})
+    jobs.update(rows)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--visible", action="store_true", help="leave frames out in which the object has no pixel")
     made.add_argument("--per-clip", action="store_true", help="also a table of every clip")
     made.add_argument("--dump", type=Path, metavar="FILE", help="also a line of JSON per frame and object")
+    made.add_argument("--against", type=Path, metavar="FILE", help="an earlier dump, whose rows are shown as well")
     made.add_argument("--write", metavar="FILE:NAME", help="also put the tables between the marks NAME of a file")
     made.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     return made
@@ -125,12 +144,14 @@ def main() -> None:
         for name, row in rows.items()
     }
     done = run([job for row in jobs.values() for job in row], arguments.workers)
+    if arguments.dump:
+        dump(arguments.dump, jobs, done)
+    if arguments.against:
+        add_earlier(arguments.against, jobs, done)
     lines = list(table(jobs, done, variants, visible=arguments.visible))
     if shown := variants if arguments.per_clip else [each for each in variants if each == "plain"]:
         lines += ["", *per_clip(jobs, done, shown, visible=arguments.visible)]
     print("\n".join(lines))
-    if arguments.dump:
-        dump(arguments.dump, jobs, done)
     if arguments.write:
         write_between(arguments.write, lines)
 

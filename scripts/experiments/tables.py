@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from jobs import HELD_OUT, Job
 
 Results = Mapping[str, Mapping[str, Any]]
+
+
+class Earlier(NamedTuple):
+    """A clip of an earlier run, in the place of a job."""
+
+    variant: str
+    sequence: str
+    key: str
 
 
 def object_scores(result: Mapping[str, Any], *, visible: bool) -> npt.NDArray[np.float64]:
@@ -30,7 +38,7 @@ def object_scores(result: Mapping[str, Any], *, visible: bool) -> npt.NDArray[np
     return np.array([np.mean([(e["j"], e["f"]) for e in chosen if e["id"] == k], axis=0) for k in ids]).reshape(-1, 2)
 
 
-def kind_scores(jobs: Iterable[Job], done: Results, *, visible: bool) -> dict[str, npt.NDArray[np.float64]]:
+def kind_scores(jobs: Iterable[Job | Earlier], done: Results, *, visible: bool) -> dict[str, npt.NDArray[np.float64]]:
     """Return the mean J and F of each variant, over the objects of its clips."""
     scores: dict[str, list[npt.NDArray[np.float64]]] = {}
     for job in jobs:
@@ -40,7 +48,7 @@ def kind_scores(jobs: Iterable[Job], done: Results, *, visible: bool) -> dict[st
 
 
 def table(
-    jobs: Mapping[str, Sequence[Job]], done: Results, variants: Sequence[str], *, visible: bool = False
+    jobs: Mapping[str, Sequence[Job | Earlier]], done: Results, variants: Sequence[str], *, visible: bool = False
 ) -> Iterator[str]:
     """Yield the lines of the table of means: each variant counts once.
 
@@ -48,44 +56,45 @@ def table(
     """
     grid: list[list[str]] = []
     for name, row in jobs.items():
-        cells = {"": name, **_means(row, done, visible=visible)}
         by_variant = kind_scores(row, done, visible=visible)
-        cells |= {each: f"{100 * by_variant[each].mean():.1f}" if each in by_variant else "" for each in variants}
         tracked = [done[job.key] for job in row if done[job.key]["records"]]
-        cells |= {"passes": f"{_mean(tracked, 'passes'):.1f}", "ms": f"{_mean(tracked, 'milliseconds'):.0f}"}
+        cells = {"": name, **_means(row, done, visible=visible)}
+        cells |= {each: shown(100 * by_variant[each]) if each in by_variant else "" for each in variants}
+        cells |= {"passes": shown([each["passes"] for each in tracked])}
+        cells |= {"ms": shown([each["milliseconds"] for each in tracked], decimals=0)}
         grid = [*(grid or [list(cells)]), list(cells.values())]
     yield from markdown(grid if len(jobs) >= len(variants) else list(zip(*grid, strict=True)))
 
 
-def _means(row: Sequence[Job], done: Results, *, visible: bool) -> dict[str, str]:
+def _means(row: Sequence[Job | Earlier], done: Results, *, visible: bool) -> dict[str, str]:
     """Return J, F and J&F over the variants; with sequences of both kinds also J&F of either."""
-    kinds = kind_scores(row, done, visible=visible)
-    j, f = 100 * np.mean(list(kinds.values()), axis=0)
-    cells = {"J": f"{j:.1f}", "F": f"{f:.1f}", "J&F": f"{(j + f) / 2:.1f}"}
+    kinds = [100 * each for each in kind_scores(row, done, visible=visible).values()]
+    cells = {"J": shown([j for j, _ in kinds]), "F": shown([f for _, f in kinds]), "J&F": shown(kinds)}
     parts = {"development": [job for job in row if job.sequence not in HELD_OUT]}
     parts["held out"] = [job for job in row if job.sequence in HELD_OUT]
     if all(parts.values()):
         for name, part in parts.items():
-            kinds = kind_scores(part, done, visible=visible)
-            cells[name] = f"{100 * np.mean(list(kinds.values())):.1f}"
+            cells[name] = shown([100 * each for each in kind_scores(part, done, visible=visible).values()])
     return cells
 
 
-def _mean(results: Sequence[Mapping[str, Any]], of: str) -> float:
-    return float(np.mean([each[of] for each in results]))
+def shown(values: npt.ArrayLike, decimals: int = 1) -> str:
+    """Return the mean of numbers as text, empty where there is none."""
+    return f"{np.mean(values):.{decimals}f}" if np.size(values) else ""
 
 
 def per_clip(
-    jobs: Mapping[str, Sequence[Job]], done: Results, variants: Sequence[str], *, visible: bool = False
+    jobs: Mapping[str, Sequence[Job | Earlier]], done: Results, variants: Sequence[str], *, visible: bool = False
 ) -> Iterator[str]:
-    """Yield the lines of a table of J&F per clip and object of these variants."""
+    """Yield the lines of a table of J&F per clip and object of these variants; of two rows, with the change."""
     rows = {name: [job for job in row if job.variant in variants] for name, row in jobs.items()}
-    grid = [["object", *rows]]
+    grid = [["object", *rows, *(["change"] if len(rows) == 2 else [])]]
     for same in zip(*rows.values(), strict=True):
         scores = [100 * object_scores(done[job.key], visible=visible).mean(axis=1) for job in same]
         clip = same[0].sequence if len(variants) == 1 else f"{same[0].variant} {same[0].sequence}"
-        for k, cells in enumerate(zip(*scores, strict=True), 1):
-            grid.append([f"{clip} {k}", *(f"{each:.1f}" for each in cells)])
+        for k, cells in enumerate(zip(*scores, strict=False), 1):
+            change = [f"{cells[1] - cells[0]:+.1f}"] if len(cells) == 2 else []
+            grid.append([f"{clip} {k}", *(f"{each:.1f}" for each in cells), *change])
     yield from markdown(grid)
 
 

@@ -101,6 +101,22 @@ def test_a_dump_has_the_truth_beside_what_the_tracker_says(root: Path, monkeypat
     assert all(0 < line["score"] <= 1 and 0 < line["similarity"] <= 1 for line in lines)
 
 
+def test_an_earlier_run_is_shown_beside(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    command = f"ablate {root} --cache {root / 'cache'} --variants mirrored --rows memory --workers 1 --per-clip"
+    monkeypatch.setattr(sys, "argv", [*command.split(), "--dump", str(root / "dump.jsonl")])
+    ablate.main()
+    capsys.readouterr()
+
+    monkeypatch.setattr(sys, "argv", [*command.split(), "--against", str(root / "dump.jsonl")])
+    ablate.main()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| | J |")
+    assert lines[2].replace("memory, before", "memory") == lines[3]
+    assert lines[-3] == "| object | memory, before | memory | change |"
+    assert lines[-1].endswith(" | +0.0 |")
+
+
 def record(frame: int, number: int, j: float, area: int = 9) -> dict[str, float]:
     return {"frame": frame, "id": number, "j": j, "f": j, "truth_area": area}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -10,16 +12,17 @@ from variants.absence import hidden_frames
 from variants.cutouts import cut_out, motion_kernel, paste
 from variants.first_masks import ROUGHNESS, grown, piece_missing, polygon, shifted, shrunk
 
-HEIGHT, WIDTH, COUNT = 120, 200, 20
+HEIGHT, WIDTH, COUNT = 96, 160, 20
 
 
+@functools.cache
 def footage(colour: tuple[int, int, int], seed: int) -> Clip:
     """Twenty frames of a disk that moves to the right over coloured noise."""
     random = np.random.default_rng(seed)
     frames, label_maps = [], []
     texture = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     for i in range(COUNT):
-        label_map = cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (60 + 3 * i, 60), 34, 1, -1)
+        label_map = cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (48 + 2 * i, 48), 33, 1, -1)
         frame = cv2.GaussianBlur(texture, (0, 0), 1.5)
         frame[label_map > 0] = colour
         frames.append(frame)
@@ -142,11 +145,11 @@ def test_a_small_object_is_in_front_of_the_large_one() -> None:
     assert max(hidden) > 0.5 * small.min()
 
 
-@pytest.mark.parametrize("side", [20, 50])
+@pytest.mark.parametrize("side", [16, 44])
 def test_an_object_grows_and_shrinks_back(side: int) -> None:
     """A small one is zoomed in on; a large one comes nearer on another sequence."""
     given = source()
-    maps = [cv2.circle(np.zeros_like(m), (100, 60), side, 1, -1) for m in given.label_maps]
+    maps = [cv2.circle(np.zeros_like(m), (80, 48), side, 1, -1) for m in given.label_maps]
     clip = VARIANTS["zoom"](Source(given.frames, maps, 7, 0, given.donors))
     assert clip is not None
 
