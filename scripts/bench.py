@@ -1,6 +1,6 @@
 """Speed and memory, measured.
 
-    python scripts/bench.py report [--davis DAVIS] [--only pipeline,presets,...]
+    python scripts/bench.py report [--davis DAVIS] [--only pipeline,presets,...] [--frames N] [--repeats N]
 
 runs every measurement and writes docs/benchmarks.json, docs/benchmarks.md and the tables of seconds a frame in
 README.md and docs/performance.md. CPUs with and without bfloat16 have figures of their own; a report replaces those of
@@ -66,7 +66,7 @@ COMMANDS = {
     "objects-memory": compare_objects,
 }
 # Frames and repeats by default.
-FRAMES = {"pipeline": 96, "presets": 32, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
+FRAMES = {"pipeline": 96, "presets": 24, "sizes": 12, "track": 50, "photos": 12, "memory": 5000}
 REPEATS = {"pipeline": 3, "presets": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
 
@@ -102,6 +102,8 @@ def parse() -> argparse.Namespace:
         command.add_argument("--repeats", type=int, default=REPEATS.get(name, 1))
     added["report"].add_argument("--davis", type=Path, help="a DAVIS folder, for score")
     added["report"].add_argument("--only", type=names, help="names, separated by commas; by default, all")
+    for option in ("--frames", "--repeats"):
+        added["report"].add_argument(option, type=int, help="of each measurement; by default, its own")
     added["report"].add_argument("--output", type=Path, default=Path("docs"))
     added["pipeline"].add_argument("--baseline", default="reference", choices=("reference", "none"))
     for command in (added["pipeline"], added["presets"], added["photos"]):

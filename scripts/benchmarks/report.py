@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
     kind = kind_of_this_machine()
     written = [path]
     for name in chosen(arguments.only, kind, scores=arguments.davis is not None):
-        found = _measured(name, arguments.davis)
+        found = _measured(name, arguments.davis, {"frames": arguments.frames, "repeats": arguments.repeats})
         # Read and written after each measurement, so that an interrupted report loses nothing.
         figures = read_figures(path)
         figures[kind][name] = found
@@ -79,9 +79,11 @@ def chosen(only: Sequence[str] | None, kind: str, *, scores: bool) -> list[str]:
     return [name for name in MEASUREMENTS if name not in doubled and (scores or name != "score")]
 
 
-def _measured(name: str, davis: Path | None) -> Found:
+def _measured(name: str, davis: Path | None, counts: Mapping[str, int | None]) -> Found:
+    """Run a measurement; counts of frames and repeats that are None are its own."""
     command, _ = MEASUREMENTS[name]
     extra = [str(davis), "--year", "2016"] if name == "score" else []
+    extra += [word for key, count in counts.items() if count is not None for word in (f"--{key}", str(count))]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.json"
         subprocess.run(

@@ -54,9 +54,9 @@ def test_a_report_replaces_figures_of_its_kind_of_machine_alone(
     (docs / "benchmarks.json").write_text(json.dumps(BOTH))
     (tmp_path / "README.md").write_text(f"# Title\n\n{FIRST_LINE}\n{LAST_LINE}\n\nMore.\n")
     monkeypatch.setattr(reporting, "kind_of_this_machine", lambda: WITHOUT)
-    monkeypatch.setattr(reporting, "_measured", lambda name, davis: start(5.1, "EPYC"))
+    monkeypatch.setattr(reporting, "_measured", lambda name, davis, counts: start(5.1, "EPYC"))
 
-    found = report(argparse.Namespace(output=docs, only=["start"], davis=None))
+    found = report(argparse.Namespace(output=docs, only=["start"], davis=None, frames=None, repeats=None))
 
     assert found["kind_of_machine"] == WITHOUT
     assert read_figures(docs / "benchmarks.json") == {
@@ -70,6 +70,24 @@ def test_a_report_replaces_figures_of_its_kind_of_machine_alone(
     assert readme.startswith("# Title\n")
     assert readme.endswith("More.\n")
     assert "| without bfloat16, default | 0.76 | 0.76 | 0.76 |" in readme
+
+
+def test_counts_of_a_report_are_those_of_its_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> None:
+        asked.append(words[2:-2])
+        Path(words[-1]).write_text("{}")
+
+    monkeypatch.setattr(reporting.subprocess, "run", run)
+
+    reporting._measured("presets-float32", None, {"frames": 8, "repeats": None})
+    reporting._measured("score", Path("DAVIS"), {"frames": None, "repeats": 1})
+
+    assert asked == [
+        ["presets", "--precision", "float32", "--frames", "8"],
+        ["score", "DAVIS", "--year", "2016", "--repeats", "1"],
+    ]
 
 
 def test_the_page_names_the_machine_of_each_table() -> None:
