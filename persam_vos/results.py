@@ -21,7 +21,8 @@ class ObjectResult:
     Attributes:
         id: The object's value in the label map, 1..254.
         present: Whether the object has any pixel in the label map.
-        score: The decoder's predicted IoU of the object's mask, clipped to 0..1; 0 where absent.
+        score: The IoU that the object's mask probably has with the truth, 0..1, as masks like it have on average; 1 on
+            an annotated frame; 0 where absent, which is a decision and not a doubt. See docs/scores.md.
         similarity: Mean cosine similarity, -1..1, of the cells under the mask with what is known of the object: for
             ``memory`` with the most similar cell of the object, for ``persam`` with its target feature. None where
             absent.

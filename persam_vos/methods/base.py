@@ -11,6 +11,7 @@ from torch import Tensor
 
 from persam_vos.masks import LabelMap, box_xyxy
 from persam_vos.media.frame import Frame
+from persam_vos.methods.score import Evidence
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -25,16 +26,18 @@ class Segmentation:
 
     Attributes:
         label_map: uint8, H x W.
-        predicted_iou: float, N: the decoder's own estimate for each mask.
+        score: float, N in 0..1: how good each mask probably is; of no meaning where it is absent.
         similarity: float, N: mean cosine similarity, -1..1, of each object's memory or target feature with the cells
             under its mask; NaN where it is absent.
         windows: N regions of the frame, each of which holds all pixels of an object; None for the whole frame.
+        evidence: What ``score`` was made of; None on an annotated frame.
     """
 
     label_map: LabelMap
-    predicted_iou: Tensor
+    score: Tensor
     similarity: Tensor
     windows: Sequence[Region] | None = None
+    evidence: Evidence | None = None
 
 
 def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -> FrameResult:
@@ -42,7 +45,7 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
     objects = []
     windows = found.windows or [Region.whole(frame.height, frame.width)] * len(object_ids)
     for object_id, score, similarity, window in zip(
-        object_ids, found.predicted_iou.tolist(), found.similarity.tolist(), windows, strict=True
+        object_ids, found.score.tolist(), found.similarity.tolist(), windows, strict=True
     ):
         mask = found.label_map[window] == object_id
         box = box_xyxy(mask, left=window.left, top=window.top)
@@ -116,15 +119,15 @@ class Proposal:
 
     Attributes:
         patches: N masks on the photo.
-        predicted_iou: float, N: the decoder's own estimate for each mask.
         similarity_of: Given coverage, float N x rows x columns, returns the similarity of each mask to its object,
             float, N; NaN where there is no mask.
+        evidence_of: Given the coverage and the similarity of the masks that are left, returns what they are judged by.
         place: bool, rows x columns: cells that were searched for an instance of one object; None for all cells.
     """
 
     patches: Sequence[Patch]
-    predicted_iou: Tensor
     similarity_of: Callable[[Tensor], Tensor]
+    evidence_of: Callable[[Tensor, Tensor], Evidence]
     place: Tensor | None = None
 
 

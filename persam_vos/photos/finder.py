@@ -16,7 +16,13 @@ from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.mask_files import as_mask
 from persam_vos.media.photo_files import read_photo
 from persam_vos.methods import PhotoMethod, Reference, Segmentation, frame_result
-from persam_vos.methods.competition import CellPresence, no_threshold, resolve_overlaps, soft_aggregation
+from persam_vos.methods.competition import (
+    CellPresence,
+    cell_coverage,
+    no_threshold,
+    resolve_overlaps,
+    soft_aggregation,
+)
 from persam_vos.methods.memory import MemoryPhotos
 from persam_vos.methods.persam import PersamPhotos
 from persam_vos.photos.instances import find_instances
@@ -155,7 +161,9 @@ def find_objects(
     label_map = resolve_overlaps(proposal.patches, object_ids, embedding.geometry, soft_aggregation, test)
     similarity = method.settle(label_map, object_ids, test.similarity, proposal, embedding)
     windows = [patch.window for patch in proposal.patches]
-    return Segmentation(label_map.cpu().numpy(), proposal.predicted_iou, similarity, windows)
+    coverage = cell_coverage(label_map, object_ids, windows, embedding.geometry, embedding.cells)
+    evidence = proposal.evidence_of(coverage, similarity)
+    return Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
 
 
 def ids_of(label_maps: Sequence[LabelMap], settings: PhotoSettings) -> list[int]:

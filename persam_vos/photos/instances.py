@@ -59,7 +59,7 @@ def find_instances(
             black = found.occupied.cpu().numpy()[..., None]
             frame = replace(frame, rgb=np.where(black, np.uint8(0), frame.rgb))
             embedding = encoder.encode([frame])[0]
-    scores, similarities = ([getattr(i, name) for i in found.instances] for name in ("predicted_iou", "similarity"))
+    scores, similarities = ([getattr(i, name) for i in found.instances] for name in ("score", "similarity"))
     return Segmentation(found.label_map, torch.tensor(scores), torch.tensor(similarities))
 
 
@@ -69,12 +69,12 @@ class _Instance:
 
     Attributes:
         mask: bool, H x W.
-        predicted_iou: The decoder's own estimate.
+        score: How good the mask probably is, 0..1.
         similarity: Of the mask to the object, -1..1; NaN for an empty mask.
     """
 
     mask: Tensor
-    predicted_iou: float
+    score: float
     similarity: float
 
 
@@ -196,7 +196,9 @@ def _instance(method: PhotoMethod, proposal: Proposal, embedding: ImageEmbedding
     device = method.reference_similarity.device
     accept = CellPresence(proposal.patches, [1], embedding, proposal.similarity_of, needed=no_threshold(1, device))
     mask = resolve_overlaps(proposal.patches, [1], embedding.geometry, soft_aggregation, accept) > 0
-    return _Instance(method.single_instance(mask), float(proposal.predicted_iou[0]), float(accept.similarity[0]))
+    mask, similarity = method.single_instance(mask), accept.similarity
+    evidence = proposal.evidence_of(embedding.geometry.to_cells(mask[None], embedding.cells), similarity)
+    return _Instance(mask, float(evidence.score[0]), float(similarity[0]))
 
 
 def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:

@@ -11,6 +11,7 @@ from pictures import frame_of, iou
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory import MemoryVideo
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -106,15 +107,16 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
     logits[0, 80:120, 80:84] = logits[1, 80:120, 36:40] = 5.0  # a strip that each holds alone
     logits[2:, 200:, 200:] = 10.0
     settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature, mask_token=False)
-    tracker = Tracker.from_parts(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
+    method = MemoryVideo(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
 
-    tracker.start(frame, label_map, embedding)
-    result = tracker.step(frame, embedding)
+    tracking, _ = method.start(frame, embedding, label_map, [1])
+    result = tracking.step(frame, embedding)
 
     both_strips_are_gone = iou(result.label_map == 1, label_map == 1) > 0.95
     assert both_strips_are_gone == (temperature > 1e-3)
     assert not result.label_map[600:].any()
-    assert result.objects[0].score == pytest.approx(0.9, abs=2e-3)
+    assert result.evidence is not None
+    assert result.evidence.features["predicted_iou"].tolist() == pytest.approx([0.9], abs=2e-3)
 
 
 def test_passes_ask_different_questions() -> None:

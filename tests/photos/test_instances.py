@@ -17,6 +17,7 @@ from persam_vos.methods.base import Proposal
 from persam_vos.methods.competition import mean_similarity
 from persam_vos.methods.memory.pieces import keep_most_similar_pieces
 from persam_vos.methods.memory.separation import largest_component
+from persam_vos.methods.score import Calibration, Evidence
 from persam_vos.photos import instances
 from persam_vos.photos.finder import PhotoFinder, find_objects
 from persam_vos.photos.instances import find_instances
@@ -30,6 +31,10 @@ from persam_vos.settings.photos import PhotoSettings
 SIDE = 64
 EVERYWHERE = Region.whole(SIDE, SIDE)
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
+
+
+def evidence_of(coverage: torch.Tensor, similarity: torch.Tensor) -> Evidence:
+    return Evidence({"similarity": similarity}, Calibration(0.0, {"similarity": 1.0}))
 
 
 class Script:
@@ -55,10 +60,10 @@ class Script:
                 mask[y, x], place[y, x] = True, True
                 logits = torch.where(mask, 8.0, -8.0)
                 similarity_of = partial(mean_similarity, torch.full((1, SIDE, SIDE), similarity))
-                return Proposal([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), similarity_of, place)
+                return Proposal([Patch(EVERYWHERE, logits)], similarity_of, evidence_of, place)
         logits = torch.full((SIDE, SIDE), -8.0)
         similarity_of = partial(mean_similarity, torch.zeros(1, SIDE, SIDE))
-        return Proposal([Patch(EVERYWHERE, logits)], torch.zeros(1), similarity_of, nothing)
+        return Proposal([Patch(EVERYWHERE, logits)], similarity_of, evidence_of, nothing)
 
     def settle(self, label_map, object_ids, similarity, proposal, embedding, /) -> torch.Tensor:
         return similarity
@@ -83,7 +88,7 @@ def search(method: Script, **settings: object) -> tuple[LabelMap, int]:
         Nobody().encode([frame])[0],
         PhotoSettings(all_instances=True, presence=0.5, **settings),
     )
-    assert len(found.similarity) == len(found.predicted_iou) == found.label_map.max()
+    assert len(found.similarity) == len(found.score) == found.label_map.max()
     return found.label_map, len(found.similarity)
 
 
@@ -248,7 +253,7 @@ class Halves(Script):
             top, bottom = (bool(coverage[0][rows].any()) for rows in (slice(0, 30), slice(35, 64)))
             return torch.tensor([self.both if top and bottom else self.pieces[0 if top else 1]])
 
-        return Proposal([Patch(EVERYWHERE, logits)], torch.tensor([0.9]), similarity_of)
+        return Proposal([Patch(EVERYWHERE, logits)], similarity_of, evidence_of)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from persam_vos.methods.base import Proposal, Reference, blocked_samples
 from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.evidence import PhotoFinding, photo_evidence
 from persam_vos.methods.memory.gate import RULED_OUT_PROBABILITY
 from persam_vos.methods.memory.matching import TopK, read_out
 from persam_vos.methods.memory.memory import Memory
@@ -101,9 +102,11 @@ class MemoryPhotos:
             prior, place = self._confine_to_instance(embedding, prior, evidence, blocked)
         logits = prior_to_logits(prior, embedding)
         decoder = PriorDecoder(self._decoder, self._settings)
-        patches, predicted_iou = decoder.decode(frame, embedding, logits, self._tokens, blocked=blocked)
-        similarity_of = partial(learnt.similarity.of_masks, cells, learnt.similarity.nearest(cells))
-        return Proposal(patches, predicted_iou, similarity_of, place)
+        decoded = decoder.decode(frame, embedding, logits, self._tokens, blocked=blocked)
+        nearest = learnt.similarity.nearest(cells)
+        similarity_of = partial(learnt.similarity.of_masks, cells, nearest)
+        finding = PhotoFinding(nearest, learnt.memory.view(cells).ridge, self.reference_similarity)
+        return Proposal(decoded.patches, similarity_of, partial(photo_evidence, decoded.features, finding), place)
 
     def settle(
         self,

@@ -26,6 +26,7 @@ from persam_vos.methods.competition import (
 )
 from persam_vos.methods.memory.crop import CropMemory
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.evidence import Finding, video_evidence
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.prior import Query, foreground_prior
 from persam_vos.sam.cells import cell_features
@@ -77,11 +78,13 @@ class _State:
         memory: Of N objects.
         last: float, N x rows x columns in 0..1: coverage by each object when last seen.
         seen: bool, N: whether that was in the last frame.
+        age: Frames since the annotated one.
     """
 
     memory: Memory
     last: Tensor
     seen: Tensor
+    age: int = 0
 
 
 class MemoryTracking:
@@ -112,15 +115,18 @@ class MemoryTracking:
         logits = prior_to_logits(foreground_prior(state.memory, query, settings), embedding)
         if self._crop is not None:
             logits = self._crop.refine_prior(logits, frame, embedding, query)
-        patches, predicted_iou = self._decoder.decode(frame, embedding, logits, self.tokens)
+        decoded = self._decoder.decode(frame, embedding, logits, self.tokens)
+        patches = decoded.patches
         presence = self._presence(patches, embedding, query)
         label_map = resolve_overlaps(patches, self._object_ids, embedding.geometry, soft_aggregation, presence)
         coverage, similarity = presence.coverage, presence.similarity
         seen = ~similarity.isnan()
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         windows = [patch.window for patch in patches]
-        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
-        found = Segmentation(label_map.cpu().numpy(), predicted_iou, similarity, windows)
+        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen, state.age + 1)
+        finding = Finding(coverage, similarity, query, state.memory, new_state.age)
+        evidence = video_evidence(decoded.features, finding, settings)
+        found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
         # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
         if self._crop is not None:
             finer = cell_coverage(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Proposal, Reference, blocked_samples
+from persam_vos.methods.calibrations import PERSAM_PHOTOS
 from persam_vos.methods.competition import mean_similarity
 from persam_vos.methods.persam.cascade import Cascade, mix
 from persam_vos.methods.persam.choice import choose_candidate
 from persam_vos.methods.persam.concept import Concept, learn_concept
 from persam_vos.methods.persam.mask_weights import learn_mask_weights
 from persam_vos.methods.persam.similarity import similarity_maps
+from persam_vos.methods.score import Evidence
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -97,7 +99,7 @@ class PersamPhotos:
         shown = similarity[:, :rows, :columns]
         place = _around_most_similar(shown[0]) if self._settings.all_instances else None
         patches = masks_to_patches(best.logits, geometry, MIN_MASK_LOGIT)
-        return Proposal(patches, best.predicted_iou, partial(mean_similarity, shown), place)
+        return Proposal(patches, partial(mean_similarity, shown), partial(self._evidence, best.predicted_iou), place)
 
     def settle(
         self,
@@ -114,6 +116,11 @@ class PersamPhotos:
     def single_instance(self, mask: Tensor, /) -> Tensor:
         """Leave the mask as it is, as published; see ``PhotoMethod``."""
         return mask
+
+    def _evidence(self, predicted_iou: Tensor, _: Tensor, similarity: Tensor) -> Evidence:
+        """Return what the masks are judged by; see ``Proposal.evidence_of``."""
+        features = {"predicted_iou": predicted_iou, "similarity_share": similarity / self.reference_similarity}
+        return Evidence.of(features, PERSAM_PHOTOS, missing=similarity.isnan())
 
     def _learn_weights(self, references: Sequence[Reference], masks: Sequence[Tensor]) -> Tensor:
         """Learn the mask weights of each object from the pixels of all references that show it: N x 3."""

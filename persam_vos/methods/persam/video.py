@@ -16,6 +16,7 @@ from torch import Tensor
 from persam_vos.masks import LabelMap, Mask, anchor_point, grown_box
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Segmentation
+from persam_vos.methods.calibrations import PERSAM_VIDEO
 from persam_vos.methods.competition import hard_argmax, resolve_overlaps
 from persam_vos.methods.persam.cascade import Cascade, MaskPrediction, mix
 from persam_vos.methods.persam.choice import choose_candidate
@@ -23,6 +24,7 @@ from persam_vos.methods.persam.concept import Concept, learn_concept, mask_cells
 from persam_vos.methods.persam.mask_weights import learn_mask_weights
 from persam_vos.methods.persam.presence import ConceptPresence
 from persam_vos.methods.persam.similarity import similarity_maps
+from persam_vos.methods.score import Evidence
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.patches import Patch
@@ -88,17 +90,18 @@ class PersamTracking:
 
     def annotated(self, label_map: LabelMap, embedding: ImageEmbedding) -> Segmentation:
         """Return the annotated frame's own segmentation."""
-        certain = torch.ones(len(self.tracks))
-        return self._segmentation(label_map, certain, similarity_maps(self._concepts, embedding), embedding)
+        similarity = self._mean_similarity(label_map, similarity_maps(self._concepts, embedding), embedding)
+        return Segmentation(label_map, torch.ones(len(self.tracks)), similarity)
 
     def step(self, _: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame."""
         similarity = similarity_maps(self._concepts, embedding)
         predicted = self._predict(embedding, similarity)
         label_map = self._label_map(predicted.logits, similarity, embedding)
-        found = self._segmentation(label_map, predicted.predicted_iou, similarity, embedding)
-        self.tracks = self._updated_tracks(found, embedding)
-        return found
+        mean = self._mean_similarity(label_map, similarity, embedding)
+        evidence = self._evidence(label_map, predicted.predicted_iou, mean)
+        self.tracks = self._updated_tracks(label_map, predicted.predicted_iou, mean, embedding)
+        return Segmentation(label_map, evidence.score, mean, evidence=evidence)
 
     @property
     def _concepts(self) -> list[Concept]:
@@ -180,29 +183,44 @@ class PersamTracking:
             seen=self._seen(first.logits.device),
         )
 
-    def _segmentation(
-        self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor, embedding: ImageEmbedding
-    ) -> Segmentation:
+    def _mean_similarity(self, label_map: LabelMap, similarity: Tensor, embedding: ImageEmbedding) -> Tensor:
+        """Return float, N: of the cells under each mask to its concept; NaN where there is no mask."""
         mean = torch.full((len(self.tracks),), torch.nan)
         for i, (track, cosine) in enumerate(zip(self.tracks, similarity, strict=True)):
             mask = torch.from_numpy(label_map == track.object_id)
             if mask.any():
                 mean[i] = cosine[mask_cells(mask.to(cosine.device), embedding)].mean()
-        return Segmentation(label_map, predicted_iou, mean)
+        return mean
 
-    def _updated_tracks(self, found: Segmentation, embedding: ImageEmbedding) -> list[ObjectTrack]:
+    def _evidence(self, label_map: LabelMap, predicted_iou: Tensor, mean_similarity: Tensor) -> Evidence:
+        """Return what the masks are judged by."""
+        usual = torch.tensor([track.concept.similarity for track in self.tracks])
+        masks = [label_map == track.object_id for track in self.tracks]
+        last = [track.last_mask for track in self.tracks]
+        area, before = (torch.tensor([max(float(mask.sum()), 1.0) for mask in each]) for each in (masks, last))
+        shared = [float((a & b).sum() / max((a | b).sum(), 1)) for a, b in zip(masks, last, strict=True)]
+        features = {
+            "predicted_iou": predicted_iou.cpu(),
+            "similarity_share": mean_similarity / usual,
+            "growth": (area / before).log(),
+            "overlap_with_last": torch.tensor(shared),
+            "seen": self._seen(usual.device).float(),
+        }
+        return Evidence.of(features, PERSAM_VIDEO, missing=mean_similarity.isnan())
+
+    def _updated_tracks(
+        self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor, embedding: ImageEmbedding
+    ) -> list[ObjectTrack]:
         """Return the tracks after a frame; a good mask may move the target feature."""
         tracks = []
-        for track, score, mean in zip(
-            self.tracks, found.predicted_iou.tolist(), found.similarity.tolist(), strict=True
-        ):
-            mask = found.label_map == track.object_id
+        for track, quality, mean in zip(self.tracks, predicted_iou.tolist(), similarity.tolist(), strict=True):
+            mask = label_map == track.object_id
             if not mask.any():
                 tracks.append(replace(track, seen=False))
                 continue
             concept = track.concept
             sure = (
-                score >= self._settings.update_min_iou
+                quality >= self._settings.update_min_iou
                 and mean >= self._settings.update_min_similarity * concept.similarity
             )
             if self._settings.update_target and sure:
