@@ -8,7 +8,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
 
     python scripts/bench.py pipeline [--method memory] [--preset fast] [--baseline reference|none] [--backend B]
                                      [--precision P]
-    python scripts/bench.py presets [--backend B] [--precision P]
+    python scripts/bench.py presets [--presets quick,best] [--sizes 480p] [--backend B] [--precision P]
     python scripts/bench.py sizes
     python scripts/bench.py track [--video VIDEO --mask MASK] [--preset fast]
     python scripts/bench.py encode [--batch-sizes 1,2,4]
@@ -38,18 +38,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from benchmarks.clips import SIZES
 from benchmarks.measure import CLIP, MASK
 from benchmarks.memory import compare_objects, watch_memory
 from benchmarks.networks import bench_encode, bench_objects
 from benchmarks.photos import bench_photos
 from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_track
-from benchmarks.presets import bench_presets
+from benchmarks.presets import PRESET_SIZES, bench_presets
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
 
 from persam_vos.pipeline.malloc import share_one_arena
+from persam_vos.settings.video import PRESETS
 
 COMMANDS = {
     "report": report,
@@ -70,12 +73,16 @@ FRAMES = {"pipeline": 96, "presets": 24, "sizes": 12, "track": 50, "photos": 12,
 REPEATS = {"pipeline": 3, "presets": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "start": 5, "score": 3}
 
 
-def names(text: str) -> list[str]:
-    """Split names at commas, and refuse unknown ones."""
-    found = text.split(",")
-    if unknown := [name for name in found if name not in MEASUREMENTS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r}; known are {', '.join(MEASUREMENTS)}")
-    return found
+def one_of(allowed: Collection[str]) -> Callable[[str], list[str]]:
+    """Return what splits names at commas, and refuses all but these."""
+
+    def split(text: str) -> list[str]:
+        found = text.split(",")
+        if unknown := [name for name in found if name not in allowed]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; known are {', '.join(allowed)}")
+        return found
+
+    return split
 
 
 def numbers(text: str) -> list[int]:
@@ -101,7 +108,9 @@ def parse() -> argparse.Namespace:
         command.add_argument("--frames", type=int, default=FRAMES.get(name, 0))
         command.add_argument("--repeats", type=int, default=REPEATS.get(name, 1))
     added["report"].add_argument("--davis", type=Path, help="a DAVIS folder, for score")
-    added["report"].add_argument("--only", type=names, help="names, separated by commas; by default, all")
+    added["report"].add_argument(
+        "--only", type=one_of(MEASUREMENTS), help="names, separated by commas; by default, all"
+    )
     for option in ("--frames", "--repeats"):
         added["report"].add_argument(option, type=int, help="of each measurement; by default, its own")
     added["report"].add_argument("--output", type=Path, default=Path("docs"))
@@ -109,6 +118,8 @@ def parse() -> argparse.Namespace:
     for command in (added["pipeline"], added["presets"], added["photos"]):
         command.add_argument("--backend", default="auto")
         command.add_argument("--precision", default="auto")
+    for option, allowed, chosen in (("--sizes", SIZES, PRESET_SIZES), ("--presets", PRESETS, PRESETS)):
+        added["presets"].add_argument(option, type=one_of(allowed), default=list(chosen), help="separated by commas")
     added["encode"].add_argument("--batch-sizes", type=numbers, default=[1, 2, 4])
     added["score"].add_argument("root", type=Path, help="a DAVIS folder")
     added["score"].add_argument("--results", type=Path, help="a folder of results; by default, shifted annotations")

@@ -73,7 +73,10 @@ class MethodOptions(OptionGroup):
     ] = None
     preset: Annotated[
         str | None,
-        typer.Option("--preset", help="Preset of memory: best makes four passes a frame instead of one."),
+        typer.Option(
+            "--preset",
+            help="Preset of memory: quick encodes fewer frames; best makes four passes a frame instead of one.",
+        ),
     ] = None
 
 

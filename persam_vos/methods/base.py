@@ -72,6 +72,10 @@ class VideoTracking(Protocol):
         """
         ...
 
+    def copy(self) -> VideoTracking:
+        """Return what follows the same objects from here on; a step of one does not change the other."""
+        ...
+
 
 class VideoMethod(Protocol):
     """A way to follow objects through a video."""

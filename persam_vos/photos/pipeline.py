@@ -15,7 +15,7 @@ from persam_vos.photos.finder import PhotoFinder
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.pixel_budget import PixelBudget
 from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.stages import Outcome, Source, run_stages, stage_results
+from persam_vos.pipeline.stages import EachAlone, Outcome, Source, run_stages, stage_results
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.engine import Engine
 
@@ -67,7 +67,7 @@ def find_in_photos(
     progress, timings, budget = progress or NoProgress(), Timings(), PixelBudget(_MOST_PIXELS, _BATCH_PIXELS)
     interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
     reading = _Photos(photos, finder.settings.max_pixels, budget, progress, on_failure, interrupt)
-    source = Source(frames=reading, step=finder.find, read_name="read", step_name="find", budget=budget)
+    source = Source(frames=reading, search=EachAlone(finder.find), read_name="read", search_name="find", budget=budget)
     outcome = run_stages(
         stage_results(engine, source, timings),
         [writer],

@@ -16,7 +16,9 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 
-Embedded = tuple[Frame, ImageEmbedding]
+Embedded = tuple[Frame, ImageEmbedding | None]
+# A frame, and whether it is encoded.
+_Chosen = tuple[Frame, bool]
 
 
 class _Encoded(NamedTuple):
@@ -35,34 +37,42 @@ class EncodeStage:
         timings: Told how long encoding takes, as ``encode``.
         memory: The GPU's, shared with what runs beside this stage; None if nothing does.
         max_pixels: Take no further frame while frames of so many pixels together are being encoded.
+        every: Encode the first frame and every n-th after it; the others pass by.
     """
 
     def __init__(
-        self, engine: Engine[Any], timings: Timings, memory: GpuMemory | None = None, *, max_pixels: float = math.inf
+        self,
+        engine: Engine[Any],
+        timings: Timings,
+        memory: GpuMemory | None = None,
+        *,
+        max_pixels: float = math.inf,
+        every: int = 1,
     ) -> None:
-        self._engine, self._timings, self._max_pixels = engine, timings, max_pixels
+        self._engine, self._timings, self._max_pixels, self._every = engine, timings, max_pixels, every
         self._memory = memory or GpuMemory(engine)
 
     def run(self, frames: Iterator[Frame]) -> Generator[Embedded, None, None]:
-        """Yield each frame with its embedding, in order; frames may differ in size.
+        """Yield each frame in order, with its embedding or, if it is not encoded, None; frames may differ in size.
 
         Raises:
             torch.OutOfMemoryError: If the GPU's memory is too small for one frame, or for a batch that the user chose.
         """
-        return self._side_by_side(frames) if self._engine.side_by_side else self._in_batches(frames)
+        chosen = ((frame, position % self._every == 0) for position, frame in enumerate(frames))
+        return self._side_by_side(chosen) if self._engine.side_by_side else self._in_batches(chosen)
 
-    def _side_by_side(self, frames: Iterator[Frame]) -> Generator[Embedded, None, None]:
+    def _side_by_side(self, frames: Iterator[_Chosen]) -> Generator[Embedded, None, None]:
         """Encode each frame by itself; as soon as one is done, the next one starts."""
-        pending: deque[tuple[Frame, Future[_Encoded]]] = deque()
+        pending: deque[tuple[Frame, Future[_Encoded] | None]] = deque()
         error: Exception | None = None
         more, done = True, 0.0
         with ThreadPoolExecutor(self._engine.batch_size, "persam-vos encode") as pool:
             try:
                 while more or pending:
-                    # Keep one more frame in flight than are encoded: the oldest may finish last.
-                    if more and len(pending) <= self._engine.batch_size and self._fits(pending):
+                    if more and self._has_room(pending):
                         try:
-                            pending.append((frame := next(frames), pool.submit(self._encode_one, frame)))
+                            frame, encode = next(frames)
+                            pending.append((frame, pool.submit(self._encode_one, frame) if encode else None))
                         except StopIteration:
                             more = False
                         except Exception as raised:
@@ -70,6 +80,9 @@ class EncodeStage:
                             error, more = raised, False
                         continue
                     frame, future = pending.popleft()
+                    if future is None:
+                        yield frame, None
+                        continue
                     encoded = future.result()
                     # Time in which several were encoded counts once.
                     self._timings.add("encode", max(encoded.end - max(encoded.start, done), 0.0))
@@ -80,34 +93,38 @@ class EncodeStage:
         if error is not None:
             raise error
 
-    def _fits(self, pending: deque[tuple[Frame, Future[_Encoded]]]) -> bool:
-        return sum(frame.height * frame.width for frame, _ in pending) < self._max_pixels
+    def _has_room(self, pending: deque[tuple[Frame, Future[_Encoded] | None]]) -> bool:
+        # Keep one more frame in flight than are encoded: the oldest may finish last.
+        in_flight = sum(future is not None for _, future in pending)
+        pixels = sum(frame.height * frame.width for frame, _ in pending)
+        return in_flight <= self._engine.batch_size and pixels < self._max_pixels
 
     def _encode_one(self, frame: Frame) -> _Encoded:
         start = time.perf_counter()
         (embedding,) = self._engine.batch_encoder.encode([frame])
         return _Encoded(embedding, start, time.perf_counter())
 
-    def _in_batches(self, frames: Iterator[Frame]) -> Generator[Embedded, None, None]:
+    def _in_batches(self, frames: Iterator[_Chosen]) -> Generator[Embedded, None, None]:
         while batch := self._batch(frames):
             while batch:
                 now = batch[: self._engine.batch_size]
+                encoded = [frame for frame, encode in now if encode]
                 with self._timings.stage("encode"):
-                    embeddings = self._memory.encode(now)
+                    embeddings = self._memory.encode(encoded) if encoded else []
                 if embeddings is None:
                     continue
                 batch = batch[len(now) :]
                 # Drop references to embeddings handed out, so that they can be freed.
                 embeddings.reverse()
-                for frame in now:
-                    yield frame, embeddings.pop()
+                for frame, encode in now:
+                    yield frame, embeddings.pop() if encode else None
 
-    def _batch(self, frames: Iterator[Frame]) -> list[Frame]:
+    def _batch(self, frames: Iterator[_Chosen]) -> list[_Chosen]:
         """Take frames until there are ``batch_size``, or ``max_pixels``; none if there are none left."""
-        batch: list[Frame] = []
+        batch: list[_Chosen] = []
         pixels = 0
-        for frame in itertools.islice(frames, self._engine.batch_size):
-            batch.append(frame)
+        for frame, encode in itertools.islice(frames, self._engine.batch_size):
+            batch.append((frame, encode))
             pixels += frame.height * frame.width
             if pixels >= self._max_pixels:
                 break

@@ -9,7 +9,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
@@ -27,6 +27,7 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 
 Results = Generator[tuple[Frame, FrameResult], None, None]
+Found = Sequence[tuple[Frame, FrameResult]]
 # Frames that wait between two stages, beside those in work: enough to hide jitter, few enough to keep memory small at
 # 4K. An embedding takes some 15 MB.
 _QUEUE_DEPTH = 4
@@ -35,23 +36,53 @@ _EMBEDDED_DEPTH = 2
 _GIVE_BACK_AFTER = 25
 
 
+class Search(Protocol):
+    """Finds what a run looks for; a call that fails can be repeated."""
+
+    def push(self, frame: Frame, embedding: ImageEmbedding | None, /) -> Found:
+        """Take the next frame, with its embedding if it was encoded; return what is found by now, in order."""
+        ...
+
+    def finish(self) -> Found:
+        """Return what is found in the last frames, after all of them were taken."""
+        ...
+
+
+class EachAlone:
+    """Finds by a function that needs one frame at a time; all frames are encoded."""
+
+    def __init__(self, find: Callable[[Frame, ImageEmbedding], FrameResult]) -> None:
+        self._find = find
+
+    def push(self, frame: Frame, embedding: ImageEmbedding | None, /) -> Found:
+        """Return the result of the frame."""
+        assert embedding is not None
+        return ((frame, self._find(frame, embedding)),)
+
+    def finish(self) -> Found:
+        """Nothing is left."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Frames, and what to do with each.
 
     Attributes:
         frames: In order, read in a thread of their own.
-        step: Takes a frame and its embedding, and returns its result; must be repeatable where it fails.
+        search: Finds the results.
         read_name: Name of the reading stage in run.json.
-        step_name: Name of the stage of ``step`` in run.json.
+        search_name: Name of the stage of ``search`` in run.json.
+        encode_every: The first frame and every n-th after it are encoded.
         budget: Bounds the pixels in memory; ``frames`` takes from it, and each frame that is written gives back. None
             where all frames are of one size.
     """
 
     frames: Iterable[Frame]
-    step: Callable[[Frame, ImageEmbedding], FrameResult]
+    search: Search
     read_name: str
-    step_name: str
+    search_name: str
+    encode_every: int = 1
     budget: PixelBudget | None = None
 
 
@@ -79,7 +110,7 @@ class Outcome:
 
 
 def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Results:
-    """Read, encode and step, each in a thread of its own but the last; yield each frame with its result.
+    """Read, encode and search, each in a thread of its own but the last; yield each frame with its result.
 
     Nothing starts before the first result is asked for. Closing the generator ends the threads, the last stage's first.
 
@@ -93,7 +124,8 @@ def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Resu
         PersamVosError: Whatever the source raises.
     """
     memory, budget = GpuMemory(engine), source.budget
-    encoding = EncodeStage(engine, timings, memory, max_pixels=math.inf if budget is None else budget.batch)
+    max_pixels = math.inf if budget is None else budget.batch
+    encoding = EncodeStage(engine, timings, memory, max_pixels=max_pixels, every=source.encode_every)
     read = timings.timed(source.read_name, source.frames)
     with (
         explained_gpu_memory_errors(engine),
@@ -103,9 +135,12 @@ def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Resu
         nullcontext() if budget is None else closing(budget),
     ):
         for frame, embedding in embedded:
-            with timings.stage(source.step_name):
-                result = memory.retry(partial(source.step, frame, embedding))
-            yield frame, result
+            with timings.stage(source.search_name):
+                found = memory.retry(partial(source.search.push, frame, embedding))
+            yield from found
+        with timings.stage(source.search_name):
+            found = memory.retry(source.search.finish)
+        yield from found
 
 
 def run_stages(

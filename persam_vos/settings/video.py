@@ -17,8 +17,9 @@ from persam_vos.settings.suggestions import did_you_mean
 
 # What a preset sets, unless it is set beside it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"passes": 1, "closer_look": 0.0},
-    "best": {"passes": 4, "closer_look": 0.5},
+    "quick": {"passes": 1, "closer_look": 0.0, "encode_every": 4},
+    "fast": {"passes": 1, "closer_look": 0.0, "encode_every": 1},
+    "best": {"passes": 4, "closer_look": 0.5, "encode_every": 1},
 }
 
 
@@ -43,6 +44,10 @@ class TrackerSettings(MemorySettings, PersamSettings):
         method: ``memory``, ``persam`` or ``persam-f``; settings of ``memory`` come first, then those of the others.
         closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
             the scale; 0 is off, any other costs a second encoding a frame. In a file, null leaves it to the preset.
+        encode_every: Encode every n-th frame, and those where the masks of both neighbours, carried along optical flow,
+            disagree; elsewhere they are joined. 1 encodes all. In a file, null leaves it to the preset. ``Tracker``,
+            which sees one frame at a time, encodes all.
+        flow_agreement: Soft IoU, of the two masks carried to a frame, below which it is encoded.
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
         background_matching: Share of its prior that a cell loses if it is more similar to nearby background of the
             last frame than to the object; 0 is off.
@@ -90,6 +95,8 @@ class TrackerSettings(MemorySettings, PersamSettings):
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
     closer_look: Annotated[float, Field(ge=0, le=1)] = 0.0
+    encode_every: Annotated[int, Field(ge=1, le=16)] = 1
+    flow_agreement: Annotated[float, Field(ge=0, le=1)] = 0.7
     local_matching: Annotated[float, Field(ge=0, le=1)] = 0.3
     background_matching: Annotated[float, Field(ge=0, le=1)] = 0.7
     memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -125,8 +132,9 @@ class Settings(TrackerSettings, EngineSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: For ``memory``: ``fast`` makes one decoder pass a frame; ``best`` makes four, and a closer look at the
-            objects. Settings given beside it win over it.
+        preset: For ``memory``: ``fast`` makes one decoder pass a frame; ``quick`` also leaves out frames that need not
+            be encoded; ``best`` makes four passes, and a closer look at the objects. Settings given beside it win over
+            it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
@@ -134,7 +142,7 @@ class Settings(TrackerSettings, EngineSettings):
         background: Colour behind a cut-out object: a CSS name such as ``green``, #rgb or #rrggbb; kept as #rrggbb.
     """
 
-    preset: Literal["fast", "best"] = "fast"
+    preset: Literal["quick", "fast", "best"] = "fast"
     encode: Literal["auto", "picture", "square"] = "auto"
     reader: Literal["pyav", "decord"] = "pyav"
     export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")

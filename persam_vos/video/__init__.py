@@ -4,6 +4,7 @@
 folder.
 """
 
+from persam_vos.video.between import GapTracker
 from persam_vos.video.first_frame import Annotation, AnnotationFile, FirstFrame
 from persam_vos.video.pipeline import new_tracker, track_video, tracked_frames
 from persam_vos.video.run import run_video
@@ -14,6 +15,7 @@ __all__ = [
     "Annotation",
     "AnnotationFile",
     "FirstFrame",
+    "GapTracker",
     "TrackedFrame",
     "Tracker",
     "Tracking",

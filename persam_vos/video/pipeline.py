@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -19,10 +19,9 @@ from persam_vos.pipeline.progress import NoProgress, Progress
 from persam_vos.pipeline.stages import Outcome, Results, Source, run_stages, stage_results
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.torch_threads import half_of_torch_threads
-from persam_vos.results import FrameResult
-from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
+from persam_vos.video.between import GapTracker
 from persam_vos.video.tracker import Tracker
 
 # With at most this many objects and pixels, tracking is faster than encoding.
@@ -56,9 +55,10 @@ def tracked_frames(
     """
     source = Source(
         frames=_at_least_one(reader),
-        step=_step(new_tracker(engine), label_map),
+        search=GapTracker(new_tracker(engine), label_map, engine.encoder, engine.settings),
         read_name="decode",
-        step_name="track",
+        search_name="track",
+        encode_every=engine.settings.encode_every,
     )
     lend = engine.side_by_side and _is_light(engine.settings, label_map)
     with (
@@ -108,13 +108,6 @@ def track_video(
 def _slow_imports(settings: Settings) -> tuple[str, ...]:
     """Return the modules that the method imports only once it needs them."""
     return MASK_TOKEN_IMPORTS if settings.method == "memory" and settings.mask_token else ()
-
-
-def _step(tracker: Tracker, label_map: LabelMap) -> Callable[[Frame, ImageEmbedding], FrameResult]:
-    def step(frame: Frame, embedding: ImageEmbedding) -> FrameResult:
-        return tracker.step(frame, embedding) if tracker.started else tracker.start(frame, label_map, embedding)
-
-    return step
 
 
 def _at_least_one(reader: FrameReader) -> Iterator[Frame]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -134,6 +136,12 @@ class Tracker:
         result = frame_result(frame, self._tracking.step(frame, embedding), self._object_ids)
         self._next_index = frame.index + 1
         return result
+
+    def copy(self) -> Tracker:
+        """Return a tracker that goes on from here; neither changes the other."""
+        other = copy.copy(self)
+        other._tracking = None if self._tracking is None else self._tracking.copy()
+        return other
 
     def _frame(self, image: Frame | Rgb, index: int) -> Frame:
         return image if isinstance(image, Frame) else untimed_frame(image, index)

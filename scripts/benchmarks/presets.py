@@ -15,21 +15,24 @@ from benchmarks.measure import described, in_turns, median_ratio
 from benchmarks.pipeline import to_files
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.sam import Engine
-from persam_vos.settings.video import PRESETS, Settings
+from persam_vos.settings.video import Settings
 
-_SIZES = ("480p", "720p", "1080p")
+PRESET_SIZES = ("480p", "720p", "1080p")
 DEFAULT = str(Settings.model_fields["preset"].default)
 # Frames of the run before the timed ones, in which networks are compiled for the size.
 _WARM_UP_FRAMES = 6
 
 
 def bench_presets(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run every preset from video to files at 480p, 720p and 1080p, in turns with the default."""
+    """Run the chosen presets from video to files at the chosen sizes, in turns with the default."""
     flags = {name: getattr(arguments, name) for name in ("backend", "precision", "device")}
-    engines = {preset: Engine(Settings(preset=preset, **flags)) for preset in PRESETS}
+    engines = {
+        preset: Engine(Settings(preset=preset, **flags))
+        for preset in {DEFAULT: None, **dict.fromkeys(arguments.presets)}
+    }
     sizes = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in _SIZES:
+        for name in arguments.sizes:
             label_map = label_map_of(arguments.mask, *SIZES[name])
             clip, short = Path(folder) / f"{name}.mp4", Path(folder) / f"{name}-short.mp4"
             for path, count in ((clip, arguments.frames), (short, _WARM_UP_FRAMES)):
@@ -48,7 +51,7 @@ def bench_presets(arguments: argparse.Namespace) -> dict[str, Any]:
         "frames": arguments.frames,
         "repeats": arguments.repeats,
         "default": DEFAULT,
-        "presets": list(PRESETS),
+        "presets": list(engines),
         "sizes": sizes,
         "peak_mib": peak_memory_mib(),
     }

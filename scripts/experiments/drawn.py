@@ -85,9 +85,9 @@ def compare(clip: str, result: FrameResult, truth: LabelMap) -> list[Cell]:
     ]
 
 
-def missing_files(videos: Path, clips: Sequence[str]) -> list[Path]:
+def missing_files(videos: Path) -> list[Path]:
     """Return the files that the folder of the videos lacks."""
-    needed = [path for clip in clips for path in (videos / f"{clip}.mp4", videos / "first-masks" / f"{clip}.png")]
+    needed = [path for clip in CLIPS for path in (videos / f"{clip}.mp4", videos / "first-masks" / f"{clip}.png")]
     return [path for path in needed if not path.is_file()]
 
 
@@ -123,23 +123,23 @@ def picture(rgb: Rgb, found: LabelMap, truth: LabelMap, title: str) -> Rgb:
 
 
 def judge(
-    arguments: argparse.Namespace, clips: Sequence[str], name: str, settings: TrackerSettings
+    videos: Path, name: str, settings: TrackerSettings, cache: Path, *, pictures: bool
 ) -> tuple[list[Cell], list[Rgb]]:
-    """Track clips under one setting.
+    """Track all clips under one setting.
 
     Returns:
         A cell per object and drawn frame, and a row of pictures per clip, if they are wanted.
     """
     cells, rows = [], []
-    for clip in clips:
+    for clip in CLIPS:
         truths, row = drawn_masks(clip), []
-        for rgb, result in follow(arguments.videos, clip, settings, arguments.cache):
+        for rgb, result in follow(videos, clip, settings, cache):
             if (truth := truths.get(result.index)) is None:
                 continue
             cells += compare(clip, result, truth)
-            if arguments.sheet:
+            if pictures:
                 row.append(picture(rgb, result.label_map, truth, f"{clip} {result.index}: {name}"))
-        rows += [np.concatenate(row, axis=1)] if arguments.sheet else []
+        rows += [np.concatenate(row, axis=1)] if pictures else []
     return cells, rows
 
 
@@ -205,12 +205,8 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one more row with this setting"
     )
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="also a picture: drawn white, tracked coloured")
-    parser.add_argument("--clips", default=",".join(CLIPS), help="only these, with commas")
     arguments = parser.parse_args()
-    clips = arguments.clips.split(",")
-    if unknown := set(clips) - set(CLIPS):
-        parser.error(f"no masks are drawn of {', '.join(sorted(unknown))}; clips are {', '.join(CLIPS)}")
-    if missing := missing_files(arguments.videos, clips):
+    if missing := missing_files(arguments.videos):
         parser.error(
             f"{', '.join(map(str, missing))}: no such file; the clips are not part of the project, see --help for "
             "where they come from"
@@ -222,7 +218,8 @@ def main() -> None:
     torch.set_num_threads(1)
     found, pictures = {}, []
     for name, row in rows.items():
-        found[name], drawn = judge(arguments, clips, name, TrackerSettings(**row))
+        settings = TrackerSettings(**row)
+        found[name], drawn = judge(arguments.videos, name, settings, arguments.cache, pictures=bool(arguments.sheet))
         pictures += drawn
         print("\n".join(table(found[name], name)), end="\n\n", flush=True)
     print("\n".join(summary(found)))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import ablate
+import between
 import drift
 import embeddings
 import jobs
@@ -173,6 +174,23 @@ def test_a_place_without_marks_is_refused(tmp_path: Path, monkeypatch, place: st
         ablate.main()
 
     assert page.read_text() == text
+
+
+def test_quick_is_compared_with_the_default(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    command = f"between {root} --cache {root / 'cache'} --workers 1 --set flow_agreement=0.6"
+    monkeypatch.setattr(sys, "argv", command.split())
+
+    between.main()
+    table = capsys.readouterr().out
+    between.main()
+
+    assert capsys.readouterr().out == table
+    _, default, quick, change, encoded, steps, _ = table.splitlines()[-1].strip("| ").split(" | ")
+    assert table.splitlines()[-1].startswith("| plain cat |")
+    assert min(float(default), float(quick)) > 80
+    assert abs(float(quick) - float(default) - float(change)) < 0.11
+    assert 0.4 <= float(encoded) <= 1
+    assert float(steps) > 0
 
 
 def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from persam_vos.settings.video import Settings
 @pytest.mark.parametrize(
     ("name", "allowed", "metavar", "default"),
     [
-        ("preset", "fast or best", "[fast|best]", "fast"),
+        ("preset", "quick, fast or best", "[quick|fast|best]", "fast"),
         ("passes", "a whole number from 1 to 4", "1..4", "1"),
         ("choice_temperature", "a number above 0 and at most 10", "above 0, at most 10", "0.02"),
         ("batch_size", "auto or a whole number from 1 to 256", "auto|1..256", "auto"),

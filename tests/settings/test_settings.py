@@ -79,6 +79,7 @@ def test_a_preset_by_flag_wins_over_the_file(tmp_path: Path) -> None:
     assert load_settings(config, {"preset": "best"}).passes == 4
     assert load_settings(config, {"preset": "fast"}).passes == 1
     assert [load_settings(None, {"preset": each}).closer_look for each in ("fast", "best")] == [0, 0.5]
+    assert [load_settings(None, {"preset": each}).encode_every for each in ("quick", "fast")] == [4, 1]
     assert load_settings(write(tmp_path / "d.yaml", "preset: best\ncloser_look: null\n"), {}).closer_look == 0.5
 
 
@@ -149,7 +150,7 @@ def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path:
         ({"export": "masks,gif"}, "--export is 'gif': it must be masks, overlay or cutout"),
         ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
         ({"method": "persam", "preset": "best"}, "--preset is a setting of memory, but the method is persam"),
-        ({"preset": "slow"}, "--preset is 'slow': it must be fast or best"),
+        ({"preset": "slow"}, "--preset is 'slow': it must be quick, fast or best"),
         ({"update_target": 1.5}, "--update-target is 1.5"),
         ({"box_margin": -1}, "--box-margin is -1"),
     ],

@@ -6,6 +6,7 @@ remembers only the objects that were recognised.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -133,6 +134,12 @@ class MemoryTracking:
             self._crop.update(finer, seen)
         self._state = new_state
         return found
+
+    def copy(self) -> MemoryTracking:
+        """Return what goes on from here; see ``VideoTracking``."""
+        other = copy.copy(self)
+        other._crop = copy.copy(self._crop)
+        return other
 
     def _presence(self, patches: Sequence[Patch], embedding: ImageEmbedding, query: Query) -> CellPresence:
         """Accept masks about as similar to their memory as usual, and not much smaller than the object was."""

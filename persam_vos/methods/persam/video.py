@@ -6,6 +6,7 @@ one. See arXiv 2305.03048, section 3.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -102,6 +103,10 @@ class PersamTracking:
         evidence = self._evidence(label_map, predicted.predicted_iou, mean)
         self.tracks = self._updated_tracks(label_map, predicted.predicted_iou, mean, embedding)
         return Segmentation(label_map, evidence.score, mean, evidence=evidence)
+
+    def copy(self) -> PersamTracking:
+        """Return what goes on from here; see ``VideoTracking``."""
+        return copy.copy(self)
 
     @property
     def _concepts(self) -> list[Concept]:
