@@ -106,7 +106,7 @@ class Between:
             (side.likeness + _MIN_WEIGHT) / abs(each.frame.index - frame.index)
             for side, each in ((first, before), (second, after))
         )
-        joined = (a * first.masks + b * second.masks) / (a + b)
+        joined = np.asarray((a * first.masks + b * second.masks) / (a + b), np.float32)
         agreement = _agreement(first, second, joined)
         label_map = self._on_frame(joined, part, frame, ids)
         return _result(frame, before, after, label_map, agreement), min(agreement)

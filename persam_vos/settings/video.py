@@ -47,7 +47,9 @@ class TrackerSettings(MemorySettings, PersamSettings):
         encode_every: Encode every n-th frame, and those where the masks of both neighbours, carried along optical flow,
             disagree; elsewhere they are joined. 1 encodes all. In a file, null leaves it to the preset. ``Tracker``,
             which sees one frame at a time, encodes all.
-        flow_agreement: Soft IoU, of the two masks carried to a frame, below which it is encoded.
+        flow_agreement: Agreement of the two masks carried to a frame, below which it is encoded: their soft IoU, times
+            the shares of their area that are left and that look like the frame. On six sequences, J&F is within 0.2
+            from 0.6 to 0.9.
         local_matching: Share of the last frame in the matching; the rest is the annotated frame's. 0 is off.
         background_matching: Share of its prior that a cell loses if it is more similar to nearby background of the
             last frame than to the object; 0 is off.
