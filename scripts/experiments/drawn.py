@@ -38,7 +38,7 @@ from persam_vos.media import open_video, read_mask
 from persam_vos.results import FrameResult
 from persam_vos.sam import SamEncoder
 from persam_vos.settings.video import TrackerSettings
-from persam_vos.video import Tracker
+from persam_vos.video import GapTracker, Tracker
 
 DRAWN = Path(__file__).parents[2] / "tests" / "data" / "drawn"
 CLIPS = tuple(sorted(path.name for path in DRAWN.iterdir() if path.is_dir()))
@@ -85,9 +85,9 @@ def compare(clip: str, result: FrameResult, truth: LabelMap) -> list[Cell]:
     ]
 
 
-def missing_files(videos: Path) -> list[Path]:
+def missing_files(videos: Path, clips: Sequence[str]) -> list[Path]:
     """Return the files that the folder of the videos lacks."""
-    needed = [path for clip in CLIPS for path in (videos / f"{clip}.mp4", videos / "first-masks" / f"{clip}.png")]
+    needed = [path for clip in clips for path in (videos / f"{clip}.mp4", videos / "first-masks" / f"{clip}.png")]
     return [path for path in needed if not path.is_file()]
 
 
@@ -95,18 +95,17 @@ def follow(videos: Path, clip: str, settings: TrackerSettings, cache: Path) -> I
     """Track a clip from its first mask up to the last drawn frame; yield pixels and result of every frame."""
     sam, backend, decoder = networks()
     encoder = CachedEncoder(SamEncoder(sam, backend, square=settings.method != "memory"), cache)
-    tracker = Tracker.from_parts(encoder, decoder, settings)
     last = max(drawn_masks(clip))
     with open_video(videos / f"{clip}.mp4") as reader:
+        first = read_mask(videos / "first-masks" / f"{clip}.png", like=reader.peek())
+        gaps = GapTracker(Tracker.from_parts(encoder, decoder, settings), first, encoder, settings)
         for frame in tqdm(itertools.islice(reader, last + 1), desc=clip, total=last + 1, unit="frame", leave=False):
             encoder.fill(frame)
-            (embedding,) = encoder.encode([frame])
-            if tracker.started:
-                result = tracker.step(frame, embedding)
-            else:
-                first = read_mask(videos / "first-masks" / f"{clip}.png", like=frame)
-                result = tracker.start(frame, first, embedding)
-            yield frame.rgb, result
+            between = frame.index % settings.encode_every
+            for at, result in gaps.push(frame, None if between else encoder.encode([frame])[0]):
+                yield at.rgb, result
+        for at, result in gaps.finish():
+            yield at.rgb, result
 
 
 def picture(rgb: Rgb, found: LabelMap, truth: LabelMap, title: str) -> Rgb:
@@ -123,23 +122,23 @@ def picture(rgb: Rgb, found: LabelMap, truth: LabelMap, title: str) -> Rgb:
 
 
 def judge(
-    videos: Path, name: str, settings: TrackerSettings, cache: Path, *, pictures: bool
+    arguments: argparse.Namespace, clips: Sequence[str], name: str, settings: TrackerSettings
 ) -> tuple[list[Cell], list[Rgb]]:
-    """Track all clips under one setting.
+    """Track clips under one setting.
 
     Returns:
         A cell per object and drawn frame, and a row of pictures per clip, if they are wanted.
     """
     cells, rows = [], []
-    for clip in CLIPS:
+    for clip in clips:
         truths, row = drawn_masks(clip), []
-        for rgb, result in follow(videos, clip, settings, cache):
+        for rgb, result in follow(arguments.videos, clip, settings, arguments.cache):
             if (truth := truths.get(result.index)) is None:
                 continue
             cells += compare(clip, result, truth)
-            if pictures:
+            if arguments.sheet:
                 row.append(picture(rgb, result.label_map, truth, f"{clip} {result.index}: {name}"))
-        rows += [np.concatenate(row, axis=1)] if pictures else []
+        rows += [np.concatenate(row, axis=1)] if arguments.sheet else []
     return cells, rows
 
 
@@ -205,8 +204,12 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one more row with this setting"
     )
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="also a picture: drawn white, tracked coloured")
+    parser.add_argument("--clips", default=",".join(CLIPS), help="only these, with commas")
     arguments = parser.parse_args()
-    if missing := missing_files(arguments.videos):
+    clips = arguments.clips.split(",")
+    if unknown := set(clips) - set(CLIPS):
+        parser.error(f"no masks are drawn of {', '.join(sorted(unknown))}; clips are {', '.join(CLIPS)}")
+    if missing := missing_files(arguments.videos, clips):
         parser.error(
             f"{', '.join(map(str, missing))}: no such file; the clips are not part of the project, see --help for "
             "where they come from"
@@ -218,8 +221,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found, pictures = {}, []
     for name, row in rows.items():
-        settings = TrackerSettings(**row)
-        found[name], drawn = judge(arguments.videos, name, settings, arguments.cache, pictures=bool(arguments.sheet))
+        found[name], drawn = judge(arguments, clips, name, TrackerSettings(**row))
         pictures += drawn
         print("\n".join(table(found[name], name)), end="\n\n", flush=True)
     print("\n".join(summary(found)))

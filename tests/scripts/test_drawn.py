@@ -9,8 +9,11 @@ from pathlib import Path
 import drawn
 import numpy as np
 import pytest
+from clips import write_clip
+from pictures import scene
 from PIL import Image
 
+from persam_vos.exports.draw import palette_image
 from persam_vos.masks import LabelMap
 from persam_vos.results import FrameResult, ObjectResult
 
@@ -115,3 +118,26 @@ def test_missing_clips_are_named(tmp_path: Path, monkeypatch, capsys) -> None:  
     assert "first-masks" in message
     assert all(f"{clip}.mp4" in message for clip in OBJECTS)
     assert "not part of the project" in message
+
+
+def test_a_clip_is_tracked_and_judged(tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    """With every frame encoded, and with every fourth one."""
+    frames, truths = zip(*(scene([(40 + 6 * index, 60), None]) for index in range(5)), strict=True)
+    for folder in ("first-masks", "drawn/cat"):
+        (tmp_path / folder).mkdir(parents=True)
+    write_clip(tmp_path / "cat.mp4", frames)
+    palette_image(truths[0]).save(tmp_path / "first-masks" / "cat.png")
+    for index in (2, 4):
+        palette_image(truths[index]).save(tmp_path / "drawn" / "cat" / f"{index:05d}.png")
+    monkeypatch.setattr(drawn, "DRAWN", tmp_path / "drawn")
+    monkeypatch.setattr(drawn, "CLIPS", ("cat",))
+    command = f"drawn {tmp_path} --cache {tmp_path / 'cache'} --set encode_every=4 --sheet {tmp_path / 'sheet.png'}"
+    monkeypatch.setattr(sys, "argv", command.split())
+
+    drawn.main()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[-2:]] == ["| memory", "| encode_every=4"]
+    assert all(float(line.split(" | ")[1]) > 80 for line in lines[-2:])
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (2 * 240, 2 * 135)
