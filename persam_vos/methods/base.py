@@ -125,13 +125,13 @@ class Proposal:
         patches: N masks on the photo.
         similarity_of: Given coverage, float N x rows x columns, returns the similarity of each mask to its object,
             float, N; NaN where there is no mask.
-        evidence_of: Given the coverage and the similarity of the masks that are left, returns what they are judged by.
+        evidence_of: Given the similarity, float N, of the masks that are left, returns what they are judged by.
         place: bool, rows x columns: cells that were searched for an instance of one object; None for all cells.
     """
 
     patches: Sequence[Patch]
     similarity_of: Callable[[Tensor], Tensor]
-    evidence_of: Callable[[Tensor, Tensor], Evidence]
+    evidence_of: Callable[[Tensor], Evidence]
     place: Tensor | None = None
 
 

@@ -3,34 +3,35 @@
 from persam_vos.methods.score import Calibration
 
 MEMORY_VIDEO = Calibration(
-    constant=-6.267,
+    constant=-17.3,
     weights={
-        "predicted_iou": 3.139,
-        "agreement": 0.368,
-        "prior_softness": -2.275,
-        "like_annotated": 4.644,
-        "annotated_shown": 2.177,
-        "changed": -1.172,
+        "annotated_shown": 22.62,
+        "log_softness": -0.4055,
+        "log_prior_softness": -1.184,
+        "changed": -0.4512,
     },
 )
 
 PERSAM_VIDEO = Calibration(
-    constant=-3.0,
+    constant=-14.53,
     weights={
-        "predicted_iou": 6.0,
+        "predicted_iou": 8.084,
+        "similarity_share": 6.937,
     },
 )
 
 MEMORY_PHOTOS = Calibration(
-    constant=-3.0,
+    constant=-20.42,
     weights={
-        "predicted_iou": 6.0,
+        "similarity_share": 23.28,
+        "log_prior_softness": -1.424,
     },
 )
 
 PERSAM_PHOTOS = Calibration(
-    constant=-3.0,
+    constant=-18.95,
     weights={
-        "predicted_iou": 6.0,
+        "predicted_iou": 11.38,
+        "similarity_share": 8.294,
     },
 )

@@ -18,7 +18,6 @@ from persam_vos.media.photo_files import read_photo
 from persam_vos.methods import PhotoMethod, Reference, Segmentation, frame_result
 from persam_vos.methods.competition import (
     CellPresence,
-    cell_coverage,
     no_threshold,
     resolve_overlaps,
     soft_aggregation,
@@ -161,8 +160,7 @@ def find_objects(
     label_map = resolve_overlaps(proposal.patches, object_ids, embedding.geometry, soft_aggregation, test)
     similarity = method.settle(label_map, object_ids, test.similarity, proposal, embedding)
     windows = [patch.window for patch in proposal.patches]
-    coverage = cell_coverage(label_map, object_ids, windows, embedding.geometry, embedding.cells)
-    evidence = proposal.evidence_of(coverage, similarity)
+    evidence = proposal.evidence_of(similarity)
     return Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
 
 

@@ -197,8 +197,7 @@ def _instance(method: PhotoMethod, proposal: Proposal, embedding: ImageEmbedding
     accept = CellPresence(proposal.patches, [1], embedding, proposal.similarity_of, needed=no_threshold(1, device))
     mask = resolve_overlaps(proposal.patches, [1], embedding.geometry, soft_aggregation, accept) > 0
     mask, similarity = method.single_instance(mask), accept.similarity
-    evidence = proposal.evidence_of(embedding.geometry.to_cells(mask[None], embedding.cells), similarity)
-    return _Instance(mask, float(evidence.score[0]), float(similarity[0]))
+    return _Instance(mask, float(proposal.evidence_of(similarity).score[0]), float(similarity[0]))
 
 
 def _on_frame(place: Tensor | None, embedding: ImageEmbedding) -> Tensor:

@@ -97,9 +97,12 @@ def calibration_error(score: Floats, j: Floats, weight: Floats, count: int = BIN
 
 
 def worst_found(score: Floats, j: Floats, weight: Floats, share: float = _WORST) -> float:
-    """Return the share of the masks of the lowest scores that are among the masks of the lowest J, as many of each."""
-    suspected, worst = _lowest(score, weight, share), _lowest(j, weight, share)
-    return float((suspected * worst * weight).sum() / (suspected * weight).sum())
+    """Return the share of the masks of the lowest scores whose J is among the lowest, as many of each.
+
+    All masks whose J is that of the last one among the lowest count as such.
+    """
+    suspected, limit = _lowest(score, weight, share), j[_lowest(j, weight, share) > 0].max()
+    return float((suspected * (j <= limit) * weight).sum() / (suspected * weight).sum())
 
 
 def _lowest(values: Floats, weight: Floats, share: float) -> Floats:

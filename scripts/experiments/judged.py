@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from references import iou
 from tqdm import tqdm
 
 from persam_vos.evaluation import DavisDataset
+from persam_vos.files import whole_file
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.methods import PhotoMethod, Reference, Segmentation
@@ -86,10 +89,26 @@ def of_clips(arguments: argparse.Namespace, settings: TrackerSettings, kinds: Se
         for sequence in dataset.sequences
         if arguments.split == "all" or (sequence in HELD_OUT) == (arguments.split == "held-out")
     ]
-    encode_all(jobs)
+    encode_all([job for job in jobs if not _place(job).exists()])
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, SPAWN) as pool:
-        found = tqdm(pool.map(of_clip, jobs), total=len(jobs), desc=f"track, {settings.method}")
+        found = tqdm(pool.map(_kept, jobs), total=len(jobs), desc=f"track, {settings.method}")
         return [mask for masks in found for mask in masks]
+
+
+def _place(job: Job) -> Path:
+    """Return the file for the masks of a clip."""
+    return job.cache / "judged" / f"{job.key}.json"
+
+
+def _kept(job: Job) -> list[Judged]:
+    """Return the masks of a clip: those of an earlier run, or else new ones, which are kept."""
+    path = _place(job)
+    if not path.exists():
+        masks = of_clip(job)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, shared=True) as part:
+            part.write_text(json.dumps([each.record() for each in masks]))
+    return [Judged(**each) for each in json.loads(path.read_text())]
 
 
 def of_clip(job: Job) -> list[Judged]:
@@ -108,6 +127,7 @@ def of_clip(job: Job) -> list[Judged]:
         if frame.index == 0:
             ids = tracker.start(frame, truth if clip.first_mask is None else clip.first_mask, embedding).ids
             continue
+        method.last = None
         tracker.step(frame, embedding)
         if method.last is not None:
             judged += _judged(Judged(job.sequence, job.variant), frame.index, method.last, truth, ids)

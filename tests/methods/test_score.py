@@ -6,9 +6,21 @@ import math
 
 import pytest
 import torch
+from cells import as_grid, scene_of_colours
+from pictures import frame_of, scene
 
 from persam_vos.methods import calibrations
+from persam_vos.methods.memory.evidence import video_evidence
+from persam_vos.methods.memory.memory import Memory
+from persam_vos.methods.memory.prior import Query
 from persam_vos.methods.score import Calibration, Evidence
+from persam_vos.photos.finder import PhotoFinder
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import SamEncoder
+from persam_vos.settings.common import MemorySettings
+from persam_vos.settings.photos import PhotoSettings
+from persam_vos.settings.video import TrackerSettings
+from persam_vos.video.tracker import Tracker
 
 CALIBRATIONS = {name: each for name, each in vars(calibrations).items() if isinstance(each, Calibration)}
 
@@ -50,8 +62,61 @@ def test_the_fitted_numbers_give_scores(name: str) -> None:
 def test_what_speaks_for_a_mask_never_lowers_its_score(name: str) -> None:
     """Whatever the fit says of the other features, these may not count against a mask."""
     weights = CALIBRATIONS[name].weights
-    good = {"predicted_iou", "agreement", "consensus", "similarity_share", "similarity_excess", "overlap_with_last"}
-    bad = {"softness", "prior_softness"}
+    good = {"predicted_iou", "agreement", "annotated_shown", "similarity_share", "overlap_with_last"}
+    bad = {"log_softness", "log_prior_softness", "changed"}
 
     assert all(weights[each] > 0 for each in good & set(weights))
     assert all(weights[each] < 0 for each in bad & set(weights))
+
+
+def evidence_of(part: slice) -> Evidence:
+    """What is said of a mask that covers ``part`` of the columns of an object with two colours."""
+    features = scene_of_colours(20, 28)
+    both = (features[:, 1] + features[:, 2])[None]
+    memory = Memory.learn(features, both, MemorySettings())
+    coverage = torch.zeros(1, 36, 64)
+    coverage[:, :, part] = as_grid(both)[:, :, part]
+    decoded = {name: torch.full((1,), 0.5) for name in ("predicted_iou", "softness", "prior_softness")}
+    decoded["cells"] = torch.full((1,), 160.0)
+    query = Query.of(memory, features, as_grid(both), torch.ones(1, dtype=torch.bool))
+    return video_evidence(decoded, coverage, coverage.sum(dim=(1, 2)) > 0, query, memory)
+
+
+def test_a_mask_without_a_part_of_the_object_is_doubted() -> None:
+    whole, half, none = (evidence_of(part) for part in (slice(0, 64), slice(0, 28), slice(0, 1)))
+
+    assert float(whole.features["annotated_shown"]) > float(half.features["annotated_shown"]) + 0.1
+    assert float(whole.features["changed"]) == pytest.approx(0, abs=1e-5)
+    assert float(half.features["changed"]) == pytest.approx(math.log(2), abs=1e-5)
+    assert float(whole.score) > float(half.score) > 0
+    assert all(bool(each.isnan()) for each in none.features.values())
+    assert float(none.score) == 0
+
+
+@pytest.mark.parametrize("method", ["memory", "persam"])
+def test_the_wrong_thing_scores_lower_than_the_right_one(method: str, encoder: SamEncoder, decoder: Decoder) -> None:
+    """A cup stands where the cat was, and every mask is accepted."""
+    settings = TrackerSettings(method=method, memory_presence=0.0, presence=0.0)  # type: ignore[arg-type]
+    start, cat, cup = (scene(places) for places in ([(100, 60), None], [(106, 60), None], [None, (106, 60)]))
+    scores = []
+    for rgb, _ in (cat, cup):
+        tracker = Tracker.from_parts(encoder, decoder, settings)
+        tracker.start(frame_of(start[0]), start[1])
+        (found,) = tracker.step(frame_of(rgb, 1)).objects
+        assert found.present
+        scores.append(found.score)
+
+    assert scores[0] > 0.8
+    assert scores[1] < 0.6
+
+
+def test_a_photo_of_something_else_scores_lower(encoder: SamEncoder, decoder: Decoder) -> None:
+    finder = PhotoFinder.from_parts(encoder, decoder, PhotoSettings(presence=0.0))
+    finder.learn([scene([(100, 60), None])])
+
+    (cat,), (cup,) = (finder.find(scene(places)[0]).objects for places in ([(260, 90), None], [None, (260, 90)]))
+
+    assert cat.present
+    assert cup.present
+    assert cat.score > 0.8
+    assert cup.score < 0.5

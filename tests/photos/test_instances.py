@@ -33,7 +33,7 @@ EVERYWHERE = Region.whole(SIDE, SIDE)
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
 
 
-def evidence_of(coverage: torch.Tensor, similarity: torch.Tensor) -> Evidence:
+def evidence_of(similarity: torch.Tensor) -> Evidence:
     return Evidence({"similarity": similarity}, Calibration(0.0, {"similarity": 1.0}))
 
 

@@ -33,7 +33,7 @@ _MAX_PROMPT_LOGIT = 10.0
 # box more than it should, and without the mask prompt it is another opinion.
 _PASSES = ((True, 0.0), (False, 0.0), (True, 1.0), (True, 0.5))
 # Of ``Decoded``, in the order in which they are computed.
-_FEATURES = ("predicted_iou", "consensus", "agreement", "softness", "prior_softness", "cells")
+_FEATURES = ("predicted_iou", "softness", "prior_softness", "cells")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,9 @@ class Decoded:
 
     Attributes:
         patches: N masks on the frame.
-        features: Their evidence as far as it is seen here, float N each: ``predicted_iou``; ``agreement``, soft IoU of
-            mask and prior; ``consensus``, mean soft IoU of the candidates with their mix; ``softness`` of the mask and
-            ``prior_softness`` of the prior under it, 0 where all is certain, towards 1 where all is undecided; area in
-            ``cells``. All are 0 for an object that is likely nowhere.
+        features: Their evidence as far as it is seen here, float N each: ``predicted_iou``; ``softness`` of the mask
+            and ``prior_softness`` of the prior under it, 0 where all is certain, towards 1 where all is undecided; area
+            in ``cells``. All are 0 for an object that is likely nowhere.
     """
 
     patches: list[Patch]
@@ -147,9 +146,9 @@ class PriorDecoder:
             prior_logits = prior_logits[known]
             own = None if tokens is None else tokens[known]
             asked = points[known], boxes[known], own, blocked
-            logits, predicted_iou, consensus = self._predict(embedding, prior_logits, *asked)
+            logits, predicted_iou = self._predict(embedding, prior_logits, *asked)
             prior = prior_logits.sigmoid()
-            judged = predicted_iou, consensus, *_certainty(logits.sigmoid(), prior, geometry)
+            judged = predicted_iou, *_certainty(logits.sigmoid(), prior, geometry)
             for name, values in zip(_FEATURES, judged, strict=True):
                 features[name][known] = values
             # The decoder would give a person the ball in front of them; scale by the object's share of the best prior.
@@ -167,8 +166,8 @@ class PriorDecoder:
         boxes: Tensor,
         tokens: Tensor | None,
         blocked: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all passes and mix their candidates: N x 256 x 256 logits, N predicted IoUs and N times consensus."""
+    ) -> tuple[Tensor, Tensor]:
+        """Run all passes and mix their candidates: N x 256 x 256 logits, N predicted IoUs."""
         geometry = embedding.geometry
         windows = windows_around(boxes, geometry, embedding.cells)
         own = None if tokens is None else tokens[:, None, :-1]
@@ -180,12 +179,11 @@ class PriorDecoder:
         predicted_iou = torch.cat([each.predicted_iou for each in answers], dim=1)
         weights = self._weigh(logits, predicted_iou, prior_logits, geometry)
         mixed = _mix(logits, weights)
-        consensus = _soft_iou(logits.sigmoid(), mixed[:, None].sigmoid(), geometry).mean(dim=1)
         if tokens is not None:
             # Add the token after weighing: a common term would make the candidates look alike.
             lacking = torch.cat([each.extra_logits for each in answers], dim=1)
             mixed += _mix(lacking, weights.unflatten(1, (len(answers), -1)).sum(dim=2)) + tokens[:, -1, None, None]
-        return mixed, (predicted_iou * weights).sum(dim=1), consensus
+        return mixed, (predicted_iou * weights).sum(dim=1)
 
     def _prompts(self, prior_logits: Tensor, points: Tensor, boxes: Tensor) -> Iterator[Prompts]:
         """Yield the prompts of each pass."""
@@ -222,14 +220,14 @@ def _mix(grids: Tensor, weights: Tensor) -> Tensor:
     return (grids * weights[..., None, None]).sum(dim=1)
 
 
-def _certainty(mask: Tensor, prior: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return agreement, softness, prior_softness and cells, see ``Decoded``, of N x 256 x 256 in 0..1."""
+def _certainty(mask: Tensor, prior: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+    """Return softness, prior_softness and cells, see ``Decoded``, of N x 256 x 256 in 0..1."""
     rows, columns = geometry.valid(MASK_SIDE_SAMPLES)
     mask, prior = mask[:, :rows, :columns], prior[:, :rows, :columns]
     area = mask.sum(dim=(1, 2)).clamp(min=1)
     softness, prior_softness = (4 * (mask * (1 - each) * each).sum(dim=(1, 2)) / area for each in (mask, prior))
     cells = (mask > 0.5).sum(dim=(1, 2)) / SAMPLES_PER_CELL_SIDE**2
-    return _soft_iou(mask, prior, geometry), softness, prior_softness, cells
+    return softness, prior_softness, cells
 
 
 def _soft_iou(a: Tensor, b: Tensor, geometry: Geometry) -> Tensor:

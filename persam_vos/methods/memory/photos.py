@@ -19,7 +19,7 @@ from persam_vos.methods.base import Proposal, Reference, blocked_samples
 from persam_vos.methods.memory.appearance import AppearanceModel, shallow_features
 from persam_vos.methods.memory.bidirectional import BidirectionalSimilarity, self_similarity
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.evidence import PhotoFinding, photo_evidence
+from persam_vos.methods.memory.evidence import photo_evidence
 from persam_vos.methods.memory.gate import RULED_OUT_PROBABILITY
 from persam_vos.methods.memory.matching import TopK, read_out
 from persam_vos.methods.memory.memory import Memory
@@ -103,10 +103,9 @@ class MemoryPhotos:
         logits = prior_to_logits(prior, embedding)
         decoder = PriorDecoder(self._decoder, self._settings)
         decoded = decoder.decode(frame, embedding, logits, self._tokens, blocked=blocked)
-        nearest = learnt.similarity.nearest(cells)
-        similarity_of = partial(learnt.similarity.of_masks, cells, nearest)
-        finding = PhotoFinding(nearest, learnt.memory.view(cells).ridge, self.reference_similarity)
-        return Proposal(decoded.patches, similarity_of, partial(photo_evidence, decoded.features, finding), place)
+        similarity_of = partial(learnt.similarity.of_masks, cells, learnt.similarity.nearest(cells))
+        evidence_of = partial(photo_evidence, decoded.features, self.reference_similarity)
+        return Proposal(decoded.patches, similarity_of, evidence_of, place)
 
     def settle(
         self,

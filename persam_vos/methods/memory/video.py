@@ -27,7 +27,7 @@ from persam_vos.methods.competition import (
 )
 from persam_vos.methods.memory.crop import CropMemory
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
-from persam_vos.methods.memory.evidence import Finding, video_evidence
+from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.prior import Query, foreground_prior
 from persam_vos.sam.cells import cell_features
@@ -79,13 +79,11 @@ class _State:
         memory: Of N objects.
         last: float, N x rows x columns in 0..1: coverage by each object when last seen.
         seen: bool, N: whether that was in the last frame.
-        age: Frames since the annotated one.
     """
 
     memory: Memory
     last: Tensor
     seen: Tensor
-    age: int = 0
 
 
 class MemoryTracking:
@@ -124,9 +122,8 @@ class MemoryTracking:
         seen = ~similarity.isnan()
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         windows = [patch.window for patch in patches]
-        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen, state.age + 1)
-        finding = Finding(coverage, similarity, query, state.memory, new_state.age)
-        evidence = video_evidence(decoded.features, finding, settings)
+        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
+        evidence = video_evidence(decoded.features, coverage, seen, query, state.memory)
         found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
         # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
         if self._crop is not None:

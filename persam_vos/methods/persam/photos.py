@@ -117,7 +117,7 @@ class PersamPhotos:
         """Leave the mask as it is, as published; see ``PhotoMethod``."""
         return mask
 
-    def _evidence(self, predicted_iou: Tensor, _: Tensor, similarity: Tensor) -> Evidence:
+    def _evidence(self, predicted_iou: Tensor, similarity: Tensor) -> Evidence:
         """Return what the masks are judged by; see ``Proposal.evidence_of``."""
         features = {"predicted_iou": predicted_iou, "similarity_share": similarity / self.reference_similarity}
         return Evidence.of(features, PERSAM_PHOTOS, missing=similarity.isnan())

@@ -100,7 +100,7 @@ class PersamTracking:
         predicted = self._predict(embedding, similarity)
         label_map = self._label_map(predicted.logits, similarity, embedding)
         mean = self._mean_similarity(label_map, similarity, embedding)
-        evidence = self._evidence(label_map, predicted.predicted_iou, mean)
+        evidence = self._evidence(predicted.predicted_iou, mean)
         self.tracks = self._updated_tracks(label_map, predicted.predicted_iou, mean, embedding)
         return Segmentation(label_map, evidence.score, mean, evidence=evidence)
 
@@ -197,20 +197,10 @@ class PersamTracking:
                 mean[i] = cosine[mask_cells(mask.to(cosine.device), embedding)].mean()
         return mean
 
-    def _evidence(self, label_map: LabelMap, predicted_iou: Tensor, mean_similarity: Tensor) -> Evidence:
+    def _evidence(self, predicted_iou: Tensor, mean_similarity: Tensor) -> Evidence:
         """Return what the masks are judged by."""
         usual = torch.tensor([track.concept.similarity for track in self.tracks])
-        masks = [label_map == track.object_id for track in self.tracks]
-        last = [track.last_mask for track in self.tracks]
-        area, before = (torch.tensor([max(float(mask.sum()), 1.0) for mask in each]) for each in (masks, last))
-        shared = [float((a & b).sum() / max((a | b).sum(), 1)) for a, b in zip(masks, last, strict=True)]
-        features = {
-            "predicted_iou": predicted_iou.cpu(),
-            "similarity_share": mean_similarity / usual,
-            "growth": (area / before).log(),
-            "overlap_with_last": torch.tensor(shared),
-            "seen": self._seen(usual.device).float(),
-        }
+        features = {"predicted_iou": predicted_iou.cpu(), "similarity_share": mean_similarity / usual}
         return Evidence.of(features, PERSAM_VIDEO, missing=mean_similarity.isnan())
 
     def _updated_tracks(
