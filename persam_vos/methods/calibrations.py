@@ -13,10 +13,10 @@ MEMORY_VIDEO = Calibration(
 )
 
 PERSAM_VIDEO = Calibration(
-    constant=-14.53,
+    constant=-16.88,
     weights={
-        "predicted_iou": 8.084,
-        "similarity_share": 6.937,
+        "predicted_iou": 9.202,
+        "similarity_share": 8.44,
     },
 )
 
