@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -56,10 +56,6 @@ class Cutout:
         border = kernel.shape[0] // 2
         padded = cv2.copyMakeBorder(self.rgba, border, border, border, border, cv2.BORDER_CONSTANT)
         return Cutout(cv2.filter2D(padded, -1, kernel), (self.anchor[0] + border, self.anchor[1] + border))
-
-    def darkened(self, factor: float) -> Cutout:
-        """Multiply its colours."""
-        return replace(self, rgba=self.rgba * np.float32([factor, factor, factor, 1]))
 
 
 def cut_out(rgb: Rgb, mask: Mask) -> Cutout:

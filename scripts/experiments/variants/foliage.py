@@ -20,8 +20,9 @@ _THICKET_WIDTH = 0.55
 # Width of a post as a share of the frame's, and its greatest tilt.
 _POST_WIDTH = (0.035, 0.07)
 _POST_DEGREES = 5.0
-# Frames that the layers take to pass, as shares of the clip: near ones are faster.
-_DURATIONS = (0.95, 0.75, 0.55)
+# When the thicket and the posts pass the object, as shares of the clip: near ones are faster.
+_TIMES = ((0.0, 0.95), (0.05, 0.8), (0.36, 0.91))
+# Distance of a layer from the object before and after, in pixels.
 _GAP_PIXELS = 12
 
 
@@ -37,8 +38,8 @@ def foliage(source: Source) -> Clip | None:
     ]
     boxes, direction = smooth_boxes(source), 1 if random.integers(2) else -1
     tracks = [
-        _passage(boxes, layer.rgba.shape[1], len(source.frames), duration, delay, direction)
-        for layer, duration, delay in zip(layers, _DURATIONS, (0.0, 0.1, 0.4), strict=True)
+        _passage(boxes, layer.rgba.shape[1], len(source.frames), times, direction)
+        for layer, times in zip(layers, _TIMES, strict=True)
     ]
     frames, label_maps = [], []
     for i in range(len(source.frames)):
@@ -117,15 +118,23 @@ def _window(values: npt.NDArray, at: tuple[int, int], rows: int, columns: int) -
 
 
 def _passage(
-    boxes: npt.NDArray[np.float64], wide: int, count: int, duration: float, delay: float, direction: int
+    boxes: npt.NDArray[np.float64], wide: int, count: int, times: tuple[float, float], direction: int
 ) -> npt.NDArray[np.float64]:
-    """Return where the middle of a layer is in each frame, as columns: beside the object at first and at last."""
+    """Return the column of a layer's middle in each frame: beside the object before and after its passage.
+
+    Args:
+        boxes: float, N x 4: of the object.
+        wide: Width of the layer, in pixels.
+        count: Frames of the clip.
+        times: When it passes, from and to, as shares of the clip; before and after, it moves on at the same speed.
+        direction: 1 to the right, -1 to the left.
+    """
     reach = wide / 2 + _GAP_PIXELS
     start, end = boxes[0, 2] + reach, boxes[-1, 0] - reach
     if direction > 0:
         start, end = boxes[0, 0] - reach, boxes[-1, 2] + reach
-    progress = (np.linspace(0, 1, count) - delay * (1 - duration) * 2) / duration
-    return start + (end - start) * progress.clip(0 if delay == 0 else -0.5, 1.5)
+    progress = (np.linspace(0, 1, count) - times[0]) / (times[1] - times[0])
+    return start + (end - start) * progress.clip(-0.5, 1.5)
 
 
 def _soft(colours: npt.NDArray[np.float32], opaque: LabelMap, sigma: float) -> Cutout:
