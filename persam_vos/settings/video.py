@@ -19,7 +19,7 @@ from persam_vos.settings.suggestions import did_you_mean
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"passes": 1, "closer_look": 0.0, "encode_every": 4},
     "fast": {"passes": 1, "closer_look": 0.0, "encode_every": 1},
-    "best": {"passes": 4, "closer_look": 0.5, "encode_every": 1},
+    "best": {"passes": 1, "closer_look": 0.5, "encode_every": 1},
 }
 
 
@@ -42,8 +42,9 @@ class TrackerSettings(MemorySettings, PersamSettings):
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``; settings of ``memory`` come first, then those of the others.
-        closer_look: Share, in the prior, of a second memory that sees the part of the frame around the objects at twice
-            the scale; 0 is off, any other costs a second encoding a frame. In a file, null leaves it to the preset.
+        closer_look: Share, in prior and masks, of a second memory and decoder pass that see a crop around the objects,
+            enlarged up to four times; 0 is off, any other costs a second encoding of each frame that an object does not
+            nearly fill. In a file, null leaves it to the preset.
         encode_every: Encode every n-th frame, and those where the masks of both neighbours, carried along optical flow,
             disagree; elsewhere they are joined. 1 encodes all. In a file, null leaves it to the preset. ``Tracker``,
             which sees one frame at a time, encodes all.
@@ -134,9 +135,8 @@ class Settings(TrackerSettings, EngineSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
-        preset: For ``memory``: ``fast`` makes one decoder pass a frame; ``quick`` also leaves out frames that need not
-            be encoded; ``best`` makes four passes, and a closer look at the objects. Settings given beside it win over
-            it.
+        preset: For ``memory``: ``fast`` encodes each frame once; ``quick`` leaves out frames that need not be encoded;
+            ``best`` also takes a closer look at the objects. Settings given beside it win over it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.

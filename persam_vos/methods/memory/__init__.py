@@ -1,6 +1,6 @@
 """Frames and masks go into a memory of keys and values; it gives a prior, which SAM's decoder turns into masks.
 
-Walk: ``memory`` (``ridge``), ``prior`` (``matching``, ``gate``, ``crop``), ``decoding``
+Walk: ``memory`` (``ridge``), ``prior`` (``matching``, ``gate``), ``closer_look`` (``crop``), ``decoding``
 (``mask_token``, ``colour_model``), ``evidence``.
 """
 

@@ -19,13 +19,12 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Segmentation
 from persam_vos.methods.competition import (
     CellPresence,
-    cell_coverage,
     mean_similarity,
     no_threshold,
     resolve_overlaps,
     soft_aggregation,
 )
-from persam_vos.methods.memory.crop import CropMemory
+from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.memory import Memory
@@ -51,23 +50,25 @@ class MemoryVideo:
         """Learn the objects of the annotated frame; see ``VideoMethod``."""
         settings, dtype = self._settings, self._decoder.dtype
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
-        masks = torch.from_numpy(label_map).to(ids.device) == ids[:, None, None]
+        labels = torch.from_numpy(label_map).to(ids.device)
+        masks = labels == ids[:, None, None]
         coverage = embedding.geometry.to_cells(masks, embedding.cells)
         features = cell_features(embedding, dtype)
         memory = Memory.learn(features, coverage.flatten(1), settings)
         state = _State(memory, coverage, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
-        crop = (
-            CropMemory.learn(self._encoder, frame, embedding, masks, settings, dtype) if settings.closer_look else None
-        )
-        decoder, tokens = PriorDecoder(self._decoder, settings), None
+        decoder, tokens, closer = PriorDecoder(self._decoder, settings), None, None
+        if settings.closer_look:
+            closer = CloserLook.learn(self._encoder, decoder, frame, embedding, labels, ids, settings, dtype)
         if settings.mask_token:
             query = Query.of(memory, features, coverage, state.seen)
             logits = prior_to_logits(foreground_prior(memory, query, settings), embedding)
-            if crop is not None:
-                logits = crop.refine_prior(logits, frame, embedding, query)
+            if closer is not None:
+                logits = closer.refine_prior(logits, frame, embedding, query)
             tokens = decoder.learn_tokens([AnnotatedPrior(embedding, logits, masks)])
+            if closer is not None:
+                closer.learn_tokens(masks, tokens)
         certain = torch.ones(len(masks))
-        tracking = MemoryTracking(decoder, dtype, settings, object_ids, state, tokens, crop)
+        tracking = MemoryTracking(decoder, dtype, settings, object_ids, state, tokens, closer)
         return tracking, Segmentation(label_map, certain, certain)
 
 
@@ -97,7 +98,7 @@ class MemoryTracking:
         object_ids: Sequence[int],
         state: _State,
         tokens: Tensor | None,
-        crop: CropMemory | None,
+        closer: CloserLook | None,
     ) -> None:
         self._decoder = decoder
         self._dtype = dtype
@@ -105,17 +106,19 @@ class MemoryTracking:
         self._object_ids = object_ids
         self._state = state
         self.tokens = tokens
-        self._crop = crop
+        self._closer = closer
 
     def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame."""
         state, settings = self._state, self._settings
         query = Query.of(state.memory, cell_features(embedding, self._dtype), state.last, state.seen)
         logits = prior_to_logits(foreground_prior(state.memory, query, settings), embedding)
-        if self._crop is not None:
-            logits = self._crop.refine_prior(logits, frame, embedding, query)
+        if self._closer is not None:
+            logits = self._closer.refine_prior(logits, frame, embedding, query)
         decoded = self._decoder.decode(frame, embedding, logits, self.tokens)
         patches = decoded.patches
+        if self._closer is not None:
+            patches = self._closer.refine_masks(patches, frame)
         presence = self._presence(patches, embedding, query)
         label_map = resolve_overlaps(patches, self._object_ids, embedding.geometry, soft_aggregation, presence)
         coverage, similarity = presence.coverage, presence.similarity
@@ -126,16 +129,15 @@ class MemoryTracking:
         evidence = video_evidence(decoded.features, coverage, seen, query, state.memory)
         found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
         # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
-        if self._crop is not None:
-            finer = cell_coverage(label_map, self._object_ids, windows, embedding.geometry, 2 * embedding.cells)
-            self._crop.update(finer, seen)
+        if self._closer is not None:
+            self._closer.update(label_map, seen)
         self._state = new_state
         return found
 
     def copy(self) -> MemoryTracking:
         """Return what goes on from here; see ``VideoTracking``."""
         other = copy.copy(self)
-        other._crop = copy.copy(self._crop)
+        other._closer = copy.copy(self._closer)
         return other
 
     def _presence(self, patches: Sequence[Patch], embedding: ImageEmbedding, query: Query) -> CellPresence:
