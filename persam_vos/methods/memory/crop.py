@@ -50,7 +50,8 @@ def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | No
             return last
         height, width = _needed(box, size)
         if max(size) >= _MIN_SCALE * max(height, width):
-            return Region.at(*map(_start_around, box, (height, width), size), height, width)
+            top, left = map(_start_around, box, (height, width), size)
+            return Region.at(top, left, height, width)
     return whole
 
 
@@ -106,8 +107,8 @@ class Resampling:
             strict=True,
         )
         rows, columns = (
-            _weights(*sides, *pixels, size, device, nearest)
-            for *sides, pixels in zip(source, target, samples, strict=True)
+            _weights(side, to, step, to_step, size, device, nearest)
+            for side, to, (step, to_step) in zip(source, target, samples, strict=True)
         )
         return cls(rows, columns)
 
