@@ -57,6 +57,9 @@ class TrackerSettings(MemorySettings, PersamSettings):
         memory_rate: Share of each frame in the running moments of the memory; 0 is off. Every ``learn_every``-th frame
             counts for all frames since the last one.
         first_share: Share of the annotated frame in the ridge regression.
+        nearer_view: Share, in what the ridge regression learns from the annotated frame, of a second view of it: half
+            of its height and width around the objects, which the encoder sees at twice the scale. 0 is off; any other
+            costs one encoding a video. With it, objects that come nearer stay whole.
         gate: Distance, in square roots of the object's area but at least ``gate_cells`` cells of 16 pixels, beyond
             which finds are dropped as something else, if ``gate_found_share`` of the object is found within it; 0 is
             off.
@@ -104,6 +107,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
     background_matching: Annotated[float, Field(ge=0, le=1)] = 0.7
     memory_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     first_share: Annotated[float, Field(ge=0, le=1)] = 0.85
+    nearer_view: Annotated[float, Field(ge=0, le=1)] = 0.5
     gate: Annotated[float, Field(ge=0, le=100)] = 0.2
     memory_presence: Annotated[float, Field(ge=0, le=1)] = 0.85
     anchor: Literal["box_centre", "interior", "none"] = "box_centre"

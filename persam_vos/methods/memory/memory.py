@@ -46,12 +46,31 @@ class KeyValues:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondView:
+    """Cells of the annotated objects in a second picture.
+
+    The frame's own cells and these are learnt from together. Only the ridge regression does so: with them in global
+    matching as well, J&F falls by 0.4 on plain sequences, and in the similarity that decides presence, by 6 where
+    objects come back.
+
+    Attributes:
+        features: float32 or bfloat16, cells x D.
+        coverage: float, N x cells in 0..1; an object may cover none.
+        share: Of the moments of both pictures in those of the annotated frame, 0..1; the rest is the frame's alone.
+    """
+
+    features: Tensor
+    coverage: Tensor
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The memory of N objects: a ridge regression and stored cells, as keys and values.
 
     Attributes:
         basis: Directions of the annotated frame.
-        annotated_moments: Moments of the annotated frame; they never change.
+        annotated_moments: Moments of the annotated frame and of its second view; they never change.
         running_moments: Running mean of the moments of the frames since.
         weights: float, N x (d + 1): the ridge regression of both.
         projection: D x (k + N), of the type of the features: directions that yield a view's keys and ridge regression.
@@ -77,24 +96,35 @@ class Memory:
     waiting: int = 0
 
     @classmethod
-    def learn(cls, features: Tensor, coverage: Tensor, settings: MemorySettings) -> Memory:
+    def learn(
+        cls,
+        features: Tensor,
+        coverage: Tensor,
+        settings: MemorySettings,
+        *,
+        view: SecondView | None = None,
+    ) -> Memory:
         """Learn the objects of the annotated frame.
 
         Args:
             features: float32 or bfloat16, cells x D.
             coverage: float, N x cells in 0..1, of each object; each covers a cell.
             settings: Numbers of directions, and the regularisation of the ridge regression.
+            view: More cells of the annotated objects, for the ridge regression only; None for none.
         """
         basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)
         inputs = basis.inputs(features)
-        moments = Moments.of(inputs, coverage)
+        moments = of_frame = Moments.of(inputs, coverage)
+        if view is not None:
+            both = torch.cat([inputs, basis.inputs(view.features)])
+            moments = of_frame.lerp(Moments.of(both, torch.cat([coverage, view.coverage], dim=1)), view.share)
         weights = moments.solve(settings.regularisation)
         kept = sample_cells(coverage)
         keys = functional.normalize(inputs[:, :-1][:, : settings.key_dimensions], dim=1)
         return cls(
             basis=basis,
             annotated_moments=moments,
-            running_moments=moments,
+            running_moments=of_frame,
             weights=weights,
             projection=projection_of(basis, weights),
             annotated=KeyValues(keys[kept], coverage[:, kept]),

@@ -28,6 +28,7 @@ from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.memory import Memory
+from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.methods.memory.prior import Query, foreground_prior
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
@@ -54,7 +55,9 @@ class MemoryVideo:
         masks = labels == ids[:, None, None]
         coverage = embedding.geometry.to_cells(masks, embedding.cells)
         features = cell_features(embedding, dtype)
-        memory = Memory.learn(features, coverage.flatten(1), settings)
+        share = settings.nearer_view
+        view = nearer_view(self._encoder, frame, masks, dtype, share) if share else None
+        memory = Memory.learn(features, coverage.flatten(1), settings, view=view)
         state = _State(memory, coverage, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
         decoder, tokens, closer = PriorDecoder(self._decoder, settings), None, None
         if settings.closer_look:
