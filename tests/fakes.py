@@ -107,7 +107,8 @@ class FakeEngine(Engine[Settings]):
             side_by_side=side_by_side,
             checkpoint=Path(__file__),
         )
-        super().__init__(settings or Settings(), parts=parts)
+        # The fake encoder is asked about frames of the video only.
+        super().__init__(settings or Settings(nearer_view=0), parts=parts)
 
 
 class Watch(NoProgress):

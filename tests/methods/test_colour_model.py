@@ -89,7 +89,7 @@ def test_the_mask_of_memory_follows_colours(decoder: Decoder) -> None:
     truth = disc(256, 256, 128, 128, 44)
     found = []
     for colours in (0.0, 0.4):
-        settings = TrackerSettings(colours=colours, mask_token=False, memory_presence=0)
+        settings = TrackerSettings(colours=colours, mask_token=False, memory_presence=0, nearer_view=0)
         tracker = Tracker.from_parts(None, decoder, settings)  # type: ignore[arg-type]
         frame = frame_of(painted(truth))
         tracker.start(frame, label_map, embedding)

@@ -107,7 +107,7 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     label_map = np.zeros((64, 64), np.uint8)
     label_map[30, 30] = 1
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
-    method = MemoryVideo(None, decoder, TrackerSettings())  # type: ignore[arg-type]
+    method = MemoryVideo(None, decoder, TrackerSettings(nearer_view=0))  # type: ignore[arg-type]
 
     tracking, _ = method.start(frame, embedding, label_map, [1])
 

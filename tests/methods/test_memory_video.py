@@ -115,7 +115,7 @@ def test_32_objects_keep_their_ids(decoder: Decoder) -> None:
         kinds[row : row + 6, column : column + 6] = i + 1
         label_map[16 * row : 16 * (row + 6), 16 * column : 16 * (column + 6)] = object_id
     embedding = ImageEmbedding(torch.eye(256)[kinds].permute(2, 0, 1).contiguous(), Geometry(1024, 1024))
-    tracker = Tracker.from_parts(None, decoder, TrackerSettings())  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(None, decoder, TrackerSettings(nearer_view=0))  # type: ignore[arg-type]
     frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
 
     tracker.start(frame, label_map, embedding)

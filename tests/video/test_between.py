@@ -26,7 +26,7 @@ from persam_vos.video.pipeline import track_video
 from persam_vos.video.tracker import Tracker
 
 QUICK = TrackerSettings(encode_every=4)
-QUICK_RUN = Settings(preset="quick")
+QUICK_RUN = Settings(preset="quick", nearer_view=0)
 Clip = list[tuple[Frame, LabelMap]]
 
 

@@ -190,7 +190,7 @@ class CloserLook:
         recent = KeyValues(moved(square)[here].flatten(1).T.contiguous(), (was * moved.inside[here]).flatten(1))
         return replace(state, memory=replace(state.memory, recent=recent), crop=crop), was
 
-    def refine_masks(self, patches: Sequence[Patch], frame: Frame) -> Sequence[Patch]:
+    def refine_masks(self, patches: list[Patch], frame: Frame) -> list[Patch]:
         """Mix the decoder's masks of the crop into those of the whole frame.
 
         Args:
@@ -206,8 +206,8 @@ class CloserLook:
         closer = self._decoder.decode(look.frame, look.embedding, look.prior_logits, self._tokens).patches
         shares = self._settings.closer_look * fading(look.crop, (frame.height, frame.width), look.prior_logits.device)
         return [
-            mix_patches(*both, look.crop, shares) if known else both[0]
-            for *both, known in zip(patches, closer, look.query.seen.tolist(), strict=True)
+            mix_patches(whole, near, look.crop, shares) if known else whole
+            for whole, near, known in zip(patches, closer, look.query.seen.tolist(), strict=True)
         ]
 
     def update(self, label_map: Tensor, seen: Tensor) -> None:

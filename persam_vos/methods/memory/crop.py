@@ -56,7 +56,8 @@ def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | No
 
 
 def _start_around(side: slice, length: int, end: int) -> int:
-    return min(max((side.start + side.stop - length) // 2, 0), end - length)
+    middle: int = (side.start + side.stop - length) // 2
+    return min(max(middle, 0), end - length)
 
 
 def _margin(box: Region) -> float:
@@ -132,9 +133,11 @@ def _weights(
     inside = (places > source.start) & (places < source.stop) & (places < target.stop + 0.5 * target_step)
     at = ((places - source.start) / step - 0.5).clamp(0, held - 1)
     if nearest:
-        return functional.one_hot(at.round().long(), size) * inside[:, None].float()
-    weights = (1 - (at[:, None] - sample).abs() / max(target_step / step, 1.0)).clamp(min=0) * (sample < held)
-    return weights / weights.sum(dim=1, keepdim=True) * inside[:, None]
+        chosen: Tensor = functional.one_hot(at.round().long(), size) * inside[:, None].float()
+        return chosen
+    weights: Tensor = (1 - (at[:, None] - sample).abs() / max(target_step / step, 1.0)).clamp(min=0) * (sample < held)
+    normalised: Tensor = weights / weights.sum(dim=1, keepdim=True) * inside[:, None]
+    return normalised
 
 
 def fading(crop: Region, size: tuple[int, int], device: torch.device) -> Tensor:

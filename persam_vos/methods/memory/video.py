@@ -36,6 +36,9 @@ from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.patches import Patch
 from persam_vos.settings.video import TrackerSettings
 
+# What is left of an object's size a frame later, however little of it is seen.
+_SIZE_DECAY = 0.95
+
 
 class MemoryVideo:
     """Follows objects by a memory that tells them from everything else."""
@@ -58,7 +61,8 @@ class MemoryVideo:
         share = settings.nearer_view
         view = nearer_view(self._encoder, frame, masks, dtype, share) if share else None
         memory = Memory.learn(features, coverage.flatten(1), settings, view=view)
-        state = _State(memory, coverage, torch.ones(len(masks), dtype=torch.bool, device=masks.device))
+        everywhere = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
+        state = _State(memory, coverage, everywhere, coverage.sum(dim=(1, 2)))
         decoder, tokens, closer = PriorDecoder(self._decoder, settings), None, None
         if settings.closer_look:
             closer = CloserLook.learn(self._encoder, decoder, frame, embedding, labels, ids, settings, dtype)
@@ -83,11 +87,13 @@ class _State:
         memory: Of N objects.
         last: float, N x rows x columns in 0..1: coverage by each object when last seen.
         seen: bool, N: whether that was in the last frame.
+        size: float, N: cells that each object covers, as a slowly sinking maximum over the frames that show it.
     """
 
     memory: Memory
     last: Tensor
     seen: Tensor
+    size: Tensor
 
 
 class MemoryTracking:
@@ -128,7 +134,9 @@ class MemoryTracking:
         seen = ~similarity.isnan()
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         windows = [patch.window for patch in patches]
-        new_state = _State(memory, torch.where(seen[:, None, None], coverage, state.last), seen)
+        last = torch.where(seen[:, None, None], coverage, state.last)
+        size = torch.where(seen, coverage.sum(dim=(1, 2)).maximum(_SIZE_DECAY * state.size), state.size)
+        new_state = _State(memory, last, seen, size)
         evidence = video_evidence(decoded.features, coverage, seen, query, state.memory)
         found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
         # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
@@ -150,5 +158,6 @@ class MemoryTracking:
         if settings.memory_presence:
             needed = settings.memory_presence * memory.expected_similarity(settings.initial_similarity)
             min_cells = settings.min_area_share * query.last.sum(dim=(1, 2))
+            min_cells = torch.where(query.seen, min_cells, settings.min_return_share * self._state.size)
         similarity_of = partial(mean_similarity, query.on_grid(query.similarity))
         return CellPresence(patches, self._object_ids, embedding, similarity_of, needed=needed, min_cells=min_cells)
