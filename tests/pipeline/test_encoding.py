@@ -34,7 +34,8 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def engine_with_room(room: int, batch_size: int | None = None) -> FakeEngine:
-    return FakeEngine(batch_size or 8, settings=Settings(batch_size=batch_size or "auto", nearer_view=0), encoder=SmallEncoder(room))
+    settings = Settings(batch_size=batch_size or "auto", nearer_view=0)
+    return FakeEngine(batch_size or 8, settings=settings, encoder=SmallEncoder(room))
 
 
 @pytest.mark.parametrize("room", [1, 3, 8])

@@ -44,7 +44,8 @@ def test_scipy_is_imported_for_mask_tokens_only(
         return import_module(name, package)
 
     monkeypatch.setattr(importlib, "import_module", importing)
-    results = tracked_frames(FakeEngine(settings=Settings(**{"nearer_view": 0, **changes})), FakeReader(3), first_mask())
+    settings = Settings(**{"nearer_view": 0, **changes})
+    results = tracked_frames(FakeEngine(settings=settings), FakeReader(3), first_mask())
 
     next(results)
     for thread in warm_ups():

@@ -5,7 +5,6 @@ The setting ``closer_look`` is the share of the crop's memory in the prior, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
