@@ -75,7 +75,7 @@ class MethodOptions(OptionGroup):
         str | None,
         typer.Option(
             "--preset",
-            help="Preset of memory: quick encodes fewer frames; best makes four passes a frame instead of one.",
+            help="Preset of memory: quick encodes fewer frames; best also encodes the objects enlarged.",
         ),
     ] = None
 

@@ -13,8 +13,9 @@ from pictures import cut_outs, frame_of
 
 from persam_vos.masks import Mask, Rgb
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.crop import around_middle
 from persam_vos.methods.memory.memory import Memory
-from persam_vos.methods.memory.nearer_view import half_around, nearer_view
+from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -24,13 +25,14 @@ from persam_vos.video.tracker import Tracker
 
 
 @given(st.data())
-def test_half_of_a_frame_lies_in_it_and_holds_a_box_that_fits(data: st.DataObject) -> None:
+def test_a_region_around_a_box_lies_in_the_frame_and_holds_a_box_that_fits(data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(1, 60), st.integers(1, 60)))
     top, left = (data.draw(st.integers(0, end - 1)) for end in size)
     height, width = (data.draw(st.integers(1, end - start)) for end, start in zip(size, (top, left), strict=True))
     box = Region.at(top, left, height, width)
-    half = half_around(box, size)
-    assert (half.height, half.width) == (-(-size[0] // 2), -(-size[1] // 2))
+    shape = data.draw(st.tuples(*(st.integers(1, end) for end in size)))
+    half = around_middle(box, shape, size)
+    assert (half.height, half.width) == shape
     assert Region.whole(*size).intersection(half) == half
     for side, around in zip(box, half, strict=True):
         if side.stop - side.start <= around.stop - around.start:

@@ -50,14 +50,21 @@ def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | No
             return last
         height, width = _needed(box, size)
         if max(size) >= _MIN_SCALE * max(height, width):
-            top, left = map(_start_around, box, (height, width), size)
-            return Region.at(top, left, height, width)
+            return around_middle(box, (height, width), size)
     return whole
 
 
-def _start_around(side: slice, length: int, end: int) -> int:
-    middle: int = (side.start + side.stop - length) // 2
-    return min(max(middle, 0), end - length)
+def around_middle(box: Region, shape: tuple[int, int], size: tuple[int, int]) -> Region:
+    """Return the region of a shape whose middle is as near to a box's as a frame of ``size`` allows.
+
+    >>> around_middle(Region.at(0, 90, 10, 10), (25, 51), (50, 101))
+    Region(rows=slice(0, 25, None), columns=slice(50, 101, None))
+    """
+    top, left = (
+        min(max((side.start + side.stop - length) // 2, 0), end - length)
+        for side, length, end in zip(box, shape, size, strict=True)
+    )
+    return Region.at(top, left, *shape)
 
 
 def _margin(box: Region) -> float:

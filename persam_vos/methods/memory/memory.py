@@ -50,7 +50,7 @@ class SecondView:
     """Cells of the annotated objects in a second picture.
 
     The frame's own cells and these are learnt from together. Only the ridge regression does so: with them in global
-    matching as well, J&F falls by 0.4 on plain sequences, and in the similarity that decides presence, by 6 where
+    matching as well, J&F falls by 0.4 on plain sequences, and in the similarity that decides presence, by 5 where
     objects come back.
 
     Attributes:

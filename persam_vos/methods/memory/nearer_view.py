@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.crop import around_middle, cropped
 from persam_vos.methods.memory.memory import SecondView
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import Encoder
-from persam_vos.sam.regions import Region, bounding_region, mask_regions
+from persam_vos.sam.regions import bounding_region, mask_regions
 
 
 def nearer_view(encoder: Encoder, frame: Frame, masks: Tensor, dtype: torch.dtype, share: float) -> SecondView:
@@ -27,23 +25,8 @@ def nearer_view(encoder: Encoder, frame: Frame, masks: Tensor, dtype: torch.dtyp
         dtype: Of the features; see ``cell_features``.
         share: See ``SecondView``.
     """
-    crop = half_around(bounding_region(mask_regions(masks)), (frame.height, frame.width))
-    seen = encoder.encode([replace(frame, rgb=np.ascontiguousarray(frame.rgb[crop]))])[0]
+    size = frame.height, frame.width
+    crop = around_middle(bounding_region(mask_regions(masks)), (-(-frame.height // 2), -(-frame.width // 2)), size)
+    seen = encoder.encode([cropped(frame, crop)])[0]
     coverage = seen.geometry.to_cells(masks[(..., *crop)], seen.cells)
     return SecondView(cell_features(seen, dtype), coverage.flatten(1), share)
-
-
-def half_around(box: Region, size: tuple[int, int]) -> Region:
-    """Return the region of half the height and width of a frame, rounded up, whose middle is as near as can be a box's.
-
-    >>> half_around(Region.at(0, 90, 10, 10), (50, 101))
-    Region(rows=slice(0, 25, None), columns=slice(50, 101, None))
-    """
-    (top, height), (left, width) = (_half(side, end) for side, end in zip(box, size, strict=True))
-    return Region.at(top, left, height, width)
-
-
-def _half(side: slice, end: int) -> tuple[int, int]:
-    half = -(-end // 2)
-    middle = (side.start + side.stop - half) // 2
-    return min(max(middle, 0), end - half), half
