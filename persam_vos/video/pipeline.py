@@ -31,7 +31,9 @@ _FEW_PIXELS = 1920 * 1200
 
 def new_tracker(engine: Engine[Settings]) -> Tracker:
     """Return a tracker for one more video."""
-    return Tracker.from_parts(engine.encoder, engine.decoder, engine.settings)
+    # For the nearer view alone, a single picture, the other encoder would have to be loaded, which takes a second.
+    encoder = engine.encoder if engine.settings.closer_look else engine.batch_encoder
+    return Tracker.from_parts(encoder, engine.decoder, engine.settings)
 
 
 def tracked_frames(

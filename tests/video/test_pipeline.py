@@ -21,6 +21,7 @@ from persam_vos.errors import MaskSizeError, OutputError, VideoError
 from persam_vos.media.frame import Frame
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import track_video, tracked_frames
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -41,6 +42,16 @@ def test_every_frame_once_and_in_order(count: int, batch_size: int) -> None:
     assert set(outcome.timings.seconds) == {"decode", "encode", "track", "write"}
     assert reader.closed
     assert writer.state == "closed"
+
+
+def test_only_a_closer_look_loads_the_encoder_of_single_frames() -> None:
+    engine = FakeEngine(settings=Settings())
+    engine.encoder = alone = FakeEncoder()
+
+    track_video(engine, FakeReader(2), first_mask(), [])
+
+    assert alone.batches == []
+    assert engine.fake_encoder.batches.count([0]) == 2  # frame 0, and its nearer view
 
 
 def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
