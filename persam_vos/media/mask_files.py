@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from persam_vos.errors import MaskError, MaskSizeError, SettingsError
 from persam_vos.files import PathLike
-from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
+from persam_vos.masks import VOID, LabelMap, Mask, Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.quiet import quiet_warnings
 
@@ -20,6 +21,11 @@ _MAX_AREA_SHARE = 0.95
 # An object of fewer cells leaves too little to recognise it by. A cell is 1 / 64 of the frame's longer side.
 _MIN_AREA_CELLS = 0.25
 _CELLS_PER_SIDE = 64
+# A mask of a larger share of the frame that also touches all four edges shows what is around an object.
+_INVERTED_AREA_SHARE = 0.5
+# Pieces of so much of an object, farther from its largest one than this in square roots of its area, are two things:
+# parts of one thing on both sides of what hides it lie closer.
+_PIECE_SHARE, _PIECE_DISTANCE = 0.2, 1.2
 # Grey levels of a smoothed edge form thin rings. A label map's objects do not.
 _THIN_LEVELS_SHARE = 0.5
 _THIN_LEVELS_SHARE_WITHOUT_WHITE = 0.8
@@ -106,19 +112,41 @@ def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tu
 
 
 def annotation_warnings(label_map: LabelMap) -> tuple[str, ...]:
-    """Return a warning for each object that can hardly be followed: of a few pixels, or of nearly the whole frame.
+    """Return a warning for each object that can hardly be followed, or whose mask does not look like one thing.
 
     Args:
         label_map: uint8, H x W.
     """
     min_area = _MIN_AREA_CELLS * (max(label_map.shape) / _CELLS_PER_SIDE) ** 2
-    ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
-    return tuple(
-        f"object {object_id} has {area} of the first frame's {label_map.size} pixels: too "
-        + ("few to recognise it by" if area < min_area else "many to be told from the rest")
-        for object_id, area in zip(ids.tolist(), areas.tolist(), strict=True)
-        if area < min_area or area > _MAX_AREA_SHARE * label_map.size
-    )
+    warnings = []
+    for object_id in np.unique(label_map[label_map > 0]).tolist():
+        mask = label_map == object_id
+        area, share = int(mask.sum()), float(mask.mean())
+        few, many = area < min_area, share > _MAX_AREA_SHARE
+        if few or many:
+            why = "few to recognise it by" if few else "many to be told from the rest"
+            warnings.append(f"object {object_id} has {area} of the first frame's {mask.size} pixels: too {why}")
+        elif share > _INVERTED_AREA_SHARE and all(side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])):
+            warnings.append(
+                f"object {object_id} covers {100 * share:.0f}% of the first frame and touches all four edges: is its "
+                "mask inverted?"
+            )
+        elif _in_far_pieces(mask):
+            warnings.append(f"object {object_id} has pieces far apart in its mask: give each thing its own number")
+    return tuple(warnings)
+
+
+def _in_far_pieces(mask: Mask) -> bool:
+    """Tell whether a mask, bool H x W, has large pieces far from its largest one."""
+    bits, area = mask.astype(np.uint8), int(mask.sum())
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    largest = 1 + int(areas[1:].argmax())
+    large = [k for k in range(1, count) if k != largest and areas[k] >= _PIECE_SHARE * area]
+    if not large:
+        return False
+    away = cv2.distanceTransform((pieces != largest).astype(np.uint8), cv2.DIST_L2, 5)
+    return any(float(away[pieces == k].min()) > _PIECE_DISTANCE * area**0.5 for k in large)
 
 
 def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str) -> npt.NDArray[np.int64]:

@@ -224,3 +224,28 @@ def test_objects_that_can_hardly_be_followed_are_named() -> None:
     assert many.startswith("object 1 has 409919 of the first frame's 409920 pixels: too many")
     label_map[:, :400], label_map[5:15, 5:15] = 0, 7
     assert not annotation_warnings(label_map)
+
+
+def test_an_inverted_mask_is_doubted() -> None:
+    label_map = np.ones((480, 854), np.uint8)
+    label_map[100:400, 200:600] = 0
+
+    (warning,) = annotation_warnings(label_map)
+
+    assert warning.startswith("object 1 covers 71% of the first frame and touches all four edges")
+    label_map[:5] = 0
+    assert not annotation_warnings(label_map)
+
+
+def test_two_things_of_one_number_are_told_from_one_thing_in_two_pieces() -> None:
+    label_map = np.zeros((480, 854), np.uint8)
+    label_map[100:200, 100:200] = label_map[100:200, 500:580] = 3
+
+    assert annotation_warnings(label_map) == (
+        "object 3 has pieces far apart in its mask: give each thing its own number",
+    )
+    near, small = label_map.copy(), label_map.copy()
+    near[100:200, 500:580], near[100:200, 260:340] = 0, 3
+    small[100:200, 500:565] = 0
+    assert not annotation_warnings(near)
+    assert not annotation_warnings(small)
