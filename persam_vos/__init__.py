@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OutputError,
         PersamVosError,
         PhotoError,
+        PromptError,
         SettingsError,
         VideoError,
     )
@@ -52,7 +53,7 @@ __version__ = "0.2.0"
 _MODULES = {
     "persam_vos.errors": (
         "CheckpointError", "DatasetError", "EmptyMaskError", "MaskError", "MaskSizeError", "MissingDependencyError",
-        "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "SettingsError", "VideoError",
+        "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "PromptError", "SettingsError", "VideoError",
     ),
     "persam_vos.evaluation": (
         "boundary_map", "boundary_similarity", "compare_masks", "region_similarity", "score_davis", "score_label_maps",
@@ -89,6 +90,7 @@ __all__ = [
     "PhotoError",
     "PhotoFinder",
     "PhotoSettings",
+    "PromptError",
     "SegmentedObject",
     "Settings",
     "SettingsError",

@@ -35,6 +35,10 @@ class EmptyMaskError(MaskError):
     """A mask has no pixel of an object."""
 
 
+class PromptError(PersamVosError, ValueError):
+    """A box or a point is not usable, or says too little."""
+
+
 class NotStartedError(PersamVosError, RuntimeError):
     """A ``Tracker`` or ``PhotoFinder`` knows no object yet: ``start`` or ``learn`` comes first."""
 

@@ -13,6 +13,7 @@ import typer
 
 from persam_vos import __version__
 from persam_vos.cli.command import Command, CommandGroup, UsageError
+from persam_vos.cli.mask import MASK_EPILOG, mask
 from persam_vos.cli.models import models
 from persam_vos.cli.photos import IMAGE_EPILOG, image, perseg
 from persam_vos.cli.score import score
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command, short_help, epilog in (
     (run, "Track objects through a video, from its first frame.", RUN_EPILOG),
+    (mask, "Make the mask of one frame or photo from a box or points.", MASK_EPILOG),
     (demo, "Track the clip that ships with the program.", None),
     (davis, "Track every sequence of a DAVIS split, then score it.", None),
     (image, "Find in other photos what one photo shows.", IMAGE_EPILOG),

@@ -11,6 +11,7 @@ import typer
 
 from persam_vos.cli.groups import OptionGroup
 from persam_vos.errors import SettingsError
+from persam_vos.prompts import ObjectPrompt, object_prompts, parse_box, parse_point
 
 VIDEO_SETTINGS = "persam_vos.settings.video:Settings"
 PHOTO_SETTINGS = "persam_vos.settings.photos:PhotoSettings"
@@ -20,6 +21,20 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results th
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings; flags win over it.")
+]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box", metavar="X0,Y0,X1,Y1", help="A box around an object, in pixels; another one for each object."
+    ),
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point",
+        metavar="X,Y[,-]",
+        help="A point on the object, in pixels, or with ,- beside it; may be repeated, and go with one --box.",
+    ),
 ]
 
 
@@ -144,6 +159,17 @@ class DavisOptions(OptionGroup):
 def names_of(text: str | None) -> list[str] | None:
     """Split names at commas."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def prompts_given(boxes: list[str] | None, points: list[str] | None) -> tuple[ObjectPrompt, ...]:
+    """Return the prompts of --box and --point, one for each object.
+
+    Raises:
+        PromptError: If one of them is no such thing.
+    """
+    if not boxes and not points:
+        return ()
+    return object_prompts([*map(parse_box, boxes or ())], [*map(parse_point, points or ())])
 
 
 def split_pair(text: str) -> tuple[Path, Path]:

@@ -13,6 +13,7 @@ from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
     PHOTO_SETTINGS,
     VIDEO_SETTINGS,
+    Boxes,
     Config,
     DavisOptions,
     EngineOptions,
@@ -21,8 +22,10 @@ from persam_vos.cli.options import (
     Output,
     Overwrite,
     PersamOptions,
+    Points,
     Quiet,
     names_of,
+    prompts_given,
     split_pair,
 )
 from persam_vos.cli.progress import ProgressBar
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
 RUN_EPILOG = """
 Example:
   persam-vos run clip.mp4 --first-mask mask.png -o out
+  persam-vos run clip.mp4 --box 120,80,300,260 -o out
 
-The mask has the size of the video and shows its first frame: paint object 1 with value 1, object 2 with value 2, in a
-palette or greyscale PNG; or one object simply white on black. Follow the object's outline.
+A box is left, top, right and bottom in pixels of the first frame; several boxes are several objects. A mask has the
+size of the video: paint object 1 with value 1, object 2 with value 2, in a palette or greyscale PNG; or one object
+simply white on black. Follow the object's outline.
 """
 
 
@@ -46,13 +51,15 @@ palette or greyscale PNG; or one object simply white on black. Follow the object
 class FirstFrameOptions(OptionGroup):
     """Where the objects are in the first frame."""
 
-    title: ClassVar = "First frame: --first-mask or --first-ref"
+    title: ClassVar = "First frame: --first-mask, --box and --point, or --first-ref"
     settings: ClassVar = PHOTO_SETTINGS
 
     first_mask: Annotated[
         Path | None,
         typer.Option("--first-mask", metavar="FILE", help="Mask of the first frame: object 1 has value 1, and so on."),
     ] = None
+    box: Boxes = None
+    point: Points = None
     first_ref: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,15 +183,18 @@ def _first_frame(options: FirstFrameOptions, masks: MaskOptions) -> Callable[[Se
     """Choose what says where the objects of the first frame are, once the settings are known.
 
     Raises:
-        SettingsError: Unless there is either a mask or photos, or if an option of photos goes with a mask.
+        SettingsError: Unless there is a mask, or boxes and points, or photos; or if an option of photos goes without.
+        PromptError: If a box or a point is no such thing.
     """
     mask, pairs = options.first_mask, options.first_ref or ()
-    if (mask is None) == (not pairs):
+    prompts = prompts_given(options.box, options.point)
+    if (ways := (mask is not None) + bool(prompts) + bool(pairs)) != 1:
         raise SettingsError(
-            f"pass --first-mask MASK or --first-ref PHOTO:MASK, {'not both' if pairs else 'to say what to track'}"
+            "pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK,"
+            f" {'only one of these' if ways else 'to say what to track'}"
         )
     given = [name for name, value in options.of_photos().items() if value is not None]
-    if mask and given:
+    if not pairs and given:
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
 
     def first(settings: Settings) -> FirstFrame:
@@ -192,6 +202,10 @@ def _first_frame(options: FirstFrameOptions, masks: MaskOptions) -> Callable[[Se
             from persam_vos.video.first_frame import AnnotationFile
 
             return AnnotationFile(mask, masks.resize_mask, masks.mask_threshold)
+        if prompts:
+            from persam_vos.video.first_prompt import FirstPrompts
+
+            return FirstPrompts(prompts)
         # What photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile
         from persam_vos.video.first_reference import FirstReference, reference_settings

@@ -24,11 +24,13 @@ class Annotation(ArrayRecord):
         label_map: uint8, H x W, 0 = background, n = object n.
         warnings: What makes it doubtful that its objects can be tracked.
         record: Where it comes from, for run.json.
+        made: Whether the masks were made of boxes and points, so that a person has not seen them yet.
     """
 
     label_map: LabelMap
     warnings: tuple[str, ...]
     record: dict[str, Any]
+    made: bool = False
 
 
 class FirstFrame(Protocol):

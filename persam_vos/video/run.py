@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from persam_vos.exports.prompt_masks import remove_prompt_masks, write_prompt_masks
 from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import remove_if_left_empty
@@ -81,12 +82,15 @@ def write_tracks(
         annotation = first.find(engine)
     given, earlier = _given(annotation, info), recorded_exports(output)
     _replace_earlier_record(output, engine, given, earlier)
+    made = write_prompt_masks(output, annotation.label_map) if annotation.made else ()
     outcome = track_video(engine, reader, annotation.label_map, writers, progress)
     outcome = replace(outcome, warnings=(*annotation.warnings, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *first.files))
+    if earlier and not made:
+        remove_prompt_masks(output, keep=first.files)
     record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
-    return replace(outcome, written=(*outcome.written, record.write(output)))
+    return replace(outcome, written=(*made, *outcome.written, record.write(output)))
 
 
 def _replace_earlier_record(

@@ -19,10 +19,12 @@ from persam_vos.masks import Rgb
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import ObjectPrompt, prompts_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
+from persam_vos.video.first_prompt import FirstPrompts
 from persam_vos.video.pipeline import tracked_frames
 from persam_vos.video.run import write_tracks
 from persam_vos.video.source import VideoLike, VideoSource
@@ -48,6 +50,8 @@ def track(
     video: VideoLike,
     mask: PathLike | npt.ArrayLike | None = None,
     *,
+    box: Sequence[float] | Sequence[Sequence[float]] = (),
+    points: Sequence[Sequence[float]] = (),
     references: Sequence[tuple[PathLike, PathLike]] = (),
     settings: Settings | None = None,
     frame_rate: Fraction | float = 24,
@@ -66,6 +70,9 @@ def track(
             iterable is read in another thread, and each array is copied.
         mask: The objects of the first frame: a path, see ``read_mask``; a bool array H x W; or a label map H x W of any
             integer dtype with n for object n, see ``as_label_map``.
+        box: Instead of a mask: (x0, y0, x1, y1) around the object in the first frame, in pixels with inclusive maxima;
+            or several of them, each around an object.
+        points: Instead of a mask, or beside one box: (x, y) on the object, or (x, y, 0) beside it; all of one object.
         references: Instead of a mask: pairs of a photo of the objects and its mask, both paths.
         settings: Of the run; see ``Settings``.
         frame_rate: Frames per second of images and arrays; a video file has its own.
@@ -76,9 +83,10 @@ def track(
         An iterable of ``TrackedFrame``, which can also ``save`` what the command line writes.
 
     Raises:
-        SettingsError: If a setting is not allowed, or unless there is either a mask or references.
+        SettingsError: If a setting is not allowed, or unless there is one of mask, box or points, and references.
         VideoError: If the video is no such thing, or cannot be read.
         MaskError: If the mask is no such thing, or does not fit the video.
+        PromptError: If the box or a point is no such thing, or lies outside the video.
 
     >>> from persam_vos import demo_clip, track
     >>> video, mask = demo_clip()
@@ -93,7 +101,7 @@ def track(
     settings = _settings_of(settings, changes)
     return Tracking(
         VideoSource(video, settings, frame_rate),
-        _first_frame_of(mask, references, settings),
+        _first_frame_of(mask, prompts_of(box, points), references, settings),
         settings,
         on_progress=on_progress,
     )
@@ -266,11 +274,16 @@ def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings
 
 
 def _first_frame_of(
-    mask: PathLike | npt.ArrayLike | None, references: Sequence[tuple[PathLike, PathLike]], settings: Settings
+    mask: PathLike | npt.ArrayLike | None,
+    prompts: tuple[ObjectPrompt, ...],
+    references: Sequence[tuple[PathLike, PathLike]],
+    settings: Settings,
 ) -> FirstFrame:
-    if (mask is None) == (not references):
-        raise SettingsError("give either mask= or references=")
-    if mask is None:
+    if (mask is not None) + bool(prompts) + bool(references) != 1:
+        raise SettingsError("give one of mask=, box= or points=, and references=, to say what to track")
+    if prompts:
+        return FirstPrompts(prompts)
+    if references:
         # Only here: what photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile
         from persam_vos.video.first_reference import FirstReference, reference_settings
@@ -279,4 +292,5 @@ def _first_frame_of(
         return FirstReference(files, reference_settings(settings, settings.method))
     if isinstance(mask, (str, os.PathLike)):
         return AnnotationFile(Path(mask))
+    assert mask is not None
     return AnnotationArray(mask)

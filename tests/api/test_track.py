@@ -24,6 +24,7 @@ from persam_vos import (
     MaskSizeError,
     OutputError,
     PhotoFinder,
+    PromptError,
     Settings,
     SettingsError,
     TrackedFrame,
@@ -87,6 +88,22 @@ def photo_and_mask(folder: Path) -> tuple[Path, str]:
     Image.fromarray(numbered(1)[0]).save(folder / "photo.png")
     Image.fromarray(left_half()).save(folder / "mask.png")
     return folder / "photo.png", str(folder / "mask.png")
+
+
+@pytest.mark.parametrize("prompt", [{"box": (2, 2, 30, 30)}, {"points": [(5, 5)]}, {"box": [(2, 2, 30, 30)]}])
+def test_boxes_and_points_in_place_of_a_mask(fake: list[FakeEngine], prompt: dict[str, Any]) -> None:
+    frames = list(track(numbered(3), **prompt))
+
+    assert [frame.ids for frame in frames] == [(1,)] * 3
+    assert frames[0][1].present
+
+
+def test_only_one_way_to_say_what_to_track() -> None:
+    for given in ({}, {"mask": left_half(), "box": (2, 2, 30, 30)}, {"points": [(5, 5)], "references": [("a", "b")]}):
+        with pytest.raises(SettingsError, match="one of mask=, box= or points=, and references="):
+            track(numbered(3), **given)  # type: ignore[arg-type]
+    with pytest.raises(PromptError, match="lies outside the video"):
+        track(np.stack(numbered(2)), box=(70, 2, 90, 30))
 
 
 def test_a_frame_has_everything(fake: list[FakeEngine]) -> None:
@@ -393,8 +410,8 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
         ({"settings": {}}, r"settings is a dict; it must be persam_vos\.Settings"),
         ({"frame_rate": 0}, "frame rate is 0; it must be frames per second, above 0"),
         ({"frame_rate": float("nan")}, "frame rate is nan"),
-        ({"mask": None}, "^give either mask= or references=$"),
-        ({"references": [("a.jpg", "a.png")]}, "^give either mask= or references=$"),
+        ({"mask": None}, "^give one of mask=, box= or points=, and references="),
+        ({"references": [("a.jpg", "a.png")]}, "^give one of mask=, box= or points=, and references="),
     ]
     for arguments, message in wrong:
         with pytest.raises(SettingsError, match=message):

@@ -48,7 +48,7 @@ GROUPS = [
 ]
 
 
-NO_SETTINGS = {"first_mask", "first_ref", "resume", "keep_going", "overwrite"}
+NO_SETTINGS = {"first_mask", "box", "point", "first_ref", "resume", "keep_going", "overwrite"}
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
@@ -63,8 +63,9 @@ def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
 ENGINE = "--model --checkpoint --device --backend --precision --batch-size --config --output -o --quiet -q"
 PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
-    "run": f"{ENGINE} {PERSAM} --method --preset --first-mask --first-ref --all-instances --max-objects --presence"
-    " --resize-mask --mask-threshold --reader --export --background --overwrite",
+    "run": f"{ENGINE} {PERSAM} --method --preset --first-mask --box --point --first-ref --all-instances --max-objects"
+    " --presence --resize-mask --mask-threshold --reader --export --background --overwrite",
+    "mask": f"{ENGINE} --box --point --overwrite",
     "demo": f"{ENGINE} --method --preset",
     "davis": f"{ENGINE} {PERSAM} --method --preset --year --split --sequences --overwrite",
     "image": f"{ENGINE} --method --ref --resize-mask --mask-threshold --all-instances --max-objects --iou-threshold"

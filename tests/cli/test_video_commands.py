@@ -38,6 +38,39 @@ def finished(clip: Path, mask: Path) -> Path:
     return output
 
 
+def test_a_box_in_place_of_a_mask(clip: Path, mask: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    answer = call("run", clip, "--box", "0,16,15,31", "-o", output, "--export", "masks")
+
+    assert answer.status == 0, answer.err
+    assert str(output / "prompts") in answer.out.splitlines()
+    with Image.open(output / "prompts" / "00000_1.png") as made:
+        given = np.asarray(made)
+    assert set(np.unique(given)) == {0, 255}
+    with Image.open(output / "masks" / "00000.png") as first:
+        assert np.array_equal(np.asarray(first) == 1, given == 255)
+    assert ((given == 255) & (square() == 1)).sum() > 0.8 * ((given == 255) | (square() == 1)).sum()
+    (prompt,) = json.loads((output / "run.json").read_text())["first_prompts"]
+    assert (prompt["object"], prompt["box"]) == (1, [0, 16, 15, 31])
+
+    # The next run is given a mask: those of the box belong to the earlier one.
+    assert call("run", clip, "--first-mask", mask, "-o", output, "--export", "masks", "--overwrite").status == 0
+    assert not (output / "prompts").exists()
+
+
+def test_the_mask_of_a_box_alone(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "mask.png"
+    answer = call("mask", clip, "--box", "0,16,15,31", "--point", "8,24", "--point", "40,10,-", "-o", output)
+
+    assert (answer.status, answer.out) == (0, f"{output}\n"), answer.err
+    with Image.open(output) as picture:
+        assert picture.mode == "P"
+        found = np.asarray(picture)
+    assert ((found == 1) & (square() == 1)).sum() > 0.8 * ((found == 1) | (square() == 1)).sum()
+    one_line(call("mask", clip, "--box", "0,16,15,31", "-o", output), "mask.png: exists already", "--overwrite")
+    one_line(call("mask", clip, "--box", "0,16,15,31", "-o", output.parent), "is a folder")
+
+
 @pytest.mark.cuda
 def test_masks(finished: Path) -> None:
     paths = sorted((finished / "masks").iterdir())

@@ -20,6 +20,26 @@ def mask(clip: Path) -> Path:
     return save(clip.with_name("mask.png"), square())
 
 
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ([], ["--first-mask MASK, --box", "to say what to track"]),
+        (["--first-mask", "m.png", "--box", "0,0,9,9"], ["only one of these"]),
+        (["--box", "0,0,9"], ["box is '0,0,9'", "X0,Y0,X1,Y1"]),
+        (["--box", "9,9,0,0"], ["box 9,9,0,0 is empty"]),
+        (["--box", "100,0,120,9"], ["lies outside the video, which has 64 x 48 pixels"]),
+        (["--point", "64,0"], ["point 64,0 lies outside the video"]),
+        (["--point", "5,5,-"], ["every point lies beside the object"]),
+        (["--point", "5,5,x"], ["ends in 'x'"]),
+        (["--box", "0,0,9,9", "--box", "9,9,20,20", "--point", "5,5"], ["2 boxes are as many objects"]),
+        (["--box", "0,0,9,9", "--max-objects", "3"], ["--max-objects goes with --first-ref"]),
+    ],
+)
+def test_boxes_and_points_that_cannot_be_used(clip: Path, tmp_path: Path, options: list[str], parts: list[str]) -> None:
+    one_line(call("run", clip, *options, "-o", tmp_path / "o"), *parts)
+    assert not (tmp_path / "o").exists()
+
+
 SOFT = np.tile(np.clip(255 - 12 * np.abs(np.arange(WIDTH) - 30), 0, 255).astype(np.uint8), (HEIGHT, 1))
 MANY = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 301).astype(np.uint16)
 
@@ -65,8 +85,8 @@ def test_outputs_that_cannot_be_written(clip: Path, mask: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["pass --first-mask MASK or --first-ref PHOTO:MASK"]),
-        (["--first-mask", "m.png", "--first-ref", "m.png:m.png"], ["not both"]),
+        ([], ["pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK"]),
+        (["--first-mask", "m.png", "--first-ref", "m.png:m.png"], ["only one of these"]),
         (["--first-mask", "m.png", "--all-instances"], ["--all-instances goes with --first-ref"]),
         (["--first-mask", "m.png", "--max-objects", "2"], ["--max-objects goes with --first-ref"]),
         (["--first-ref", "none.jpg:m.png"], ["must be PHOTO:MASK"]),
@@ -120,7 +140,7 @@ def test_a_bad_option(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["fly"], ["'fly' is no command: there are run, demo, davis, image, perseg, score and models"]),
+        (["fly"], ["'fly' is no command: there are run, mask, demo, davis, image, perseg, score and models"]),
         (["rnu"], ["'rnu' is no command: did you mean run?"]),
         (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
         (["shots"], ["'persam-vos run shots --first-mask MASK' tracks"]),
@@ -134,6 +154,8 @@ def test_a_bad_option(
         (["davis", "nowhere"], ["nowhere"]),
         (["davis", "nowhere", "--year", "2018"], ["--year is 2018: it must be 2016 or 2017"]),
         (["score", "here", "nowhere"], ["nowhere"]),
+        (["mask", "clip.mp4"], ["pass --box X0,Y0,X1,Y1 or --point X,Y, to say where"]),
+        (["mask", "nowhere.mp4", "--point", "3,4"], ["nowhere.mp4"]),
         (["models", "burn"], ["'models burn': allowed are list, verify and path"]),
         (["models", "verfy"], ["did you mean verify?"]),
         (["models", "path"], ["'models path' needs a name: mobile_sam"]),

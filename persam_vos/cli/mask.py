@@ -1,0 +1,50 @@
+"""The command that makes a mask from a box or points, to look at before anything is tracked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from persam_vos.cli.groups import takes_groups
+from persam_vos.cli.options import Boxes, Config, EngineOptions, Overwrite, Points, Quiet, prompts_given
+from persam_vos.cli.status import interrupts_pass, say
+from persam_vos.errors import PromptError
+
+MASK_EPILOG = """
+Example:
+  persam-vos mask clip.mp4 --box 120,80,300,260 -o mask.png
+  persam-vos run clip.mp4 --first-mask mask.png -o out
+
+A box is left, top, right and bottom in pixels; several boxes are several objects, and object 1 has value 1. Points
+belong to one object: the first on its middle, further ones where the mask is wrong.
+"""
+
+
+@takes_groups
+def mask(
+    source: Annotated[
+        str, typer.Argument(metavar="VIDEO|PHOTO", help="Video, whose first frame is taken, photo, or folder.")
+    ],
+    engine: EngineOptions,
+    box: Boxes = None,
+    point: Points = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The mask, a PNG.")] = Path("mask.png"),
+    config: Config = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the mask of one frame or photo from a box or points."""
+    prompts = prompts_given(box, point)
+    if not prompts:
+        raise PromptError("pass --box X0,Y0,X1,Y1 or --point X,Y, to say where the object is")
+    with interrupts_pass():
+        from persam_vos.settings.video import load_settings
+        from persam_vos.video.first_mask_file import write_first_mask
+
+        warnings = write_first_mask(source, prompts, output, load_settings(config, engine.given()), overwrite=overwrite)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    if not quiet:
+        print(output)

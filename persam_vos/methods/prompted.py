@@ -1,0 +1,200 @@
+"""A frame and what a person says of its objects go in; their masks come out, by SAM's decoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from persam_vos.media.frame import Frame
+from persam_vos.methods.competition import hard_argmax
+from persam_vos.methods.memory.crop import cropped
+from persam_vos.prompts import Box, ObjectPrompt, Point
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
+from persam_vos.sam.patches import Patch
+from persam_vos.sam.prompts import BOTTOM_RIGHT, POSITIVE, TOP_LEFT, Prompts
+from persam_vos.sam.regions import Region, mask_regions
+
+# Label of a point beside the object; see ``Prompts``.
+_NEGATIVE = 0
+# Logits are mixed up to this: beyond, one view would outvote another.
+_MAX_LOGIT = 10.0
+# A crop shows this much on each side of a box, as a share of the square root of the box's area.
+_MARGIN_SHARE = 0.15
+# Candidates whose quality differs by this have shares that differ by a factor of e. From 0.05 to 0.3 the mean IoU from
+# true boxes stays within 0.005.
+_QUALITY_SCALE = 0.1
+# An object reaches at most this share of its box's longer side beyond the box: people draw boxes a little too small.
+_BEYOND_BOX_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedMasks:
+    """The masks of N objects on one frame.
+
+    Attributes:
+        label_map: uint8, H x W: object n of the prompts has the value n.
+        scores: Of each object, SAM's predicted IoU of its mask, 0..1.
+    """
+
+    label_map: Tensor
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A part of the frame, or all of it, that the encoder has seen.
+
+    Attributes:
+        region: Pixels of the frame.
+        embedding: Of that part.
+    """
+
+    region: Region
+    embedding: ImageEmbedding
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The decoder's candidates in one view.
+
+    Attributes:
+        logits: float, K x 256 x 256 over the view's padded square.
+        predicted_iou: float, K.
+        quality: float, K: by which the candidates of all views are mixed.
+    """
+
+    logits: Tensor
+    predicted_iou: Tensor
+    quality: Tensor
+
+
+def masks_of_prompts(
+    encoder: Encoder, decoder: Decoder, frame: Frame, prompts: Sequence[ObjectPrompt]
+) -> PromptedMasks:
+    """Segment the objects that a person points at.
+
+    A box is decoded twice: in the whole frame, and in a crop around it that the encoder sees enlarged. The candidates
+    of both are mixed; those weigh most that SAM is sure of and that fit the box. Points are decoded one after another,
+    each with the ones before it and the mask so far, as SAM was trained (Kirillov et al., arXiv 2304.02643).
+
+    Args:
+        encoder: Encodes the frame and the crops, of pictures without padding.
+        decoder: Of the same model.
+        frame: The frame.
+        prompts: Of N objects, each of which fits the frame; see ``ObjectPrompt.fitted``.
+    """
+    size = frame.height, frame.width
+    whole = _View(Region.whole(*size), encoder.encode([frame])[0])
+    found = [_Object(decoder, _views(encoder, frame, whole, prompt.box), size).found(prompt) for prompt in prompts]
+    patches = [Patch(whole.region, logits) for logits, _ in found]
+    label_map = hard_argmax(patches, range(1, len(found) + 1), whole.region)
+    return PromptedMasks(label_map, tuple(min(max(score, 0.0), 1.0) for _, score in found))
+
+
+def _views(encoder: Encoder, frame: Frame, whole: _View, box: Box | None) -> list[_View]:
+    """Return the whole frame and, for a box, a crop around it."""
+    if box is None:
+        return [whole]
+    margin = _MARGIN_SHARE * math.sqrt((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1))
+    crop = _pixels_of(box, margin).intersection(whole.region)
+    return [whole] if crop == whole.region else [whole, _View(crop, encoder.encode([cropped(frame, crop)])[0])]
+
+
+def _pixels_of(box: Box, beyond: float = 0) -> Region:
+    """Return the pixels of a box, and those up to ``beyond`` pixels beyond it; they may lie outside the frame."""
+    y, x = (
+        slice(math.floor(low - beyond + 0.5), math.ceil(high + beyond + 0.5))
+        for low, high in ((box.y0, box.y1), (box.x0, box.x1))
+    )
+    return Region(y, x)
+
+
+class _Object:
+    """One object of a frame, in views of it."""
+
+    def __init__(self, decoder: Decoder, views: Sequence[_View], size: tuple[int, int]) -> None:
+        self._decoder, self._views, self._size = decoder, views, size
+
+    def found(self, prompt: ObjectPrompt) -> tuple[Tensor, float]:
+        """Return the logits of an object's mask, float H x W, and its predicted IoU."""
+        points: Sequence[Point] = prompt.points
+        if prompt.box is None:
+            # A point beside the object says nothing before one on it.
+            points = sorted(points, key=lambda point: not point.positive)
+        logits, score = None, 0.0
+        for count in range(0 if prompt.box else 1, len(points) + 1):
+            logits, score = self._mixed(
+                [self._answer(view, prompt.box, points[:count], logits) for view in self._views]
+            )
+        assert logits is not None, "a prompt has a box or a point"
+        return (logits if prompt.box is None else _held_by(prompt.box, logits)), score
+
+    def _answer(self, view: _View, box: Box | None, points: Sequence[Point], last: Tensor | None) -> _Answer:
+        """Decode prompts in a view; ``last``, float H x W, is the mask before the last point."""
+        embedding = view.embedding
+        here = Region.whole(*embedding.geometry.valid(embedding.cells))
+        found = self._decoder.decode(embedding, _in_view(view, box, points, last), windows=[here])
+        logits, predicted_iou = found.logits[0].clamp(-_MAX_LOGIT, _MAX_LOGIT), found.predicted_iou[0]
+        if last is not None:
+            # Candidate 0 is for prompts that leave no doubt what is meant.
+            return _Answer(logits[:1], predicted_iou[:1], predicted_iou.new_zeros(1))
+        if box is not None:
+            return _Answer(logits, predicted_iou, predicted_iou + _fit(logits, view, box))
+        best = predicted_iou[1:].argmax() + torch.ones(1, dtype=torch.long, device=logits.device)
+        return _Answer(logits[best], predicted_iou[best], predicted_iou.new_zeros(1))
+
+    def _mixed(self, answers: Sequence[_Answer]) -> tuple[Tensor, float]:
+        """Return the mean mask of the answers in all views, float H x W, and its mean predicted IoU."""
+        shares = (torch.cat([each.quality for each in answers]) / _QUALITY_SCALE).softmax(dim=0)
+        mean = torch.full(self._size, -_MAX_LOGIT, device=shares.device)
+        by_view = shares.split([len(each.quality) for each in answers])
+        for view, answer, of_view in zip(self._views, answers, by_view, strict=True):
+            grid = torch.einsum("k,khw->hw", of_view, answer.logits)
+            mean[view.region] += view.embedding.geometry.to_frame(grid[None])[0] + _MAX_LOGIT * of_view.sum()
+        return mean, float(shares @ torch.cat([each.predicted_iou for each in answers]))
+
+
+def _fit(logits: Tensor, view: _View, box: Box) -> Tensor:
+    """Return the IoU of a box with the boxes of masks, float K x 256 x 256 over the view's square: float, K."""
+    wanted, fits = _pixels_of(box), []
+    for held in mask_regions(logits > 0):
+        pixels = view.embedding.geometry.region_to_frame(held, MASK_SIDE_SAMPLES)
+        found = Region.at(view.region.top + pixels.top, view.region.left + pixels.left, pixels.height, pixels.width)
+        shared = _area(found.intersection(wanted))
+        fits.append(shared / (_area(found) + _area(wanted) - shared))
+    return torch.tensor(fits, device=logits.device)
+
+
+def _area(region: Region) -> int:
+    return region.height * region.width
+
+
+def _in_view(view: _View, box: Box | None, points: Sequence[Point], last: Tensor | None) -> Prompts:
+    """Return the prompts of one object in pixels of a view; points outside it are left out."""
+    device = view.embedding.features.device
+    top, left, region = view.region.top, view.region.left, view.region
+    given = [(point.x - left, point.y - top, POSITIVE if point.positive else _NEGATIVE) for point in points]
+    given = [each for each in given if -0.5 <= each[0] < region.width and -0.5 <= each[1] < region.height]
+    if box is not None:
+        given += [(box.x0 - left, box.y0 - top, TOP_LEFT), (box.x1 - left, box.y1 - top, BOTTOM_RIGHT)]
+    places = torch.tensor([each[:2] for each in given], dtype=torch.float32, device=device)
+    labels = torch.tensor([each[2] for each in given], device=device)
+    prompts = Prompts(places[None], labels[None])
+    if last is None:
+        return prompts
+    return prompts.with_mask(view.embedding.geometry.to_grid(last[region][None], MASK_SIDE_SAMPLES))
+
+
+def _held_by(box: Box, logits: Tensor) -> Tensor:
+    """Return logits, float H x W, without what lies beyond a box."""
+    beyond = _BEYOND_BOX_SHARE * max(box.x1 - box.x0 + 1, box.y1 - box.y0 + 1)
+    held = _pixels_of(box, beyond).intersection(Region.whole(*logits.shape))
+    kept = torch.full_like(logits, -_MAX_LOGIT)
+    kept[held] = logits[held]
+    return kept

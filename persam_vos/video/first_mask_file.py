@@ -1,0 +1,47 @@
+"""The job on one frame: the mask of its objects, made of boxes and points, and written into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from persam_vos.errors import OutputError
+from persam_vos.exports.draw import palette_image
+from persam_vos.files import whole_file
+from persam_vos.media.readers import open_video
+from persam_vos.prompts import ObjectPrompt
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+from persam_vos.video.first_prompt import FirstPrompts
+
+
+def write_first_mask(
+    source: str, prompts: tuple[ObjectPrompt, ...], output: Path, settings: Settings, *, overwrite: bool = False
+) -> tuple[str, ...]:
+    """Segment the objects of a video's first frame, or of a photo, and write their label map as palette PNG.
+
+    Everything that can be wrong with the input is found before the model is loaded.
+
+    Args:
+        source: Video file, image, folder of images, or glob.
+        prompts: Of each object: the n-th one has the value n.
+        output: The file.
+        settings: Which model, and what runs it.
+        overwrite: Replace a file of this name.
+
+    Returns:
+        What makes the mask doubtful.
+
+    Raises:
+        PersamVosError: Of the kind that fits what is wrong.
+    """
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; give the name of a file, such as {output / 'mask.png'}")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; pass --overwrite to replace it, or give another --output")
+    first = FirstPrompts(prompts)
+    with open_video(source, backend=settings.reader) as reader:
+        first.check(reader)
+        annotation = first.find(Engine(settings))
+    with whole_file(output) as partial:
+        palette_image(annotation.label_map).save(partial, format="PNG")
+    return annotation.warnings

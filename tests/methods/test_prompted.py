@@ -1,0 +1,99 @@
+"""Boxes and points on real pictures, with the real network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from persam_vos import demo_clip, open_video, read_mask
+from persam_vos.masks import Mask, interior_point
+from persam_vos.media.frame import Frame
+from persam_vos.methods.prompted import masks_of_prompts
+from persam_vos.prompts import Box, ObjectPrompt, Point
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine[Settings]:
+    return Engine(Settings(precision="float32"))
+
+
+@pytest.fixture(scope="module")
+def bunny() -> tuple[Frame, Mask]:
+    clip, path = demo_clip()
+    with open_video(clip) as reader:
+        frame = reader.peek()
+    return frame, read_mask(path, like=frame) > 0
+
+
+def iou(found: np.ndarray, truth: Mask) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def found(engine: Engine[Settings], frame: Frame, *prompts: ObjectPrompt) -> np.ndarray:
+    return masks_of_prompts(engine.encoder, engine.decoder, frame, prompts).label_map.numpy()
+
+
+def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, truth = bunny
+    ys, xs = np.nonzero(truth)
+
+    masks = masks_of_prompts(
+        engine.encoder, engine.decoder, frame, [ObjectPrompt(Box(xs.min(), ys.min(), xs.max(), ys.max()))]
+    )
+
+    assert iou(masks.label_map.numpy() == 1, truth) > 0.85
+    assert 0.8 < masks.scores[0] <= 1
+
+
+def test_points_mend_what_the_first_one_left(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, truth = bunny
+    points: list[Point] = []
+    mask, ious = np.zeros_like(truth), []
+    for _ in range(4):
+        missed, surplus = truth & ~mask, mask & ~truth
+        positive = missed.sum() >= surplus.sum()
+        x, y = interior_point(missed if positive else surplus)
+        points.append(Point(x, y, bool(positive)))
+        mask = found(engine, frame, ObjectPrompt(points=tuple(points))) == 1
+        ious.append(iou(mask, truth))
+
+    assert ious[-1] > 0.75
+    assert ious[-1] > ious[0] + 0.1
+
+
+def test_a_negative_point_in_a_box_takes_its_surroundings_out(
+    engine: Engine[Settings], bunny: tuple[Frame, Mask]
+) -> None:
+    frame, _ = bunny
+    # The box holds the bunny and the stone behind its arm; the point lies on the stone.
+    box, stone = Box(30, 110, 280, 285), Point(60, 190, positive=False)
+
+    mask = found(engine, frame, ObjectPrompt(box, (stone,)))
+
+    assert mask[190, 60] == 0
+    assert mask[214, 187] == 1
+
+
+def test_a_mask_ends_a_little_beyond_its_box(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, _ = bunny
+
+    mask = found(engine, frame, ObjectPrompt(Box(120, 150, 200, 230)))
+
+    ys, xs = np.nonzero(mask)
+    assert xs.min() >= 115
+    assert xs.max() <= 205
+    assert ys.min() >= 145
+    assert ys.max() <= 235
+
+
+def test_objects_are_numbered_in_order_and_share_no_pixel(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, truth = bunny
+    bunny_box, rock = ObjectPrompt(Box(78, 125, 262, 278)), ObjectPrompt(Box(398, 133, 560, 228))
+
+    masks = found(engine, frame, rock, bunny_box)
+
+    assert set(np.unique(masks)) == {0, 1, 2}
+    assert iou(masks == 2, truth) > 0.85
+    assert (masks[:, 398:] == 1).sum() > 0.8 * (masks == 1).sum()
