@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
+# Processes that share this computer's cores take a part of them each, as do the programs that they start. What
+# computes reads this when it is loaded, which the imports below do.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // workers, 1)))
+
 import torch
 from fakes import RememberingEncoder
 from hypothesis import settings
+from shared import shared_networks
 
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS
 from persam_vos.sam import Decoder, SamEncoder
@@ -37,6 +45,22 @@ def _no_interrupt_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PROCESS_INTERRUPTS, "_last", None)
 
 
+@pytest.fixture(autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """Let a test, and the programs it starts, hear what a shell in the background and ``nohup`` have ignored."""
+    usual = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    ignored = [
+        (getattr(signal, name), handler)
+        for name, handler in usual.items()
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
+    ]
+    for number, handler in ignored:
+        signal.signal(number, handler)
+    yield
+    for number, _ in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="session")
 def sam() -> Sam:
     return load_sam("mobile_sam", resolve_checkpoint("mobile_sam"), DEVICE)
@@ -52,6 +76,13 @@ def encoder(sam: Sam) -> SamEncoder:
 @pytest.fixture(scope="session")
 def decoder(sam: Sam) -> Decoder:
     return Decoder(sam)
+
+
+@pytest.fixture
+def networks_are_shared() -> Iterator[None]:
+    """Lets the test's engines load each network, and encode each picture, only once in this process."""
+    with shared_networks():
+        yield
 
 
 @pytest.fixture

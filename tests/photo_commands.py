@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pytest
 from command_line import save
 from pictures import scene
 from PIL import Image
-
-from persam_vos.media.frame import Frame, untimed_frame
-from persam_vos.sam.checkpoints.loading import load_sam
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
-from persam_vos.sam.networks.sam import Sam
 
 # Settings that make a run short.
 FAST = "backend: torch\nprecision: float32\nbatch_size: 1\nmask_token: false\npasses: 1\ncolours: 0.0\n"
 CAT, CUP = (60, 80), (300, 100)
 SIZE = (270, 480)
 SUFFIXES = {"masks": ".png", "overlays": ".jpg", "cutouts": ".png"}
-
-
-@functools.cache
-def network(*given: object) -> Sam:
-    return load_sam(*given)  # type: ignore[arg-type]
-
-
-@functools.cache
-def embedded(encoder: SamEncoder, shape: tuple[int, ...], pixels: bytes) -> ImageEmbedding:
-    (embedding,) = ENCODE(encoder, [untimed_frame(np.frombuffer(pixels, np.uint8).reshape(shape))])
-    return embedding
-
-
-ENCODE = SamEncoder.encode
-ENCODERS: dict[int, SamEncoder] = {}
-
-
-@contextmanager
-def shared_networks() -> Iterator[None]:
-    """Load each network and encode each picture only once in this process."""
-
-    def encode(self: SamEncoder, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        first = ENCODERS.setdefault(0, self)
-        return [embedded(first, frame.rgb.shape, frame.rgb.tobytes()) for frame in frames]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("persam_vos.sam.engine.load_sam", network)
-        patch.setattr(SamEncoder, "encode", encode)
-        yield
 
 
 def exif(orientation: int) -> Image.Exif:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import Command, call, save
-from photo_commands import CAT, CUP, FAST, exif, shared_networks
+from photo_commands import CAT, CUP, FAST, exif
 from pictures import scene
+from shared import shared_networks
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 import pytest
 from command_line import Command, call, one_line, save
-from photo_commands import CAT, CUP, SIZE, SUFFIXES, image, mask_of, records, shared_networks, spoilt
+from photo_commands import CAT, CUP, SIZE, SUFFIXES, image, mask_of, records, spoilt
 from pictures import iou, scene
 from PIL import Image
+from shared import shared_networks
 
 from persam_vos.cli.app import main
 
@@ -202,7 +203,7 @@ def test_references_with_colons_and_instances(given: Path, command: Command, tmp
 def test_odd_photos_get_masks_and_spoilt_ones_are_named(given: Path, command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     faults = spoilt(folder)
-    small = Image.fromarray(scene([CAT, CUP])[0]).resize((96, 54))
+    small = Image.fromarray(scene([CAT, CUP])[0]).resize((96, 12))  # of a wide picture, little is encoded
     save(folder / "dot.png", np.full((1, 1, 3), 7, np.uint8))
     save(folder / "row.png", np.full((1, 3000, 3), 7, np.uint8))
     save(folder / "pole.png", np.full((5000, 3, 3), 7, np.uint8))
@@ -215,7 +216,7 @@ def test_odd_photos_get_masks_and_spoilt_ones_are_named(given: Path, command: Co
     (folder / "deeper").mkdir()
     small.save(folder / "deeper" / "same.png")
     sizes = {"dot": (1, 1), "row": (3000, 1), "pole": (3, 5000)}
-    sizes |= dict.fromkeys(("same_jpg", "same_tif", "same_png", "moving", "moving.apng", "deeper/same"), (96, 54))
+    sizes |= dict.fromkeys(("same_jpg", "same_tif", "same_png", "moving", "moving.apng", "deeper/same"), (96, 12))
     run = [*image(given, folder, folder / "dot.png", folder / "deeper"), "--method", "persam", "-o", tmp_path / "out"]
 
     answer = command(*run, "--keep-going")

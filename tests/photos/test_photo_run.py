@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FEWER_STEPS
 from pictures import iou, scene
 from PIL import Image
 
@@ -17,6 +18,8 @@ from persam_vos.pipeline.progress import NoProgress
 from persam_vos.results import FrameResult
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.settings.photos import PhotoSettings
+
+pytestmark = pytest.mark.usefixtures("networks_are_shared")
 
 CAT, CUP = (60, 80), (300, 100)
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
@@ -52,10 +55,12 @@ def reference(tmp_path: Path) -> ReferenceFile:
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
-def test_the_object_is_found_elsewhere(tmp_path: Path, reference: ReferenceFile, method: str) -> None:
+@pytest.mark.parametrize(("method", "more"), [("memory", {}), ("persam", {}), ("persam-f", FEWER_STEPS)])
+def test_the_object_is_found_elsewhere(
+    tmp_path: Path, reference: ReferenceFile, method: str, more: dict[str, float]
+) -> None:
     _, labels = save(tmp_path / "in", "a", (330, 120), (90, 60))
-    settings = PhotoSettings(method=method, **FAST)
+    settings = PhotoSettings(method=method, **FAST, **more)
 
     outcome = run_photos([reference], [str(tmp_path / "in")], tmp_path / "out", settings, Silence())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from persam_vos.media.frame import Frame
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PERSAM_VOS_CACHE", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def exports_of_this_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache for all tests of a file, so that each network is exported only once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSAM_VOS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")

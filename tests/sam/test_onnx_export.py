@@ -31,17 +31,18 @@ def test_an_export_is_made_once(
     assert export.suffix == ".onnx"
 
 
-@pytest.mark.parametrize("name", ENGINES[:1])
-@pytest.mark.parametrize("left", [0, 20, 40, 100_000])
-def test_a_damaged_export_is_made_anew(name: BackendName, left: int, sam: Sam, wide: Frame, cache: Path) -> None:
-    encoder = SamEncoder(sam, open_backend(name, sam, CPU))
-    encoder.encode([wide])
+@pytest.mark.parametrize("left", [0, 20, 40, -1])
+def test_a_damaged_export_is_made_anew(left: int, cache: Path) -> None:
+    pytest.importorskip("onnx")
+    network, inputs = torch.nn.Linear(4, 4), {"x": torch.zeros(1, 4)}
+    first = onnx_export.onnx_export_of(network, inputs)
     (export,) = (cache / "exports").iterdir()
     whole = export.read_bytes()
     export.write_bytes(whole[:left])
 
-    SamEncoder(sam, open_backend(name, sam, CPU)).encode([wide])
+    second = onnx_export.onnx_export_of(network, inputs)
 
+    assert second == first
     assert export.read_bytes() == whole
     assert list((cache / "exports").iterdir()) == [export]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,20 +26,12 @@ from persam_vos.settings.common import EngineSettings
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnx")
+pytestmark = pytest.mark.usefixtures("exports_of_this_file")
 
 POINTS = torch.tensor([[[100.0, 50.0], [400.0, 300.0]], [[853.0, 479.0], [0.0, 0.0]], [[10.0, 470.0], [700.0, 8.0]]])
 LABELS = torch.tensor([[1, 1], [1, 0], [0, 1]])
 BOXES = torch.tensor([[10.0, 20.0, 300.0, 400.0], [0.0, 0.0, 854.0, 480.0], [500.0, 100.0, 510.0, 130.0]])
 WINDOWS = [Region.at(0, 0, 36, 64), Region.at(3, 8, 24, 32), Region.at(3, 0, 24, 32)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Exports of this file's tests only, made once."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERSAM_VOS_CACHE", str(folder))
-        yield
 
 
 @pytest.fixture(scope="module")

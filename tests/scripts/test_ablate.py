@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import io
 import json
+import pickle
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import ablate
 import between
@@ -26,10 +32,10 @@ from persam_vos.sam.encoder import SamEncoder
 from persam_vos.settings.video import TrackerSettings
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Five frames of a cat that moves to the right."""
-    folder = tmp_path / "DAVIS"
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five frames of a cat that moves to the right. Its folder ``cache`` serves all tests: nothing is done twice."""
+    folder = tmp_path_factory.mktemp("experiments") / "DAVIS"
     frames, truths = (folder / kind / "480p" / "cat" for kind in ("JPEGImages", "Annotations"))
     frames.mkdir(parents=True)
     truths.mkdir(parents=True)
@@ -43,6 +49,49 @@ def root(tmp_path: Path) -> Path:
     lists.mkdir(parents=True)
     (lists / "val.txt").write_text("cat\n")
     return folder
+
+
+def run(main: Callable[[], None], command: str) -> str:
+    """Run a script with these words; return what it prints."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr(sys, "argv", command.split())
+        main()
+    return printed.getvalue()
+
+
+def ablate_plain(root: Path) -> str:
+    return run(ablate.main, f"ablate {root} --cache {root / 'cache'} --variants plain --rows memory --workers 1")
+
+
+@pytest.fixture(scope="module")
+def first_run(root: Path) -> tuple[str, str, int]:
+    """Run ``ablate``, which tracks in a process of its own; return its table, its result and how much it encoded."""
+    table = ablate_plain(root)
+    (kept,) = (root / "cache" / "results").glob("*.json")
+    return table, kept.read_text(), len(list((root / "cache").rglob("*.npz")))
+
+
+class Here(concurrent.futures.Executor):
+    """Does the work of other processes in this one, which has loaded PyTorch; the work travels as it would to them."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        there, given, named = pickle.loads(pickle.dumps((work, args, kwargs)))
+        done.set_result(there(*given, **named))
+        return done
+
+
+@pytest.fixture
+def in_this_process(first_run: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start no process; what the first run has encoded and tracked is there."""
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Here)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 def job_of(root: Path, variant: str) -> jobs.Job:
@@ -69,31 +118,25 @@ def test_variants_of_the_whole_sequence(root: Path) -> None:
     assert truths[1].any()
 
 
-def test_a_second_run_uses_the_first(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    cache = root / "cache"
-    command = ["ablate", str(root), "--cache", str(cache), "--variants", "plain", "--rows", "memory", "--workers", "1"]
-    monkeypatch.setattr(sys, "argv", command)
+def test_a_second_run_uses_the_first(root: Path, first_run: tuple[str, str, int], monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    table, result, encoded = first_run
 
-    ablate.main()
-    (kept,) = (cache / "results").glob("*.json")
-    first, table = kept.read_text(), capsys.readouterr().out
-    ablate.main()
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", None)  # it starts no process
+    assert ablate_plain(root) == table
 
-    assert capsys.readouterr().out == table
-    assert [each.read_text() for each in (cache / "results").iterdir()] == [first]
-    assert len(list(cache.rglob("*.npz"))) == 5
-    ((j, _),) = tables.object_scores(json.loads(first), visible=False)
+    assert result in [each.read_text() for each in (root / "cache" / "results").iterdir()]
+    assert encoded == 5
+    ((j, _),) = tables.object_scores(json.loads(result), visible=False)
     assert j > 0.8
     assert f"| memory | {100 * j:.1f} |" in table
 
 
-def test_a_dump_has_the_truth_beside_what_the_tracker_says(root: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.usefixtures("in_this_process")
+def test_a_dump_has_the_truth_beside_what_the_tracker_says(root: Path, tmp_path: Path) -> None:
     """A clip that needs other sequences is left out where there are none."""
-    path, cache = root / "dump.jsonl", root / "cache"
-    command = f"ablate {root} --cache {cache} --variants rough,identical --rows memory --workers 1 --dump {path}"
-    monkeypatch.setattr(sys, "argv", command.split())
+    path, cache = tmp_path / "dump.jsonl", root / "cache"
 
-    ablate.main()
+    run(ablate.main, f"ablate {root} --cache {cache} --variants rough,identical --rows memory --dump {path}")
 
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["frame"] for line in lines] == [1, 2, 3, 4]
@@ -102,16 +145,13 @@ def test_a_dump_has_the_truth_beside_what_the_tracker_says(root: Path, monkeypat
     assert all(0 < line["score"] <= 1 and 0 < line["similarity"] <= 1 for line in lines)
 
 
-def test_an_earlier_run_is_shown_beside(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    command = f"ablate {root} --cache {root / 'cache'} --variants mirrored --rows memory --workers 1 --per-clip"
-    monkeypatch.setattr(sys, "argv", [*command.split(), "--dump", str(root / "dump.jsonl")])
-    ablate.main()
-    capsys.readouterr()
+@pytest.mark.usefixtures("in_this_process")
+def test_an_earlier_run_is_shown_beside(root: Path, tmp_path: Path) -> None:
+    command = f"ablate {root} --cache {root / 'cache'} --variants rough --rows memory --per-clip"
+    run(ablate.main, f"{command} --dump {tmp_path / 'dump.jsonl'}")
 
-    monkeypatch.setattr(sys, "argv", [*command.split(), "--against", str(root / "dump.jsonl")])
-    ablate.main()
+    lines = run(ablate.main, f"{command} --against {tmp_path / 'dump.jsonl'}").splitlines()
 
-    lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| | J |")
     assert lines[2].replace("memory, before", "memory") == lines[3]
     assert lines[-3] == "| object | memory, before | memory | change |"
@@ -176,15 +216,13 @@ def test_a_place_without_marks_is_refused(tmp_path: Path, monkeypatch, place: st
     assert page.read_text() == text
 
 
-def test_quick_is_compared_with_the_default(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    command = f"between {root} --cache {root / 'cache'} --workers 1 --set flow_agreement=0.6"
-    monkeypatch.setattr(sys, "argv", command.split())
+@pytest.mark.usefixtures("in_this_process")
+def test_quick_is_compared_with_the_default(root: Path) -> None:
+    command = f"between {root} --cache {root / 'cache'} --set flow_agreement=0.6"
 
-    between.main()
-    table = capsys.readouterr().out
-    between.main()
+    table = run(between.main, command)
 
-    assert capsys.readouterr().out == table
+    assert run(between.main, command) == table
     _, default, quick, change, encoded, steps, _ = table.splitlines()[-1].strip("| ").split(" | ")
     assert table.splitlines()[-1].startswith("| plain cat |")
     assert min(float(default), float(quick)) > 80
@@ -193,13 +231,11 @@ def test_quick_is_compared_with_the_default(root: Path, monkeypatch, capsys) -> 
     assert float(steps) > 0
 
 
-def test_drift_compares_repetitions(root: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
-    command = f"drift {root} --cache {root / 'cache'} --length 3 --frames 11 --workers 1"
-    monkeypatch.setattr(sys, "argv", command.split())
+@pytest.mark.usefixtures("in_this_process")
+def test_drift_compares_repetitions(root: Path) -> None:
+    printed = run(drift.main, f"drift {root} --cache {root / 'cache'} --length 3 --frames 11 --workers 1")
 
-    drift.main()
-
-    name, first, last, _, change = capsys.readouterr().out.splitlines()[-1].split()
+    name, first, last, _, change = printed.splitlines()[-1].split()
     assert name == "cat"
     assert float(first) > 80
     assert float(last) > 80

@@ -21,6 +21,8 @@ from persam_vos.video.first_frame import AnnotationFile
 from persam_vos.video.first_reference import FirstReference, reference_settings
 from persam_vos.video.run import run_video
 
+pytestmark = pytest.mark.usefixtures("networks_are_shared")
+
 FAST: dict[str, Any] = {"backend": "torch", "precision": "float32", "mask_token": False, "export": ("masks",)}
 AWAY = None
 

@@ -59,10 +59,12 @@ def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch
     writer = FakeWriter()
     monkeypatch.setattr("persam_vos.pipeline.stages.give_back_freed", lambda: given_back.append(len(writer.indices)))
 
-    track_video(FakeEngine(), FakeReader(60), first_mask(), [writer])
+    monkeypatch.setattr("persam_vos.pipeline.stages._GIVE_BACK_AFTER", 5)
+
+    track_video(FakeEngine(), FakeReader(12), first_mask(), [writer])
 
     assert len(given_back) == 2
-    assert given_back[0] <= 25 <= given_back[1] <= 50
+    assert given_back[0] <= 5 <= given_back[1] <= 10
 
 
 def test_an_error_of_the_encoder_stops_all() -> None:
@@ -105,15 +107,15 @@ def test_an_error_of_the_reader_stops_all() -> None:
     assert reader.closed
 
 
-@pytest.mark.parametrize("fail_at", [0, 3, 49])
+@pytest.mark.parametrize("fail_at", [0, 3, 34])
 def test_an_error_of_a_writer_stops_all(fail_at: int) -> None:
-    reader, writers = FakeReader(50), [FakeWriter(), FakeWriter(fail_at)]
+    reader, writers = FakeReader(35), [FakeWriter(), FakeWriter(fail_at)]
 
     with pytest.raises(OutputError, match="disk full"):
         track_video(FakeEngine(), reader, first_mask(), writers)
 
     assert [writer.state for writer in writers] == ["aborted", "aborted"]
-    assert reader.given < 30 or fail_at == 49  # it did not go on to the end
+    assert reader.given < 30 or fail_at == 34  # it did not go on to the end
 
 
 def test_an_error_while_closing_is_not_lost() -> None:
@@ -156,7 +158,7 @@ def test_no_frame_is_an_error() -> None:
 
 
 def test_decoding_runs_ahead_by_a_few_frames_only() -> None:
-    reader, given = FakeReader(200), []
+    reader, given = FakeReader(40), []
 
     track_video(FakeEngine(), reader, first_mask(), [], Watch(lambda result: given.append(reader.given - result.index)))
 
