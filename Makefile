@@ -18,7 +18,7 @@ demo: .venv/.installed
 	$(BIN)/persam-vos demo --output out/demo
 
 test: .venv/.installed-dev lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
