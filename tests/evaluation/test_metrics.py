@@ -128,7 +128,6 @@ def test_contour_does_not_wrap_around_the_border():
     assert boundary_similarity(square(20, 0, 1), square(19, 79, 1)) == 0.0
 
 
-@settings(max_examples=300, deadline=None)
 @given(frames())
 def test_equals_the_definition_on_the_whole_frame(pair):
     prediction, truth = pair
@@ -153,7 +152,6 @@ def test_equals_the_definition_on_frames_of_real_size(shape):
         assert score_masks(*pair) == (float(official_davis.j_of(*pair)), float(official_davis.f_of(*pair)))
 
 
-@settings(max_examples=100, deadline=None)
 @given(frames())
 def test_both_measures_are_symmetric_and_within_0_and_1(pair):
     j, f = score_masks(*pair)
@@ -163,7 +161,6 @@ def test_both_measures_are_symmetric_and_within_0_and_1(pair):
     assert score_masks(pair[0], pair[0]) == (1.0, 1.0)
 
 
-@settings(max_examples=100, deadline=None)
 @given(frames(np.uint8))
 def test_label_maps_score_like_the_masks_of_their_objects(pair):
     prediction, truth = pair
@@ -238,7 +235,7 @@ def test_nan_is_left_out_of_mean_and_decay_and_is_not_recalled():
     assert math.isnan(nothing.decay)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=255))
 def test_statistics_equal_the_official_ones_where_those_do_not_overflow(values):
     values = np.array(values)

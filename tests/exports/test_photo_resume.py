@@ -52,7 +52,8 @@ class TestResume:
         whole = path.read_bytes()
         last = whole[:-1].rindex(b"\n") + 1
         for end in range(last, len(whole)):
-            for rest in (b"", b"\0" * 40):
+            # What the disk had room for may be zeros. These are tried at some bytes: every try writes files.
+            for rest in (b"", b"\0" * 40) if end % 8 == 0 else (b"",):
                 path.write_bytes(whole[:end] + rest)
                 with PhotoWriter(tmp_path, resume=True) as writer:
                     assert writer.done == {"a", "b"}

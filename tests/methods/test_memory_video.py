@@ -47,7 +47,7 @@ def hidden_cat() -> list[tuple[Rgb, np.ndarray]]:
     meadow = cv2.resize(cv2.cvtColor(data.grass(), cv2.COLOR_GRAY2RGB), (480, 270))
     meadow[..., 0] //= 2
     wall = cv2.applyColorMap(cv2.resize(data.brick(), (150, 270)), cv2.COLORMAP_BONE)
-    places = [(8 + 22 * i, 20) for i in range(9)] + [None] * 20 + [(350 + 4 * i, 20) for i in range(4)]
+    places = [*((8 + 44 * i, 20) for i in range(5)), *[None] * 20, (350, 20), (358, 20)]
     clip = []
     for place in places:
         rgb, truth = meadow.copy(), np.zeros((270, 480), bool)
