@@ -1,13 +1,26 @@
-"""Cells of made-up frames: features that tell objects apart without fail."""
+"""Cells of made-up frames, whose features tell objects apart without fail, and what stands for the network there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
 
+import cv2
+import numpy as np
 import torch
 
+from persam_vos.masks import LabelMap
+from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.decoding import _FEATURES, Decoded, PriorDecoder
 from persam_vos.methods.memory.memory import Memory
+from persam_vos.methods.memory.video import MemoryTracking, MemoryVideo
+from persam_vos.sam.decoder import Decoder
+from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.geometry import Geometry
+from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.settings.common import MemorySettings
+from persam_vos.settings.video import TrackerSettings
 
 
 def scene_of_colours(*columns: int) -> torch.Tensor:
@@ -32,3 +45,48 @@ def square_at(row: int, column: int) -> torch.Tensor:
     grid = torch.zeros(36, 64)
     grid[row : row + 6, column : column + 6] = 0.9
     return grid
+
+
+class Seeing:
+    """An encoder that sees the mean colour of every cell, and counts what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, ...]] = []
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        embeddings = []
+        for frame in frames:
+            self.shown.append(frame.rgb.shape)
+            geometry = Geometry(frame.height, frame.width)
+            rows, columns = geometry.valid(64)
+            scaled = cv2.resize(frame.rgb, (columns, rows), interpolation=cv2.INTER_AREA)
+            features = torch.zeros(4, 64, 64)
+            features[:3, :rows, :columns] = torch.from_numpy(scaled / np.float32(255)).permute(2, 0, 1)
+            features[3] = 1
+            embeddings.append(ImageEmbedding(features, geometry))
+        return embeddings
+
+
+class PriorAsMask:
+    """In place of ``PriorDecoder``: masks are the priors."""
+
+    def decode(self, _frame: Frame, embedding: ImageEmbedding, prior_logits: torch.Tensor, _tokens: object) -> Decoded:
+        patches, certain = (
+            masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT),
+            torch.ones(len(prior_logits)),
+        )
+        return Decoded(patches, dict.fromkeys(_FEATURES, certain))
+
+
+def started(
+    encoder: Seeing, frame: Frame, label_map: LabelMap, *, closer_look: float = 0.0, learn_every: int = 3
+) -> MemoryTracking:
+    """Learn the objects of an annotated frame; masks will be the priors."""
+    settings = TrackerSettings(closer_look=closer_look, learn_every=learn_every, mask_token=False)
+    method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
+    ids = [int(i) for i in np.unique(label_map) if i]
+    tracking, _ = method.start(frame, encoder.encode([frame])[0], label_map, ids)
+    tracking._decoder = cast("PriorDecoder", PriorAsMask())
+    if tracking._closer is not None:
+        tracking._closer._decoder = tracking._decoder
+    return tracking

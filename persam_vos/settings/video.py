@@ -89,6 +89,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
             object for background.
         min_area_share: A mask smaller than this share of the object as last seen is no object.
         min_return_share: A mask smaller than this share of the object's size is not taken for its return.
+        size_decay: Share of that size that is left a frame later, however little of the object is seen.
         initial_similarity: Assumed similarity of an object to its memory until it is seen again; nearly all objects
             have more.
         similarity_rate: Share of each frame in the running mean of that similarity.
@@ -129,6 +130,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
     crop_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     min_area_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     min_return_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    size_decay: Annotated[float, Field(ge=0, le=1)] = 0.95
     initial_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.85
     similarity_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     rival_margin: Annotated[float, Field(ge=0, le=2)] = 0.02

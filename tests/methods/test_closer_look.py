@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import cast
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from cells import PriorAsMask, Seeing, started
 from pictures import cut_outs, everywhere_on_frame, frame_of
 
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.methods.memory.closer_look import CloserLook
-from persam_vos.methods.memory.decoding import _FEATURES, Decoded, PriorDecoder
+from persam_vos.methods.memory.decoding import PriorDecoder
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.methods.memory.prior import Query, foreground_prior
-from persam_vos.methods.memory.video import MemoryTracking, MemoryVideo
+from persam_vos.methods.memory.video import MemoryTracking
 from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.encoder import SamEncoder
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.sam.prompts import OUTSIDE_LOGIT
 from persam_vos.settings.video import TrackerSettings
 from persam_vos.video.tracker import Tracker
-
-
-class Seeing:
-    """An encoder that sees the mean colour of every cell, and counts what it is shown."""
-
-    def __init__(self) -> None:
-        self.shown: list[tuple[int, ...]] = []
-
-    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
-        embeddings = []
-        for frame in frames:
-            self.shown.append(frame.rgb.shape)
-            geometry = Geometry(frame.height, frame.width)
-            rows, columns = geometry.valid(64)
-            scaled = cv2.resize(frame.rgb, (columns, rows), interpolation=cv2.INTER_AREA)
-            features = torch.zeros(4, 64, 64)
-            features[:3, :rows, :columns] = torch.from_numpy(scaled / np.float32(255)).permute(2, 0, 1)
-            features[3] = 1
-            embeddings.append(ImageEmbedding(features, geometry))
-        return embeddings
 
 
 def asked(last: torch.Tensor, seen: torch.Tensor) -> Query:
@@ -61,17 +41,6 @@ def thin_bar(x: int) -> tuple[Frame, np.ndarray]:
     mask[100:180, x : x + 6] = True
     rgb: Rgb = np.where(mask[..., None], [250, 20, 20], [20, 90, 200]).astype(np.uint8)
     return frame_of(rgb), mask
-
-
-class PriorAsMask:
-    """In place of SAM's decoder: masks are the priors."""
-
-    def decode(self, _frame: Frame, embedding: ImageEmbedding, prior_logits: torch.Tensor, _tokens: object) -> Decoded:
-        patches, certain = (
-            masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT),
-            torch.ones(len(prior_logits)),
-        )
-        return Decoded(patches, dict.fromkeys(_FEATURES, certain))
 
 
 def learnt(encoder: Seeing, frame: Frame, masks: Sequence[np.ndarray], share: float = 0.5) -> CloserLook | None:
@@ -250,11 +219,7 @@ def second_step(failing: int | None) -> tuple[int, MemoryTracking]:
 
     frames = [thin_bar(x) for x in (60, 64, 68)]
     embeddings = encoder.encode([frame for frame, _ in frames])
-    settings = TrackerSettings(closer_look=0.5, mask_token=False, learn_every=1)
-    method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
-    tracking, _ = method.start(frames[0][0], embeddings[0], frames[0][1].astype(np.uint8), [1])
-    assert tracking._closer is not None
-    tracking._decoder = tracking._closer._decoder = cast("PriorDecoder", PriorAsMask())
+    tracking = started(encoder, frames[0][0], frames[0][1].astype(np.uint8), closer_look=0.5, learn_every=1)
     tracking.step(frames[1][0], embeddings[1])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "where", counted)

@@ -36,9 +36,6 @@ from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.patches import Patch
 from persam_vos.settings.video import TrackerSettings
 
-# What is left of an object's size a frame later, however little of it is seen.
-_SIZE_DECAY = 0.95
-
 
 class MemoryVideo:
     """Follows objects by a memory that tells them from everything else."""
@@ -61,8 +58,8 @@ class MemoryVideo:
         share = settings.nearer_view
         view = nearer_view(self._encoder, frame, masks, dtype, share) if share else None
         memory = Memory.learn(features, coverage.flatten(1), settings, view=view)
-        everywhere = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
-        state = _State(memory, coverage, everywhere, coverage.sum(dim=(1, 2)))
+        seen = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
+        state = _State(memory, coverage, seen, coverage.sum(dim=(1, 2)), frame.index)
         decoder, tokens, closer = PriorDecoder(self._decoder, settings), None, None
         if settings.closer_look:
             closer = CloserLook.learn(self._encoder, decoder, frame, embedding, labels, ids, settings, dtype)
@@ -87,13 +84,15 @@ class _State:
         memory: Of N objects.
         last: float, N x rows x columns in 0..1: coverage by each object when last seen.
         seen: bool, N: whether that was in the last frame.
-        size: float, N: cells that each object covers, as a slowly sinking maximum over the frames that show it.
+        size: float, N: cells that each object covers, as a slowly sinking maximum over all frames.
+        index: Of the last frame.
     """
 
     memory: Memory
     last: Tensor
     seen: Tensor
     size: Tensor
+    index: int
 
 
 class MemoryTracking:
@@ -135,8 +134,10 @@ class MemoryTracking:
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         windows = [patch.window for patch in patches]
         last = torch.where(seen[:, None, None], coverage, state.last)
-        size = torch.where(seen, coverage.sum(dim=(1, 2)).maximum(_SIZE_DECAY * state.size), state.size)
-        new_state = _State(memory, last, seen, size)
+        # The size sinks out of sight as well: an object may come back smaller. Not every frame need be tracked.
+        left = settings.size_decay ** max(frame.index - state.index, 1)
+        size = (seen * coverage.sum(dim=(1, 2))).maximum(left * state.size)
+        new_state = _State(memory, last, seen, size, frame.index)
         evidence = video_evidence(decoded.features, coverage, seen, query, state.memory)
         found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
         # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.

@@ -1,0 +1,41 @@
+"""What the method memory keeps from one frame to the next, on frames whose colours tell objects apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from cells import Seeing, started
+from pictures import frame_of
+
+from persam_vos.masks import LabelMap
+from persam_vos.media.frame import Frame
+
+
+def square(side: int | None, index: int, *, left: int = 150) -> tuple[Frame, LabelMap]:
+    """A red square of ``side`` pixels on blue, and its label map; None: out of sight."""
+    labels = np.zeros((288, 512), np.uint8)
+    if side is not None:
+        labels[100 : 100 + side, left : left + side] = 1
+    return frame_of(np.where(labels[..., None] > 0, [250, 20, 20], [20, 90, 200]).astype(np.uint8), index), labels
+
+
+def presences(sides: list[int | None], every: int = 1) -> list[bool]:
+    """Follow a square that is 140 pixels wide at first; tell in which later frames it is found."""
+    encoder, (first, labels) = Seeing(), square(140, 0)
+    tracking, found = started(encoder, first, labels), []
+    for position, side in enumerate(sides, 1):
+        frame, _ = square(side, position * every)
+        found.append(bool(tracking.step(frame, encoder.encode([frame])[0]).label_map.any()))
+    return found
+
+
+def test_an_object_that_comes_back_smaller_is_found_in_the_end() -> None:
+    """From 19,600 pixels to 3,600, which is less than a fifth."""
+    found = presences([None, None, *[60] * 10])
+
+    assert found[:2] == [False, False]
+    assert found[-5:] == [True] * 5
+
+
+def test_frames_that_are_passed_over_count_as_well() -> None:
+    assert presences([None, 56]) == [False, False]
+    assert presences([None, 56], every=8) == [False, True]
