@@ -7,6 +7,7 @@ and tracked after all, until the sides agree or no frame is left between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
@@ -75,7 +76,11 @@ class GapTracker:
 
     def _settled(self, tracker: Tracker, found: Found, reach: int, encoded: int) -> Found:
         """Replace all state at once."""
-        self._tracker, self._last, self._reach = tracker, Tracked(*found[-1]), reach
+        frame, result = found[-1]
+        if self._longest > 1:
+            # Masks are carried from a copy: whoever gets the frame and its result may draw on them.
+            frame, result = replace(frame, rgb=frame.rgb.copy()), replace(result, label_map=result.label_map.copy())
+        self._tracker, self._last, self._reach = tracker, Tracked(frame, result), reach
         self._waiting, self.encoded = (), self.encoded + encoded
         return found
 

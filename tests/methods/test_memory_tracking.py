@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 from cells import Seeing, started
 from pictures import frame_of
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.video import MemoryTracking
 
 
 def square(side: int | None, index: int, *, left: int = 150) -> tuple[Frame, LabelMap]:
@@ -39,3 +42,41 @@ def test_an_object_that_comes_back_smaller_is_found_in_the_end() -> None:
 def test_frames_that_are_passed_over_count_as_well() -> None:
     assert presences([None, 56]) == [False, False]
     assert presences([None, 56], every=8) == [False, True]
+
+
+@pytest.mark.parametrize("closer_look", [0.0, 0.5])
+def test_a_result_that_is_drawn_on_changes_nothing(closer_look: float) -> None:
+    frames = [square(60, i, left=150 + 6 * i) for i in range(4)]
+    found = []
+    for spoilt in (False, True):
+        encoder, labels = Seeing(), frames[0][1].copy()
+        tracking = started(encoder, frames[0][0], labels, closer_look=closer_look)
+        for frame, _ in frames[1:]:
+            if spoilt:
+                labels[:] = 1
+            labels = tracking.step(frame, encoder.encode([frame])[0]).label_map
+        found.append(labels)
+
+    assert found[0].any()
+    assert (found[0] == found[1]).all()
+
+
+@pytest.mark.parametrize("closer_look", [0.0, 0.5])
+def test_neither_a_copy_nor_its_original_changes_the_other(closer_look: float) -> None:
+    encoder, (first, labels) = Seeing(), square(60, 0)
+
+    def step(tracking: MemoryTracking, index: int, left: int) -> torch.Tensor:
+        frame, _ = square(60, index, left=left)
+        return torch.from_numpy(tracking.step(frame, encoder.encode([frame])[0]).label_map)
+
+    alone = started(encoder, first, labels, closer_look=closer_look, learn_every=1)
+    expected = [step(alone, index, 150 + 6 * index) for index in (1, 2, 3)]
+    original = started(encoder, first, labels, closer_look=closer_look, learn_every=1)
+    step(original, 1, 156)
+    copied = original.copy()
+
+    step(copied, 2, 300)
+    assert torch.equal(step(original, 2, 162), expected[1])
+    other = original.copy()
+    step(original, 3, 60)
+    assert torch.equal(step(other, 3, 168), expected[2])

@@ -144,6 +144,22 @@ def test_a_push_that_fails_can_be_repeated(fail_at: int) -> None:
     assert all((result.label_map == expected[i][1]).all() for i, (_, result) in enumerate(found))
 
 
+def test_a_frame_and_a_result_that_are_drawn_on_change_nothing() -> None:
+    """Whoever gets them may tint the picture or cut the mask before the next frame comes."""
+    clip, spoilt = (clip_of([40 + 2 * i for i in range(9)]) for _ in range(2))
+    expected, _ = run(clip, Truth(clip))
+    encoder, found = FakeEncoder(), []
+    tracker = Tracker.from_parts(encoder, None, QUICK, method=Truth(spoilt))  # type: ignore[arg-type]
+    gaps = GapTracker(tracker, spoilt[0][1].copy(), encoder, QUICK)
+    for position, (frame, _) in enumerate(spoilt):
+        for shown, result in gaps.push(frame, None if position % 4 else encoder.encode([frame])[0]):
+            found.append(result.label_map.copy())
+            shown.rgb[:], result.label_map[:] = 0, 0
+
+    assert all((labels == expected[i][1]).all() for i, labels in enumerate(found))
+    assert len(found) == 9
+
+
 @pytest.mark.parametrize("preset", ["quick", "fast"])
 def test_with_the_network_the_masks_follow(preset: str, encoder: SamEncoder, decoder: Decoder) -> None:
     clip = clip_of([40 + 6 * i for i in range(6)])

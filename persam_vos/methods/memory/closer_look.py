@@ -124,7 +124,8 @@ class CloserLook:
         coverage = closer.geometry.to_cells(masks[(..., *crop)], closer.cells)
         memory = Memory.learn(cell_features(closer, dtype), coverage.flatten(1), settings)
         learnt = _mostly_inside(masks, crop, settings)
-        return cls(encoder, decoder, settings, dtype, object_ids, _State(memory, crop, label_map, learnt, learnt))
+        state = _State(memory, crop, label_map.clone(), learnt, learnt)
+        return cls(encoder, decoder, settings, dtype, object_ids, state)
 
     def learn_tokens(self, masks: Tensor, tokens: Tensor) -> None:
         """Learn the objects' mask tokens in the annotated frame's crop, after ``refine_prior`` of that frame.
@@ -216,7 +217,8 @@ class CloserLook:
             label_map: uint8, H x W: of that frame.
             seen: bool, N: whether each object is there.
         """
-        state, look = replace(self._next_state, label_map=label_map), self._look
+        # The caller's label map is handed out, and may be drawn on.
+        state, look = replace(self._next_state, label_map=label_map.clone()), self._look
         if look is not None:
             masks = label_map == self._object_ids[:, None, None]
             inside = look.embedding.geometry.to_cells(masks[(..., *look.crop)], look.embedding.cells).flatten(1)
