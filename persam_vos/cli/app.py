@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Mask an object in one frame of a video, get its mask in every frame.",
+    help="Mask an object in the first frame of a video, get its mask in every frame.",
 )
 for command, short_help, epilog in (
     (run, "Track objects through a video, from its first frame.", RUN_EPILOG),
@@ -103,8 +103,11 @@ def _run(argv: list[str]) -> int:
         from persam_vos.cli.suggestions import explain
 
         return _failed(explain(error))
-    except (Interrupted, KeyboardInterrupt, typer.Abort):
-        say("interrupted; unfinished results are dropped")
+    except Interrupted as interrupted:
+        say(str(interrupted))
+        return EXIT_INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        say(str(Interrupted()))
         return EXIT_INTERRUPTED
     return status if isinstance(status, int) else EXIT_DONE
 

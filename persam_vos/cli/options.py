@@ -63,7 +63,10 @@ class EngineOptions(OptionGroup):
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", metavar="FILE", help="File with the model's weights.")
     ] = None
-    device: Annotated[str | None, typer.Option("--device", help="auto takes a CUDA device if there is one.")] = None
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="auto takes a CUDA device if there is one, which is untested; cpu is tested."),
+    ] = None
     backend: Annotated[
         str | None, typer.Option("--backend", help="Runs the encoder; auto takes the fastest that is installed.")
     ] = None

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from persam_vos.results import FrameResult
 
+# Shown until the first frame is done.
+_PREPARING = "preparing the network for this size of picture"
+
 
 class ProgressBar:
     """A bar on standard error: how many objects the last frame or photo shows, and the lowest of their scores.
@@ -21,6 +24,9 @@ class ProgressBar:
         quiet: Show nothing.
         unit: What is counted: "frame" or "photo".
         drops: What a second interrupt drops; "" for nothing that the first one keeps.
+
+    Attributes:
+        has_advanced: Whether a frame or a photo is done.
     """
 
     def __init__(self, quiet: bool, unit: str = "frame", *, drops: str = "") -> None:
@@ -28,12 +34,15 @@ class ProgressBar:
         self._unit = unit
         self._drops = f"; {drops} are then dropped" if drops else ""
         self._bar: Any = None
+        self.has_advanced = False
         # Reentrant: the signal handler that calls ``interrupt`` may run while the main thread draws.
         self._lock = threading.RLock()
 
     def start(self, name: str, frames: int | None) -> None:
         """Begin a video or a set of photos; ``frames`` is a hint."""
-        self._show(lambda: self._open(total=frames, desc=name, unit=self._unit, disable=self._quiet))
+        self._show(
+            lambda: self._open(total=frames, desc=name, unit=self._unit, disable=self._quiet, postfix=_PREPARING)
+        )
 
     def advance(self, result: FrameResult) -> None:
         """Count a frame or a photo."""
@@ -42,6 +51,7 @@ class ProgressBar:
         with self._lock:
             self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
             self._show(lambda: self._bar.update())
+            self.has_advanced = True
 
     def fail(self, message: str) -> None:
         """Say what could not be read, and count it."""
@@ -51,7 +61,7 @@ class ProgressBar:
 
     def interrupt(self) -> None:
         """Say that the interrupt was heard, and what another one does."""
-        self._say(f"finishing the {self._unit} in work; press Ctrl-C again to stop at once{self._drops}")
+        self._say(f"finishing the {self._unit} in work; a second interrupt stops at once{self._drops}")
 
     def stop(self) -> None:
         """End the video or the set of photos."""

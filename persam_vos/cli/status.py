@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 EXIT_DONE, EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 class Interrupted(Exception):  # noqa: N818
-    """KeyboardInterrupt under a name that Typer does not swallow."""
+    """KeyboardInterrupt under a name that Typer does not swallow; its message says what became of the results."""
+
+    def __init__(self, message: str = "interrupted; unfinished results are dropped") -> None:
+        super().__init__(message)
 
 
 def say(message: str) -> None:
@@ -21,9 +24,15 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def interrupts_pass() -> Iterator[None]:
-    """Let an interrupt pass Typer."""
+def interrupts_pass(began: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Let an interrupt pass Typer.
+
+    Args:
+        began: Tells whether a frame was done.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted from None
+        if began():
+            raise Interrupted from None
+        raise Interrupted("interrupted before the first frame was done; nothing is kept") from None

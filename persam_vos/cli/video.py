@@ -56,7 +56,9 @@ class FirstFrameOptions(OptionGroup):
 
     first_mask: Annotated[
         Path | None,
-        typer.Option("--first-mask", metavar="FILE", help="Mask of the first frame: object 1 has value 1, and so on."),
+        typer.Option(
+            "--first-mask", metavar="FILE", help="Mask of the first frame, no other: object 1 has value 1, and so on."
+        ),
     ] = None
     box: Boxes = None
     point: Points = None
@@ -108,7 +110,12 @@ class ReadingAndWritingOptions(OptionGroup):
             help="Behind a cut-out: a CSS name such as green, or a code such as #0f0.",
         ),
     ] = None
-    reader: Annotated[str | None, typer.Option("--reader", help="What decodes a video file.")] = None
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            "--reader", help="Decodes video files; decord takes memory without bound and turns mirrored video wrongly."
+        ),
+    ] = None
 
 
 @takes_groups
@@ -226,12 +233,12 @@ def _track_video(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    with interrupts_pass():
+    progress = ProgressBar(quiet, drops="the frames done so far")
+    with interrupts_pass(lambda: progress.has_advanced):
         from persam_vos.settings.video import load_settings
         from persam_vos.video.run import run_video
 
         settings = load_settings(config, flags)
-        progress = ProgressBar(quiet, drops="the frames done so far")
         outcome = run_video(video, first(settings), output, settings, progress, overwrite=overwrite)
     for warning in outcome.warnings:
         say(f"warning: {warning}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from persam_vos.errors import MaskError, MaskSizeError, SettingsError
 from persam_vos.files import PathLike
-from persam_vos.masks import VOID, LabelMap, Mask, Rgb, as_label_map
+from persam_vos.masks import VOID, LabelMap, Mask, Rgb, as_label_map, interior_depth
 from persam_vos.media.frame import Frame
 from persam_vos.quiet import quiet_warnings
 
@@ -30,6 +31,11 @@ _PIECE_SHARE, _PIECE_DISTANCE = 0.2, 1.2
 _THIN_LEVELS_SHARE = 0.5
 _THIN_LEVELS_SHARE_WITHOUT_WHITE = 0.8
 _MIN_LEVELS_WITHOUT_WHITE = 17
+# Void that is an object by mistake has a body; that between objects is a line. In pixels.
+_MAX_VOID_DEPTH = 4.0
+_WHITE = 0xFFFFFF
+_BLURRING_FORMATS = ("JPEG", "MPO")
+_MAX_LEVELS_OF_ONE = 2
 
 
 def read_mask(
@@ -41,12 +47,14 @@ def read_mask(
     resize: bool = False,
     threshold: int | None = None,
     of: str = "video",
+    doubts: list[str] | None = None,
 ) -> LabelMap:
     """Read the mask, or label map, of one frame or photo.
 
     A palette or greyscale picture holds object n as value n, unless all its colours are black and white; a picture of
     one single value besides 0 (255, say) is one object; 255 beside other values is void and becomes background, as in
-    DAVIS. A colour picture of one colour on black, or with one flat shape in its alpha channel, is one object.
+    DAVIS. A colour picture of one colour on black, or with one flat shape in its alpha channel, is one object; where
+    one colour is painted on opaque black, its alpha does not matter.
 
     Args:
         path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
@@ -57,6 +65,7 @@ def read_mask(
         resize: Scale a mask of another size (nearest neighbour) instead of refusing it, before it is decoded.
         threshold: Take the picture as one soft mask: brightness above this, 0..254, is object 1.
         of: Noun for the frame or photo in messages.
+        doubts: Gets a line about what was perhaps meant otherwise.
 
     Returns:
         uint8, H x W, with at least one object.
@@ -77,7 +86,26 @@ def read_mask(
     if size is not None and values.shape != size:
         scaled = Image.fromarray(values.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
         values = np.asarray(scaled)
-    return _to_label_map(path, values, of)
+    label_map = _to_label_map(path, values, of)
+    if doubts is not None:
+        doubts += void_warnings(values)
+    return label_map
+
+
+def void_warnings(values: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Return a warning where a body of white, 255, beside other values was probably meant as an object.
+
+    Args:
+        values: Of a mask, H x W, of any dtype; bool or a single value besides 0 has no void.
+    """
+    void = values == VOID
+    others = np.unique(values[(values != 0) & ~void])
+    if not others.size or not void.any() or interior_depth(void).max() <= _MAX_VOID_DEPTH:
+        return ()
+    return (
+        f"white, 255, is void beside other values ({others[0]} here): its {int(void.sum())} pixels belong to no object;"
+        " if they are one, give it a number from 1 to 254",
+    )
 
 
 def as_mask(mask: PathLike | npt.ArrayLike, height: int, width: int, *, of: str) -> LabelMap:
@@ -162,11 +190,12 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
                 (height, width), (rows, columns) = picture.size[::-1], size
                 raise MaskSizeError(
                     f"{path}: mask is {height} x {width}, {of} is {rows} x {columns} (height x width); pass "
-                    "--resize-mask to scale it"
+                    "--resize-mask to scale it, in Python read_mask(..., resize=True)"
                 )
             picture.load()
             if threshold is not None:
                 return (np.asarray(picture.convert("L")) > threshold).astype(np.int64)
+            _refuse_blurred(path, picture)
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B"):
                 return _values_of_colours(path, picture.convert("RGBA"))
             colours = picture.mode == "P" and _is_black_and_white(picture)
@@ -180,6 +209,16 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
         raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
 
 
+def _refuse_blurred(path: Path, picture: Image.Image) -> None:
+    """Raise ``MaskError`` for a format that loses the exact values, where it shows."""
+    levels = np.unique(np.asarray(picture.convert("L"))).size if picture.format in _BLURRING_FORMATS else 0
+    if levels > _MAX_LEVELS_OF_ONE:
+        raise MaskError(
+            f"{path}: is a JPEG, which blurs a mask's values ({levels} grey levels); save it as PNG, or pass "
+            "--mask-threshold 127 for one object, in Python read_mask(..., threshold=127)"
+        )
+
+
 def _is_black_and_white(picture: Image.Image) -> bool:
     """Tell a black and white picture, whose palette may begin with white, from a label map."""
     colours = picture.convert("RGB").getcolors(2)
@@ -189,22 +228,26 @@ def _is_black_and_white(picture: Image.Image) -> bool:
 def _values_of_colours(path: Path, picture: Image.Image) -> npt.NDArray[np.int64]:
     rgba = np.asarray(picture).astype(np.int64)
     alpha = rgba[..., 3]
+    colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
     if alpha.min() < alpha.max():
         if np.unique(alpha).size > 2:
             raise MaskError(
                 f"{path}: its alpha channel is soft; save it without smoothing, or as a black and white mask"
             )
+        seen = np.unique(colours[alpha > 0])
+        if seen.size == 2 and seen[0] == 0 and (alpha.min() > 0 or seen[1] == _WHITE):
+            painted: npt.NDArray[np.int64] = ((colours > 0) & (alpha > 0)).astype(np.int64)
+            return painted
         opaque: npt.NDArray[np.int64] = (alpha == alpha.max()).astype(np.int64)
         return opaque
     if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
         grey: npt.NDArray[np.int64] = rgba[..., 0]
         return grey
-    colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
     found = np.unique(colours[colours > 0])
     if found.size > 1:
         raise MaskError(
             f"{path}: {found.size} colours besides black; save it as a palette or greyscale PNG where object n has "
-            "value n, or pass --mask-threshold for one soft mask"
+            "value n, or pass --mask-threshold for one soft mask, in Python read_mask(..., threshold=127)"
         )
     coloured: npt.NDArray[np.int64] = (colours > 0).astype(np.int64)
     return coloured
@@ -219,7 +262,8 @@ def _to_label_map(path: Path, values: npt.NDArray[np.int64], of: str) -> LabelMa
     if ids.size > 1 and ids[0] > 0 and ids[-1] <= VOID and _is_soft(values, ids):
         raise MaskError(
             f"{path}: looks like an anti-aliased mask ({ids.size} grey levels along the edges of white), not a label "
-            "map; pass --mask-threshold 127 to cut it, or save it without smoothing"
+            "map; pass --mask-threshold 127 to cut it, in Python read_mask(..., threshold=127), or save it without "
+            "smoothing"
         )
     return as_label_map(values, height, width, name=f"{path}: mask", of=of)
 

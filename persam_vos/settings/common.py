@@ -136,7 +136,7 @@ class EngineSettings(_Validated):
     Attributes:
         model: The network.
         checkpoint: File with its weights; None for the shipped or downloaded ones.
-        device: ``auto`` takes a CUDA device if there is one.
+        device: ``auto`` takes a CUDA device if there is one, which is untested; ``cpu`` is tested.
         backend: What runs the encoder; ``auto`` takes the fastest one that is installed.
         precision: Number format of the networks; ``auto`` is bfloat16 where OpenVINO runs on a CPU that has it.
         batch_size: Frames or photos encoded at once; ``auto`` is one per core and at most 4 where OpenVINO runs, else

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
-from persam_vos.media.mask_files import annotation_warnings, read_mask
+from persam_vos.media.mask_files import annotation_warnings, read_mask, void_warnings
 from persam_vos.media.stream import FrameReader
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class AnnotationFile:
     resize: bool = False
     threshold: int | None = None
     _label_map: LabelMap | None = field(default=None, init=False, repr=False, compare=False)
+    _doubts: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -87,19 +89,21 @@ class AnnotationFile:
         Raises:
             MaskError: If it cannot be read, does not fit, or is empty.
         """
+        self._doubts.clear()
         self._label_map = read_mask(
             self.path,
             height=video.info.height,
             width=video.info.width,
             resize=self.resize,
             threshold=self.threshold,
+            doubts=self._doubts,
         )
 
     def find(self, engine: Engine[Any]) -> Annotation:  # noqa: ARG002 - a mask needs no model
         """Return the mask; see ``FirstFrame``."""
         assert self._label_map is not None, "check comes first"
         record = {"first_mask": str(self.path), "resize_mask": self.resize, "mask_threshold": self.threshold}
-        return Annotation(self._label_map, tuple(annotation_warnings(self._label_map)), record)
+        return Annotation(self._label_map, (*self._doubts, *annotation_warnings(self._label_map)), record)
 
 
 @dataclass(slots=True, repr=False)
@@ -129,4 +133,5 @@ class AnnotationArray(ArrayRecord):
     def find(self, engine: Engine[Any]) -> Annotation:  # noqa: ARG002 - a mask needs no model
         """Return the mask; see ``FirstFrame``."""
         assert self._label_map is not None, "check comes first"
-        return Annotation(self._label_map, annotation_warnings(self._label_map), {"first_mask": "array"})
+        warnings = (*void_warnings(np.asarray(self.mask)), *annotation_warnings(self._label_map))
+        return Annotation(self._label_map, warnings, {"first_mask": "array"})

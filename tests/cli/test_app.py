@@ -129,7 +129,7 @@ def test_an_interrupt_before_anything_was_done_is_said(monkeypatch: pytest.Monke
 
     answer = call("run", "clip.mp4", "--first-mask", "mask.png")
 
-    assert answer == (130, "", "persam-vos: interrupted; unfinished results are dropped\n")
+    assert answer == (130, "", "persam-vos: interrupted before the first frame was done; nothing is kept\n")
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
 
@@ -201,7 +201,7 @@ def test_an_interrupt_leaves_a_playable_overlay_of_the_frames_done(tmp_path: Pat
         _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 130
-    assert "press Ctrl-C again to stop at once; the frames done so far are then dropped" in errors
+    assert "a second interrupt stops at once; the frames done so far are then dropped" in errors
     assert "interrupted after" in errors
     record = json.loads((tmp_path / "o" / "run.json").read_text())
     assert record["complete"] is False

@@ -50,8 +50,21 @@ def test_an_interrupt_says_what_another_one_does(options: dict[str, str], end: s
         bar.interrupt()
         bar.stop()
 
-    message = f"finishing the {options.get('unit', 'frame')} in work; press Ctrl-C again to stop at once{end}"
+    message = f"finishing the {options.get('unit', 'frame')} in work; a second interrupt stops at once{end}"
     assert shown.getvalue() == f"persam-vos: {message}\n"
+
+
+def test_the_bar_says_what_happens_before_the_first_frame() -> None:
+    with redirect_stderr(io.StringIO()) as shown:
+        bar = ProgressBar(quiet=False)
+        bar.start("clip", 2)
+        begun, first = bar.has_advanced, shown.getvalue()
+        bar.advance(RESULT)
+        bar.stop()
+
+    assert "preparing the network for this size of picture" in first
+    assert "preparing" not in shown.getvalue().split("\r")[-1]
+    assert (begun, bar.has_advanced) == (False, True)
 
 
 class Full(io.StringIO):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError, SettingsError
-from persam_vos.media.mask_files import annotation_warnings, read_mask
+from persam_vos.media.mask_files import annotation_warnings, read_mask, void_warnings
 
 SIZE = (40, 60)
 
@@ -249,3 +249,49 @@ def test_two_things_of_one_number_are_told_from_one_thing_in_two_pieces() -> Non
     small[100:200, 500:565] = 0
     assert not annotation_warnings(near)
     assert not annotation_warnings(small)
+
+
+def test_an_object_painted_white_beside_grey_is_not_lost_in_silence(tmp_path: Path) -> None:
+    array = np.zeros((120, 160), np.uint8)
+    array[10:40, 10:40], array[60:100, 60:120] = 100, 255
+    doubts: list[str] = []
+
+    found = read_mask(save(tmp_path / "m.png", array, "L"), doubts=doubts)
+
+    assert np.unique(found).tolist() == [0, 100]
+    assert len(doubts) == 1
+    assert doubts[0].startswith("white, 255, is void beside other values (100 here): its 2400 pixels belong to no obj")
+
+
+def test_void_between_objects_and_white_alone_are_not_doubted() -> None:
+    array = np.zeros((120, 160), np.uint8)
+    array[10:60, 10:60] = 255
+    assert not void_warnings(array)
+    assert not void_warnings(array > 0)
+
+    array[13:57, 13:57] = 3
+    assert not void_warnings(array)
+
+
+@pytest.mark.parametrize("ground", [255, 0], ids=["opaque", "partly transparent"])
+def test_white_at_half_alpha_on_opaque_black_is_the_object(tmp_path: Path, ground: int) -> None:
+    rgba = np.zeros((*SIZE, 4), np.uint8)
+    rgba[..., :3] = blocks(255)[..., None]
+    rgba[..., 3] = np.where(blocks(1) > 0, 128, 255)
+    rgba[30:, :, 3] = ground
+    if ground == 0:
+        rgba[..., 3] = np.where(rgba[..., 3] > 0, 255, 0)
+    Image.fromarray(rgba).save(tmp_path / "m.png")
+
+    assert np.array_equal(read(tmp_path / "m.png"), blocks(1))
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (255, 0, 0)])
+def test_a_jpeg_mask_is_refused_as_one(tmp_path: Path, colour: tuple[int, int, int]) -> None:
+    rgb = np.zeros((80, 120, 3), np.uint8)
+    cv2.circle(rgb, (60, 40), 25, colour, -1)
+    Image.fromarray(rgb).save(tmp_path / "m.jpg", quality=75)
+
+    with pytest.raises(MaskError, match=r"m\.jpg: is a JPEG, which blurs a mask's values \(\d+ grey.* save it as PNG"):
+        read_mask(tmp_path / "m.jpg")
+    assert read_mask(tmp_path / "m.jpg", threshold=40).any()

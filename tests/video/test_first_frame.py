@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskSizeError, PhotoError, SettingsError
 from persam_vos.masks import LabelMap, Rgb
+from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_frame import AnnotationFile
+from persam_vos.video.first_frame import AnnotationArray, AnnotationFile
 from persam_vos.video.first_reference import FirstReference, reference_settings
 from persam_vos.video.run import run_video
 
@@ -164,3 +166,14 @@ def test_no_run_removes_what_it_learns_from(cat: ReferenceFile) -> None:
     settings = Settings()
     assert FirstReference((cat,), reference_settings(settings, "memory")).files == (cat.photo, cat.mask)
     assert AnnotationFile(cat.mask).files == (cat.mask,)
+
+
+def test_white_beside_grey_is_warned_of(tmp_path: Path) -> None:
+    labels = np.zeros((120, 160), np.uint8)
+    labels[10:40, 10:40], labels[60:100, 60:120] = 100, 255
+    Image.fromarray(labels).save(tmp_path / "mask.png")
+    engine: Any = None
+
+    for first in (AnnotationFile(tmp_path / "mask.png"), AnnotationArray(labels)):
+        first.check(ArrayReader([np.zeros((120, 160, 3), np.uint8)], frame_rate=Fraction(25)))
+        assert "white, 255, is void beside other values" in first.find(engine).warnings[0]
