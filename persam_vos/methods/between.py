@@ -128,8 +128,10 @@ class Between:
         """Bring masks, N x h x w in 0..1, to the frame, with edges that follow its colours: uint8, H x W."""
         geometry = Geometry(frame.height, frame.width)
         size = part.height, part.width
-        pixels = torch.stack([torch.from_numpy(_scaled(mask, size)) for mask in masks])
-        logits = _to_logits(geometry.to_cells(pixels, MASK_SIDE_SAMPLES, part), geometry)
+        # One mask at a time: at the size of the part, all of them may take a gigabyte.
+        pixels = (torch.from_numpy(_scaled(mask, size))[None] for mask in masks)
+        cells = torch.cat([geometry.to_cells(each, MASK_SIDE_SAMPLES, part) for each in pixels])
+        logits = _to_logits(cells, geometry)
         if self._settings.colours:
             patches = follow_colours(logits, frame.rgb, geometry, self._settings, MIN_MASK_LOGIT)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_a_mask_that_is_wrong_on_one_side_disagrees() -> None:
     _, agreement = Between(TrackerSettings()).join(frame_of(scene([(42, 100), None])[0], 1), before, after)
 
     assert agreement < 0.8
+
+
+def test_memory_does_not_grow_by_a_whole_mask_for_each_object() -> None:
+    rgb, labels = np.full((1200, 1600, 3), 90, np.uint8), np.zeros((1200, 1600), np.uint8)
+    for object_id in range(1, 13):
+        labels[10:1190, 120 * object_id : 120 * object_id + 100] = object_id
+    before, after = (many_tracked(rgb, labels, index) for index in (0, 2))
+    between = Between(TrackerSettings(colours=0))
+    tracemalloc.start()
+    try:
+        between.join(frame_of(rgb, 1), before, after)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    # Bytes a pixel; a mask takes 4.
+    assert peak / labels.size < 24
+
+
+def many_tracked(rgb: np.ndarray, labels: LabelMap, index: int) -> Tracked:
+    frame, ids = frame_of(rgb, index), [int(i) for i in np.unique(labels) if i]
+    return Tracked(frame, frame_result(frame, Segmentation(labels, torch.ones(len(ids)), torch.ones(len(ids))), ids))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (40, 2)])
