@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_vos.methods.memory.crop import Resampling, fading, mix_patches, place_crop
+from persam_vos.methods.memory.crop import Resampling, fading, mix_patches, place_crop, shape_of_frame
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region
@@ -40,6 +40,24 @@ def test_a_crop_lies_in_the_frame_and_holds_at_least_the_smallest_object(
     assert crop == Region.whole(*size) or 1.3 * max(crop.height, crop.width) <= max(size)
 
 
+@given(boxes_in_frames())
+def test_an_encoder_sees_crops_of_two_sizes_at_most(given_boxes: tuple[list[Region], tuple[int, int]]) -> None:
+    """Each further one is a network to compile."""
+    boxes, size = given_boxes
+
+    crop = place_crop(boxes, size)
+
+    assert Geometry(crop.height, crop.width).resized in {Geometry(*size).resized, (1024, 1024)}
+
+
+@pytest.mark.parametrize("size", [(480, 854), (720, 1280), (1080, 1920), (576, 720), (854, 480)])
+def test_a_crop_of_the_shape_of_an_ordinary_frame_is_hardly_larger_than_needed(size: tuple[int, int]) -> None:
+    for long in range(max(size) // 4, int(max(size) / 1.3)):
+        needs = [long * end / max(size) for end in size]
+
+        assert all(0 <= side - need < 8 for side, need in zip(shape_of_frame(needs, size), needs, strict=True))
+
+
 @pytest.mark.parametrize(
     ("box", "crop"),
     [
@@ -57,7 +75,7 @@ def test_a_crop_is_a_square_with_context_around_the_object(box: Region, crop: Re
 def test_where_no_square_is_large_enough_the_crop_has_the_shape_of_the_frame() -> None:
     crop = place_crop([Region.at(100, 200, 50, 400)], (300, 900))
 
-    assert (crop.height, crop.width) == (162, 485)
+    assert (crop.height, crop.width) == (162, 486)
 
 
 def test_the_crop_stays_while_the_object_is_well_inside_it_and_follows_then() -> None:

@@ -67,6 +67,27 @@ def around_middle(box: Region, shape: tuple[int, int], size: tuple[int, int]) ->
     return Region.at(top, left, *shape)
 
 
+def shape_of_frame(needs: Sequence[float], size: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest height and width, at least those needed, that are scaled to the frame's own input.
+
+    A crop that is a row higher at the encoder's input may need another network, which takes seconds to compile.
+
+    Args:
+        needs: Height and width in pixels, at most those of the frame.
+        size: Height and width of the frame.
+
+    >>> shape_of_frame((480, 640), (720, 1280))
+    (480, 854)
+    """
+    longest, resized = max(size), Geometry(*size).resized
+    for long in range(math.ceil(max(need * longest / end for need, end in zip(needs, size, strict=True))), longest):
+        height, width = (round(long * end / longest) for end in size)
+        large_enough = height >= needs[0] and width >= needs[1]
+        if large_enough and Geometry(height, width).resized == resized:
+            return height, width
+    return size
+
+
 def _margin(box: Region) -> float:
     return _MARGIN_SHARE * math.sqrt(box.height * box.width)
 
@@ -77,9 +98,7 @@ def _needed(box: Region, size: tuple[int, int]) -> tuple[int, int]:
     side = math.ceil(max(*needs, max(size) / _MAX_SCALE))
     if side <= min(size):
         return side, side
-    share = max(side / max(size), *(need / end for need, end in zip(needs, size, strict=True)))
-    height, width = (min(math.ceil(share * end), end) for end in size)
-    return height, width
+    return shape_of_frame([max(need, side * end / max(size)) for need, end in zip(needs, size, strict=True)], size)
 
 
 def _still_fits(box: Region, crop: Region, size: tuple[int, int]) -> bool:
