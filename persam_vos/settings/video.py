@@ -144,7 +144,8 @@ class Settings(TrackerSettings, EngineSettings):
 
     Attributes:
         preset: For ``memory``: ``fast`` encodes each frame once; ``quick`` leaves out frames that need not be encoded;
-            ``best`` also takes a closer look at the objects. Settings given beside it win over it.
+            ``best`` also takes a closer look at the objects. Settings given beside it win over it; other methods take
+            no notice of it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
         reader: What decodes a video file.
@@ -163,7 +164,8 @@ class Settings(TrackerSettings, EngineSettings):
     def _expand_preset(cls, values: Any) -> Any:
         if not isinstance(values, dict) or not isinstance(preset := values.get("preset", "fast"), str):
             return values
-        expanded = PRESETS.get(preset, {})
+        # Other methods have no presets: what is left open is as with none.
+        expanded = PRESETS.get(preset, {}) if values.get("method", "memory") == "memory" else PRESETS["fast"]
         return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
 
     @field_validator("export", mode="before")

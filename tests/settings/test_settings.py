@@ -82,6 +82,16 @@ def test_a_preset_by_flag_wins_over_the_file(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path / "d.yaml", "preset: best\ncloser_look: null\n"), {}).closer_look == 0.5
 
 
+@pytest.mark.parametrize("method", ["persam", "persam-f"])
+@pytest.mark.parametrize("preset", ["quick", "best"])
+def test_a_preset_of_memory_does_not_reach_the_other_methods(preset: str, method: str, tmp_path: Path) -> None:
+    of_file = load_settings(write(tmp_path / "a.yaml", f"method: {method}\npreset: {preset}\nencode_every: null\n"), {})
+
+    for settings in (Settings(method=method, preset=preset), of_file):  # type: ignore[arg-type]
+        assert (settings.encode_every, settings.closer_look) == (1, 0)
+    assert Settings(method=method, encode_every=2).encode_every == 2  # type: ignore[arg-type]
+
+
 def test_a_preset_in_the_file_leaves_alone_what_is_set_beside_it(tmp_path: Path) -> None:
     example = next(path for path in CONFIGS if path.stem == "memory").read_text()
     best = example.replace("preset: fast", "preset: best")
