@@ -74,13 +74,14 @@ def work(job: Job) -> dict[str, Any]:
     decoder, encoder = networks()[-1], CountingEncoder(cached_encoder(job))
     results = follow(job, clip, encoder)
     next(results)
-    start, passes = time.perf_counter() - encoder.seconds, decoder.passes
+    start, passes, learnt_from = time.perf_counter() - encoder.seconds, decoder.passes, encoder.frames
     found = list(results)
     seconds = time.perf_counter() - start - encoder.seconds
     return {
         "frames": len(clip),
         "records": list(scored(clip, found)),
-        "encoded": encoder.frames / len(clip),
+        # The first frame counts once, though its nearer view is encoded as well.
+        "encoded": (1 + encoder.frames - learnt_from) / len(clip),
         "steps": (decoder.passes - passes) / job.settings.passes / len(found),
         "milliseconds": 1000 * seconds / len(found),
     }
