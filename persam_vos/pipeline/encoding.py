@@ -17,6 +17,8 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 
 Embedded = tuple[Frame, ImageEmbedding | None]
+# Pixels of the frames that pass by, with which no further frame is taken: 300 MB.
+_MAX_PASSING_PIXELS = 100_000_000
 # A frame, and whether it is encoded.
 _Chosen = tuple[Frame, bool]
 
@@ -97,7 +99,9 @@ class EncodeStage:
         # Keep one more frame in flight than are encoded: the oldest may finish last.
         in_flight = sum(future is not None for _, future in pending)
         pixels = sum(frame.height * frame.width for frame, _ in pending)
-        return in_flight <= self._engine.batch_size and pixels < self._max_pixels
+        passing = sum(frame.height * frame.width for frame, future in pending if future is None)
+        few = pixels < self._max_pixels and passing < _MAX_PASSING_PIXELS
+        return in_flight <= self._engine.batch_size and few
 
     def _encode_one(self, frame: Frame) -> _Encoded:
         start = time.perf_counter()
@@ -107,7 +111,9 @@ class EncodeStage:
     def _in_batches(self, frames: Iterator[_Chosen]) -> Generator[Embedded, None, None]:
         while batch := self._batch(frames):
             while batch:
-                now = batch[: self._engine.batch_size]
+                # As many as hold ``batch_size`` frames to encode, which may have become smaller.
+                counts = itertools.accumulate(encode for _, encode in batch)
+                now = batch[: sum(count <= self._engine.batch_size for count in counts)]
                 encoded = [frame for frame, encode in now if encode]
                 with self._timings.stage("encode"):
                     embeddings = self._memory.encode(encoded) if encoded else []
@@ -120,12 +126,14 @@ class EncodeStage:
                     yield frame, embeddings.pop() if encode else None
 
     def _batch(self, frames: Iterator[_Chosen]) -> list[_Chosen]:
-        """Take frames until there are ``batch_size``, or ``max_pixels``; none if there are none left."""
+        """Take frames until ``batch_size`` are to be encoded, or there are too many pixels; none if none are left."""
         batch: list[_Chosen] = []
-        pixels = 0
-        for frame, encode in itertools.islice(frames, self._engine.batch_size):
+        encoded = pixels = passing = 0
+        for frame, encode in frames:
             batch.append((frame, encode))
-            pixels += frame.height * frame.width
-            if pixels >= self._max_pixels:
+            size = frame.height * frame.width
+            encoded, pixels, passing = encoded + encode, pixels + size, passing + (not encode) * size
+            full = encoded >= self._engine.batch_size
+            if full or pixels >= self._max_pixels or passing >= _MAX_PASSING_PIXELS:
                 break
         return batch

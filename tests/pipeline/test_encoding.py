@@ -23,6 +23,7 @@ from fakes import (
 
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.media.frame import Frame
+from persam_vos.pipeline import encoding
 from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.encoder import ImageEmbedding
@@ -172,3 +173,25 @@ def test_large_frames_are_not_encoded_side_by_side() -> None:
     assert [frame.index for frame, _ in found] == list(range(6))
     assert engine.fake_encoder.most == 1
     assert timings.seconds["encode"] >= 0.06  # all of it, since nothing ran beside it
+
+
+def test_a_batch_counts_only_the_frames_that_are_encoded() -> None:
+    engine = FakeEngine(3)
+
+    found = list(EncodeStage(engine, Timings(), every=4).run(iter(FakeReader(22))))
+
+    assert [frame.index for frame, _ in found] == list(range(22))
+    assert [embedding is not None for _, embedding in found] == [index % 4 == 0 for index in range(22)]
+    assert engine.fake_encoder.batches == [[0, 4, 8], [12, 16, 20]]
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_frames_that_pass_by_are_held_up_to_a_weight(side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_MAX_PASSING_PIXELS", 20 * HEIGHT * WIDTH)
+    engine, reader, held = FakeEngine(6, side_by_side=side_by_side), FakeReader(200), []
+
+    for frame, _ in EncodeStage(engine, Timings(), every=16).run(iter(reader)):
+        held.append(reader.given - frame.index)
+
+    assert len(held) == 200
+    assert max(held) <= 25
