@@ -59,7 +59,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
         first_share: Share of the annotated frame in the ridge regression.
         nearer_view: Share, in what the ridge regression learns from the annotated frame, of a second view of it: half
             of its height and width around the objects, which the encoder sees at twice the scale. 0 is off; any other
-            costs one encoding a video. With it, objects that come nearer stay whole.
+            costs one encoding a video. With it, objects that come nearer are cut up less.
         gate: Distance, in square roots of the object's area but at least ``gate_cells`` cells of 16 pixels, beyond
             which finds are dropped as something else, if ``gate_found_share`` of the object is found within it; 0 is
             off.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from cells import Seeing
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import cut_outs, frame_of
@@ -71,6 +72,24 @@ def test_what_is_learnt_tells_a_nearer_object_from_its_surroundings_better(encod
         gaps.append(float(answer[inside].mean() - answer[~inside].mean()))
     without, with_view = gaps
     assert with_view > without + 0.1
+
+
+def view_of(masks: Sequence[Mask]) -> list[bool] | None:
+    """Tell which of the objects the second view shows; None if there is none."""
+    stacked = torch.from_numpy(np.stack(masks))
+    view = nearer_view(Seeing(), frame_of(np.zeros((*masks[0].shape, 3), np.uint8)), stacked, torch.float32, 0.5)
+    return None if view is None else view.coverage.any(dim=1).tolist()
+
+
+def test_of_objects_far_apart_the_smaller_ones_are_viewed() -> None:
+    large, small, third, ring = (np.zeros((270, 480), np.bool_) for _ in range(4))
+    large[60:140, :60], small[200:230, 440:], third[150:190, 430:470] = True, True, True
+    ring[:10], ring[-10:], ring[:, :10], ring[:, -10:] = True, True, True, True
+
+    assert view_of([large, small]) == [False, True]
+    assert view_of([large, small, third]) == [False, True, True]
+    assert view_of([small, third]) == [True, True]
+    assert view_of([ring]) is None
 
 
 def test_a_setting_of_0_encodes_the_annotated_frame_once(encoder: SamEncoder, decoder: Decoder) -> None:
