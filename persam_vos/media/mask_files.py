@@ -24,9 +24,9 @@ _MIN_AREA_CELLS = 0.25
 _CELLS_PER_SIDE = 64
 # A mask of a larger share of the frame that also touches all four edges shows what is around an object.
 _INVERTED_AREA_SHARE = 0.5
-# Pieces of so much of an object, farther from its largest one than this in square roots of its area, are two things:
-# parts of one thing on both sides of what hides it lie closer.
-_PIECE_SHARE, _PIECE_DISTANCE = 0.2, 1.2
+# Pieces of so much of an object's largest one, farther from it than this in square roots of the object's area, are
+# two things: parts of one thing on both sides of what hides it lie closer.
+_PIECE_SHARE, _PIECE_DISTANCE = 0.25, 1.2
 # Grey levels of a smoothed edge form thin rings. A label map's objects do not.
 _THIN_LEVELS_SHARE = 0.5
 _THIN_LEVELS_SHARE_WITHOUT_WHITE = 0.8
@@ -139,11 +139,12 @@ def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tu
     return None
 
 
-def annotation_warnings(label_map: LabelMap) -> tuple[str, ...]:
+def annotation_warnings(label_map: LabelMap, *, drawn: bool = True) -> tuple[str, ...]:
     """Return a warning for each object that can hardly be followed, or whose mask does not look like one thing.
 
     Args:
         label_map: uint8, H x W.
+        drawn: Whether somebody drew the mask, and can draw it better; a mask that was found may look like anything.
     """
     min_area = _MIN_AREA_CELLS * (max(label_map.shape) / _CELLS_PER_SIDE) ** 2
     warnings = []
@@ -154,6 +155,8 @@ def annotation_warnings(label_map: LabelMap) -> tuple[str, ...]:
         if few or many:
             why = "few to recognise it by" if few else "many to be told from the rest"
             warnings.append(f"object {object_id} has {area} of the first frame's {mask.size} pixels: too {why}")
+        elif not drawn:
+            continue
         elif share > _INVERTED_AREA_SHARE and all(side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])):
             warnings.append(
                 f"object {object_id} covers {100 * share:.0f}% of the first frame and touches all four edges: is its "
@@ -170,7 +173,7 @@ def _in_far_pieces(mask: Mask) -> bool:
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     largest = 1 + int(areas[1:].argmax())
-    large = [k for k in range(1, count) if k != largest and areas[k] >= _PIECE_SHARE * area]
+    large = [k for k in range(1, count) if k != largest and areas[k] >= _PIECE_SHARE * areas[largest]]
     if not large:
         return False
     away = cv2.distanceTransform((pieces != largest).astype(np.uint8), cv2.DIST_L2, 5)

@@ -90,7 +90,8 @@ class FirstReference:
                 for entry in found
             ],
         }
-        return Annotation(result.label_map, (*warnings, *annotation_warnings(result.label_map)), record)
+        warnings += annotation_warnings(result.label_map, drawn=False)
+        return Annotation(result.label_map, tuple(warnings), record)
 
 
 def reference_settings(settings: EngineSettings, method: str, **flags: Any) -> PhotoSettings:

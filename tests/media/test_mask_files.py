@@ -295,3 +295,23 @@ def test_a_jpeg_mask_is_refused_as_one(tmp_path: Path, colour: tuple[int, int, i
     with pytest.raises(MaskError, match=r"m\.jpg: is a JPEG, which blurs a mask's values \(\d+ grey.* save it as PNG"):
         read_mask(tmp_path / "m.jpg")
     assert read_mask(tmp_path / "m.jpg", threshold=40).any()
+
+
+def test_many_things_of_one_number_are_told_apart_as_well() -> None:
+    label_map = np.zeros((480, 854), np.uint8)
+    for row in (20, 400):
+        for column in (20, 400, 780):
+            label_map[row : row + 40, column : column + 40] = 1
+
+    assert len(annotation_warnings(label_map)) == 1
+
+
+def test_what_a_drawn_mask_is_asked_is_not_asked_of_a_mask_that_was_found() -> None:
+    inverted, apart, tiny = np.ones((480, 854), np.uint8), *np.zeros((2, 480, 854), np.uint8)
+    inverted[100:400, 200:600] = 0
+    apart[100:200, 100:200] = apart[100:200, 500:580] = 3
+    tiny[5, 5] = 1
+
+    for label_map, of_found in ((inverted, 0), (apart, 0), (tiny, 1)):
+        assert len(annotation_warnings(label_map)) == 1
+        assert len(annotation_warnings(label_map, drawn=False)) == of_found

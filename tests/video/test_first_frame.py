@@ -18,6 +18,7 @@ from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile
 from persam_vos.video.first_reference import FirstReference, reference_settings
@@ -130,6 +131,15 @@ def test_every_instance_gets_a_number_of_its_own(tmp_path: Path, cat: ReferenceF
     for truth in (labels == 1, others == 1):
         assert max(iou(found == 1, truth), iou(found == 2, truth)) > 0.8
     assert set(np.unique(mask_of(tmp_path / "one"))) == {0, 1}
+
+
+def test_a_mask_that_was_found_is_not_called_badly_drawn(cat: ReferenceFile) -> None:
+    first = FirstReference((cat,), reference_settings(Settings(), "memory", all_instances=True))
+    label_map = np.zeros((480, 854), np.uint8)
+    label_map[100:200, 100:200] = label_map[100:200, 500:580] = 1
+    found = ObjectResult(id=1, present=True, score=0.9, similarity=0.9, area=18000, box=(100, 100, 579, 199))
+
+    assert not first._annotation(FrameResult(0, 0, Fraction(1), label_map, (found,)), {}).warnings
 
 
 def test_several_photos_each_show_an_object(tmp_path: Path, cat: ReferenceFile) -> None:
