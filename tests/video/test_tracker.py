@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -339,6 +340,32 @@ def test_a_mask_that_does_not_fit_is_refused(picture: tuple[Frame, ImageEmbeddin
         tracker.start(frame, np.ones((4, 5), np.uint8), embedding)
     with pytest.raises(EmptyMaskError, match="mask is empty: every pixel is 0"):
         tracker.start(frame, np.zeros((1024, 1024), np.uint8), embedding)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"learn_every": 1}, {"method": "persam", "update_target": 0.3}, {"method": "persam-f", "finetune_steps": 20}],
+)
+def test_neither_a_copy_nor_its_original_changes_the_other(
+    settings: dict[str, Any],
+    crossing: list[tuple[Frame, LabelMap, ImageEmbedding]],
+    encoder: SamEncoder,
+    decoder: Decoder,
+) -> None:
+    def step(tracker: Tracker, index: int) -> LabelMap:
+        frame, _, embedding = crossing[index]
+        return tracker.step(frame, embedding).label_map
+
+    alone, original = (Tracker.from_parts(encoder, decoder, TrackerSettings(**settings)) for _ in range(2))
+    for tracker in (alone, original):
+        tracker.start(*crossing[0])
+    expected = [step(alone, index) for index in (1, 2)]
+
+    step(original.copy(), 8)
+    assert (step(original, 1) == expected[0]).all()
+    copied = original.copy()
+    step(original, 8)
+    assert (step(copied, 2) == expected[1]).all()
 
 
 @pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
