@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import Found, table
+from persam_vos.files import whole_file
 from persam_vos.sam.backends.openvino_core import computes_in_bfloat16
 
 WITH, WITHOUT = KINDS = ("with bfloat16", "without bfloat16")
@@ -36,7 +37,8 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
 
 def write_figures(path: Path, figures: Figures) -> None:
     """Write benchmarks.json."""
-    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    with whole_file(path) as part:
+        part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def seconds_table(figures: Figures) -> list[str]:

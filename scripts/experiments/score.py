@@ -8,13 +8,14 @@ a J of 0; an object without a mask is not judged. Each kind of clip has the same
 the object and photos that do not. All figures are of sequences or albums that were left out of the fit.
 
 ``--write`` puts the fitted numbers into persam_vos/methods/calibrations.py, and the tables and diagrams into
-docs/scores.md and docs/images. ``--records KEPT`` keeps the masks in a folder, and takes those that are there: a fit of
-other features then tracks nothing again.
+docs/scores.md and docs/images. ``--records KEPT`` keeps the masks in a folder, and takes those of the same clips and
+photos that are there: a fit of other features then tracks nothing again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from judged import Judged, of_albums, of_clips
 from tables import around, markdown, write_between
 from variants import GROUPS, VARIANTS, names_of
 
+from persam_vos.files import whole_file
 from persam_vos.settings.photos import PhotoSettings
 from persam_vos.settings.video import TrackerSettings
 
@@ -37,6 +39,8 @@ PAGE = PROJECT / "docs" / "scores.md"
 
 # PerSAM needs embeddings of its own, which no other experiment keeps: some kinds of clips are enough for few numbers.
 PERSAM_VARIANTS = ("zoom", "gone", "identical", "shake", "noise")
+# Arguments that say which clips and photos are taken.
+CHOICES = ("root", "year", "albums", "variants", "split", "frames", "negatives")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +128,16 @@ def fitted(masks: Sequence[Judged], features: Sequence[str]) -> Fit:
 
 
 def collected(name: str, subject: Subject, arguments: argparse.Namespace) -> list[Judged]:
-    """Return the masks of a subject: those that are kept, or else new ones."""
-    path = arguments.records and arguments.records / f"{name.lower()}.jsonl"
-    if path and path.exists():
+    """Return the masks of a subject: those that are kept of the same clips and photos, or else new ones."""
+    if not arguments.records:
+        return subject.collect(arguments)
+    of = {name: str(getattr(arguments, name)) for name in CHOICES}
+    path = arguments.records / f"{name.lower()}-{hashlib.sha1(json.dumps(of).encode()).hexdigest()[:8]}.jsonl"
+    if path.exists():
         return [Judged(**json.loads(line)) for line in path.read_text().splitlines()]
     masks = subject.collect(arguments)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(each.record()) + "\n" for each in masks))
+    with whole_file(path) as part:
+        part.write_text("".join(json.dumps(each.record()) + "\n" for each in masks))
     return masks
 
 
@@ -179,8 +185,10 @@ def write(fits: Mapping[str, Fit]) -> None:
         curves = {"SAM's predicted IoU": each.old, "score, left out of the fit": each.new}
         drawn = {of: bins(score, each.j, each.weight) for of, score in curves.items()}
         picture = PROJECT / "docs" / "images" / f"reliability-{name.lower().replace('_', '-')}.svg"
-        picture.write_text(reliability_svg(drawn), encoding="utf-8")
-    NUMBERS.write_text(numbers(fits), encoding="utf-8")
+        with whole_file(picture) as part:
+            part.write_text(reliability_svg(drawn), encoding="utf-8")
+    with whole_file(NUMBERS) as part:
+        part.write_text(numbers(fits), encoding="utf-8")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -210,7 +218,8 @@ def main() -> None:
     if arguments.write:
         if set(names) != set(SUBJECTS):
             parser().error("--write takes all subjects, whose numbers lie in one file")
-        around(f"{PAGE}:figures")
+        for name in ("figures", "kinds"):
+            around(f"{PAGE}:{name}")  # a wrong name is refused before the hours of work
     fits = {name: fitted(collected(name, SUBJECTS[name], arguments), SUBJECTS[name].features) for name in names}
     print("\n".join(figures(fits)))
     for name, each in fits.items():
