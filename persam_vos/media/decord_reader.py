@@ -27,14 +27,13 @@ class DecordReader(GeneratorReader):
 
     Args:
         path: The file.
-        threads: Decoding threads.
 
     Raises:
         MissingDependencyError: If decord is not installed.
         VideoError: If the file is not a video, or decord cannot read it or reads other frames than PyAV.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             import decord
         except ImportError as error:
@@ -48,7 +47,7 @@ class DecordReader(GeneratorReader):
         self._pts = _presentation_times(path)
         self._failures = (decord.DECORDError, StopIteration, RuntimeError, AssertionError)
         try:
-            self._decoder = decord.VideoReader(str(path.resolve()), num_threads=threads)
+            self._decoder = decord.VideoReader(str(path.resolve()), num_threads=1)
             first = self._decoder.next().asnumpy()
         except self._failures as error:
             raise VideoError(f"{path}: decord cannot decode it; use pyav") from error

@@ -96,12 +96,12 @@ def calibration_error(score: Floats, j: Floats, weight: Floats, count: int = BIN
     return sum(each.share * abs(each.score - each.j) for each in bins(score, j, weight, count))
 
 
-def worst_found(score: Floats, j: Floats, weight: Floats, share: float = _WORST) -> float:
+def worst_found(score: Floats, j: Floats, weight: Floats) -> float:
     """Return the share of the masks of the lowest scores whose J is among the lowest, as many of each.
 
     All masks whose J is that of the last one among the lowest count as such.
     """
-    suspected, limit = _lowest(score, weight, share), j[_lowest(j, weight, share) > 0].max()
+    suspected, limit = _lowest(score, weight, _WORST), j[_lowest(j, weight, _WORST) > 0].max()
     return float((suspected * (j <= limit) * weight).sum() / (suspected * weight).sum())
 
 

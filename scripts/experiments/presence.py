@@ -30,6 +30,8 @@ from persam_vos.photos.finder import find_objects
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.76, 0.77, 0.78, 0.79, 0.8, 0.82, 0.84)
 # A mask of the object with a smaller IoU had better be missed.
 _USEFUL_IOU = 0.5
+# Photos that are named of each kind of error.
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,12 @@ def table(found: Sequence[Finding]) -> Iterator[str]:
         yield f"| {threshold:.2f} | {rates} | {100 * miou:.1f} |"
 
 
-def closest(found: Sequence[Finding], count: int = 8) -> Iterator[str]:
+def closest(found: Sequence[Finding]) -> Iterator[str]:
     """Yield the likeliest false finds and the likeliest misses."""
     worst = sorted((each for each in found if each.reference != each.photo), key=lambda each: -each.share)
-    yield "false finds: " + ", ".join(f"{e.reference} in {e.photo} {e.share:.2f}" for e in worst[:count])
+    yield "false finds: " + ", ".join(f"{e.reference} in {e.photo} {e.share:.2f}" for e in worst[:_NAMED])
     least = sorted((each for each in found if each.reference == each.photo), key=lambda each: each.share)
-    yield "missed: " + ", ".join(f"{e.photo} {e.share:.2f} (IoU {100 * e.iou:.0f})" for e in least[:count])
+    yield "missed: " + ", ".join(f"{e.photo} {e.share:.2f} (IoU {100 * e.iou:.0f})" for e in least[:_NAMED])
 
 
 def main() -> None:
