@@ -85,10 +85,10 @@ class Between:
     def join(self, frame: Frame, before: Tracked, after: Tracked) -> tuple[FrameResult, float]:
         """Carry the masks of both neighbours to a frame and join them.
 
-        The nearer neighbour counts more, and at each place the one that looks more like the frame.
+        The neighbour that is nearer in time counts more, and at each place the one that looks more like the frame.
 
         Args:
-            frame: The frame between.
+            frame: The frame between; its time is not that of either neighbour.
             before: The nearest frame before it that was tracked.
             after: The nearest one after it, of the same size and objects.
 
@@ -103,7 +103,7 @@ class Between:
         grey = _scaled_grey(frame.rgb, part)
         first, second = (self._carry(grey, part, each) for each in (before, after))
         a, b = (
-            (side.likeness + _MIN_WEIGHT) / abs(each.frame.index - frame.index)
+            (side.likeness + _MIN_WEIGHT) / abs(float(each.frame.time - frame.time))
             for side, each in ((first, before), (second, after))
         )
         joined = np.asarray((a * first.masks + b * second.masks) / (a + b), np.float32)

@@ -58,6 +58,19 @@ def test_a_mask_is_carried_the_right_way_in_time() -> None:
     assert min(found) > 0.95
 
 
+def test_the_side_that_is_nearer_in_time_counts_more() -> None:
+    """The rate of the frames may vary: frame 1 of 0, 1 and 4 is shown last but one."""
+    whole = tracked([(60, 90), None], 4)
+    half = whole.result.label_map.copy()
+    half[:, 115:] = 0
+    before = tracked_as(whole.frame.rgb, half, 0)
+    frame = replace(whole.frame, index=1, pts=3)
+
+    result, _ = Between(TrackerSettings(colours=0)).join(frame, before, whole)
+
+    assert iou(result.label_map == 1, whole.result.label_map == 1) > 0.9
+
+
 def test_the_sides_disagree_about_an_object_that_one_of_them_does_not_show() -> None:
     before, after = tracked([(40, 100), (300, 90)], 0), tracked([(50, 100), None], 2)
     rgb, _ = scene([(45, 100), (300, 90)])
@@ -83,7 +96,7 @@ def test_they_disagree_across_a_cut() -> None:
     before, after = tracked([(40, 100), None], 0), tracked([(300, 20), None], 2)
     before = tracked_as(np.ascontiguousarray(before.frame.rgb[::-1]), before.result.label_map[::-1].copy(), 0)
 
-    _, agreement = Between(TrackerSettings()).join(replace(after.frame, index=1), before, after)
+    _, agreement = Between(TrackerSettings()).join(replace(after.frame, index=1, pts=1), before, after)
 
     assert agreement < 0.6
 
@@ -112,7 +125,7 @@ def test_a_mask_that_is_wrong_on_one_side_disagrees() -> None:
     wrong = after.result.label_map.copy()
     wrong[:, :90] = 0
 
-    after = Tracked(after.frame, replace(tracked_as(after.frame.rgb, wrong, 2).result))
+    after = tracked_as(after.frame.rgb, wrong, 2)
     _, agreement = Between(TrackerSettings()).join(frame_of(scene([(42, 100), None])[0], 1), before, after)
 
     assert agreement < 0.8
