@@ -18,8 +18,8 @@ from torch import Tensor
 
 from persam_vos.masks import LabelMap, Mask, Rgb, box_xyxy
 from persam_vos.media.frame import Frame
+from persam_vos.methods.colour_model import follow_colours
 from persam_vos.methods.competition import soft_aggregation
-from persam_vos.methods.memory.colour_model import follow_colours
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES

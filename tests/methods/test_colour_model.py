@@ -11,7 +11,7 @@ from pictures import everywhere_on_frame, frame_of, iou, on_frame
 from torch.nn import functional
 
 from persam_vos.masks import Rgb
-from persam_vos.methods.memory.colour_model import LogLikelihoodRatio, _log_likelihood, _sampled, _terms, follow_colours
+from persam_vos.methods.colour_model import LogLikelihoodRatio, _log_likelihood, _sampled, _terms, follow_colours
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -130,7 +130,7 @@ def test_a_large_frame_is_corrected_block_by_block(monkeypatch: pytest.MonkeyPat
     mask = on_the_grid(truth, geometry)
     whole = corrected(mask, painted(truth), geometry, 0.4)
 
-    monkeypatch.setattr("persam_vos.methods.memory.colour_model._CORRECTED_STRIP_PIXELS", 2000)
+    monkeypatch.setattr("persam_vos.methods.colour_model._CORRECTED_STRIP_PIXELS", 2000)
 
     torch.testing.assert_close(corrected(mask, painted(truth), geometry, 0.4), whole)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from persam_vos.masks import box_xyxy, interior_depth
 from persam_vos.media.frame import Frame
-from persam_vos.methods.memory.colour_model import follow_colours
+from persam_vos.methods.colour_model import follow_colours
 from persam_vos.methods.memory.mask_token import learn_mask_token
 from persam_vos.methods.memory.prior import MIN_PROBABILITY
 from persam_vos.sam.cells import upsample_to_square
