@@ -212,6 +212,7 @@ def _to_logits(coverage: Tensor, geometry: Geometry) -> Tensor:
 def _result(
     frame: Frame, before: Tracked, after: Tracked, label_map: LabelMap, agreement: Sequence[float]
 ) -> FrameResult:
+    """Describe the objects of a frame, given its label map, uint8 H x W, and the agreement on each, 0..1."""
     objects = tuple(
         _object(*both, label_map == both[0].id, agreed)
         for both, agreed in zip(zip(before.result.objects, after.result.objects, strict=True), agreement, strict=True)

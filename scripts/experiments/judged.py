@@ -43,7 +43,7 @@ class Judged:
         object_id: The object's.
         j: IoU of the mask with the truth; 0 where the object is not there.
         features: Its evidence.
-        weight: Beside other masks of its kind.
+        weight: As much as so many masks of its kind.
     """
 
     group: str

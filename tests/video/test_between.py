@@ -188,7 +188,7 @@ def test_the_pipeline_writes_every_frame_in_order(
     assert sorted(encoded) == sorted({*range(0, count, 4), count - 1})
 
 
-def test_a_run_that_is_left_early_or_interrupted_writes_what_is_done(no_thread_is_left: None) -> None:
+def test_a_run_that_is_interrupted_writes_what_is_done(no_thread_is_left: None) -> None:
     engine, writer = FakeEngine(2, settings=QUICK_RUN, side_by_side=True), FakeWriter()
 
     def interrupt(result: FrameResult) -> None:

@@ -239,6 +239,7 @@ def _placed(coverage: Tensor, geometry: Geometry, settings: TrackerSettings, las
 
 
 def _encoded(encoder: Encoder, crop: Region, frame: Frame, embedding: ImageEmbedding) -> tuple[Frame, ImageEmbedding]:
+    """Return a crop as a frame of its own, encoded; the frame and its embedding where the crop is all of it."""
     if crop == Region.whole(frame.height, frame.width):
         return frame, embedding
     picture = cropped(frame, crop)
@@ -246,5 +247,6 @@ def _encoded(encoder: Encoder, crop: Region, frame: Frame, embedding: ImageEmbed
 
 
 def _mostly_inside(masks: Tensor, crop: Region, settings: TrackerSettings) -> Tensor:
+    """Tell of which masks, bool N x H x W, a share of more than ``crop_min_share`` lies in the crop: bool, N."""
     inside, area = masks[(..., *crop)].sum(dim=(1, 2)), masks.sum(dim=(1, 2))
     return (area > 0) & (inside > settings.crop_min_share * area)

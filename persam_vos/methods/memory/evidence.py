@@ -12,8 +12,8 @@ from persam_vos.methods.memory.memory import Memory, object_cells
 from persam_vos.methods.memory.prior import Query
 from persam_vos.methods.score import Evidence
 
-# Cells of a mask, and softness, below which logarithms no longer fall.
-_LEAST = 1e-2
+# Cells of a mask, and softness of 0..1, below which logarithms no longer fall.
+_MIN_CELLS, _MIN_SOFTNESS = 1e-2, 1e-2
 # Similarity from which all of the object counts as shown. What lies above tells films apart, and not masks: the fit of
 # ``scripts/experiments/score.py`` is as good from 0.7 to 0.8, and worse without this bound.
 _SHOWN = 0.75
@@ -38,13 +38,13 @@ def video_evidence(
         decoder's: what the prior, the colours and the other objects have made of it.
     """
     own = torch.stack([object_cells(each) for each in coverage.flatten(1)])
-    cells = coverage.sum(dim=(1, 2)).clamp(min=_LEAST)
+    cells = coverage.sum(dim=(1, 2)).clamp(min=_MIN_CELLS)
     features = {
         "predicted_iou": decoded["predicted_iou"],
         "annotated_shown": _annotated_shown(query.view.keys, own & there[:, None], memory).clamp(max=_SHOWN),
-        "log_softness": decoded["softness"].clamp(min=_LEAST).log(),
-        "log_prior_softness": decoded["prior_softness"].clamp(min=_LEAST).log(),
-        "changed": (cells / decoded["cells"].clamp(min=_LEAST)).log().abs(),
+        "log_softness": decoded["softness"].clamp(min=_MIN_SOFTNESS).log(),
+        "log_prior_softness": decoded["prior_softness"].clamp(min=_MIN_SOFTNESS).log(),
+        "changed": (cells / decoded["cells"].clamp(min=_MIN_CELLS)).log().abs(),
     }
     return Evidence.of(features, MEMORY_VIDEO, missing=~there)
 
@@ -64,7 +64,7 @@ def photo_evidence(decoded: Mapping[str, Tensor], usual: Tensor, similarity: Ten
     features = {
         "predicted_iou": decoded["predicted_iou"],
         "similarity_share": similarity / usual,
-        "log_prior_softness": decoded["prior_softness"].clamp(min=_LEAST).log(),
+        "log_prior_softness": decoded["prior_softness"].clamp(min=_MIN_SOFTNESS).log(),
     }
     return Evidence.of(features, MEMORY_PHOTOS, missing=similarity.isnan())
 
