@@ -119,6 +119,15 @@ def sequences_of(arguments: argparse.Namespace) -> list[str]:
     return [name for name in names if (name in HELD_OUT) == (arguments.split == "held-out")]
 
 
+def settings_of(text: str) -> dict[str, Any]:
+    """Read settings as ``--set`` takes them.
+
+    >>> settings_of("flow_agreement=0.6,encode_every=2")
+    {'flow_agreement': 0.6, 'encode_every': 2}
+    """
+    return dict(yaml.safe_load(text.replace("=", ": ").replace(",", "\n")))
+
+
 def main() -> None:
     """Read the command line, run, print the tables, and write them into a page."""
     arguments = parser().parse_args()
@@ -132,7 +141,7 @@ def main() -> None:
     except KeyError as error:
         parser().error(f"there is no variant {error}; variants are {', '.join([*GROUPS, *VARIANTS])}")
     for text in arguments.set:
-        rows[text] = yaml.safe_load(text.replace("=", ": ").replace(",", "\n"))
+        rows[text] = settings_of(text)
     dataset = DavisDataset(arguments.root, arguments.year, "val")
     arguments.cache.mkdir(parents=True, exist_ok=True)
     jobs = {

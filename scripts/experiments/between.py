@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from ablate import sequences_of
+from ablate import sequences_of, settings_of
 from embeddings import CachedEncoder
 from jobs import SPAWN, Job, cached_encoder, encode_all, frames_of, networks, run, scored
 from tables import markdown, object_scores
@@ -136,12 +135,14 @@ def main() -> None:
     parser.add_argument("--variants", default="plain", help=f"with commas; of {', '.join([*GROUPS, *VARIANTS])}")
     parser.add_argument("--sequences", help="only these, with commas")
     parser.add_argument("--split", choices=("development", "held-out", "all"), default="all", help="of the sequences")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of quick")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="settings of quick, with commas"
+    )
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     changes = dict(PRESETS["quick"])
     for text in arguments.set:
-        changes |= yaml.safe_load(text.replace("=", ": "))
+        changes |= settings_of(text)
     make = functools.partial(Job, DavisDataset(arguments.root, arguments.year, "val"))
     names = [(name, kind) for kind in names_of(arguments.variants) for name in sequences_of(arguments)]
     default = [make(name, kind, TrackerSettings(), arguments.cache) for name, kind in names]
