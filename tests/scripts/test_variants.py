@@ -57,6 +57,17 @@ def test_a_clip_is_complete_and_repeatable(name: str, turn: int) -> None:
         assert all(map(np.array_equal, getattr(clip, kind), getattr(again, kind)))
 
 
+@pytest.mark.parametrize("turn", range(2))
+@pytest.mark.parametrize("name", NEW)
+def test_an_object_that_comes_later_gives_no_clip_or_another_one(name: str, turn: int) -> None:
+    """Object 1 may be missing in frame 0 of a sequence with several objects."""
+    own = source(turn)
+    late = [np.where(label_map > 0, 2, 0).astype(np.uint8) for label_map in own.label_maps[:5]]
+    clip = VARIANTS[name](Source(own.frames, [*late, *own.label_maps[5:]], 7, turn, own.donors))
+
+    assert clip is None or len(clip.frames) == COUNT
+
+
 def test_frames_of_the_sequence_stay_as_they_are() -> None:
     """A generator that painted into its input would spoil the other kinds."""
     given = source()

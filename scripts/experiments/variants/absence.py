@@ -83,7 +83,7 @@ def _barrier(donor: Clip, cutouts: list[Cutout], random: np.random.Generator) ->
 def _panned(source: Source, *, turned: bool) -> Clip | None:
     """Pan the camera away from the object to another sequence, and back to somewhere else."""
     width = source.size[1]
-    if not source.donors:
+    if not source.donors or not source.mask(0).any():
         return None
     random = source.random("pan")
     aside = source.donor(random)

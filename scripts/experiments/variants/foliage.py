@@ -28,7 +28,7 @@ _GAP_PIXELS = 12
 
 def foliage(source: Source) -> Clip | None:
     """Move a thicket and two posts past the object, at three speeds; at first and at last nothing hides it."""
-    if not source.donors:
+    if not source.donors or not source.mask(0).any():
         return None
     random = source.random("foliage")
     layers = [

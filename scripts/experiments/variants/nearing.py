@@ -25,6 +25,8 @@ def zoom(source: Source) -> Clip | None:
     another sequence, from far away up to the size that it has.
     """
     height, width = source.size
+    if not source.mask(0).any():
+        return None
     boxes = smooth_boxes(source)
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     room = float(min(_FILLED_SHARE * width / sides[:, 0].max(), _FILLED_SHARE * height / sides[:, 1].max()))

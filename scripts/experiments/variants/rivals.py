@@ -147,7 +147,10 @@ def _flight(source: Source, count: int, random: np.random.Generator) -> npt.NDAr
 
 
 def smooth_boxes(source: Source) -> npt.NDArray[np.float64]:
-    """Return the boxes (x0, y0, x1, y1) of object 1, N x 4, smoothed over time; the last one where it is hidden."""
+    """Return the boxes (x0, y0, x1, y1) of object 1, N x 4, smoothed over time; the last one where it is hidden.
+
+    Frame 0 must show it.
+    """
     boxes: list[tuple[float, float, float, float]] = []
     for i in range(len(source.frames)):
         box = box_xyxy(source.mask(i))
