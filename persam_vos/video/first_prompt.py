@@ -64,7 +64,7 @@ class FirstPrompts:
             found = masks_of_prompts(engine.encoder, engine.decoder, self._frame, fitted)
         label_map: LabelMap = found.label_map.cpu().numpy()
         self._refuse_missing(label_map)
-        warnings = (*self._doubts(fitted, found.scores), *annotation_warnings(label_map))
+        warnings = (*self._doubts(fitted, found.scores), *annotation_warnings(label_map, drawn=False))
         record = {
             "first_prompts": [
                 {"object": number, **prompt.record(), "score": round(score, 4)}

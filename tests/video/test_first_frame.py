@@ -9,18 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import iou, scene
+import torch
+from fakes import FakeEngine
+from pictures import frame_of, iou, scene
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskSizeError, PhotoError, SettingsError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.reference_files import ReferenceFile
+from persam_vos.methods.prompted import PromptedMasks
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import Box, ObjectPrompt
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile
+from persam_vos.video.first_prompt import FirstPrompts
 from persam_vos.video.first_reference import FirstReference, reference_settings
 from persam_vos.video.run import run_video
 
@@ -140,6 +145,16 @@ def test_a_mask_that_was_found_is_not_called_badly_drawn(cat: ReferenceFile) -> 
     found = ObjectResult(id=1, present=True, score=0.9, similarity=0.9, area=18000, box=(100, 100, 579, 199))
 
     assert not first._annotation(FrameResult(0, 0, Fraction(1), label_map, (found,)), {}).warnings
+
+
+def test_a_mask_of_a_prompt_is_not_called_badly_drawn_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, label_map = FirstPrompts((ObjectPrompt(Box(100, 100, 579, 199)),)), np.zeros((480, 854), np.uint8)
+    label_map[100:200, 100:200] = label_map[100:200, 500:580] = 1
+    first._frame = frame_of(np.zeros((480, 854, 3), np.uint8))
+    found = PromptedMasks(torch.from_numpy(label_map), (0.9,))
+    monkeypatch.setattr("persam_vos.video.first_prompt.masks_of_prompts", lambda *_: found)
+
+    assert not first.find(FakeEngine()).warnings
 
 
 def test_several_photos_each_show_an_object(tmp_path: Path, cat: ReferenceFile) -> None:
