@@ -24,6 +24,7 @@ def examples() -> list[doctest.DocTest]:
     return [test for test in found if test.examples]
 
 
+@pytest.mark.usefixtures("networks_are_shared")
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_example(example: doctest.DocTest) -> None:
     with warnings.catch_warnings():

@@ -421,6 +421,7 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("networks_are_shared")
 def test_the_real_model_gives_the_masks_of_the_command_line(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 

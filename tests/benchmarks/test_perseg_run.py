@@ -14,6 +14,8 @@ from persam_vos.errors import OutputError
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.settings.photos import PhotoSettings
 
+pytestmark = pytest.mark.usefixtures("networks_are_shared")
+
 FAST = {"backend": "torch", "precision": "float32", "mask_token": False, "passes": 1}
 
 

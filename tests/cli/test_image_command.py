@@ -125,7 +125,7 @@ def test_an_interrupted_run_goes_on_to_the_same_masks(given: Path, command: Comm
     photos = tmp_path / "photos"
     for index in range(5):
         save(photos / f"{index}.png", scene([(30 + 80 * index, 50 + 20 * index), None])[0])
-    run = [*image(given, photos), "--method", "persam"]
+    run = image(given, photos)
     output = tmp_path / "stopped"
     arguments = [sys.executable, "-m", "persam_vos", *map(str, run), "-o", str(output)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -217,7 +217,7 @@ def test_odd_photos_get_masks_and_spoilt_ones_are_named(given: Path, command: Co
     small.save(folder / "deeper" / "same.png")
     sizes = {"dot": (1, 1), "row": (3000, 1), "pole": (3, 5000)}
     sizes |= dict.fromkeys(("same_jpg", "same_tif", "same_png", "moving", "moving.apng", "deeper/same"), (96, 12))
-    run = [*image(given, folder, folder / "dot.png", folder / "deeper"), "--method", "persam", "-o", tmp_path / "out"]
+    run = [*image(given, folder, folder / "dot.png", folder / "deeper"), "-o", tmp_path / "out"]
 
     answer = command(*run, "--keep-going")
 

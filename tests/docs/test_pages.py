@@ -255,6 +255,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RUNS = [(page, i) for page in PAGES for i, (_, runs) in enumerate(snippets(page)) if runs]
 
 
+@pytest.mark.usefixtures("networks_are_shared")
 @pytest.mark.parametrize(("page", "i"), RUNS, ids=[f"{page.name}-{i}" for page, i in RUNS])
 def test_snippet_runs(page: Path, i: int, footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(footage)

@@ -8,6 +8,7 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+from fakes import FEWER_STEPS
 from pictures import iou, scene
 
 from persam_vos.masks import LabelMap, Rgb
@@ -18,12 +19,7 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import SamEncoder
 from persam_vos.settings.photos import PhotoSettings
 
-# Of PerSAM-F, fewer and longer steps end where a thousand short ones do.
-FASTER = {
-    "memory": {},
-    "persam": {},
-    "persam-f": {"finetune_steps": 100, "finetune_learning_rate": 1e-2},
-}
+FASTER = {"memory": {}, "persam": {}, "persam-f": FEWER_STEPS}
 # A mask that rounding has moved differs in some pixels of its edge.
 ROUNDING = 0.99
 

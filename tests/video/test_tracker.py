@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import FEWER_STEPS
 from pictures import frame_of, scene
 
 from persam_vos.errors import EmptyMaskError, MaskSizeError, NotStartedError, VideoError
@@ -57,7 +58,9 @@ def follow(tracker: Tracker, clip: Sequence[tuple[Frame, LabelMap, ImageEmbeddin
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("settings", [{}, {"method": "persam", "refinement_box": "last"}, {"method": "persam-f"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "persam", "refinement_box": "last"}, {"method": "persam-f", **FEWER_STEPS}]
+)
 def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
     settings: dict[str, object],
     encoder: SamEncoder,
@@ -368,11 +371,13 @@ def test_neither_a_copy_nor_its_original_changes_the_other(
     assert (step(copied, 2) == expected[1]).all()
 
 
-@pytest.mark.parametrize("method", ["memory", "persam", "persam-f"])
-def test_real_video(method: str, shared_data, encoder: SamEncoder, decoder: Decoder) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("settings", [{}, {"method": "persam"}, {"method": "persam-f", **FEWER_STEPS}])
+def test_real_video(  # type: ignore[no-untyped-def]
+    settings: dict[str, object], shared_data, encoder: SamEncoder, decoder: Decoder
+) -> None:
     dataset = DavisDataset(shared_data("davis"), 2016)
     truths = [dataset.label_map(path) for path in dataset.annotations("car-shadow")]
-    tracker = Tracker.from_parts(encoder, decoder, TrackerSettings(method=method))
+    tracker = Tracker.from_parts(encoder, decoder, TrackerSettings(**settings))
     scores = []
     with open_video(dataset.frames("car-shadow")[0].parent) as reader:
         for frame, truth in zip(itertools.islice(reader, 6), truths, strict=False):
