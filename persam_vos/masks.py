@@ -47,7 +47,7 @@ def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "m
     try:
         values = np.asarray(mask)
     except (TypeError, ValueError) as error:
-        raise MaskError(f"{name} is a {type(mask).__name__}, and no array ({error})") from error
+        raise MaskError(f"{name} is of type {type(mask).__name__}, and no array ({error})") from error
     if values.dtype.kind not in "bui":
         raise MaskError(f"{name} is {values.dtype}; allowed: bool, or integers with n for object n")
     if values.shape != (height, width):

@@ -63,7 +63,7 @@ def test_other_shapes_are_refused_by_name(shape: tuple[int, ...]) -> None:
 
 
 def test_what_is_no_array_is_refused() -> None:
-    with pytest.raises(MaskError, match="mask is a list, and no array"):
+    with pytest.raises(MaskError, match="mask is of type list, and no array"):
         as_label_map([[1, 2], [3]], 2, 2)
     with pytest.raises(MaskError, match="mask is object"):
         as_label_map(None, 2, 2)  # type: ignore[arg-type]

@@ -61,5 +61,5 @@ def test_a_result_holds_a_label_map_and_nothing_else(label_map: LabelMap) -> Non
 def test_a_frame_holds_pixels_and_nothing_else(shape: tuple[int, ...]) -> None:
     with pytest.raises(VideoError, match=r"frame 5 is uint8, .+; allowed: a NumPy array of uint8, height x width x 3"):
         Frame(5, 5, Fraction(1), np.zeros(shape, np.uint8))
-    with pytest.raises(VideoError, match="frame 5 is a list"):
+    with pytest.raises(VideoError, match="frame 5 is of type list"):
         Frame(5, 5, Fraction(1), [[0]])  # type: ignore[arg-type]

@@ -181,6 +181,11 @@ def _plan(dataset: DavisDataset, sequence: str, folder: Path) -> list[_Job]:
             raise DatasetError(
                 f"{source} has no annotation of frame {brief_list(lacking)}; scoring needs one of every frame"
             )
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{folder}: no such folder; results have a folder of PNGs for each sequence; --sequences, in Python "
+            "sequences=, takes only some"
+        )
     given, known = [path.name for path in list_files(folder, ".png")], [path.name for path in truths]
     if extra := [name for name in given if name not in known]:
         raise DatasetError(f"{folder}: {brief_list(extra)} is no frame of {source}; allowed: {known[0]} .. {known[-1]}")

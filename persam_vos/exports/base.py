@@ -73,4 +73,7 @@ def open_folder(output: Path, *, overwrite: bool = False) -> None:
         return
     with output_errors(output):
         if content := content_of_folder(output):
-            raise OutputError(f"{output}: is not empty (holds {content[0]}); pass --overwrite to replace what is there")
+            raise OutputError(
+                f"{output}: is not empty (holds {content[0]}); pass --overwrite, in Python overwrite=True, to replace "
+                "what is there"
+            )

@@ -31,9 +31,10 @@ class ArrayReader(GeneratorReader):
     def __init__(self, frames: Iterable[Rgb], *, frame_rate: Fraction) -> None:
         self.warnings: list[str] = []
         arrays = iter(frames)
-        first = next(arrays, None)
-        if first is None:
-            raise VideoError("the frames are an empty iterable; give at least one array")
+        try:
+            first = next(arrays)
+        except StopIteration:
+            raise VideoError("the frames are an empty iterable; give at least one array") from None
         start = _frame(first, 0, 1 / frame_rate)
         self.info = StreamInfo(
             source=Path("arrays"),

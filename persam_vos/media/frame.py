@@ -34,7 +34,7 @@ class Frame(ArrayRecord):
 
     def __post_init__(self) -> None:
         if not isinstance(self.rgb, np.ndarray):
-            raise VideoError(f"frame {self.index} is a {type(self.rgb).__name__}; {_ALLOWED}")
+            raise VideoError(f"frame {self.index} is of type {type(self.rgb).__name__}; {_ALLOWED}")
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.size == 0:
             shape = " x ".join(map(str, self.rgb.shape))
             raise VideoError(f"frame {self.index} is {self.rgb.dtype}, {shape}; {_ALLOWED}")

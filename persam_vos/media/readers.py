@@ -67,9 +67,13 @@ def open_video(
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
     rate, source = exact_rate(frame_rate), os.fspath(source)
-    if not source or "://" in source:
-        raise VideoError(f"{source!r} is no path; give a file, a folder or a glob (addresses are not read)")
+    if not source:
+        raise VideoError("the path of the video is empty; give a video, a folder of images or a glob")
+    if "://" in source:
+        raise VideoError(f"{source}: is an address; download it, and give the file")
     path = Path(source)
+    if path.is_char_device() or path.is_block_device() or path.is_socket():
+        raise VideoError(f"{source}: is a device and no file; give a video, a folder of images or a glob")
     if path.is_dir() or is_glob(source):
         with as_video_errors():
             images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from persam_vos.settings.allowed import allowed_values, choices_of
-from persam_vos.settings.suggestions import did_you_mean, listed
+from persam_vos.settings.suggestions import did_you_mean
 
 
 def first_fault(
@@ -24,8 +24,7 @@ def first_fault(
     fault = error.errors()[0]
     name, given = str(fault["loc"][0]), fault["input"]
     if fault["type"] == "extra_forbidden":
-        names = sorted(kind.model_fields)
-        return f"{file}unknown setting '{name}': {did_you_mean(name, names)}allowed are {listed(names, 'and')}"
+        return f"{file}unknown setting '{name}': {did_you_mean(name, kind.model_fields)}the files in configs/ list all"
     allowed = allowed_values(kind.model_fields[name])
     if not allowed:
         return f"{name_of(name)} is {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

@@ -16,6 +16,12 @@ from persam_vos.settings.faults import first_fault
 # Flags that only one of the methods uses.
 _FLAGS_OF_MEMORY = ("preset",)
 _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
+# Settings that tell a file for photos from one for video.
+_ONLY_OF = {
+    "photos": ("all_instances", "max_objects", "iou_threshold", "erase"),
+    "video": ("preset", "closer_look", "encode_every", "local_matching", "reader"),
+}
+_EXAMPLES = {"photos": "configs/memory.yaml", "video": "configs/photos.yaml"}
 
 
 def load_settings_of(
@@ -33,6 +39,7 @@ def load_settings_of(
         SettingsError: If the file cannot be read, or a key or value is not allowed.
     """
     values = dict(_read_yaml(config)) if config else {}
+    _refuse_file_of_others(kind, config, values)
     values |= preset
     values |= {key: value for key, value in flags.items() if value is not None}
     file = f"{config}: " if config else ""
@@ -48,6 +55,14 @@ def load_settings_of(
         if not isinstance(cause, ValidationError):
             raise
         raise SettingsError(first_fault(kind, cause, name_of=name_of, file=file)) from cause
+
+
+def _refuse_file_of_others(kind: type[AnySettings], config: Path | None, values: Mapping[str, Any]) -> None:
+    for subject, names in _ONLY_OF.items():
+        if found := [name for name in names if name in values and name not in kind.model_fields]:
+            raise SettingsError(
+                f"{config}: is a file for {subject}, since it has '{found[0]}'; give one such as {_EXAMPLES[subject]}"
+            )
 
 
 def refuse_flags_of_others(method: str, flags: Mapping[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# Of ``difflib``: "PerSAM" for "sam2" would mislead.
+_MIN_SIMILARITY = 0.65
 _SYNONYMS = {"gpu": "cuda", "nvidia": "cuda", "fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -23,7 +25,7 @@ def nearest(given: str, allowed: Iterable[str], count: int = 1) -> list[str]:
     if (synonym := _SYNONYMS.get(lower)) in names:
         return [names[synonym]]
     begun = [name for name in names if lower and name.startswith(lower)]
-    found = dict.fromkeys([*get_close_matches(lower, names, count), *begun])
+    found = dict.fromkeys([*get_close_matches(lower, names, count, _MIN_SIMILARITY), *begun])
     return [names[name] for name in found][:count]
 
 

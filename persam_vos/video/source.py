@@ -53,5 +53,5 @@ class VideoSource:
             shape = " x ".join(map(str, video.shape))
             raise VideoError(f"video is an array {shape}; allowed: {_VIDEOS}")
         if not isinstance(video, Iterable):
-            raise VideoError(f"video is a {type(video).__name__}; allowed: {_VIDEOS}")
+            raise VideoError(f"video is of type {type(video).__name__}; allowed: {_VIDEOS}")
         return ArrayReader(video, frame_rate=self._frame_rate)

@@ -267,7 +267,7 @@ def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings
     if settings is None:
         return Settings(**changes)
     if not isinstance(settings, Settings):
-        raise SettingsError(f"settings is a {type(settings).__name__}; it must be persam_vos.Settings")
+        raise SettingsError(f"settings is of type {type(settings).__name__}; it must be persam_vos.Settings")
     if changes:
         raise SettingsError(f"{next(iter(changes))} is given beside settings; give it to Settings(...) instead")
     return settings

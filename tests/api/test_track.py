@@ -348,7 +348,7 @@ def test_a_saved_folder_is_that_of_the_command_line(tmp_path: Path, fake: list[F
     assert (record["frames"], record["complete"], record["objects"]) == (3, True, [1])
     with open_video(tmp_path / "out" / "overlay.mp4") as made:
         assert [frame.time for frame in made] == [Fraction(n, 25) for n in range(3)]
-    with pytest.raises(OutputError, match="is not empty"):
+    with pytest.raises(OutputError, match=r"is not empty .* in Python overwrite=True"):
         tracked.save(tmp_path / "out")
     tracked.save(tmp_path / "out", "masks", overwrite=True)
     assert not (tmp_path / "out" / "overlay.mp4").exists()
@@ -365,10 +365,11 @@ def wrong_videos() -> list[tuple[Any, str]]:
         (np.zeros((HEIGHT, WIDTH, 3), np.uint8), "video is an array 36 x 64 x 3; allowed: a path"),
         (np.zeros((2, HEIGHT, WIDTH, 4), np.uint8), "frame 0 is uint8, 36 x 64 x 4; allowed"),
         (np.zeros((2, HEIGHT, WIDTH, 3)), "frame 0 is float64, 36 x 64 x 3; allowed: a NumPy array of uint8"),
-        (5, "video is a int; allowed: a path"),
-        (None, "video is a NoneType; allowed: a path"),
+        (5, "video is of type int; allowed: a path"),
+        (None, "video is of type NoneType; allowed: a path"),
         ([], "give at least one"),
-        (["a.png"], "frame 0 is a str; allowed"),
+        ([None], "frame 0 is of type NoneType; allowed"),
+        (["a.png"], "frame 0 is of type str; allowed"),
     ]
 
 
@@ -407,7 +408,7 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
         ({"method": "PerSAM"}, "method is 'PerSAM'.*memory.*persam"),
         ({"metod": "persam"}, "unknown setting 'metod'"),
         ({"settings": Settings(), "method": "persam"}, "method is given beside settings"),
-        ({"settings": {}}, r"settings is a dict; it must be persam_vos\.Settings"),
+        ({"settings": {}}, r"settings is of type dict; it must be persam_vos\.Settings"),
         ({"frame_rate": 0}, "frame rate is 0; it must be frames per second, above 0"),
         ({"frame_rate": float("nan")}, "frame rate is nan"),
         ({"mask": None}, "^give one of mask=, box= or points=, and references="),

@@ -147,7 +147,7 @@ def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"method": "sam2"}, "--method is 'sam2': did you mean persam? it must be memory, persam or persam-f"),
+        ({"method": "sam2"}, "--method is 'sam2': it must be memory, persam or persam-f"),
         ({"batch_size": "0"}, "--batch-size is '0': it must be auto or a whole number from 1 to 256"),
         ({"batch_size": "many"}, "--batch-size is 'many': it must be auto or a whole number from 1 to 256"),
         ({"background": "gren"}, "--background is 'gren': did you mean green? it must be a colour: a CSS name such as"),
@@ -174,7 +174,7 @@ def test_a_bad_flag_is_named(flags: dict[str, object], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("metod: persam\n", "c.yaml: unknown setting 'metod': did you mean method? allowed are agreed_iou, anchor"),
+        ("metod: persam\n", "c.yaml: unknown setting 'metod': did you mean method? the files in configs/ list all"),
         ("- a\n- b\n", "c.yaml: holds list; a mapping"),
         ("a: [\n", "c.yaml: not YAML"),
         ("[" * 3000, "c.yaml: not YAML"),
@@ -199,3 +199,11 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read"):
         load_settings(tmp_path / "none.yaml", {})
+
+
+def test_a_file_for_photos_is_refused_for_video_and_the_other_way_round() -> None:
+    configs = EXAMPLES[0].parent
+    with pytest.raises(SettingsError, match=r"photos\.yaml: is a file for photos, .* such as configs/memory\.yaml"):
+        load_settings(configs / "photos.yaml", {})
+    with pytest.raises(SettingsError, match=r"memory\.yaml: is a file for video, .* such as configs/photos\.yaml"):
+        load_photo_settings(configs / "memory.yaml", {})
