@@ -141,7 +141,9 @@ def _flight(source: Source, count: int, random: np.random.Generator) -> npt.NDAr
     height, width = source.size
     boxes = smooth_boxes(source)[:count]
     middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[0, 2:] - boxes[0, :2]
-    time = np.linspace(0, 2 * np.pi, count)[:, None]
+    # One half turn a clip: about three quarters of its own size a frame, as a thrown ball. At a whole turn the small
+    # object left its own box from frame to frame and was a streak that no method followed.
+    time = np.linspace(0, np.pi, count)[:, None]
     path = middles + np.array([0.6, 0.4]) * sizes * np.sin(time * [1.0, 1.6] + random.uniform(0, 2 * np.pi, 2))
     return np.clip(path, [0.06 * width, 0.08 * height], [0.94 * width, 0.92 * height])
 
