@@ -57,7 +57,11 @@ def run_davis(
         # Opened one after the other, which checks the sizes of all frames.
         reader = ImageReader(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE)
         outcome = track_video(engine, reader, firsts[sequence], [writer], progress, keep_interrupted=False)
-        records[sequence] = {"frames": outcome.frames, "seconds_per_stage": outcome.timings.rounded()}
+        records[sequence] = {
+            "frames": outcome.frames,
+            "frames_encoded": outcome.encoded,
+            "seconds_per_stage": outcome.timings.rounded(),
+        }
     given, seconds = {"davis": str(root), "sequences": records}, time.perf_counter() - started
     run_record(engine, given, {}, seconds).write(output)
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)

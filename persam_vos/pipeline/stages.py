@@ -98,6 +98,7 @@ class Outcome:
         seconds: From the first frame to the last file, without loading the model.
         warnings: Of the reader and the writers.
         failed: Photos that could not be read.
+        encoded: Of a video: its frames that were encoded, up to the last one found; crops of them do not count.
     """
 
     frames: int
@@ -107,6 +108,7 @@ class Outcome:
     seconds: float
     warnings: tuple[str, ...] = ()
     failed: int = 0
+    encoded: int = 0
 
 
 def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Results:

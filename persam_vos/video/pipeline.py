@@ -55,9 +55,19 @@ def tracked_frames(
         MaskError: If the annotation does not fit the first frame.
         SettingsError: If the GPU's memory is too small for one frame, or for the batch size of the settings.
     """
+    yield from _results(engine, reader, _gap_tracker(engine, label_map), label_map, timings or Timings())
+
+
+def _gap_tracker(engine: Engine[Settings], label_map: LabelMap) -> GapTracker:
+    return GapTracker(new_tracker(engine), label_map, engine.encoder, engine.settings)
+
+
+def _results(
+    engine: Engine[Settings], reader: FrameReader, search: GapTracker, label_map: LabelMap, timings: Timings
+) -> Results:
     source = Source(
         frames=_at_least_one(reader),
-        search=GapTracker(new_tracker(engine), label_map, engine.encoder, engine.settings),
+        search=search,
         read_name="decode",
         search_name="track",
         encode_every=engine.settings.encode_every,
@@ -66,7 +76,7 @@ def tracked_frames(
     with (
         half_of_torch_threads(lend),
         engine.warming_up(_slow_imports(engine.settings)),
-        closing(stage_results(engine, source, timings or Timings())) as results,
+        closing(stage_results(engine, source, timings)) as results,
     ):
         yield from results
 
@@ -97,14 +107,15 @@ def track_video(
         PersamVosError: See ``tracked_frames``.
     """
     progress, timings = progress or NoProgress(), Timings()
-    results = tracked_frames(engine, reader, label_map, timings)
+    search = _gap_tracker(engine, label_map)
+    results = _results(engine, reader, search, label_map, timings)
     interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
     name, count = reader.info.source.name, reader.info.frame_count
     with closing(reader):
         outcome = run_stages(
             results, writers, timings, progress, interrupt, name=name, frames=count, keep_interrupted=keep_interrupted
         )
-    return replace(outcome, warnings=(*reader.warnings, *outcome.warnings))
+    return replace(outcome, encoded=search.encoded, warnings=(*reader.warnings, *outcome.warnings))
 
 
 def _slow_imports(settings: Settings) -> tuple[str, ...]:

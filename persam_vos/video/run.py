@@ -121,6 +121,7 @@ def _given(annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
 def _ended(outcome: Outcome) -> dict[str, Any]:
     return {
         "frames": outcome.frames,
+        "frames_encoded": outcome.encoded,
         "complete": not outcome.interrupted,
         # Without loading the model, which takes as long for any number of frames.
         "frames_per_second": round(outcome.frames / outcome.seconds, 3),

@@ -110,7 +110,7 @@ def test_run_json_says_all(finished: Path) -> None:
     record = json.loads((finished / "run.json").read_text())
 
     assert record["complete"] is True
-    assert record["frames"] == 5
+    assert record["frames"] == record["frames_encoded"] == 5
     assert record["frame_rate"] == "30000/1001"
     lines = [json.loads(line) for line in (finished / "tracks.jsonl").read_text().splitlines()]
     assert lines[1]["pts"] * Fraction(record["time_base"]) == Fraction(1001, 30000)

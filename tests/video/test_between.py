@@ -186,6 +186,7 @@ def test_the_pipeline_writes_every_frame_in_order(
     assert outcome.frames == count
     encoded = [index for batch in engine.fake_encoder.batches for index in batch]
     assert sorted(encoded) == sorted({*range(0, count, 4), count - 1})
+    assert outcome.encoded == len(encoded)
 
 
 def test_a_run_that_is_interrupted_writes_what_is_done(no_thread_is_left: None) -> None:
@@ -219,6 +220,8 @@ def test_track_takes_the_preset_and_writes_every_export(count: int, tmp_path: Pa
     )
 
     assert outcome.frames == count
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["frames"], record["frames_encoded"]) == (count, 2 if count == 2 else 3)
     lines = (tmp_path / "out" / "tracks.jsonl").read_text().splitlines()
     assert [json.loads(line)["frame"] for line in lines] == list(range(count))
     masks = [read_mask(tmp_path / "out" / "masks" / f"{i:05d}.png") for i in range(count)]
