@@ -87,6 +87,10 @@ class TrackerSettings(MemorySettings, PersamSettings):
         crop_coverage: The same, where the crop of ``closer_look`` is placed around the objects.
         crop_min_share: Share of an object that must lie in the crop: a memory that saw less takes the rest of the
             object for background.
+        crop_margin: Context on each side of the objects in the crop, in square roots of their box's area.
+        crop_min_scale: The crop is at least this much smaller than the frame, by its long side; a larger one shows
+            little more than the frame does.
+        crop_max_scale: And at most this much: what is enlarged more holds no more detail.
         min_area_share: A mask smaller than this share of the object as last seen is no object.
         min_return_share: A mask smaller than this share of the object's size is not taken for its return.
         size_decay: Share of that size that is left a frame later, however little of the object is seen.
@@ -128,6 +132,9 @@ class TrackerSettings(MemorySettings, PersamSettings):
     gate_coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
     crop_coverage: Annotated[float, Field(ge=0, le=1)] = 0.1
     crop_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    crop_margin: Annotated[float, Field(ge=0, le=10)] = 0.3
+    crop_min_scale: Annotated[float, Field(ge=1, le=16)] = 1.3
+    crop_max_scale: Annotated[float, Field(ge=1, le=16)] = 4.0
     min_area_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     min_return_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     size_decay: Annotated[float, Field(ge=0, le=1)] = 0.95

@@ -11,8 +11,10 @@ from persam_vos.methods.memory.crop import Resampling, fading, mix_patches, plac
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region
+from persam_vos.settings.video import TrackerSettings
 
 CPU = torch.device("cpu")
+SETTINGS = TrackerSettings()
 
 
 @st.composite
@@ -32,7 +34,7 @@ def test_a_crop_lies_in_the_frame_and_holds_at_least_the_smallest_object(
 ) -> None:
     boxes, size = given_boxes
 
-    crop = place_crop(boxes, size)
+    crop = place_crop(boxes, size, SETTINGS)
 
     smallest = min(boxes, key=lambda box: max(box.height, box.width))
     assert smallest.intersection(crop) == smallest
@@ -45,7 +47,7 @@ def test_an_encoder_sees_crops_of_two_sizes_at_most(given_boxes: tuple[list[Regi
     """Each further one is a network to compile."""
     boxes, size = given_boxes
 
-    crop = place_crop(boxes, size)
+    crop = place_crop(boxes, size, SETTINGS)
 
     assert Geometry(crop.height, crop.width).resized in {Geometry(*size).resized, (1024, 1024)}
 
@@ -69,29 +71,29 @@ def test_a_crop_of_the_shape_of_an_ordinary_frame_is_hardly_larger_than_needed(s
     ],
 )
 def test_a_crop_is_a_square_with_context_around_the_object(box: Region, crop: Region) -> None:
-    assert place_crop([box.intersection(Region.whole(480, 640))], (480, 640)) == crop
+    assert place_crop([box.intersection(Region.whole(480, 640))], (480, 640), SETTINGS) == crop
 
 
 def test_where_no_square_is_large_enough_the_crop_has_the_shape_of_the_frame() -> None:
-    crop = place_crop([Region.at(100, 200, 50, 400)], (300, 900))
+    crop = place_crop([Region.at(100, 200, 50, 400)], (300, 900), SETTINGS)
 
     assert (crop.height, crop.width) == (162, 486)
 
 
 def test_the_crop_stays_while_the_object_is_well_inside_it_and_follows_then() -> None:
     size, box = (480, 854), Region.at(100, 100, 100, 100)
-    first = place_crop([box], size)
+    first = place_crop([box], size, SETTINGS)
 
-    assert place_crop([Region.at(110, 110, 100, 100)], size, first) == first
-    moved = place_crop([Region.at(100, 220, 100, 100)], size, first)
+    assert place_crop([Region.at(110, 110, 100, 100)], size, SETTINGS, first) == first
+    moved = place_crop([Region.at(100, 220, 100, 100)], size, SETTINGS, first)
     assert (moved.left, moved.width) == (first.left + 120, first.width)
-    assert place_crop([Region.at(100, 100, 180, 180)], size, first) != first
+    assert place_crop([Region.at(100, 100, 180, 180)], size, SETTINGS, first) != first
 
 
 def test_of_two_objects_far_apart_the_smaller_one_is_looked_at() -> None:
     small, large = Region.at(10, 10, 40, 40), Region.at(100, 300, 300, 500)
 
-    assert place_crop([large, small], (480, 854)) == place_crop([small], (480, 854))
+    assert place_crop([large, small], (480, 854), SETTINGS) == place_crop([small], (480, 854), SETTINGS)
 
 
 REGIONS = st.builds(Region.at, st.integers(0, 40), st.integers(0, 60), st.integers(8, 200), st.integers(8, 200))

@@ -235,7 +235,7 @@ def _placed(coverage: Tensor, geometry: Geometry, settings: TrackerSettings, las
     boxes = [box for box in mask_regions(held) if box.height]
     boxes = [geometry.region_to_frame(box, GRID_SIDE_CELLS) for box in boxes]
     boxes = [box for box in boxes if box.height and box.width]
-    return place_crop(boxes, (geometry.height, geometry.width), last) if boxes else None
+    return place_crop(boxes, (geometry.height, geometry.width), settings, last) if boxes else None
 
 
 def _encoded(encoder: Encoder, crop: Region, frame: Frame, embedding: ImageEmbedding) -> tuple[Frame, ImageEmbedding]:

@@ -16,21 +16,20 @@ from persam_vos.methods.memory.prior import MIN_PROBABILITY
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region, bounding_region
+from persam_vos.settings.video import TrackerSettings
 
-# Context on each side of the objects, as a share of the square root of their box's area.
-_MARGIN_SHARE = 0.3
-# The long side of a crop is at most 1 / 1.3 of the frame's, since a larger one shows little more than the frame does,
-# and at least 1 / 4, since what is enlarged more holds no more detail.
-_MIN_SCALE, _MAX_SCALE = 1.3, 4.0
+# Numbers of the approximation: where a crop lies changes what is seen of an object by less than a cell.
 # A crop stays where it is while the objects keep this share of their margin, and while it need not be smaller than this
 # share of itself: cells of a crop that stays meet those of the last frame exactly.
 _KEPT_MARGIN, _KEPT_SIZE = 0.4, 0.7
-# Share of a crop's side over which its masks fade out towards a border that is not the frame's.
+# Share of a crop's side over which its masks fade out towards a border that is not the frame's, so that no edge shows.
 _FADE_SHARE = 1 / 16
 _NOWHERE_LOGIT = math.log(MIN_PROBABILITY / (1 - MIN_PROBABILITY))
 
 
-def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | None = None) -> Region:
+def place_crop(
+    boxes: Sequence[Region], size: tuple[int, int], settings: TrackerSettings, last: Region | None = None
+) -> Region:
     """Place a crop around objects: a square, or of the frame's shape where no square in the frame is large enough.
 
     While the crop would be hardly smaller than the frame, the largest object is left out.
@@ -38,6 +37,7 @@ def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | No
     Args:
         boxes: Of the objects, in pixels of the frame, at least one.
         size: Height and width of the frame.
+        settings: The crop's margin, and how much it is enlarged.
         last: The crop of the frame before, which stays while it fits.
 
     Returns:
@@ -46,10 +46,10 @@ def place_crop(boxes: Sequence[Region], size: tuple[int, int], last: Region | No
     whole, held = Region.whole(*size), sorted(boxes, key=lambda box: max(box.height, box.width))
     for count in range(len(held), 0, -1):
         box = bounding_region(held[:count])
-        if last is not None and last != whole and _still_fits(box, last, size):
+        if last is not None and last != whole and _still_fits(box, last, size, settings):
             return last
-        height, width = _needed(box, size)
-        if max(size) >= _MIN_SCALE * max(height, width):
+        height, width = _needed(box, size, settings)
+        if max(size) >= settings.crop_min_scale * max(height, width):
             return around_middle(box, (height, width), size)
     return whole
 
@@ -88,22 +88,24 @@ def shape_of_frame(needs: Sequence[float], size: tuple[int, int]) -> tuple[int, 
     return size
 
 
-def _margin(box: Region) -> float:
-    return _MARGIN_SHARE * math.sqrt(box.height * box.width)
+def _margin(box: Region, settings: TrackerSettings) -> float:
+    return settings.crop_margin * math.sqrt(box.height * box.width)
 
 
-def _needed(box: Region, size: tuple[int, int]) -> tuple[int, int]:
+def _needed(box: Region, size: tuple[int, int], settings: TrackerSettings) -> tuple[int, int]:
     """Return the height and width, in pixels, that a crop around a box needs."""
-    needs = [min(length + 2 * _margin(box), end) for length, end in zip((box.height, box.width), size, strict=True)]
-    side = math.ceil(max(*needs, max(size) / _MAX_SCALE))
+    margin = _margin(box, settings)
+    needs = [min(length + 2 * margin, end) for length, end in zip((box.height, box.width), size, strict=True)]
+    side = math.ceil(max(*needs, max(size) / settings.crop_max_scale))
     if side <= min(size):
         return side, side
     return shape_of_frame([max(need, side * end / max(size)) for need, end in zip(needs, size, strict=True)], size)
 
 
-def _still_fits(box: Region, crop: Region, size: tuple[int, int]) -> bool:
-    kept = box.expanded(math.ceil(_KEPT_MARGIN * _margin(box)), size)
-    return kept.intersection(crop) == kept and max(_needed(box, size)) >= _KEPT_SIZE * max(crop.height, crop.width)
+def _still_fits(box: Region, crop: Region, size: tuple[int, int], settings: TrackerSettings) -> bool:
+    kept = box.expanded(math.ceil(_KEPT_MARGIN * _margin(box, settings)), size)
+    needed = max(_needed(box, size, settings))
+    return kept.intersection(crop) == kept and needed >= _KEPT_SIZE * max(crop.height, crop.width)
 
 
 def cropped(frame: Frame, crop: Region) -> Frame:
