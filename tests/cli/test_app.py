@@ -34,7 +34,7 @@ def test_no_arguments_is_help() -> None:
 
 
 def test_help_and_version() -> None:
-    assert "Mask an object in one frame" in call("-h").out
+    assert "Mask an object in the first frame" in call("-h").out
     assert call("--version") == (0, f"persam-vos {__version__}\n", "")
 
 
