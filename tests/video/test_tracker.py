@@ -58,9 +58,7 @@ def follow(tracker: Tracker, clip: Sequence[tuple[Frame, LabelMap, ImageEmbeddin
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize(
-    "settings", [{}, {"method": "persam", "refinement_box": "last"}, {"method": "persam-f", **FEWER_STEPS}]
-)
+@pytest.mark.parametrize("settings", [{}, {"method": "persam", "refinement_box": "last"}, {"method": "persam-f"}])
 def test_two_objects_cross_and_keep_their_ids_and_one_leaves_and_comes_back(
     settings: dict[str, object],
     encoder: SamEncoder,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -12,14 +10,15 @@ from persam_vos.methods.memory.crop import around_middle, cropped, shape_of_fram
 from persam_vos.methods.memory.memory import SecondView
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import Encoder
-from persam_vos.sam.regions import Region, bounding_region, mask_regions
+from persam_vos.sam.regions import bounding_region, mask_regions
 
 
 def nearer_view(encoder: Encoder, frame: Frame, masks: Tensor, dtype: torch.dtype, share: float) -> SecondView | None:
     """Encode the half of a frame's sides around the objects, which the encoder sees at twice the scale.
 
-    An object that comes nearer shows surfaces that none of its cells resembled in the annotated frame. Where not all
-    objects fit, the largest are left out first.
+    An object that comes nearer shows surfaces that none of its cells resembled in the annotated frame. The view lies in
+    the middle of all objects. One that it leaves out would be learnt from the annotated frame alone, beside others
+    learnt from both: two cut-outs that cross then lose two thirds of the one left out.
 
     Args:
         encoder: For one more frame.
@@ -29,28 +28,13 @@ def nearer_view(encoder: Encoder, frame: Frame, masks: Tensor, dtype: torch.dtyp
         share: See ``SecondView``.
 
     Returns:
-        None if the view shows no object: one larger than the view may be hollow.
+        None if the view shows no object, since they lie far apart or are hollow.
     """
-    crop = _around_most(mask_regions(masks), (frame.height, frame.width))
+    size = frame.height, frame.width
+    shape = shape_of_frame([end / 2 for end in size], size)
+    crop = around_middle(bounding_region(mask_regions(masks)), shape, size)
     if not bool(masks[(..., *crop)].any()):
         return None
     seen = encoder.encode([cropped(frame, crop)])[0]
     coverage = seen.geometry.to_cells(masks[(..., *crop)], seen.cells)
     return SecondView(cell_features(seen, dtype), coverage.flatten(1), share)
-
-
-def _around_most(boxes: Sequence[Region], size: tuple[int, int]) -> Region:
-    """Place half of a frame's sides around as many objects as fit, small ones first; around the smallest if none does.
-
-    Args:
-        boxes: Of the objects, in pixels of the frame, at least one.
-        size: Height and width of the frame.
-    """
-    shape = shape_of_frame([end / 2 for end in size], size)
-    held = sorted(boxes, key=lambda box: max(box.height, box.width))
-    fitting = [held[0]]
-    for count in range(2, len(held) + 1):
-        box = bounding_region(held[:count])
-        if box.height <= shape[0] and box.width <= shape[1]:
-            fitting = held[:count]
-    return around_middle(bounding_region(fitting), shape, size)
