@@ -96,6 +96,10 @@ class MethodOptions(OptionGroup):
             help="Preset of memory: quick encodes fewer frames; best also encodes the objects enlarged.",
         ),
     ] = None
+    keep_first_mask: Annotated[
+        bool | None,
+        typer.Option("--keep-first-mask", help="Of memory: learn from the first mask without moving its edges."),
+    ] = None
 
 
 @dataclass(frozen=True)

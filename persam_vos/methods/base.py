@@ -65,6 +65,11 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
 class VideoTracking(Protocol):
     """The objects of one video while they are followed."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes it doubtful that the objects can be followed, one line each."""
+        ...
+
     def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame.
 

@@ -14,7 +14,7 @@ from persam_vos.settings.common import AnySettings
 from persam_vos.settings.faults import first_fault
 
 # Flags that only one of the methods uses.
-_FLAGS_OF_MEMORY = ("preset",)
+_FLAGS_OF_MEMORY = ("preset", "keep_first_mask")
 _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
 # Settings that tell a file for photos from one for video.
 _ONLY_OF = {

@@ -42,6 +42,8 @@ class TrackerSettings(MemorySettings, PersamSettings):
 
     Attributes:
         method: ``memory``, ``persam`` or ``persam-f``; settings of ``memory`` come first, then those of the others.
+        keep_first_mask: Whether the memory learns from the first mask as it is, instead of moving its edges to
+            those of the object first. The result of the first frame is the given mask in either case.
         closer_look: Share, in prior and masks, of a second memory and decoder pass that see a crop around the objects,
             enlarged up to four times; 0 is off, any other costs a second encoding of each frame that an object does not
             nearly fill. In a file, null leaves it to the preset.
@@ -106,6 +108,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
     """
 
     method: Literal["memory", "persam", "persam-f"] = "memory"
+    keep_first_mask: bool = False
     closer_look: Annotated[float, Field(ge=0, le=1)] = 0.0
     encode_every: Annotated[int, Field(ge=1, le=16)] = 1
     flow_agreement: Annotated[float, Field(ge=0, le=1)] = 0.7

@@ -37,7 +37,11 @@ def new_tracker(engine: Engine[Settings]) -> Tracker:
 
 
 def tracked_frames(
-    engine: Engine[Settings], reader: FrameReader, label_map: LabelMap, timings: Timings | None = None
+    engine: Engine[Settings],
+    reader: FrameReader,
+    label_map: LabelMap,
+    timings: Timings | None = None,
+    tracker: Tracker | None = None,
 ) -> Results:
     """Track the objects of a video's first frame; yield each frame with its result, in order.
 
@@ -49,17 +53,19 @@ def tracked_frames(
         reader: The video.
         label_map: uint8, H x W, the annotation of the first frame; every value but 0 is an object.
         timings: Told how long each stage takes.
+        tracker: Tracks the video, and has its own warnings after the first result; None for a new one.
 
     Raises:
         VideoError: If the video has no frame, or cannot be decoded.
         MaskError: If the annotation does not fit the first frame.
         SettingsError: If the GPU's memory is too small for one frame, or for the batch size of the settings.
     """
-    yield from _results(engine, reader, _gap_tracker(engine, label_map), label_map, timings or Timings())
+    search = _gap_tracker(engine, tracker or new_tracker(engine), label_map)
+    yield from _results(engine, reader, search, label_map, timings or Timings())
 
 
-def _gap_tracker(engine: Engine[Settings], label_map: LabelMap) -> GapTracker:
-    return GapTracker(new_tracker(engine), label_map, engine.encoder, engine.settings)
+def _gap_tracker(engine: Engine[Settings], tracker: Tracker, label_map: LabelMap) -> GapTracker:
+    return GapTracker(tracker, label_map, engine.encoder, engine.settings)
 
 
 def _results(
@@ -106,8 +112,8 @@ def track_video(
         KeyboardInterrupt: If the user interrupts for a second time, or ``keep_interrupted`` is False.
         PersamVosError: See ``tracked_frames``.
     """
-    progress, timings = progress or NoProgress(), Timings()
-    search = _gap_tracker(engine, label_map)
+    progress, timings, tracker = progress or NoProgress(), Timings(), new_tracker(engine)
+    search = _gap_tracker(engine, tracker, label_map)
     results = _results(engine, reader, search, label_map, timings)
     interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
     name, count = reader.info.source.name, reader.info.frame_count
@@ -115,7 +121,8 @@ def track_video(
         outcome = run_stages(
             results, writers, timings, progress, interrupt, name=name, frames=count, keep_interrupted=keep_interrupted
         )
-    return replace(outcome, encoded=search.encoded, warnings=(*reader.warnings, *outcome.warnings))
+    warnings = (*tracker.warnings, *reader.warnings, *outcome.warnings)
+    return replace(outcome, encoded=search.encoded, warnings=warnings)
 
 
 def _slow_imports(settings: Settings) -> tuple[str, ...]:

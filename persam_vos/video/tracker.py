@@ -86,6 +86,11 @@ class Tracker:
         """Whether there are objects to track: whether ``start`` has been called."""
         return self._tracking is not None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes it doubtful that the objects can be followed, one line each; none before ``start``."""
+        return () if self._tracking is None else self._tracking.warnings
+
     @torch.inference_mode()
     def start(self, image: Frame | Rgb, mask: npt.ArrayLike, embedding: ImageEmbedding | None = None) -> FrameResult:
         """Learn the objects of the annotated frame.

@@ -25,7 +25,7 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
 from persam_vos.video.first_prompt import FirstPrompts
-from persam_vos.video.pipeline import tracked_frames
+from persam_vos.video.pipeline import new_tracker, tracked_frames
 from persam_vos.video.run import write_tracks
 from persam_vos.video.source import VideoLike, VideoSource
 
@@ -147,11 +147,12 @@ class Tracking:
             annotation = self._first.find(engine)
             progress = _ProgressFunction(self._on_progress)
             progress.start(reader.info.source.name, reader.info.frame_count)
-            with closing(tracked_frames(engine, reader, annotation.label_map)) as results:
+            tracker = new_tracker(engine)
+            with closing(tracked_frames(engine, reader, annotation.label_map, tracker=tracker)) as results:
                 for frame, result in results:
                     progress.advance(result)
                     yield _tracked(result, frame.rgb)
-            self.warnings = (*annotation.warnings, *reader.warnings)
+            self.warnings = (*annotation.warnings, *tracker.warnings, *reader.warnings)
 
     def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
         """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.

@@ -454,3 +454,20 @@ def test_the_real_model_gives_the_masks_of_the_command_line(tmp_path: Path) -> N
         assert frame[1].present
         saved = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{frame.index:05d}.png"))
         assert np.array_equal(saved, frame.label_map)
+
+
+def test_doubts_about_the_first_mask_are_told_after_the_last_frame(
+    fake: list[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("persam_vos.methods.memory.video.snap_first_masks", lambda *args: (args[3], ("odd mask",)))
+    tracking = track(numbered(2), mask=left_half())
+
+    list(tracking)
+
+    assert tracking.warnings == ("odd mask",)
+    assert track(numbered(2), mask=left_half()).save(tmp_path / "out", ["masks"]).warnings == ("odd mask",)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] == ["odd mask"]
+    kept = track(numbered(2), mask=left_half(), keep_first_mask=True)
+    list(kept)
+    assert kept.warnings == ()
+    assert len(fake) == 3

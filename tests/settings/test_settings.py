@@ -159,6 +159,7 @@ def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path:
         ({"export": "masks,gif"}, "--export is 'gif': it must be masks, overlay or cutout"),
         ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
         ({"method": "persam", "preset": "best"}, "--preset is a setting of memory, but the method is persam"),
+        ({"method": "persam", "keep_first_mask": True}, "--keep-first-mask is a setting of memory, but the method is"),
         ({"preset": "slow"}, "--preset is 'slow': it must be quick, fast or best"),
         ({"update_target": 1.5}, "--update-target is 1.5"),
         ({"box_margin": -1}, "--box-margin is -1"),

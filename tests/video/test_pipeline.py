@@ -54,6 +54,14 @@ def test_only_a_closer_look_loads_the_encoder_of_single_frames() -> None:
     assert engine.fake_encoder.batches.count([0]) == 2  # frame 0, and its nearer view
 
 
+def test_doubts_about_the_first_mask_are_told_before_other_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persam_vos.methods.memory.video.snap_first_masks", lambda *args: (args[3], ("odd mask",)))
+
+    outcome = track_video(FakeEngine(), FakeReader(2), first_mask(), [FakeWriter()])
+
+    assert outcome.warnings == ("odd mask", "reader warns", "writer warns")
+
+
 def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back: list[int] = []
     writer = FakeWriter()

@@ -27,6 +27,7 @@ from persam_vos.methods.competition import (
 from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.evidence import video_evidence
+from persam_vos.methods.memory.first_mask import snap_first_masks
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.methods.memory.prior import Query, foreground_prior
@@ -35,6 +36,8 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.patches import Patch
 from persam_vos.settings.video import TrackerSettings
+
+_NO_WARNINGS: tuple[str, ...] = ()
 
 
 class MemoryVideo:
@@ -49,18 +52,21 @@ class MemoryVideo:
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
     ) -> tuple[MemoryTracking, Segmentation]:
         """Learn the objects of the annotated frame; see ``VideoMethod``."""
-        settings, dtype = self._settings, self._decoder.dtype
+        settings, dtype, tokens = self._settings, self._decoder.dtype, None
+        decoder, features = PriorDecoder(self._decoder, settings), cell_features(embedding, dtype)
+        learnt, warnings = label_map, _NO_WARNINGS
+        if not settings.keep_first_mask:
+            learnt, warnings = snap_first_masks(frame, embedding, features, label_map, object_ids, decoder, settings)
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
-        labels = torch.from_numpy(label_map).to(ids.device)
+        labels = torch.from_numpy(learnt).to(ids.device)
         masks = labels == ids[:, None, None]
         coverage = embedding.geometry.to_cells(masks, embedding.cells)
-        features = cell_features(embedding, dtype)
         share = settings.nearer_view
         view = nearer_view(self._encoder, frame, masks, dtype, share) if share else None
         memory = Memory.learn(features, coverage.flatten(1), settings, view=view)
         seen = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
         state = _State(memory, coverage, seen, coverage.sum(dim=(1, 2)), frame.index)
-        decoder, tokens, closer = PriorDecoder(self._decoder, settings), None, None
+        closer = None
         if settings.closer_look:
             closer = CloserLook.learn(self._encoder, decoder, frame, embedding, labels, ids, settings, dtype)
         if settings.mask_token:
@@ -72,7 +78,7 @@ class MemoryVideo:
             if closer is not None:
                 closer.learn_tokens(masks, tokens)
         certain = torch.ones(len(masks))
-        tracking = MemoryTracking(decoder, dtype, settings, object_ids, state, tokens, closer)
+        tracking = MemoryTracking(decoder, dtype, settings, object_ids, state, tokens, closer, warnings)
         return tracking, Segmentation(label_map, certain, certain)
 
 
@@ -107,6 +113,7 @@ class MemoryTracking:
         state: _State,
         tokens: Tensor | None,
         closer: CloserLook | None,
+        warnings: tuple[str, ...],
     ) -> None:
         self._decoder = decoder
         self._dtype = dtype
@@ -115,6 +122,7 @@ class MemoryTracking:
         self._state = state
         self.tokens = tokens
         self._closer = closer
+        self.warnings = warnings
 
     def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
         """Find the objects in the next frame."""

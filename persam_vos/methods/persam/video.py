@@ -84,6 +84,8 @@ class PersamVideo:
 class PersamTracking:
     """N objects of a video while their target features follow them; see ``VideoTracking``."""
 
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, cascade: Cascade, settings: TrackerSettings, tracks: list[ObjectTrack]) -> None:
         self._cascade = cascade
         self._settings = settings
