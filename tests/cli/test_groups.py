@@ -64,7 +64,8 @@ ENGINE = "--model --checkpoint --device --backend --precision --batch-size --con
 PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
-    " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background --overwrite",
+    " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
+    " --overwrite",
     "mask": f"{ENGINE} --box --point --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",
