@@ -116,8 +116,8 @@ def page(figures: Figures) -> str:
         " frames.",
         "",
         "A machine counts as *with bfloat16* where the CPU has instructions for it: there the networks compute in"
-        " bfloat16, elsewhere in float32. `--precision float32` on a machine with bfloat16 is a stand-in for one"
-        " without. It is a fast one: such a CPU also has wider float32 instructions than one with AVX2 alone.",
+        " bfloat16, elsewhere in float32. A machine with bfloat16 also ran `--precision float32`; that is faster"
+        " than on most CPUs without bfloat16, since such a CPU has wider float32 instructions as well.",
         "",
         "`encode`, `photos`, `score` and the reference of `pipeline` need the development environment: `make test`, or"
         " `pip install -e '.[dev]'`. The others run after `make demo` as well.",
