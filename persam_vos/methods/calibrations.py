@@ -3,12 +3,12 @@
 from persam_vos.methods.score import Calibration
 
 MEMORY_VIDEO = Calibration(
-    constant=-17.3,
+    constant=-12.78,
     weights={
-        "annotated_shown": 22.62,
-        "log_softness": -0.4055,
-        "log_prior_softness": -1.184,
-        "changed": -0.4512,
+        "annotated_shown": 16.63,
+        "log_softness": -0.3121,
+        "log_prior_softness": -1.372,
+        "changed": -0.3761,
     },
 )
 
