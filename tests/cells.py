@@ -82,7 +82,8 @@ def started(
     encoder: Seeing, frame: Frame, label_map: LabelMap, *, closer_look: float = 0.0, learn_every: int = 3
 ) -> MemoryTracking:
     """Learn the objects of an annotated frame; masks will be the priors."""
-    settings = TrackerSettings(closer_look=closer_look, learn_every=learn_every, mask_token=False)
+    # Without a decoder, the first mask is taken as it is.
+    settings = TrackerSettings(closer_look=closer_look, learn_every=learn_every, mask_token=False, keep_first_mask=True)
     method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
     ids = [int(i) for i in np.unique(label_map) if i]
     tracking, _ = method.start(frame, encoder.encode([frame])[0], label_map, ids)

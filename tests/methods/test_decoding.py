@@ -58,7 +58,9 @@ def test_the_border_of_the_frame_is_part_of_it(height: int, width: int) -> None:
     rows, columns = Geometry(height, width).valid(256)
     picture = torch.full((4, 256, 256), OUTSIDE_LOGIT)
     picture[:, :rows, :columns] = 3.0
-    tracker = Tracker.from_parts(None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False, nearer_view=0))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(
+        None, Answering(picture, [1.0] * 4), TrackerSettings(mask_token=False, nearer_view=0, keep_first_mask=True)
+    )  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
 
@@ -75,7 +77,9 @@ def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
     logits = torch.stack([torch.where(kinds > 0, 10.0, -10.0), torch.where(kinds == 2, -0.3, -10.0)])
     fine = logits.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, None].expand(-1, 4, -1, -1)
     decoder = Answering(fine, [1.0] * 4)
-    tracker = Tracker.from_parts(None, decoder, TrackerSettings(doubt=0, mask_token=False, nearer_view=0))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(
+        None, decoder, TrackerSettings(doubt=0, mask_token=False, nearer_view=0, keep_first_mask=True)
+    )  # type: ignore[arg-type]
     frame = frame_of(np.zeros((1024, 1024, 3), np.uint8))
 
     tracker.start(frame, label_map, embedding)
@@ -88,7 +92,7 @@ def test_an_object_in_front_of_another_keeps_its_pixels() -> None:
 def test_a_mask_that_leaves_the_prior_is_doubted(doubt: float, believed: bool) -> None:
     embedding, label_map, frame = one_square()
     everything = Answering(torch.full((4, 256, 256), 10.0), [1.0] * 4)
-    settings = TrackerSettings(doubt=doubt, memory_presence=0, mask_token=False, nearer_view=0)
+    settings = TrackerSettings(doubt=doubt, memory_presence=0, mask_token=False, nearer_view=0, keep_first_mask=True)
     tracker = Tracker.from_parts(None, everything, settings)  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
@@ -106,7 +110,9 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
     logits[:2, 80:120, 40:80] = 10.0
     logits[0, 80:120, 80:84] = logits[1, 80:120, 36:40] = 5.0  # a strip that each holds alone
     logits[2:, 200:, 200:] = 10.0
-    settings = TrackerSettings(prior_share=0, doubt=0, choice_temperature=temperature, mask_token=False, nearer_view=0)
+    settings = TrackerSettings(
+        prior_share=0, doubt=0, choice_temperature=temperature, mask_token=False, nearer_view=0, keep_first_mask=True
+    )
     method = MemoryVideo(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
 
     tracking, _ = method.start(frame, embedding, label_map, [1])
@@ -122,7 +128,9 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
 def test_passes_ask_different_questions() -> None:
     embedding, label_map, frame = one_square()
     decoder = Answering(torch.zeros(4, 256, 256), [1.0] * 4)
-    tracker = Tracker.from_parts(None, decoder, TrackerSettings(passes=4, mask_token=False, nearer_view=0))  # type: ignore[arg-type]
+    tracker = Tracker.from_parts(
+        None, decoder, TrackerSettings(passes=4, mask_token=False, nearer_view=0, keep_first_mask=True)
+    )  # type: ignore[arg-type]
 
     tracker.start(frame, label_map, embedding)
     tracker.step(frame, embedding)

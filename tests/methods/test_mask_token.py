@@ -88,7 +88,9 @@ def test_an_object_is_cut_out_as_it_was_annotated(
     (embedding,) = encoder.encode([frame])
     scores = []
     for mask_token in (False, True):
-        method = MemoryVideo(encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0))
+        method = MemoryVideo(
+            encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0, keep_first_mask=True)
+        )
         tracking, _ = method.start(frame, embedding, label_map, range(1, count + 1))
         found = tracking.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
@@ -107,7 +109,7 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     label_map = np.zeros((64, 64), np.uint8)
     label_map[30, 30] = 1
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
-    method = MemoryVideo(None, decoder, TrackerSettings(nearer_view=0))  # type: ignore[arg-type]
+    method = MemoryVideo(None, decoder, TrackerSettings(nearer_view=0, keep_first_mask=True))  # type: ignore[arg-type]
 
     tracking, _ = method.start(frame, embedding, label_map, [1])
 
