@@ -200,6 +200,8 @@ def _first_frame(options: FirstFrameOptions, masks: MaskOptions) -> Callable[[Se
             "pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK,"
             f" {'only one of these' if ways else 'to say what to track'}"
         )
+    if prompts and (masks.resize_mask or masks.mask_threshold is not None):
+        raise SettingsError("--resize-mask and --mask-threshold go with a mask, and --box and --point give none")
     given = [name for name, value in options.of_photos().items() if value is not None]
     if not pairs and given:
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")

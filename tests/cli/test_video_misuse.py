@@ -33,6 +33,8 @@ def mask(clip: Path) -> Path:
         (["--point", "5,5,-"], ["every point lies beside the object"]),
         (["--point", "5,5,x"], ["ends in 'x'"]),
         (["--box", "0,0,9,9", "--box", "9,9,20,20", "--point", "5,5"], ["2 boxes are as many objects"]),
+        (["--box", "0,0,9,9", "--resize-mask"], ["--resize-mask and --mask-threshold go with a mask"]),
+        (["--point", "5,5", "--mask-threshold", "9"], ["--resize-mask and --mask-threshold go with a mask"]),
         (["--box", "0,0,9,9", "--max-objects", "3"], ["--max-objects goes with --first-ref"]),
     ],
 )
