@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -12,9 +12,10 @@ import torch
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods.memory.decoding import _FEATURES, Decoded, PriorDecoder
+from persam_vos.methods import Segmentation, VideoMethod, VideoTracking, step_together
+from persam_vos.methods.memory.decoding import _FEATURES, Decoded
 from persam_vos.methods.memory.memory import Memory
-from persam_vos.methods.memory.video import MemoryTracking, MemoryVideo
+from persam_vos.methods.memory.video import MemoryVideo
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
@@ -70,7 +71,14 @@ class Seeing:
 class PriorAsMask:
     """In place of ``PriorDecoder``: masks are the priors."""
 
-    def decode(self, _frame: Frame, embedding: ImageEmbedding, prior_logits: torch.Tensor, _tokens: object) -> Decoded:
+    def decode(
+        self,
+        _frame: Frame,
+        embedding: ImageEmbedding,
+        prior_logits: torch.Tensor,
+        _tokens: object,
+        rivals: object = None,
+    ) -> Decoded:
         patches, certain = (
             masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT),
             torch.ones(len(prior_logits)),
@@ -78,16 +86,39 @@ class PriorAsMask:
         return Decoded(patches, dict.fromkeys(_FEATURES, certain))
 
 
+class Following:
+    """What follows the objects of an annotated frame, one frame after another."""
+
+    def __init__(self, tracking: VideoTracking) -> None:
+        self.tracking: Any = tracking
+
+    @classmethod
+    def start(
+        cls,
+        method: VideoMethod[Any],
+        frame: Frame,
+        embedding: ImageEmbedding,
+        label_map: LabelMap,
+        object_ids: Sequence[int],
+    ) -> Following:
+        return cls(method.start(method.study(frame, embedding, label_map, object_ids)))
+
+    def step(self, frame: Frame, embedding: ImageEmbedding) -> Segmentation:
+        (step,) = step_together([self.tracking], frame, embedding)
+        self.tracking = step.tracking
+        return step.found
+
+
 def started(
     encoder: Seeing, frame: Frame, label_map: LabelMap, *, closer_look: float = 0.0, learn_every: int = 3
-) -> MemoryTracking:
+) -> Following:
     """Learn the objects of an annotated frame; masks will be the priors."""
     # Without a decoder, the first mask is taken as it is.
     settings = TrackerSettings(closer_look=closer_look, learn_every=learn_every, mask_token=False, keep_first_mask=True)
     method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
     ids = [int(i) for i in np.unique(label_map) if i]
-    tracking, _ = method.start(frame, encoder.encode([frame])[0], label_map, ids)
-    tracking._decoder = cast("PriorDecoder", PriorAsMask())
-    if tracking._closer is not None:
-        tracking._closer._decoder = tracking._decoder
-    return tracking
+    following = Following.start(method, frame, encoder.encode([frame])[0], label_map, ids)
+    following.tracking.decoder = PriorAsMask()
+    if following.tracking.closer is not None:
+        following.tracking.closer._decoder = following.tracking.decoder
+    return following

@@ -8,17 +8,22 @@ from persam_vos.methods.base import (
     Proposal,
     Reference,
     Segmentation,
+    Study,
     VideoMethod,
     VideoTracking,
     frame_result,
 )
+from persam_vos.methods.together import Step, step_together
 
 __all__ = [
     "PhotoMethod",
     "Proposal",
     "Reference",
     "Segmentation",
+    "Step",
+    "Study",
     "VideoMethod",
     "VideoTracking",
     "frame_result",
+    "step_together",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from persam_vos.masks import LabelMap, box_xyxy
 from persam_vos.media.frame import Frame
+from persam_vos.methods.competition import Aggregation, PresenceTest
 from persam_vos.methods.score import Evidence
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.encoder import ImageEmbedding
@@ -62,42 +63,96 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
 
 
+class VideoLook(Protocol):
+    """A frame as one tracking sees it, until it is settled which object gets which pixel."""
+
+    @property
+    def prior(self) -> Tensor | None:
+        """The probability of each object, float, N x rows x columns of cells in 0..1; None for a method without one."""
+        ...
+
+    def masks(self, rivals: Tensor | None = None, /) -> tuple[Sequence[Patch], PresenceTest]:
+        """Return N masks on the frame, and which of them show their objects.
+
+        Args:
+            rivals: float, rows x columns in 0..1: the probability of the likeliest object of other trackings, 0 where
+                none is likely; None without others.
+        """
+        ...
+
+    def settle(self, label_map: Tensor, /) -> tuple[VideoTracking, Segmentation]:
+        """Learn from the frame, after ``masks``.
+
+        Args:
+            label_map: uint8, H x W: what came of the masks; pixels of other trackings count as background.
+
+        Returns:
+            What follows the objects from here on, and how they are found in this frame.
+        """
+        ...
+
+
 class VideoTracking(Protocol):
-    """The objects of one video while they are followed."""
+    """The objects of one video while they are followed; it never changes: each frame gives the next one.
+
+    So a frame that fails, for want of memory perhaps, can be repeated.
+    """
+
+    @property
+    def object_ids(self) -> Sequence[int]:
+        """Ids of the N objects, 1..255."""
+        ...
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes it doubtful that the objects can be followed, one line each."""
         ...
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-        """Find the objects in the next frame.
-
-        A step that fails, for want of memory perhaps, leaves everything as it was and can be repeated.
-        """
+    @property
+    def aggregate(self) -> Aggregation:
+        """Who gets a pixel that several masks claim."""
         ...
 
-    def copy(self) -> VideoTracking:
-        """Return what follows the same objects from here on; a step of one does not change the other."""
+    def look(self, frame: Frame, embedding: ImageEmbedding, /) -> VideoLook:
+        """Look for the objects in the next frame, which may be an earlier one of the video."""
         ...
 
 
-class VideoMethod(Protocol):
+class Study(Protocol):
+    """What a method sees in one annotated frame; it may serve several trackings of the same objects."""
+
+    @property
+    def segmentation(self) -> Segmentation:
+        """The annotation itself."""
+        ...
+
+
+StudyT = TypeVar("StudyT", bound=Study)
+
+
+class VideoMethod(Protocol[StudyT]):
     """A way to follow objects through a video."""
 
-    def start(
+    def study(
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
-    ) -> tuple[VideoTracking, Segmentation]:
-        """Learn the objects of the annotated frame.
+    ) -> StudyT:
+        """Look at an annotated frame.
 
         Args:
             frame: The annotated frame.
             embedding: The frame's.
             label_map: uint8, H x W.
-            object_ids: Ids of the N objects, 1..254; each has a pixel in the label map.
+            object_ids: Ids of N objects, 1..255; one without a pixel is absent from the frame.
+        """
+        ...
 
-        Returns:
-            What follows them, and the annotated frame's own segmentation.
+    def start(self, study: StudyT, others: Sequence[StudyT] = (), /) -> VideoTracking:
+        """Return what follows the objects from an annotated frame on.
+
+        Args:
+            study: Of the frame that the tracking starts from.
+            others: Of more frames of the video in which the same objects are annotated; what they look like is learnt
+                from all of them. Each object has a pixel in one of the frames.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 from persam_vos.errors import NotStartedError, VideoError
 from persam_vos.masks import Rgb, as_label_map
 from persam_vos.media.frame import Frame, untimed_frame
-from persam_vos.methods import VideoMethod, VideoTracking, frame_result
+from persam_vos.methods import VideoMethod, VideoTracking, frame_result, step_together
 from persam_vos.methods.memory import MemoryVideo
 from persam_vos.methods.persam import PersamVideo
 from persam_vos.results import FrameResult
@@ -55,7 +56,7 @@ class Tracker:
 
     @classmethod
     def from_parts(
-        cls, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, *, method: VideoMethod | None = None
+        cls, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, *, method: VideoMethod[Any] | None = None
     ) -> Tracker:
         """Make a tracker of a model that is loaded already.
 
@@ -70,12 +71,10 @@ class Tracker:
         return tracker
 
     def _set_up(
-        self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, method: VideoMethod | None
+        self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, method: VideoMethod[Any] | None
     ) -> None:
         self._encoder = encoder
-        self._method: VideoMethod = method or (
-            MemoryVideo(encoder, decoder, settings) if settings.method == "memory" else PersamVideo(decoder, settings)
-        )
+        self._method = method or video_method(encoder, decoder, settings)
         self._tracking: VideoTracking | None = None
         self._object_ids: list[int] = []
         self._size = (0, 0)
@@ -114,10 +113,11 @@ class Tracker:
         label_map = as_label_map(mask, frame.height, frame.width, of="video")
         object_ids = [int(i) for i in np.unique(label_map) if i]
         embedding = embedding or self._encoder.encode([frame])[0]
-        self._tracking, found = self._method.start(frame, embedding, label_map, object_ids)
+        study = self._method.study(frame, embedding, label_map, object_ids)
+        self._tracking = self._method.start(study)
         self._object_ids, self._size = object_ids, (frame.height, frame.width)
         self._next_index = frame.index + 1
-        return frame_result(frame, found, object_ids)
+        return frame_result(frame, study.segmentation, object_ids)
 
     @torch.inference_mode()
     def step(self, image: Frame | Rgb, embedding: ImageEmbedding | None = None) -> FrameResult:
@@ -138,15 +138,20 @@ class Tracker:
             height, width = self._size
             raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
-        result = frame_result(frame, self._tracking.step(frame, embedding), self._object_ids)
-        self._next_index = frame.index + 1
+        (step,) = step_together([self._tracking], frame, embedding)
+        result = frame_result(frame, step.found, self._object_ids)
+        # Replace all state last, so that a step that fails can be repeated.
+        self._tracking, self._next_index = step.tracking, frame.index + 1
         return result
 
     def copy(self) -> Tracker:
         """Return a tracker that goes on from here; neither changes the other."""
-        other = copy.copy(self)
-        other._tracking = None if self._tracking is None else self._tracking.copy()
-        return other
+        return copy.copy(self)
 
     def _frame(self, image: Frame | Rgb, index: int) -> Frame:
         return image if isinstance(image, Frame) else untimed_frame(image, index)
+
+
+def video_method(encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> VideoMethod[Any]:
+    """Return the method that the settings name, for one frame at a time."""
+    return MemoryVideo(encoder, decoder, settings) if settings.method == "memory" else PersamVideo(decoder, settings)

@@ -15,6 +15,7 @@ import torch
 from albums import Album, RememberingEncoder, open_model, read_albums
 from jobs import HELD_OUT, SPAWN, Job, cached_encoder, encode_all, frames_of, networks
 from references import iou
+from torch import Tensor
 from tqdm import tqdm
 
 from persam_vos.evaluation import DavisDataset
@@ -22,7 +23,7 @@ from persam_vos.files import whole_file
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.methods import PhotoMethod, Reference, Segmentation
-from persam_vos.methods.base import VideoMethod, VideoTracking
+from persam_vos.methods.base import Study, VideoMethod, VideoTracking
 from persam_vos.methods.memory import MemoryPhotos, MemoryVideo
 from persam_vos.methods.persam import PersamPhotos, PersamVideo
 from persam_vos.photos.finder import find_objects
@@ -62,22 +63,31 @@ class Judged:
 class _Recorder:
     """A video method that keeps the last ``Segmentation`` of another one."""
 
-    def __init__(self, method: VideoMethod) -> None:
+    def __init__(self, method: VideoMethod[Any]) -> None:
+        self.study = method.study
         self._method = method
         self.last: Segmentation | None = None
 
-    def start(
-        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
-    ) -> tuple[VideoTracking, Segmentation]:
-        tracking, found = self._method.start(frame, embedding, label_map, object_ids)
-        step = tracking.step
+    def start(self, study: Study, others: Sequence[Study] = (), /) -> VideoTracking:
+        return _Recorded(self._method.start(study, others), self)
 
-        def recorded(frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-            self.last = step(frame, embedding)
-            return self.last
 
-        tracking.step = recorded  # type: ignore[method-assign]
-        return tracking, found
+class _Recorded:
+    """A tracking, or a look of it, that tells the recorder what it has found."""
+
+    def __init__(self, inner: Any, recorder: _Recorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def look(self, frame: Frame, embedding: ImageEmbedding, /) -> _Recorded:
+        return _Recorded(self._inner.look(frame, embedding), self._recorder)
+
+    def settle(self, label_map: Tensor, /) -> tuple[_Recorded, Segmentation]:
+        following, self._recorder.last = self._inner.settle(label_map)
+        assert self._recorder.last is not None
+        return _Recorded(following, self._recorder), self._recorder.last
 
 
 def of_clips(arguments: argparse.Namespace, settings: TrackerSettings, kinds: Sequence[str]) -> list[Judged]:

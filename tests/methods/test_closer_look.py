@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from cells import PriorAsMask, Seeing, started
+from cells import Following, PriorAsMask, Seeing, started
 from pictures import cut_outs, everywhere_on_frame, frame_of
 
 from persam_vos.masks import Rgb
@@ -18,7 +18,6 @@ from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import PriorDecoder
 from persam_vos.methods.memory.memory import Memory, View
 from persam_vos.methods.memory.prior import Query, foreground_prior
-from persam_vos.methods.memory.video import MemoryTracking
 from persam_vos.sam.cells import cell_features, upsample_to_square
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import SamEncoder
@@ -206,7 +205,7 @@ def test_an_object_that_comes_back_is_learnt_from_before_it_is_spoken_of(back: i
     assert abs(found[-1].nonzero()[1].mean() - back - 8 - 2.5) < 4
 
 
-def second_step(failing: int | None) -> tuple[int, MemoryTracking]:
+def second_step(failing: int | None) -> tuple[int, Following]:
     """Take two steps, the second one again if its call ``failing`` of torch.where finds no memory; count the calls."""
     encoder, calls, where = Seeing(), 0, torch.where
 
@@ -241,10 +240,10 @@ def test_a_step_that_runs_out_of_memory_is_repeated_and_learns_once() -> None:
             assert torch.equal(one, other)
 
 
-def states(tracking: MemoryTracking) -> list[torch.Tensor]:
-    assert tracking._closer is not None
-    memories = tracking._state.memory, tracking._closer._state.memory
-    return [tracking._state.last, *(each for m in memories for each in (m.weights, m.recent.values))]
+def states(following: Following) -> list[torch.Tensor]:
+    tracking = following.tracking
+    memories = tracking.state.memory, tracking.closer._state.memory
+    return [tracking.state.last, *(each for m in memories for each in (m.weights, m.recent.values))]
 
 
 def test_where_no_object_is_there_is_no_crop() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from cells import Following
 from pictures import frame_of, iou
 
 from persam_vos.masks import LabelMap
@@ -115,8 +116,7 @@ def test_candidates_are_mixed_only_with_their_equals(temperature: float) -> None
     )
     method = MemoryVideo(None, Answering(logits, [0.9, 0.901, 1.0, 1.0]), settings)  # type: ignore[arg-type]
 
-    tracking, _ = method.start(frame, embedding, label_map, [1])
-    result = tracking.step(frame, embedding)
+    result = Following.start(method, frame, embedding, label_map, [1]).step(frame, embedding)
 
     both_strips_are_gone = iou(result.label_map == 1, label_map == 1) > 0.95
     assert both_strips_are_gone == (temperature > 1e-3)

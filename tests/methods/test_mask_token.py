@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from cells import Following
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import frame_of
@@ -91,8 +92,8 @@ def test_an_object_is_cut_out_as_it_was_annotated(
         method = MemoryVideo(
             encoder, decoder, TrackerSettings(mask_token=mask_token, passes=passes, colours=0, keep_first_mask=True)
         )
-        tracking, _ = method.start(frame, embedding, label_map, range(1, count + 1))
-        found = tracking.step(frame, embedding).label_map
+        following = Following.start(method, frame, embedding, label_map, range(1, count + 1))
+        found = following.step(frame, embedding).label_map
         pairs = [(found == i, label_map == i) for i in range(1, count + 1)]
         scores.append([(a & b).sum() / (a | b).sum() for a, b in pairs])
 
@@ -111,7 +112,7 @@ def test_an_object_that_the_prior_does_not_show_has_no_token(decoder: Decoder) -
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
     method = MemoryVideo(None, decoder, TrackerSettings(nearer_view=0, keep_first_mask=True))  # type: ignore[arg-type]
 
-    tracking, _ = method.start(frame, embedding, label_map, [1])
+    tracking = Following.start(method, frame, embedding, label_map, [1]).tracking
 
     assert tracking.tokens is not None
     assert not tracking.tokens.any()

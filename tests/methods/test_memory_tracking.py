@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import Seeing, started
+from cells import Following, Seeing, started
 from pictures import frame_of
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods.memory.video import MemoryTracking
 
 
 def square(side: int | None, index: int, *, left: int = 150) -> tuple[Frame, LabelMap]:
@@ -62,10 +61,10 @@ def test_a_result_that_is_drawn_on_changes_nothing(closer_look: float) -> None:
 
 
 @pytest.mark.parametrize("closer_look", [0.0, 0.5])
-def test_neither_a_copy_nor_its_original_changes_the_other(closer_look: float) -> None:
+def test_a_tracking_never_changes(closer_look: float) -> None:
     encoder, (first, labels) = Seeing(), square(60, 0)
 
-    def step(tracking: MemoryTracking, index: int, left: int) -> torch.Tensor:
+    def step(tracking: Following, index: int, left: int) -> torch.Tensor:
         frame, _ = square(60, index, left=left)
         return torch.from_numpy(tracking.step(frame, encoder.encode([frame])[0]).label_map)
 
@@ -73,10 +72,10 @@ def test_neither_a_copy_nor_its_original_changes_the_other(closer_look: float) -
     expected = [step(alone, index, 150 + 6 * index) for index in (1, 2, 3)]
     original = started(encoder, first, labels, closer_look=closer_look, learn_every=1)
     step(original, 1, 156)
-    copied = original.copy()
+    copied = Following(original.tracking)
 
     step(copied, 2, 300)
     assert torch.equal(step(original, 2, 162), expected[1])
-    other = original.copy()
+    other = Following(original.tracking)
     step(original, 3, 60)
     assert torch.equal(step(other, 3, 168), expected[2])

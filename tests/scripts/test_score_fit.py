@@ -14,11 +14,13 @@ from fakes import FakeEncoder
 from judged import Judged
 from pictures import frame_of
 
-from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.methods import Segmentation
+from persam_vos.methods import Segmentation, step_together
+from persam_vos.methods.competition import CellPresence, soft_aggregation
 from persam_vos.methods.score import Calibration, Evidence
 from persam_vos.sam import ImageEmbedding
+from persam_vos.sam.patches import Patch
+from persam_vos.sam.regions import EMPTY_REGION, Region
 
 
 def masks_of(kind: str, count: int, constant: float = 0.0) -> list[Judged]:
@@ -98,27 +100,38 @@ def test_kept_masks_are_taken_for_the_same_clips_only(tmp_path: Path) -> None:
 
 
 class Half:
-    """A method that finds object 1 in the left half of every frame, and object 2 nowhere."""
+    """A method, and all that comes of it, that finds object 1 in the left half of a frame, and object 2 nowhere."""
 
-    def start(
-        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: list[int], /
-    ) -> tuple[Half, Segmentation]:
-        return self, self.step(frame, embedding)
+    prior, object_ids, aggregate = None, [1, 2], staticmethod(soft_aggregation)
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-        label_map = np.zeros((frame.height, frame.width), np.uint8)
-        label_map[:, : frame.width // 2] = 1
+    def study(self, *_: object) -> Half:
+        return self
+
+    def start(self, *_: object) -> Half:
+        return self
+
+    def look(self, frame: Frame, embedding: ImageEmbedding, /) -> Half:
+        self.frame, self.embedding = frame, embedding
+        return self
+
+    def masks(self, _: object = None) -> tuple[list[Patch], CellPresence]:
+        patches = [Patch(Region.at(0, 0, 4, 4), torch.full((4, 4), 9.0)), Patch(EMPTY_REGION, torch.zeros(0, 0))]
+        similarity = lambda coverage: torch.full((2,), 0.9).where(coverage.flatten(1).any(dim=1), torch.nan)  # noqa: E731
+        return patches, CellPresence(patches, [1, 2], self.embedding, similarity, needed=torch.zeros(2))
+
+    def settle(self, label_map: torch.Tensor, /) -> tuple[Half, Segmentation]:
         evidence = Evidence({"predicted_iou": torch.tensor([0.9, 0.8])}, Calibration(0.0, {"predicted_iou": 1.0}))
-        return Segmentation(label_map, evidence.score, torch.tensor([0.9, torch.nan]), evidence=evidence)
+        found = Segmentation(label_map.numpy(), evidence.score, torch.tensor([0.9, torch.nan]), evidence=evidence)
+        return self, found
 
 
 def test_masks_are_judged_by_the_truth_and_an_absent_object_has_none() -> None:
     recorder = judged._Recorder(Half())  # type: ignore[arg-type]
     frame, truth = frame_of(np.zeros((4, 8, 3), np.uint8), 5), np.ones((4, 8), np.uint8)
     (embedding,) = FakeEncoder().encode([frame])
-    tracking, _ = recorder.start(frame, embedding, truth, [1, 2])
+    tracking = recorder.start(recorder.study(frame, embedding, truth, [1, 2]))
     assert recorder.last is None
-    tracking.step(frame, embedding)
+    step_together([tracking], frame, embedding)
     assert recorder.last is not None
 
     (mask,) = judged._judged(Judged("cat", "plain"), 5, recorder.last, truth, [1, 2])

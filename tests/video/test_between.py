@@ -17,9 +17,12 @@ from persam_vos import read_mask, track
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Segmentation
+from persam_vos.methods.competition import hard_argmax
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
+from persam_vos.sam.patches import Patch
+from persam_vos.sam.regions import Region
 from persam_vos.settings.video import Settings, TrackerSettings
 from persam_vos.video.between import GapTracker
 from persam_vos.video.pipeline import track_video
@@ -37,31 +40,53 @@ def clip_of(xs: Sequence[int | None]) -> Clip:
 
 
 class Truth:
-    """A method that knows the truth of every frame, and which frames it was asked for."""
+    """A method, and all that comes of it, that knows the truth of every frame, and which frames it was asked for."""
+
+    object_ids, warnings, prior, aggregate = (1,), (), None, staticmethod(hard_argmax)
 
     def __init__(self, clip: Clip, fail_at: int | None = None) -> None:
         self.truths, self.last = [labels for _, labels in clip], -1
         # Shared by all copies.
         self.failures, self.steps = {fail_at}, list[int]()
 
-    def start(
-        self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
-    ) -> tuple[Truth, Segmentation]:
-        return self, self.step(frame, embedding)
+    @property
+    def segmentation(self) -> Segmentation:
+        return self.found(self.last)
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
+    def study(self, frame: Frame, *_: object) -> Truth:
+        return self.at(frame)
+
+    def start(self, study: Truth, _: object = (), /) -> Truth:
+        return study
+
+    def look(self, frame: Frame, _: ImageEmbedding, /) -> Truth:
         assert frame.index > self.last
+        return self.at(frame)
+
+    def masks(self, _: object = None, /) -> tuple[list[Patch], Truth]:
+        height, width = self.truths[0].shape
+        logits = torch.where(torch.from_numpy(self.truths[self.last] > 0), 9.0, -9.0)
+        return [Patch(Region.whole(height, width), logits)], self
+
+    def surplus(self, *_: object) -> torch.Tensor:
+        return torch.zeros(1)
+
+    def settle(self, _: torch.Tensor, /) -> tuple[Truth, Segmentation]:
+        return self, self.found(self.last)
+
+    def at(self, frame: Frame) -> Truth:
         if frame.index in self.failures:
             self.failures.clear()
             raise torch.OutOfMemoryError
-        self.last = frame.index
         self.steps.append(frame.index)
-        labels = self.truths[frame.index]
+        following = copy.copy(self)
+        following.last = frame.index
+        return following
+
+    def found(self, index: int) -> Segmentation:
+        labels = self.truths[index]
         similarity = torch.tensor([0.9 if labels.any() else torch.nan])
         return Segmentation(labels, torch.tensor([0.9]), similarity)
-
-    def copy(self) -> Truth:
-        return copy.copy(self)
 
 
 def run(clip: Clip, truth: Truth, settings: TrackerSettings = QUICK) -> tuple[list[tuple[int, LabelMap]], list[int]]:

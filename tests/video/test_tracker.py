@@ -17,6 +17,7 @@ from persam_vos.evaluation import DavisDataset
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
+from persam_vos.methods.persam.video import ObjectTrack, PersamTracking
 from persam_vos.results import FrameResult
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -128,6 +129,11 @@ def test_guidance_takes_part_in_the_first_pass(
     assert all(entry.present for entry in guided[1].objects)
 
 
+def tracks(tracker: Tracker) -> list[ObjectTrack]:
+    assert isinstance(tracker._tracking, PersamTracking)
+    return tracker._tracking.tracks
+
+
 @pytest.mark.cuda
 def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
     encoder: SamEncoder, decoder: Decoder, crossing: list[tuple[Frame, LabelMap, ImageEmbedding]]
@@ -136,19 +142,18 @@ def test_the_target_moves_only_when_asked_and_only_towards_good_masks(
     still, moving = (Tracker.from_parts(encoder, decoder, settings) for settings in all_settings)
     for tracker in (still, moving):
         tracker.start(*crossing[0])
-    followed = [tracker._tracking for tracker in (still, moving)]
-    before = [track.concept.target.clone() for track in followed[1].tracks]
+    before = [track.concept.target.clone() for track in tracks(moving)]
     for tracker in (still, moving):
         tracker.step(crossing[1][0], crossing[1][2])
 
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(followed[0].tracks, before, strict=True))
-    for track, old in zip(followed[1].tracks, before, strict=True):
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(tracks(still), before, strict=True))
+    for track, old in zip(tracks(moving), before, strict=True):
         assert not torch.equal(track.concept.target, old)
         assert float(track.concept.target.norm()) == pytest.approx(1)
-    good = [track.concept.target.clone() for track in followed[1].tracks]
+    good = [track.concept.target.clone() for track in tracks(moving)]
     grey = frame_of(np.full((270, 480, 3), 127, np.uint8), 2)
     moving.step(grey)
-    assert all(torch.equal(track.concept.target, old) for track, old in zip(followed[1].tracks, good, strict=True))
+    assert all(torch.equal(track.concept.target, old) for track, old in zip(tracks(moving), good, strict=True))
 
 
 class ScriptedDecoder:

@@ -5,6 +5,7 @@ The setting ``closer_look`` is the share of the crop's memory in the prior, and 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -138,6 +139,14 @@ class CloserLook:
         if look is not None:
             example = AnnotatedPrior(look.embedding, look.prior_logits, masks[(..., *look.crop)])
             self._tokens = self._decoder.learn_tokens([example])
+
+    def out_of_sight(self) -> CloserLook:
+        """Return what looks for the same objects after a frame that shows none of them."""
+        other, state = copy.copy(self), self._state
+        nothing = torch.zeros_like(state.tracked)
+        other._state = other._next_state = replace(state, label_map=torch.zeros_like(state.label_map), tracked=nothing)
+        other._look = None
+        return other
 
     def refine_prior(self, logits: Tensor, frame: Frame, embedding: ImageEmbedding, query: Query) -> Tensor:
         """Mix the prior of this memory into that of the whole frame's.

@@ -126,6 +126,7 @@ class PriorDecoder:
         tokens: Tensor | None,
         *,
         blocked: Tensor | None = None,
+        rivals: Tensor | None = None,
     ) -> Decoded:
         """Turn priors into masks.
 
@@ -137,6 +138,7 @@ class PriorDecoder:
             prior_logits: float, N x 256 x 256 over the padded square: logits of the priors, see ``prior_to_logits``.
             tokens: Of the N objects, by ``learn_tokens``; None for none.
             blocked: See ``Decoder.decode``.
+            rivals: float, 256 x 256 in 0..1: the highest probability of an object besides these; None for none.
         """
         geometry = embedding.geometry
         points, boxes, known = _points_and_boxes(prior_logits, geometry)
@@ -152,7 +154,8 @@ class PriorDecoder:
             for name, values in zip(_FEATURES, judged, strict=True):
                 features[name][known] = values
             # The decoder would give a person the ball in front of them; scale by the object's share of the best prior.
-            mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / prior.amax(dim=0))
+            best = prior.amax(dim=0) if rivals is None else prior.amax(dim=0).maximum(rivals)
+            mask = self._fuse(logits.sigmoid(), prior, geometry) * (prior / best)
             found[known] = mask.logit(eps=MIN_PROBABILITY)
         if not self._settings.colours:
             return Decoded(masks_to_patches(found, geometry, MIN_MASK_LOGIT), features)

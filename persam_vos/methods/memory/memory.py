@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,18 +66,43 @@ class SecondView:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatedCells:
+    """The cells of an annotated frame.
+
+    Attributes:
+        features: float32 or bfloat16, cells x D.
+        coverage: float, N x cells in 0..1, of each object.
+        view: More cells of the annotated objects, for the ridge regression only; None for none.
+    """
+
+    features: Tensor
+    coverage: Tensor
+    view: SecondView | None = None
+
+    def moments(self, basis: Basis) -> tuple[Moments, Moments]:
+        """Return the moments of the frame with its second view, and those of the frame alone."""
+        inputs = basis.inputs(self.features)
+        of_frame = Moments.of(inputs, self.coverage)
+        if self.view is None:
+            return of_frame, of_frame
+        both = torch.cat([inputs, basis.inputs(self.view.features)])
+        of_both = Moments.of(both, torch.cat([self.coverage, self.view.coverage], dim=1))
+        return of_frame.lerp(of_both, self.view.share), of_frame
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The memory of N objects: a ridge regression and stored cells, as keys and values.
 
     Attributes:
         basis: Directions of the annotated frame.
-        annotated_moments: Moments of the annotated frame and of its second view; they never change.
+        annotated_moments: Moments of the annotated frames and of their second views; frames since never change them.
         running_moments: Running mean of the moments of the frames since.
         weights: float, N x (d + 1): the ridge regression of both.
         projection: D x (k + N), of the type of the features: directions that yield a view's keys and ridge regression.
-        annotated: Stored cells of the annotated frame, of its ``sample_cells``.
+        annotated: Stored cells of the annotated frames, of their ``sample_cells``.
         recent: All cells of the last frame in which any object was seen.
-        object_keys: Of each object, keys of its cells in the annotated frame and in the last frame where it was seen.
+        object_keys: Of each object, keys of its cells in the annotated frames and in the last frame where it was seen.
         usual_similarity: float, N: running mean of each object's similarity to its memory, -1..1; of no meaning before
             the object has been ``rated``.
         rated: bool, N: whether the object has been seen since the annotated frame.
@@ -113,12 +139,9 @@ class Memory:
             view: More cells of the annotated objects, for the ridge regression only; None for none.
         """
         basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)
-        inputs = basis.inputs(features)
-        moments = of_frame = Moments.of(inputs, coverage)
-        if view is not None:
-            both = torch.cat([inputs, basis.inputs(view.features)])
-            moments = of_frame.lerp(Moments.of(both, torch.cat([coverage, view.coverage], dim=1)), view.share)
+        moments, of_frame = AnnotatedCells(features, coverage, view).moments(basis)
         weights = moments.solve(settings.regularisation)
+        inputs = basis.inputs(features)
         kept = sample_cells(coverage)
         keys = functional.normalize(inputs[:, :-1][:, : settings.key_dimensions], dim=1)
         return cls(
@@ -133,6 +156,43 @@ class Memory:
             usual_similarity=coverage.new_zeros(len(coverage)),
             rated=torch.zeros(len(coverage), dtype=torch.bool, device=coverage.device),
         )
+
+    def learn_also(self, others: Sequence[AnnotatedCells], settings: MemorySettings) -> Memory:
+        """Learn the same objects from more annotated frames; all annotated frames count alike.
+
+        Args:
+            others: Frames that show each of the objects.
+            settings: As for ``learn``.
+        """
+        if not others:
+            return self
+        moments, running = self.annotated_moments, self.running_moments
+        stored, own = [self.annotated], [[annotated] for annotated, _ in self.object_keys]
+        for count, frame in enumerate(others, start=2):
+            with_view, of_frame = frame.moments(self.basis)
+            moments, running = moments.lerp(with_view, 1 / count), running.lerp(of_frame, 1 / count)
+            keys = functional.normalize(self.basis.inputs(frame.features)[:, : settings.key_dimensions], dim=1)
+            kept = sample_cells(frame.coverage)
+            stored.append(KeyValues(keys[kept], frame.coverage[:, kept]))
+            for known, covered in zip(own, frame.coverage, strict=True):
+                known.append(keys[object_cells(covered)])
+        weights = moments.solve(settings.regularisation)
+        values = torch.cat([each.values for each in stored], dim=1)
+        return replace(
+            self,
+            annotated_moments=moments,
+            running_moments=running,
+            weights=weights,
+            projection=projection_of(self.basis, weights),
+            annotated=KeyValues(torch.cat([each.keys for each in stored]), values),
+            object_keys=tuple(
+                (torch.cat(known), latest) for known, (_, latest) in zip(own, self.object_keys, strict=True)
+            ),
+        )
+
+    def as_after(self, features: Tensor, coverage: Tensor) -> Memory:
+        """Return the memory as if a frame, cells x D with a coverage of N x cells, had been the last one."""
+        return replace(self, recent=KeyValues(self.view(features).keys, coverage))
 
     def view(self, features: Tensor) -> View:
         """Project the cells of a frame, cells x D, of the type that was learnt from."""

@@ -149,7 +149,17 @@ def _probability(memory: Memory, query: Query, evidence: _Evidence, settings: Tr
         matched = torch.where(seen, torch.lerp(matched, evidence.local, settings.local_matching), matched)
         prior = torch.lerp(prior, matched, settings.matching)
     prior = torch.where(seen, prior * (1 - settings.background_matching * evidence.background), prior)
-    best = prior.amax(dim=0)
+    return outdone(prior, prior.amax(dim=0), settings)
+
+
+def outdone(prior: Tensor, best: Tensor, settings: TrackerSettings) -> Tensor:
+    """Lower the probability of an object where another one is more probable.
+
+    Args:
+        prior: float, N x ... in 0..1.
+        best: float, ... in 0..1: the highest probability of an object.
+        settings: What is left.
+    """
     return torch.where(prior >= best, prior, settings.outdone_share * prior)
 
 

@@ -1,4 +1,4 @@
-"""The method ``memory`` on video: the annotated frame goes in, then each frame; a ``Segmentation`` of each comes out.
+"""The method ``memory`` on video: annotated frames go in, then each other frame; a ``Segmentation`` of each comes out.
 
 A step looks at the frame through the memory, makes a prior of it, asks the decoder, lets the masks compete, and
 remembers only the objects that were recognised.
@@ -21,23 +21,60 @@ from persam_vos.methods.competition import (
     CellPresence,
     mean_similarity,
     no_threshold,
-    resolve_overlaps,
     soft_aggregation,
 )
 from persam_vos.methods.memory.closer_look import CloserLook
-from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.decoding import (
+    AnnotatedPrior,
+    Decoded,
+    PriorDecoder,
+    prior_to_logits,
+)
 from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.first_mask import snap_first_masks
-from persam_vos.methods.memory.memory import Memory
+from persam_vos.methods.memory.memory import AnnotatedCells, Memory
 from persam_vos.methods.memory.nearer_view import nearer_view
-from persam_vos.methods.memory.prior import Query, foreground_prior
+from persam_vos.methods.memory.prior import Query, foreground_prior, outdone
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.patches import Patch
+from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
 
 _NO_WARNINGS: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStudy:
+    """An annotated frame; see ``Study``.
+
+    Attributes:
+        frame: The frame.
+        embedding: Of it.
+        object_ids: Of the N objects.
+        segmentation: The annotation as it was given.
+        labels: uint8, H x W: what is learnt, whose outlines may lie on better edges than those that were given.
+        masks: bool, N x H x W: the same; empty for an object that the frame does not show.
+        coverage: float, N x rows x columns in 0..1: the same, of each cell.
+        cells: What the memory learns from.
+        warnings: What makes the annotation doubtful.
+    """
+
+    frame: Frame
+    embedding: ImageEmbedding
+    object_ids: Sequence[int]
+    segmentation: Segmentation
+    labels: Tensor
+    masks: Tensor
+    coverage: Tensor
+    cells: AnnotatedCells
+    warnings: tuple[str, ...]
+
+    @property
+    def shown(self) -> Tensor:
+        """Bool, N: whether the frame shows each object."""
+        return self.coverage.flatten(1).any(dim=1)
 
 
 class MemoryVideo:
@@ -45,41 +82,77 @@ class MemoryVideo:
 
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._encoder = encoder
-        self._decoder = decoder
+        self._decoder = PriorDecoder(decoder, settings)
+        self._dtype = decoder.dtype
         self._settings = settings
 
-    def start(
+    def study(
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
-    ) -> tuple[MemoryTracking, Segmentation]:
-        """Learn the objects of the annotated frame; see ``VideoMethod``."""
-        settings, dtype, tokens = self._settings, self._decoder.dtype, None
-        decoder, features = PriorDecoder(self._decoder, settings), cell_features(embedding, dtype)
+    ) -> MemoryStudy:
+        """Look at an annotated frame; see ``VideoMethod``."""
+        settings, features = self._settings, cell_features(embedding, self._dtype)
         learnt, warnings = label_map, _NO_WARNINGS
-        if not settings.keep_first_mask:
-            learnt, warnings = snap_first_masks(frame, embedding, features, label_map, object_ids, decoder, settings)
+        shown = [number for number in object_ids if (label_map == number).any()]
+        if shown and not settings.keep_first_mask:
+            learnt, warnings = snap_first_masks(frame, embedding, features, label_map, shown, self._decoder, settings)
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
         labels = torch.from_numpy(learnt).to(ids.device)
         masks = labels == ids[:, None, None]
         coverage = embedding.geometry.to_cells(masks, embedding.cells)
-        share = settings.nearer_view
-        view = nearer_view(self._encoder, frame, masks, dtype, share) if share else None
-        memory = Memory.learn(features, coverage.flatten(1), settings, view=view)
-        seen = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
-        state = _State(memory, coverage, seen, coverage.sum(dim=(1, 2)), frame.index)
-        closer = None
-        if settings.closer_look:
-            closer = CloserLook.learn(self._encoder, decoder, frame, embedding, labels, ids, settings, dtype)
-        if settings.mask_token:
-            query = Query.of(memory, features, coverage, state.seen)
-            logits = prior_to_logits(foreground_prior(memory, query, settings), embedding)
-            if closer is not None:
-                logits = closer.refine_prior(logits, frame, embedding, query)
-            tokens = decoder.learn_tokens([AnnotatedPrior(embedding, logits, masks)])
-            if closer is not None:
-                closer.learn_tokens(masks, tokens)
+        view = None
+        if shown and settings.nearer_view:
+            view = nearer_view(self._encoder, frame, masks, self._dtype, settings.nearer_view)
+        cells = AnnotatedCells(features, coverage.flatten(1), view)
         certain = torch.ones(len(masks))
-        tracking = MemoryTracking(decoder, dtype, settings, object_ids, state, tokens, closer, warnings)
-        return tracking, Segmentation(label_map, certain, certain)
+        given = Segmentation(label_map, certain, certain)
+        return MemoryStudy(frame, embedding, object_ids, given, labels, masks, coverage, cells, warnings)
+
+    def start(self, study: MemoryStudy, others: Sequence[MemoryStudy] = (), /) -> MemoryTracking:
+        """Learn the objects; see ``VideoMethod``."""
+        settings = self._settings
+        showing = [each for each in (study, *others) if bool(each.shown.all())]
+        assert showing, "a frame shows the objects"
+        first, more = showing[0], showing[1:]
+        memory = Memory.learn(first.cells.features, first.cells.coverage, settings, view=first.cells.view)
+        memory = memory.learn_also([each.cells for each in more], settings)
+        closer = self._learn_closer(first)
+        tokens = None
+        if settings.mask_token:
+            tokens = self._learn_tokens(memory, first, more, closer)
+        size = torch.stack([each.coverage.sum(dim=(1, 2)) for each in showing]).amax(dim=0)
+        if first is not study:
+            memory = memory.as_after(study.cells.features, study.cells.coverage)
+            # The closer look is placed around objects that were seen, and learns again where they are.
+            closer = None if closer is None else closer.out_of_sight()
+        state = _State(memory, study.coverage, study.shown, size, study.frame.index)
+        return MemoryTracking(
+            self._decoder, self._dtype, settings, study.object_ids, state, tokens, closer, study.warnings
+        )
+
+    def _learn_closer(self, study: MemoryStudy) -> CloserLook | None:
+        if not self._settings.closer_look:
+            return None
+        ids = torch.tensor(study.object_ids, dtype=torch.uint8, device=study.labels.device)
+        given = study.frame, study.embedding, study.labels, ids
+        return CloserLook.learn(self._encoder, self._decoder, *given, self._settings, self._dtype)
+
+    def _learn_tokens(
+        self, memory: Memory, first: MemoryStudy, more: Sequence[MemoryStudy], closer: CloserLook | None
+    ) -> Tensor:
+        """Learn what the masks of annotated frames lack when they are segmented as if they were not annotated."""
+        examples = []
+        for each in (first, *more):
+            if each is not first:
+                memory = memory.as_after(each.cells.features, each.cells.coverage)
+            query = Query.of(memory, each.cells.features, each.coverage, each.shown)
+            logits = prior_to_logits(foreground_prior(memory, query, self._settings), each.embedding)
+            if closer is not None and each is first:
+                logits = closer.refine_prior(logits, each.frame, each.embedding, query)
+            examples.append(AnnotatedPrior(each.embedding, logits, each.masks))
+        tokens = self._decoder.learn_tokens(examples)
+        if closer is not None:
+            closer.learn_tokens(first.masks, tokens)
+        return tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +177,8 @@ class _State:
 class MemoryTracking:
     """N objects of a video while the memory follows them; see ``VideoTracking``."""
 
+    aggregate = staticmethod(soft_aggregation)
+
     def __init__(
         self,
         decoder: PriorDecoder,
@@ -115,58 +190,85 @@ class MemoryTracking:
         closer: CloserLook | None,
         warnings: tuple[str, ...],
     ) -> None:
-        self._decoder = decoder
-        self._dtype = dtype
-        self._settings = settings
-        self._object_ids = object_ids
-        self._state = state
+        self.decoder = decoder
+        self.settings = settings
+        self.object_ids = object_ids
+        self.state = state
         self.tokens = tokens
-        self._closer = closer
+        self.closer = closer
         self.warnings = warnings
+        self._dtype = dtype
 
-    def step(self, frame: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-        """Find the objects in the next frame."""
-        state, settings = self._state, self._settings
+    def look(self, frame: Frame, embedding: ImageEmbedding, /) -> MemoryLook:
+        """Look for the objects in the next frame; see ``VideoTracking``."""
+        state = self.state
         query = Query.of(state.memory, cell_features(embedding, self._dtype), state.last, state.seen)
-        logits = prior_to_logits(foreground_prior(state.memory, query, settings), embedding)
+        return MemoryLook(self, frame, embedding, query, foreground_prior(state.memory, query, self.settings))
+
+    def after(self, state: _State, closer: CloserLook | None) -> MemoryTracking:
+        """Return the tracking after one more frame."""
+        following = copy.copy(self)
+        following.state, following.closer = state, closer
+        return following
+
+
+class MemoryLook:
+    """A frame through the memory of N objects; see ``VideoLook``."""
+
+    def __init__(
+        self, tracking: MemoryTracking, frame: Frame, embedding: ImageEmbedding, query: Query, prior: Tensor
+    ) -> None:
+        self.prior = prior
+        self._tracking, self._frame, self._embedding, self._query = tracking, frame, embedding, query
+        # It changes while it looks; the tracking's own stays as it is.
+        self._closer = copy.copy(tracking.closer)
+        self._decoded: Decoded | None = None
+        self._presence: CellPresence | None = None
+        self._windows: list[Region] = []
+
+    def masks(self, rivals: Tensor | None = None, /) -> tuple[Sequence[Patch], CellPresence]:
+        """Ask the decoder for the objects' masks; see ``VideoLook``."""
+        tracking, frame, embedding = self._tracking, self._frame, self._embedding
+        prior = self.prior if rivals is None else outdone(self.prior, rivals, tracking.settings)
+        logits = prior_to_logits(prior, embedding)
+        others = None if rivals is None else prior_to_logits(rivals[None], embedding)[0].sigmoid()
         if self._closer is not None:
-            logits = self._closer.refine_prior(logits, frame, embedding, query)
-        decoded = self._decoder.decode(frame, embedding, logits, self.tokens)
-        patches = decoded.patches
+            logits = self._closer.refine_prior(logits, frame, embedding, self._query)
+        self._decoded = tracking.decoder.decode(frame, embedding, logits, tracking.tokens, rivals=others)
+        patches = self._decoded.patches
         if self._closer is not None:
             patches = self._closer.refine_masks(patches, frame)
-        presence = self._presence(patches, embedding, query)
-        label_map = resolve_overlaps(patches, self._object_ids, embedding.geometry, soft_aggregation, presence)
-        coverage, similarity = presence.coverage, presence.similarity
+        self._presence = self._test(patches)
+        self._windows = [patch.window for patch in patches]
+        return patches, self._presence
+
+    def settle(self, label_map: Tensor, /) -> tuple[MemoryTracking, Segmentation]:
+        """Remember the objects that were recognised; see ``VideoLook``."""
+        assert self._decoded is not None, "masks come first"
+        assert self._presence is not None, "masks come first"
+        state, query, settings = self._tracking.state, self._query, self._tracking.settings
+        coverage, similarity = self._presence.coverage, self._presence.similarity
         seen = ~similarity.isnan()
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
-        windows = [patch.window for patch in patches]
         last = torch.where(seen[:, None, None], coverage, state.last)
         # The size sinks out of sight as well: an object may come back smaller. Not every frame need be tracked.
-        left = settings.size_decay ** max(frame.index - state.index, 1)
+        left = settings.size_decay ** max(abs(self._frame.index - state.index), 1)
         size = (seen * coverage.sum(dim=(1, 2))).maximum(left * state.size)
-        new_state = _State(memory, last, seen, size, frame.index)
-        evidence = video_evidence(decoded.features, coverage, seen, query, state.memory)
-        found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, windows, evidence)
-        # Replace all state last, so that a step that runs out of memory can be repeated and nothing is learnt twice.
-        if self._closer is not None:
-            self._closer.update(label_map, seen)
-        self._state = new_state
-        return found
+        evidence = video_evidence(self._decoded.features, coverage, seen, query, state.memory)
+        found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, self._windows, evidence)
+        closer = copy.copy(self._closer)
+        if closer is not None:
+            closer.update(label_map, seen)
+        return self._tracking.after(_State(memory, last, seen, size, self._frame.index), closer), found
 
-    def copy(self) -> MemoryTracking:
-        """Return what goes on from here; see ``VideoTracking``."""
-        other = copy.copy(self)
-        other._closer = copy.copy(self._closer)
-        return other
-
-    def _presence(self, patches: Sequence[Patch], embedding: ImageEmbedding, query: Query) -> CellPresence:
+    def _test(self, patches: Sequence[Patch]) -> CellPresence:
         """Accept masks about as similar to their memory as usual, and not much smaller than the object was."""
-        memory, settings = self._state.memory, self._settings
+        state, query, settings = self._tracking.state, self._query, self._tracking.settings
         needed, min_cells = no_threshold(len(patches), query.last.device), query.last.new_zeros(len(patches))
         if settings.memory_presence:
-            needed = settings.memory_presence * memory.expected_similarity(settings.initial_similarity)
+            needed = settings.memory_presence * state.memory.expected_similarity(settings.initial_similarity)
             min_cells = settings.min_area_share * query.last.sum(dim=(1, 2))
-            min_cells = torch.where(query.seen, min_cells, settings.min_return_share * self._state.size)
+            min_cells = torch.where(query.seen, min_cells, settings.min_return_share * state.size)
+        ids, embedding = self._tracking.object_ids, self._embedding
         similarity_of = partial(mean_similarity, query.on_grid(query.similarity))
-        return CellPresence(patches, self._object_ids, embedding, similarity_of, needed=needed, min_cells=min_cells)
+        return CellPresence(patches, ids, embedding, similarity_of, needed=needed, min_cells=min_cells)

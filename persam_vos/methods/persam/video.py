@@ -6,7 +6,6 @@ one. See arXiv 2305.03048, section 3.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from persam_vos.masks import LabelMap, Mask, anchor_point, grown_box
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Segmentation
 from persam_vos.methods.calibrations import PERSAM_VIDEO
-from persam_vos.methods.competition import hard_argmax, resolve_overlaps
+from persam_vos.methods.competition import hard_argmax
 from persam_vos.methods.persam.cascade import Cascade, MaskPrediction, mix
 from persam_vos.methods.persam.choice import choose_candidate
 from persam_vos.methods.persam.concept import Concept, learn_concept, mask_cells, update_concept
@@ -53,6 +52,26 @@ class ObjectTrack:
     seen: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PersamStudy:
+    """An annotated frame; see ``Study``.
+
+    Attributes:
+        embedding: Of the frame.
+        object_ids: Of the N objects.
+        segmentation: The annotation.
+    """
+
+    embedding: ImageEmbedding
+    object_ids: Sequence[int]
+    segmentation: Segmentation
+
+    def mask(self, object_id: int) -> Mask:
+        """Return bool, H x W: the pixels of an object."""
+        mask: Mask = self.segmentation.label_map == object_id
+        return mask
+
+
 class PersamVideo:
     """Follows objects by their target features."""
 
@@ -60,30 +79,51 @@ class PersamVideo:
         self._cascade = Cascade(decoder, settings)
         self._settings = settings
 
-    def start(
+    def study(
         self,
         frame: Frame,  # noqa: ARG002 - its embedding says it all
         embedding: ImageEmbedding,
         label_map: LabelMap,
         object_ids: Sequence[int],
         /,
-    ) -> tuple[PersamTracking, Segmentation]:
-        """Learn the objects of the annotated frame; see ``VideoMethod``."""
-        tracks = [self._learn(embedding, object_id, label_map == object_id) for object_id in object_ids]
+    ) -> PersamStudy:
+        """Look at an annotated frame; see ``VideoMethod``."""
+        certain, similarity = torch.ones(len(object_ids)), torch.full((len(object_ids),), torch.nan)
+        for i, number in enumerate(object_ids):
+            if (mask := label_map == number).any():
+                concept = self._learn([(embedding, mask)])
+                cosine = similarity_maps([concept], embedding)[0]
+                similarity[i] = cosine[mask_cells(_on(mask, cosine.device), embedding)].mean()
+        return PersamStudy(embedding, object_ids, Segmentation(label_map, certain, similarity))
+
+    def start(self, study: PersamStudy, others: Sequence[PersamStudy] = (), /) -> PersamTracking:
+        """Learn the objects; see ``VideoMethod``."""
+        showing = [each for each in (study, *others) if all(each.mask(number).any() for number in study.object_ids)]
+        assert showing, "a frame shows the objects"
+        tracks = []
+        for number in study.object_ids:
+            concept = self._learn([(each.embedding, each.mask(number)) for each in showing])
+            tracks.append(ObjectTrack(number, concept, None, showing[0].mask(number), seen=True))
         tracking = PersamTracking(self._cascade, self._settings, tracks)
         if self._settings.method == "persam-f":
-            tracking.learn_weights(embedding)
-        return tracking, tracking.annotated(label_map, embedding)
+            tracking = tracking.with_weights(showing[0].embedding)
+        if showing[0] is not study:
+            tracking = tracking.with_tracks([replace(track, seen=False) for track in tracking.tracks])
+        return tracking
 
-    def _learn(self, embedding: ImageEmbedding, object_id: int, mask: Mask) -> ObjectTrack:
-        on_device = torch.from_numpy(mask).to(embedding.features.device)
-        concept = learn_concept([(embedding, on_device)], self._settings.target)
-        return ObjectTrack(object_id, concept, None, mask, seen=True)
+    def _learn(self, references: Sequence[tuple[ImageEmbedding, Mask]]) -> Concept:
+        on_device = [(embedding, _on(mask, embedding.features.device)) for embedding, mask in references]
+        return learn_concept(on_device, self._settings.target)
+
+
+def _on(mask: Mask, device: torch.device) -> Tensor:
+    return torch.from_numpy(mask).to(device)
 
 
 class PersamTracking:
     """N objects of a video while their target features follow them; see ``VideoTracking``."""
 
+    aggregate = staticmethod(hard_argmax)
     warnings: tuple[str, ...] = ()
 
     def __init__(self, cascade: Cascade, settings: TrackerSettings, tracks: list[ObjectTrack]) -> None:
@@ -91,35 +131,23 @@ class PersamTracking:
         self._settings = settings
         self.tracks = tracks
 
-    def annotated(self, label_map: LabelMap, embedding: ImageEmbedding) -> Segmentation:
-        """Return the annotated frame's own segmentation."""
-        similarity = self._mean_similarity(label_map, similarity_maps(self._concepts, embedding), embedding)
-        return Segmentation(label_map, torch.ones(len(self.tracks)), similarity)
-
-    def step(self, _: Frame, embedding: ImageEmbedding, /) -> Segmentation:
-        """Find the objects in the next frame."""
-        similarity = similarity_maps(self._concepts, embedding)
-        predicted = self._predict(embedding, similarity)
-        label_map = self._label_map(predicted.logits, similarity, embedding)
-        mean = self._mean_similarity(label_map, similarity, embedding)
-        evidence = self._evidence(predicted.predicted_iou, mean)
-        self.tracks = self._updated_tracks(label_map, predicted.predicted_iou, mean, embedding)
-        return Segmentation(label_map, evidence.score, mean, evidence=evidence)
-
-    def copy(self) -> PersamTracking:
-        """Return what goes on from here; see ``VideoTracking``."""
-        return copy.copy(self)
-
     @property
-    def _concepts(self) -> list[Concept]:
-        return [track.concept for track in self.tracks]
+    def object_ids(self) -> Sequence[int]:
+        """Ids of the objects."""
+        return [track.object_id for track in self.tracks]
 
-    def learn_weights(self, embedding: ImageEmbedding) -> None:
-        """Learn PerSAM-F's mask weights on the annotated frame, from a single first pass."""
-        similarity = similarity_maps(self._concepts, embedding)
-        candidates = self._first_pass(embedding, similarity, self._prompts(embedding, similarity))
+    def look(self, _: Frame, embedding: ImageEmbedding, /) -> PersamLook:
+        """Look for the objects in the next frame; see ``VideoTracking``."""
+        return self._look(embedding)
+
+    def with_tracks(self, tracks: list[ObjectTrack]) -> PersamTracking:
+        """Return what follows the same objects with other knowledge of them."""
+        return PersamTracking(self._cascade, self._settings, tracks)
+
+    def with_weights(self, embedding: ImageEmbedding) -> PersamTracking:
+        """Learn PerSAM-F's mask weights on an annotated frame, from a single first pass."""
         learnt = []
-        for track, logits in zip(self.tracks, candidates.logits, strict=True):
+        for track, logits in zip(self.tracks, self._look(embedding).first_pass().logits, strict=True):
             weights = learn_mask_weights(
                 embedding.geometry.to_frame(logits[1:]).flatten(1),
                 torch.from_numpy(track.last_mask).to(logits.device).flatten(),
@@ -127,90 +155,117 @@ class PersamTracking:
                 learning_rate=self._settings.finetune_learning_rate,
             )
             learnt.append(replace(track, mask_weights=weights))
-        self.tracks = learnt
+        return self.with_tracks(learnt)
 
-    def _predict(self, embedding: ImageEmbedding, similarity: Tensor) -> MaskPrediction:
-        """Decode the first pass and refine it twice."""
-        prompts = self._prompts(embedding, similarity)
-        first = self._first_pass(embedding, similarity, prompts)
-        seen = self._seen(similarity.device)
-        everything = torch.ones_like(seen)
-        if self._settings.method == "persam-f":
-            weights = torch.stack([t.mask_weights for t in self.tracks if t.mask_weights is not None])
-            return self._cascade.refine(embedding, prompts, mix(first, weights), boxed=everything)
-        # An object that was out of sight had no box in the first pass, so it gets one in the second.
-        boxed = everything if self._settings.refinement_box == "both" else ~seen
-        return self._cascade.refine(embedding, prompts, self._choose(embedding, first), boxed=boxed)
+    def _look(self, embedding: ImageEmbedding) -> PersamLook:
+        return PersamLook(self, self._cascade, self._settings, embedding)
 
-    def _label_map(self, logits: Tensor, similarity: Tensor, embedding: ImageEmbedding) -> LabelMap:
-        """Give each pixel to the highest logit among the objects that are there."""
-        geometry, object_ids = embedding.geometry, [track.object_id for track in self.tracks]
+
+class PersamLook:
+    """A frame by the target features of N objects; see ``VideoLook``."""
+
+    prior = None
+
+    def __init__(
+        self, tracking: PersamTracking, cascade: Cascade, settings: TrackerSettings, embedding: ImageEmbedding
+    ) -> None:
+        self._tracking, self._tracks = tracking, tracking.tracks
+        self._cascade, self._settings, self._embedding = cascade, settings, embedding
+        self._concepts = [track.concept for track in self._tracks]
+        self._similarity = similarity_maps(self._concepts, embedding)
+        self._prompts = self._points()
+        self._predicted_iou: Tensor | None = None
+
+    def first_pass(self) -> Candidates:
+        """Decode the prior's points, guided by the similarity."""
+        device, margin = self._similarity.device, self._settings.box_margin
+        boxes = [grown_box(track.last_mask, margin) for track in self._tracks]
+        prompts = self._prompts.with_boxes(torch.tensor(boxes, device=device), self._seen(device))
+        return self._cascade.first_pass(self._embedding, self._similarity, self._concepts, prompts)
+
+    def masks(self, _: Tensor | None = None, /) -> tuple[Sequence[Patch], ConceptPresence]:
+        """Decode the objects' masks; see ``VideoLook``. Other trackings compete for pixels only."""
+        predicted, geometry = self._predict(), self._embedding.geometry
+        self._predicted_iou = predicted.predicted_iou
         whole = Region.whole(geometry.height, geometry.width)
-        patches = [Patch(whole, mask) for mask in geometry.to_frame(logits)]
+        patches = [Patch(whole, mask) for mask in geometry.to_frame(predicted.logits)]
         presence = ConceptPresence(
             self._concepts,
-            object_ids,
-            similarity,
-            embedding,
+            self._tracking.object_ids,
+            self._similarity,
+            self._embedding,
             presence=self._settings.presence,
             rival_margin=self._settings.rival_margin,
             area_tie_break=self._settings.area_tie_break,
         )
-        label_map: LabelMap = resolve_overlaps(patches, object_ids, geometry, hard_argmax, presence).cpu().numpy()
-        return label_map
+        return patches, presence
+
+    def settle(self, label_map: Tensor, /) -> tuple[PersamTracking, Segmentation]:
+        """Move the target features; see ``VideoLook``."""
+        assert self._predicted_iou is not None, "masks come first"
+        found: LabelMap = label_map.cpu().numpy()
+        mean = self._mean_similarity(found)
+        evidence = self._evidence(self._predicted_iou, mean)
+        tracks = self._updated_tracks(found, self._predicted_iou, mean)
+        return self._tracking.with_tracks(tracks), Segmentation(found, evidence.score, mean, evidence=evidence)
+
+    def _predict(self) -> MaskPrediction:
+        """Decode the first pass and refine it twice."""
+        first = self.first_pass()
+        seen = self._seen(self._similarity.device)
+        everything = torch.ones_like(seen)
+        if self._settings.method == "persam-f":
+            weights = torch.stack([t.mask_weights for t in self._tracks if t.mask_weights is not None])
+            return self._cascade.refine(self._embedding, self._prompts, mix(first, weights), boxed=everything)
+        # An object that was out of sight had no box in the first pass, so it gets one in the second.
+        boxed = everything if self._settings.refinement_box == "both" else ~seen
+        return self._cascade.refine(self._embedding, self._prompts, self._choose(first), boxed=boxed)
 
     def _seen(self, device: torch.device) -> Tensor:
-        return torch.tensor([track.seen for track in self.tracks], device=device)
+        return torch.tensor([track.seen for track in self._tracks], device=device)
 
-    def _prompts(self, embedding: ImageEmbedding, similarity: Tensor) -> Prompts:
+    def _points(self) -> Prompts:
         """Points of the location prior, and one on the object as it was last seen."""
-        prompts = self._cascade.prompts(embedding, similarity)
+        similarity = self._similarity
+        prompts = self._cascade.prompts(self._embedding, similarity)
         if self._settings.anchor == "none":
             return prompts
         middle = self._settings.anchor == "box_centre"
         anchors = torch.tensor(
-            [anchor_point(track.last_mask, middle=middle) for track in self.tracks], device=similarity.device
+            [anchor_point(track.last_mask, middle=middle) for track in self._tracks], device=similarity.device
         )
         kinds = torch.where(self._seen(similarity.device), POSITIVE, PADDING)
         return prompts.with_points(anchors[:, None].float(), kinds[:, None])
 
-    def _first_pass(self, embedding: ImageEmbedding, similarity: Tensor, prompts: Prompts) -> Candidates:
-        margin = self._settings.box_margin
-        boxes = [grown_box(track.last_mask, margin) for track in self.tracks]
-        prompts = prompts.with_boxes(torch.tensor(boxes, device=similarity.device), self._seen(similarity.device))
-        return self._cascade.first_pass(embedding, similarity, self._concepts, prompts)
-
-    def _choose(self, embedding: ImageEmbedding, first: Candidates) -> Tensor:
-        last = torch.from_numpy(np.stack([track.last_mask for track in self.tracks])).to(first.logits.device)
+    def _choose(self, first: Candidates) -> Tensor:
+        last = torch.from_numpy(np.stack([track.last_mask for track in self._tracks])).to(first.logits.device)
         return choose_candidate(
             first,
-            embedding.geometry,
+            self._embedding.geometry,
             self._settings.first_pass,
             last=last,
             seen=self._seen(first.logits.device),
         )
 
-    def _mean_similarity(self, label_map: LabelMap, similarity: Tensor, embedding: ImageEmbedding) -> Tensor:
+    def _mean_similarity(self, label_map: LabelMap) -> Tensor:
         """Return float, N: of the cells under each mask to its concept; NaN where there is no mask."""
-        mean = torch.full((len(self.tracks),), torch.nan)
-        for i, (track, cosine) in enumerate(zip(self.tracks, similarity, strict=True)):
+        mean = torch.full((len(self._tracks),), torch.nan)
+        for i, (track, cosine) in enumerate(zip(self._tracks, self._similarity, strict=True)):
             mask = torch.from_numpy(label_map == track.object_id)
             if mask.any():
-                mean[i] = cosine[mask_cells(mask.to(cosine.device), embedding)].mean()
+                mean[i] = cosine[mask_cells(mask.to(cosine.device), self._embedding)].mean()
         return mean
 
     def _evidence(self, predicted_iou: Tensor, mean_similarity: Tensor) -> Evidence:
         """Return what the masks are judged by."""
-        usual = torch.tensor([track.concept.similarity for track in self.tracks])
+        usual = torch.tensor([track.concept.similarity for track in self._tracks])
         features = {"predicted_iou": predicted_iou.cpu(), "similarity_share": mean_similarity / usual}
         return Evidence.of(features, PERSAM_VIDEO, missing=mean_similarity.isnan())
 
-    def _updated_tracks(
-        self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor, embedding: ImageEmbedding
-    ) -> list[ObjectTrack]:
+    def _updated_tracks(self, label_map: LabelMap, predicted_iou: Tensor, similarity: Tensor) -> list[ObjectTrack]:
         """Return the tracks after a frame; a good mask may move the target feature."""
         tracks = []
-        for track, quality, mean in zip(self.tracks, predicted_iou.tolist(), similarity.tolist(), strict=True):
+        for track, quality, mean in zip(self._tracks, predicted_iou.tolist(), similarity.tolist(), strict=True):
             mask = label_map == track.object_id
             if not mask.any():
                 tracks.append(replace(track, seen=False))
@@ -221,8 +276,8 @@ class PersamTracking:
                 and mean >= self._settings.update_min_similarity * concept.similarity
             )
             if self._settings.update_target and sure:
-                on_device = torch.from_numpy(mask).to(embedding.features.device)
-                newer = learn_concept([(embedding, on_device)], self._settings.target)
+                on_device = _on(mask, self._embedding.features.device)
+                newer = learn_concept([(self._embedding, on_device)], self._settings.target)
                 concept = update_concept(concept, newer, self._settings.update_target)
             tracks.append(replace(track, concept=concept, last_mask=mask, seen=True))
         return tracks
