@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from persam_vos.errors import OutputError
 from persam_vos.masks import ArrayRecord, Mask, box_xyxy
 from persam_vos.sam.regions import Region
+from persam_vos.video.keyframes import Keyframe
 from persam_vos.video.stretches import Direction, Stretch
 
 _VERSION = 1
@@ -23,6 +25,8 @@ create table stretch (object integer, direction integer, start integer, frames t
 create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
     width integer, pixels blob, score real, similarity real, reach text,
     primary key (direction, frame, object)) without rowid, strict;
+create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
+    width integer, primary key (object, frame)) without rowid, strict;
 create index by_object on found (object, direction, frame);
 """
 
@@ -80,29 +84,22 @@ class FoundStore:
         """Close the file; a second call does nothing."""
         self._data.close()
 
-    def signatures(self) -> set[str]:
-        """Return the signatures of the stretches that are complete."""
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Return the stretches that are complete, without what they were learnt from."""
         with self._errors():
-            return {row[0] for row in self._data.execute("select signature from stretch")}
+            rows = self._data.execute("select object, start, frames, signature from stretch").fetchall()
+        return tuple(Stretch(row[0], row[1], range(*map(int, row[2].split())), (), row[3]) for row in rows)
 
-    def begin(self, stretches: Iterable[Stretch]) -> None:
-        """Forget what was found in the frames of these stretches."""
+    def forget(self, stretches: Iterable[Stretch]) -> None:
+        """Forget these stretches, and what was found in their frames."""
         with self._transaction():
             for each in stretches:
-                self._forget(each.object_id, each.direction, each.frames)
-
-    def forget(self, kept: Sequence[Stretch]) -> None:
-        """Forget all stretches but these, and all that was found outside of them."""
-        wanted = {each.signature: each for each in kept}
-        with self._transaction():
-            rows = self._data.execute("select object, direction, start, frames, signature from stretch").fetchall()
-            for number, direction, start, frames, signature in rows:
-                if signature not in wanted:
-                    first, stop, step = map(int, frames.split())
-                    self._forget(number, direction, range(first, stop, step))
-                    self._data.execute(
-                        "delete from stretch where object=? and direction=? and start=?", (number, direction, start)
-                    )
+                ends = min(each.frames[0], each.frames[-1]), max(each.frames[0], each.frames[-1])
+                self._data.execute(
+                    "delete from found where object=? and direction=? and frame between ? and ?",
+                    (each.object_id, each.direction, *ends),
+                )
+                self._data.execute("delete from stretch where signature=?", (each.signature,))
 
     def complete(self, stretches: Iterable[Stretch]) -> None:
         """Note that all frames of these stretches are there."""
@@ -111,6 +108,23 @@ class FoundStore:
                 frames = f"{each.frames.start} {each.frames.stop} {each.frames.step}"
                 row = (each.object_id, each.direction, each.start, frames, each.signature)
                 self._data.execute("insert or replace into stretch values (?,?,?,?,?)", row)
+
+    def replace_keyframes(self, keyframes: Iterable[Keyframe]) -> list[tuple[int, Region]]:
+        """Keep where keyframes are; return the frame and place of each that has changed, come or gone."""
+        now = {}
+        for each in keyframes:
+            packed = _packed(each.mask)
+            digest = hashlib.sha256(packed[-1]).hexdigest()
+            now[each.object_id, each.frame] = (digest, *packed[:4])
+        with self._transaction():
+            rows = self._data.execute("select object, frame, digest, top, left, height, width from keyframe").fetchall()
+            earlier = {row[:2]: row[2:] for row in rows}
+            self._data.execute("delete from keyframe")
+            self._data.executemany(
+                "insert into keyframe values (?,?,?,?,?,?,?)", [(*key, *place) for key, place in now.items()]
+            )
+        differ = {*now.items()} ^ {*earlier.items()}
+        return [(frame, Region.at(*place[1:])) for (_, frame), place in sorted(differ)]
 
     def put(self, direction: Direction, frame: int, found: Iterable[Found]) -> None:
         """Keep what was found in a frame."""
@@ -132,23 +146,15 @@ class FoundStore:
             ).fetchall()
         return {row[0]: self._unpacked(*row) for row in rows}
 
-    def reaches(self, object_id: int, direction: Direction, frames: range) -> Iterator[tuple[int, Region]]:
-        """Yield the index of each frame of a range in which an object was found, and the pixels it competed in."""
-        low, high = min(frames[0], frames[-1]), max(frames[0], frames[-1])
+    def reaches(self, stretch: Stretch) -> list[tuple[int, Region]]:
+        """Return the index of each frame of a stretch where it was found, and the pixels it competed in there."""
+        ends = min(stretch.frames[0], stretch.frames[-1]), max(stretch.frames[0], stretch.frames[-1])
         with self._errors():
             rows = self._data.execute(
                 "select frame, reach from found where object=? and direction=? and frame between ? and ?",
-                (object_id, direction, low, high),
+                (stretch.object_id, stretch.direction, *ends),
             ).fetchall()
-        for frame, reach in rows:
-            yield frame, Region.at(*map(int, reach.split()))
-
-    def _forget(self, object_id: int, direction: int, frames: range) -> None:
-        low, high = min(frames[0], frames[-1]), max(frames[0], frames[-1])
-        self._data.execute(
-            "delete from found where object=? and direction=? and frame between ? and ?",
-            (object_id, direction, low, high),
-        )
+        return [(frame, Region.at(*map(int, reach.split()))) for frame, reach in rows]
 
     def _unpacked(
         self, number: int, top: int, left: int, height: int, width: int, pixels: bytes, score: float,
