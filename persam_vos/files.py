@@ -107,6 +107,14 @@ class PartialFile:
         self.partial.replace(self.path)
         return self.path
 
+    def take_back(self) -> None:
+        """Give what is finished its temporary name again, to go on with it, unless something has that name.
+
+        Raises:
+            OSError: If that fails, or nothing is there.
+        """
+        _take_back(self.path, self.partial)
+
     def discard(self) -> None:
         """Remove what has the temporary name; never raises."""
         with suppress(OSError):
@@ -153,9 +161,18 @@ class PartialFolder:
         shutil.rmtree(self._replaced, ignore_errors=True)
         return self.path
 
+    def take_back(self) -> None:
+        """Give what is finished its temporary name again; see ``PartialFile``."""
+        _take_back(self.path, self.partial)
+
     def discard(self) -> None:
         """Remove what has the temporary name; never raises."""
         shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _take_back(path: Path, partial: Path) -> None:
+    if not partial.exists():
+        path.replace(partial)
 
 
 @contextmanager
@@ -264,3 +281,13 @@ def remove_if_left_empty(output: Path) -> Iterator[None]:
         with suppress(OSError):
             output.rmdir()
         raise
+
+
+def save_to_disk(path: Path) -> None:
+    """Wait until the contents of a file are on the disk, where a loss of power does not reach them.
+
+    Raises:
+        OSError: If that fails.
+    """
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -3,7 +3,7 @@
 Files of a run get their names once they are whole.
 """
 
-from persam_vos.exports.base import ExportSettings, ResultWriter, open_folder
+from persam_vos.exports.base import ExportSettings, ResultWriter, ResumableWriter, open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
 from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
 from persam_vos.exports.masks import MaskWriter
@@ -21,6 +21,7 @@ __all__ = [
     "PhotoResult",
     "PhotoWriter",
     "ResultWriter",
+    "ResumableWriter",
     "draw_cutout",
     "draw_overlay",
     "open_folder",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from persam_vos.errors import OutputError
 from persam_vos.files import check_writable, content_of_folder, output_errors
-from persam_vos.media import Frame, StreamInfo
+from persam_vos.media import Frame, FramesDone, StreamInfo
 from persam_vos.results import FrameResult
 
 
@@ -42,6 +42,33 @@ class ResultWriter(Protocol):
 
     def abort(self) -> None:
         """Remove what is unfinished; never raises, and leaves alone what ``close`` has finished."""
+        ...
+
+
+class ResumableWriter(ResultWriter, Protocol):
+    """A writer of which a later run can go on, if this one is killed."""
+
+    def checkpoint(self) -> None:
+        """Bring everything written so far to the disk, so that ``resume`` finds it after any end of this process.
+
+        Raises:
+            OutputError: If that fails.
+        """
+        ...
+
+    def resume(self, done: FramesDone) -> None:
+        """Go on after what an earlier run has written, instead of beginning anew; drop what it wrote of later frames.
+
+        Args:
+            done: The frames up to a ``checkpoint`` of that run, which may have gone on, or ended by ``close``.
+
+        Raises:
+            OutputError: If something of them is missing or damaged.
+        """
+        ...
+
+    def suspend(self) -> None:
+        """Leave what the last ``checkpoint`` has saved to a later run, instead of ``abort``; never raises."""
         ...
 
 

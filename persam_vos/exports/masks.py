@@ -8,9 +8,9 @@ from pathlib import Path
 
 from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
-from persam_vos.files import PartialFolder, content_of_folder, output_errors
+from persam_vos.files import PartialFolder, content_of_folder, output_errors, save_to_disk
 from persam_vos.masks import check_size
-from persam_vos.media import Frame
+from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult
 
 _MASK_NAME = re.compile(r"[0-9]{5,}\.png")
@@ -32,6 +32,8 @@ class MaskWriter:
         self.warnings: list[str] = []
         self._folder = PartialFolder(path)
         self._begun = False
+        # Frames whose masks may not be on the disk yet.
+        self._unsaved = range(0)
         _check_replaceable(path)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -41,7 +43,8 @@ class MaskWriter:
             if not self._begun:
                 self._folder.begin()
                 self._begun = True
-            palette_image(result.label_map).save(self._folder.partial / f"{frame.index:05d}.png")
+            palette_image(result.label_map).save(self._path(frame.index))
+        self._unsaved = range(self._unsaved.start if self._unsaved else frame.index, frame.index + 1)
 
     def close(self) -> tuple[Path, ...]:
         """Give the folder its final name; see ``ResultWriter``."""
@@ -57,6 +60,38 @@ class MaskWriter:
         """Remove the unfinished folder; see ``ResultWriter``."""
         self._folder.discard()
         self._begun = False
+
+    def checkpoint(self) -> None:
+        """Bring the masks so far to the disk; see ``ResumableWriter``."""
+        with output_errors(self._folder.path):
+            for path in map(self._path, self._unsaved):
+                if path.exists():
+                    save_to_disk(path)
+        self._unsaved = range(0)
+
+    def resume(self, done: FramesDone) -> None:
+        """Go on after the masks of the frames done; see ``ResumableWriter``."""
+        with output_errors(self._folder.path):
+            self._folder.take_back()
+            masks = {int(path.stem): path for path in self._folder.partial.glob("*.png") if path.stem.isdecimal()}
+            for index, path in masks.items():
+                if index > done.last_index:
+                    path.unlink()
+        left = sum(index <= done.last_index for index in masks)
+        if left != done.count:
+            raise OutputError(
+                f"{self._folder.path}: {left} of the {done.count} frames done are left; the run cannot be resumed;"
+                " pass --overwrite to start anew"
+            )
+        self._begun = True
+
+    def suspend(self) -> None:
+        """Leave the unfinished folder; see ``ResumableWriter``."""
+        self._begun = False
+
+    def _path(self, index: int) -> Path:
+        """Return the unfinished mask of a frame."""
+        return self._folder.partial / f"{index:05d}.png"
 
 
 def remove_masks(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
-from persam_vos.exports.base import ExportSettings, ResultWriter, open_folder
+from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
 from persam_vos.exports.masks import MaskWriter, remove_masks
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
@@ -19,7 +19,7 @@ class VideoExport(NamedTuple):
     """What an export writes, a file or a folder, and its writer."""
 
     path: str
-    writer: Callable[[ExportSettings], ResultWriter]
+    writer: Callable[[ExportSettings], ResumableWriter]
 
 
 EXPORTS = {
@@ -35,8 +35,9 @@ def open_writers(
     *,
     info: StreamInfo,
     overwrite: bool = False,
+    resume: bool = False,
     background: tuple[int, int, int] = (0, 0, 0),
-) -> list[ResultWriter]:
+) -> list[ResumableWriter]:
     """Make the writers of a run: always the tracks, and the exports asked for.
 
     The folder is made and checked at once, so that a run does not fail at its end for a reason known at its start.
@@ -47,12 +48,13 @@ def open_writers(
         info: The source of the frames.
         overwrite: ``output`` may hold anything; files of the same names are replaced, others stay; see
             ``remove_exports``.
+        resume: ``output`` holds what an earlier run has left, which the writers' ``resume`` takes up.
         background: RGB, 0..255, behind objects that are cut out.
 
     Raises:
         SettingsError: If an export is unknown or the background is no colour.
-        OutputError: If ``output`` is a file, holds something (without ``overwrite``), or cannot be written to, or an
-            export would replace the source.
+        OutputError: If ``output`` is a file, holds something (without ``overwrite`` or ``resume``), or cannot be
+            written to, or an export would replace the source.
     """
     unknown = [name for name in exports if name not in EXPORTS]
     if unknown:
@@ -61,7 +63,7 @@ def open_writers(
         raise SettingsError(f"background is {background}; it must be three values of 0..255")
     chosen = tuple(dict.fromkeys(exports))
     _check_source(info.source, output, chosen)
-    open_folder(output, overwrite=overwrite)
+    open_folder(output, overwrite=overwrite or resume)
     settings = ExportSettings(folder=output, info=info, background=background)
     return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
 

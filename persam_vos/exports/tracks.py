@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from persam_vos.errors import OutputError
 from persam_vos.exports.base import ExportSettings
 from persam_vos.files import PartialFile, check_file, output_errors
-from persam_vos.media import Frame
+from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult, ObjectResult, object_record
 
 
@@ -46,11 +48,54 @@ class TracksWriter:
 
     def abort(self) -> None:
         """Remove the unfinished file; see ``ResultWriter``."""
+        self.suspend()
+        self._file.discard()
+
+    def checkpoint(self) -> None:
+        """Bring the lines so far to the disk; see ``ResumableWriter``."""
+        if self._stream is not None:
+            with output_errors(self._file.path):
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+
+    def resume(self, done: FramesDone) -> None:
+        """Go on after the lines of the frames done; see ``ResumableWriter``."""
+        with output_errors(self._file.path):
+            self._file.take_back()
+            end, count = _end_of_frame(self._file.partial, done.last_index)
+            if count != done.count:
+                raise OutputError(
+                    f"{self._file.path}: {count} of the {done.count} frames done are left; the run cannot be resumed;"
+                    " pass --overwrite to start anew"
+                )
+            os.truncate(self._file.partial, end)
+            self._stream = self._file.partial.open("a", encoding="utf-8", newline="\n")
+
+    def suspend(self) -> None:
+        """Leave the unfinished file; see ``ResumableWriter``."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.close()
             self._stream = None
-        self._file.discard()
+
+
+def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
+    """Return the bytes up to the last line of a frame, and the number of frames that these lines are of.
+
+    What follows may be cut anywhere.
+    """
+    end, frames = 0, set()
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                index = json.loads(line)["frame"]
+            except (ValueError, TypeError, KeyError):
+                break
+            if not line.endswith(b"\n") or index > last_index:
+                break
+            frames.add(index)
+            end += len(line)
+    return end, len(frames)
 
 
 def _track_line(frame: Frame, entry: ObjectResult) -> str:

@@ -9,12 +9,12 @@ from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_cutout, draw_overlay
 from persam_vos.exports.legend import draw_legend
 from persam_vos.masks import Rgb, check_size
-from persam_vos.media import Frame, VideoWriter
+from persam_vos.media import Frame, FramesDone, VideoWriter
 from persam_vos.results import FrameResult
 
 
 class _DrawnVideo(ABC):
-    """Base of the video writers: draws one picture per result and encodes it; see ``ResultWriter``."""
+    """Base of the video writers: draws one picture per result and encodes it; see ``ResumableWriter``."""
 
     name: str
 
@@ -39,6 +39,18 @@ class _DrawnVideo(ABC):
     def abort(self) -> None:
         """Remove the unfinished file; see ``ResultWriter``."""
         self._writer.abort()
+
+    def checkpoint(self) -> None:
+        """Complete a part of the file; see ``ResumableWriter``."""
+        self._writer.checkpoint()
+
+    def resume(self, done: FramesDone) -> None:
+        """Go on with the parts of an earlier run; see ``ResumableWriter``."""
+        self._writer.resume(done)
+
+    def suspend(self) -> None:
+        """Leave the complete parts; see ``ResumableWriter``."""
+        self._writer.suspend()
 
 
 class OverlayWriter(_DrawnVideo):

@@ -4,7 +4,7 @@ Drawn frames come in as well, and go out as a video file with the times and the 
 """
 
 from persam_vos.media.demo import DemoClip, demo_clip
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, FramesDone
 from persam_vos.media.mask_files import annotation_warnings, as_mask, read_mask
 from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
 from persam_vos.media.readers import open_video
@@ -16,6 +16,7 @@ __all__ = [
     "DemoClip",
     "Frame",
     "FrameReader",
+    "FramesDone",
     "GeneratorReader",
     "ReferenceFile",
     "StreamInfo",

@@ -1,4 +1,4 @@
-"""A frame of video: its pixels and its time."""
+"""A frame of video, its pixels and its time; and the frames of which the results are there already."""
 
 from __future__ import annotations
 
@@ -53,6 +53,25 @@ class Frame(ArrayRecord):
     def time(self) -> Fraction:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramesDone:
+    """Which frames of a video an earlier run has done.
+
+    Attributes:
+        count: Their number, at least one.
+        first_index: Of the first one.
+        first_pts: Of the first one, in units of the video's time base.
+        last_index: Of the last one.
+        last_pts: Of the last one.
+    """
+
+    count: int
+    first_index: int
+    first_pts: int
+    last_index: int
+    last_pts: int
 
 
 def untimed_frame(rgb: Rgb, index: int = 0) -> Frame:

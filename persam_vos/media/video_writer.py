@@ -1,10 +1,14 @@
-"""Encodes pictures into a video file: H.264 in MP4, at the source's times and with its audio."""
+"""Encodes pictures into a video file: H.264 in MP4, at the source's times and with its audio.
+
+The file is made in parts, so that a run that is killed loses only what came after the last part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -16,8 +20,9 @@ from persam_vos.errors import OutputError, reason
 from persam_vos.files import PartialFile, check_file, output_errors
 from persam_vos.masks import Rgb
 from persam_vos.media.audio import AudioTrack
-from persam_vos.media.frame import Frame
+from persam_vos.media.frame import Frame, FramesDone
 from persam_vos.media.stream import StreamInfo
+from persam_vos.media.video_parts import VideoParts, joined_packets
 
 _BT709 = 1  # the number of the matrix, the primaries and the transfer function in H.273
 # For x264. ``superfast`` needs two thirds of the time of ``veryfast`` and 10% more bytes for the same quality.
@@ -33,7 +38,8 @@ class VideoWriter:
     height is made even by repeating the last column or row. Colours are tagged BT.709, limited range. Audio is cut at
     the end of the last frame if the source has more frames, else all of it is kept.
 
-    The file gets its final name in ``close``.
+    Pictures go into a part, which ``checkpoint`` completes. ``close`` joins the parts, adds the audio, and gives the
+    file its final name.
 
     Args:
         path: The file; its folder exists.
@@ -50,15 +56,16 @@ class VideoWriter:
         self.warnings: list[str] = []
         self._info = info
         check_file(path)
-        self._file = PartialFile(path)
-        self._container: av.container.OutputContainer | None = None
-        self._reformatter = VideoReformatter()
-        self._audio: AudioTrack | None = None
-        self._shift = 0
-        self._last = 0
+        self._file, self._parts = PartialFile(path), VideoParts(path)
+        self._part: _Part | None = None
+        self._begun = False
+        self._shift = self._last = 0
+        self._rate = info.frame_rate or _FALLBACK_FRAME_RATE
+        # Of a frame, in units of the time base.
+        self._nominal_duration = max(1, round(1 / (self._rate * info.time_base)))
 
     def write(self, frame: Frame, picture: Rgb) -> None:
-        """Encode the picture of a frame, and the audio up to it.
+        """Encode the picture of a frame.
 
         Args:
             frame: The frame, which gives the picture its time.
@@ -68,15 +75,30 @@ class VideoWriter:
             OutputError: If the file cannot be written.
         """
         with _writing(self._file.path):
-            if self._container is None:
-                self._shift = min(0, frame.pts)
-                self._container = self._open(frame)
-            encodable = self._encodable(picture)
-            encodable.pts, encodable.time_base = frame.pts - self._shift, frame.time_base
+            if not self._begun:
+                self._parts.begin()
+                self._shift, self._begun = min(0, frame.pts), True
+            if self._part is None:
+                self._part = _Part(self._parts.unfinished, frame, self._rate)
+            self._part.write(picture, frame.pts - self._shift)
             self._last = frame.pts
-            self._mux_video(self._container, encodable)
-            if self._audio is not None:
-                self._audio.advance(frame.time)
+
+    def checkpoint(self) -> None:
+        """Complete a part; see ``ResumableWriter``."""
+        if self._part is not None:
+            with _writing(self._file.path):
+                self._part.close()
+                self._parts.add(self._part.first_index)
+            self._part = None
+
+    def resume(self, done: FramesDone) -> None:
+        """Go on after the frames of an earlier run; see ``ResumableWriter``."""
+        self._begun, self._shift, self._last = True, min(0, done.first_pts), done.last_pts
+        with _writing(self._file.path):
+            if self._file.path.exists() and not self._parts.paths():
+                self._take_apart(done)
+            self._parts.drop_after(done.last_index)
+        self._parts.check(done.count)
 
     def close(self) -> tuple[Path, ...]:
         """Finish the file and return its path, or nothing if there was no frame.
@@ -84,52 +106,106 @@ class VideoWriter:
         Raises:
             OutputError: If the file cannot be finished.
         """
-        if self._container is None:
+        if not self._begun:
             return ()
+        self.checkpoint()
         with _writing(self._file.path):
-            self._mux_video(self._container, None)
-            if self._audio is not None:
-                self._audio.finish(self._last, self._nominal_duration)
-                self.warnings += self._audio.warnings
-                self._audio.close()
-            self._container.close()
-            self._container = None
-            return (self._file.finish(),)
+            self._copy(self._parts.paths(), self._file.partial, audio=self._info.has_audio)
+            path = self._file.finish()
+        self._parts.discard()
+        self._begun = False
+        return (path,)
+
+    def suspend(self) -> None:
+        """Leave the complete parts to a later run; see ``ResumableWriter``."""
+        if self._part is not None:
+            self._part.abort()
+            self._part = None
+        self._file.discard()
 
     def abort(self) -> None:
         """Remove the unfinished file; never raises, and leaves a finished one alone."""
-        if self._audio is not None:
-            self._audio.close()
-        if self._container is not None:
-            with suppress(OSError, ValueError, av.FFmpegError):
-                self._container.close()
-            self._container = None
-        self._file.discard()
+        self.suspend()
+        self._parts.discard()
 
-    def _open(self, frame: Frame) -> av.container.OutputContainer:
-        rate = self._info.frame_rate or _FALLBACK_FRAME_RATE
-        time_base = frame.time_base
-        self._nominal_duration = max(1, round(1 / (rate * time_base)))
-        # MP4 stores a late start in units of the whole movie: milliseconds, unless it is told the video's own units.
-        options = {"movie_timescale": str(time_base.denominator)}
-        container = av.open(str(self._file.partial), "w", format="mp4", options=options)
+    def _take_apart(self, done: FramesDone) -> None:
+        """Make the file of an interrupted run, as far as it counts, the first part of this one."""
+        self._parts.begin()
+        end = (done.last_pts - self._shift) * self._info.time_base
+        self._copy([self._file.path], self._parts.unfinished, end=end)
+        self._parts.add(done.first_index)
+        self._file.path.unlink()
+
+    def _copy(self, parts: Sequence[Path], target: Path, *, audio: bool = False, end: Fraction | None = None) -> None:
+        """Join parts into one file, up to a time in seconds, and add the source's audio."""
+        time_base = self._info.time_base
+        packets = joined_packets(parts, self._nominal_duration * time_base)
+        with _new_mp4(target, time_base) as container, closing(packets):
+            first = next(packets)
+            stream = container.add_stream_from_template(first.stream, opaque=True)
+            with closing(self._audio(container)) if audio else nullcontext() as track:
+                for packet in chain([first], packets):
+                    time = (packet.pts or 0) * packet.time_base
+                    if end is not None and time > end:
+                        continue
+                    packet.stream = stream
+                    container.mux_one(packet)
+                    if track is not None:
+                        track.advance(time + self._shift * time_base)
+                if track is not None:
+                    track.finish(self._last, self._nominal_duration)
+                    self.warnings += track.warnings
+
+    def _audio(self, container: av.container.OutputContainer) -> AudioTrack:
+        shift = self._shift * self._info.time_base
+        # Named in warnings; the container has a temporary name.
+        return AudioTrack(self._info.source, container, shift=shift, target=self._file.path)
+
+
+class _Part:
+    """Encodes pictures into a file of their own, without audio.
+
+    Args:
+        path: The file; its folder exists.
+        frame: The first one.
+        rate: Frames per second, for the encoder's rate control.
+
+    Attributes:
+        first_index: Of the first frame.
+    """
+
+    def __init__(self, path: Path, frame: Frame, rate: Fraction) -> None:
+        self.first_index = frame.index
+        self._time_base = frame.time_base
+        self._reformatter = VideoReformatter()
+        self._container = _open_mp4(path, frame.time_base)
         try:
-            stream = container.add_stream("libx264", rate=rate, options=dict(X264_OPTIONS))
+            stream = self._container.add_stream("libx264", rate=rate, options=dict(X264_OPTIONS))
             stream.width, stream.height = frame.width + frame.width % 2, frame.height + frame.height % 2
             stream.pix_fmt = "yuv420p"
-            stream.time_base = stream.codec_context.time_base = time_base
+            stream.time_base = stream.codec_context.time_base = frame.time_base
             context = stream.codec_context
             context.color_range = ColorRange.MPEG
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             self._stream = stream
-            if self._info.has_audio:
-                self._audio = AudioTrack(
-                    self._info.source, container, shift=self._shift * time_base, target=self._file.path
-                )
         except BaseException:
-            container.close()
+            self._container.close()
             raise
-        return container
+
+    def write(self, picture: Rgb, pts: int) -> None:
+        """Encode a picture, uint8, H x W x 3, with a presentation time in units of the first frame's time base."""
+        encodable = self._encodable(picture)
+        encodable.pts, encodable.time_base = pts, self._time_base
+        self._container.mux(self._stream.encode(encodable))
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def abort(self) -> None:
+        """Let go of the file; never raises."""
+        _close_quietly(self._container)
 
     def _encodable(self, rgb: Rgb) -> av.VideoFrame:
         odd_rows, odd_columns = rgb.shape[0] % 2, rgb.shape[1] % 2
@@ -143,10 +219,27 @@ class VideoWriter:
             dst_colorspace=Colorspace.ITU709,
         )
 
-    def _mux_video(self, container: av.container.OutputContainer, picture: av.VideoFrame | None) -> None:
-        for packet in self._stream.encode(picture):
-            packet.duration = self._nominal_duration  # counts for the last frame only: others end where the next begins
-            container.mux(packet)
+
+def _open_mp4(path: Path, time_base: Fraction) -> av.container.OutputContainer:
+    # MP4 stores a late start in units of the whole movie: milliseconds, unless it is told the video's own units.
+    return av.open(str(path), "w", format="mp4", options={"movie_timescale": str(time_base.denominator)})
+
+
+def _close_quietly(container: av.container.OutputContainer) -> None:
+    with suppress(OSError, ValueError, av.FFmpegError):
+        container.close()
+
+
+@contextmanager
+def _new_mp4(path: Path, time_base: Fraction) -> Iterator[av.container.OutputContainer]:
+    """Open a file, and complete it at the end of the ``with`` block, or let go of it at an error."""
+    container = _open_mp4(path, time_base)
+    try:
+        yield container
+        container.close()
+    except BaseException:
+        _close_quietly(container)
+        raise
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from persam_vos.pipeline.malloc import give_back_freed
 from persam_vos.pipeline.pixel_budget import PixelBudget
 from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.progress import Progress
+from persam_vos.pipeline.saving import Saving
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.write_stage import WriteStage
 from persam_vos.results import FrameResult
@@ -156,10 +157,12 @@ def run_stages(
     frames: int | None,
     keep_interrupted: bool = True,
     budget: PixelBudget | None = None,
+    saving: Saving | None = None,
 ) -> Outcome:
     """Write results in a thread, until they end or the user wants to stop.
 
-    The first error of any stage stops all of them and is raised; the writers' unfinished files are removed.
+    The first error of any stage stops all of them and is raised; the writers' unfinished files are removed, but for
+    those of a checkpoint.
 
     Args:
         results: Of ``stage_results``; closed at the end.
@@ -171,6 +174,7 @@ def run_stages(
         frames: How many to expect, for ``progress``.
         keep_interrupted: Whether an interrupted run finishes the files of the frames done so far; else it removes them.
         budget: Of the source.
+        saving: Saves checkpoints.
 
     Raises:
         OutputError: If a result cannot be written.
@@ -184,12 +188,12 @@ def run_stages(
             start = time.perf_counter()
             writing.start()
             with closing(results):
-                written = _put_all(results, writing, progress, interrupt)
+                written = _put_all(results, writing, progress, interrupt, saving)
             if interrupt.asked and not keep_interrupted:
                 raise KeyboardInterrupt
             paths = writing.close()
         except BaseException:
-            writing.abort()
+            writing.abort(saving)
             raise
         finally:
             progress.stop()
@@ -204,15 +208,19 @@ def run_stages(
     )
 
 
-def _put_all(results: Results, writing: WriteStage, progress: Progress, interrupt: GracefulInterrupt) -> int:
+def _put_all(
+    results: Results, writing: WriteStage, progress: Progress, interrupt: GracefulInterrupt, saving: Saving | None
+) -> int:
     """Hand results over until they end or the user wants to stop; return their number."""
     count = 0
     for frame, result in results:
-        writing.put(frame, result)
+        save = None if saving is None else saving.take(frame, now=interrupt.asked)
+        writing.put(frame, result, save)
         count += 1
         if count % _GIVE_BACK_AFTER == 0:
             give_back_freed()
         progress.advance(result)
-        if interrupt.asked:
+        # What was found together is written together: a checkpoint lies behind all of it.
+        if interrupt.asked and (saving is None or save is not None):
             break
     return count

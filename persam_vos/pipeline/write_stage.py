@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
 from persam_vos.media.frame import Frame
 from persam_vos.pipeline.pixel_budget import PixelBudget
 from persam_vos.pipeline.prefetch import Worker
+from persam_vos.pipeline.saving import Saving
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
+
+_Item = tuple[Frame, FrameResult, Callable[[], None] | None]
 
 
 class WriteStage:
@@ -28,7 +31,7 @@ class WriteStage:
         self, writers: Sequence[ResultWriter], timings: Timings, depth: int, budget: PixelBudget | None = None
     ) -> None:
         self._writers, self._timings, self._budget = writers, timings, budget
-        self._waiting: queue.Queue[tuple[Frame, FrameResult] | None] = queue.Queue(depth)
+        self._waiting: queue.Queue[_Item | None] = queue.Queue(depth)
         self._error: BaseException | None = None
         self._worker = Worker("write", self._work)
 
@@ -36,10 +39,16 @@ class WriteStage:
         """Start the thread; ``close`` or ``abort`` ends it."""
         self._worker.start()
 
-    def put(self, frame: Frame, result: FrameResult) -> None:
-        """Hand a result over; raises the error of an earlier one."""
+    def put(self, frame: Frame, result: FrameResult, then: Callable[[], None] | None = None) -> None:
+        """Hand a result over; raises the error of an earlier one.
+
+        Args:
+            frame: The frame.
+            result: What was found in it.
+            then: Called in the thread once the result and all before it are written.
+        """
         self._raise_error()
-        self._waiting.put((frame, result))
+        self._waiting.put((frame, result, then))
 
     def close(self) -> tuple[Path, ...]:
         """Write what waits, finish every file, and return their paths."""
@@ -48,13 +57,16 @@ class WriteStage:
         with self._timings.stage("write"):
             return tuple(path for writer in self._writers for path in writer.close())
 
-    def abort(self) -> None:
-        """Remove every file that is not finished."""
+    def abort(self, saving: Saving | None = None) -> None:
+        """Remove every file that is not finished, unless there is a checkpoint that needs them."""
         try:
             self._finish()
         finally:
-            for writer in self._writers:
-                writer.abort()
+            if saving is not None and saving.saved:
+                saving.suspend()
+            else:
+                for writer in self._writers:
+                    writer.abort()
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -69,10 +81,12 @@ class WriteStage:
                     # Nothing is given back any more.
                     self._budget.close()
 
-    def _write(self, frame: Frame, result: FrameResult) -> None:
+    def _write(self, frame: Frame, result: FrameResult, then: Callable[[], None] | None) -> None:
         with self._timings.stage("write"):
             for writer in self._writers:
                 writer.write(frame, result)
+            if then is not None:
+                then()
         if self._budget is not None:
             self._budget.give(frame.height * frame.width)
 

@@ -225,7 +225,7 @@ class TestVideos:
         for index in range(400):
             frame = Frame(index, index, Fraction(1, 25), noise[index])
             writer.write(frame, FrameResult(index, index, frame.time_base, np.ones((48, 64), np.uint8), ()))
-        so_far = (tmp_path / ".cutout.mp4.partial").stat().st_size
+        so_far = (tmp_path / ".cutout.mp4.parts.partial" / "unfinished.mp4").stat().st_size
         writer.close()
         assert so_far > 0.6 * (tmp_path / "cutout.mp4").stat().st_size
 

@@ -1,0 +1,129 @@
+"""A video in parts, complete MP4 files of some frames each, which are joined without being encoded again."""
+
+from __future__ import annotations
+
+import heapq
+import shutil
+from collections.abc import Generator, Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from persam_vos.errors import OutputError, reason
+from persam_vos.files import save_to_disk
+
+# Frames by which x264 decodes ahead of what it shows, with its usual B-frames.
+_REORDERED = 2
+_START_ANEW = "the run cannot be resumed; pass --overwrite to start anew"
+
+
+class VideoParts:
+    """The parts of a video that is being made, in a hidden folder beside it.
+
+    A part has the index of its first frame as its name, and gets it when it is complete and on the disk.
+
+    Args:
+        path: The video.
+
+    Attributes:
+        unfinished: Where the next part is written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = path.with_name(f".{path.name}.parts.partial")
+        self.unfinished = self._folder / "unfinished.mp4"
+
+    def begin(self) -> None:
+        """Make the folder, empty.
+
+        Raises:
+            OSError: If that fails.
+        """
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+
+    def add(self, first_index: int) -> None:
+        """Take the file ``unfinished`` as the part that begins with the frame ``first_index``.
+
+        Raises:
+            OSError: If that fails.
+        """
+        save_to_disk(self.unfinished)
+        self.unfinished.replace(self._folder / f"{first_index:05d}.mp4")
+
+    def paths(self) -> list[Path]:
+        """Return the parts in order; none if the folder is missing."""
+        return [path for _, path in self._numbered()]
+
+    def drop_after(self, index: int) -> None:
+        """Remove the parts that begin after a frame, and what is unfinished.
+
+        Raises:
+            OSError: If that fails.
+        """
+        self.unfinished.unlink(missing_ok=True)
+        for first_index, path in self._numbered():
+            if first_index > index:
+                path.unlink()
+
+    def check(self, count: int) -> None:
+        """Check that the parts hold so many frames by their headers.
+
+        Raises:
+            OutputError: If they hold more or fewer, or cannot be read.
+        """
+        held = 0
+        for path in self.paths():
+            try:
+                with av.open(str(path)) as container:
+                    held += container.streams.video[0].frames
+            except (av.FFmpegError, OSError, IndexError) as error:
+                raise OutputError(f"{path}: cannot be read ({reason(error)}); {_START_ANEW}") from error
+        if held != count:
+            raise OutputError(f"{self._path}: {held} of the {count} frames done are left; {_START_ANEW}")
+
+    def discard(self) -> None:
+        """Remove the folder; never raises."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _numbered(self) -> list[tuple[int, Path]]:
+        parts = (path for path in self._folder.glob("*.mp4") if path.stem.isdecimal())
+        return sorted((int(path.stem), path) for path in parts)
+
+
+def joined_packets(parts: Iterable[Path], nominal: Fraction) -> Generator[av.Packet[av.VideoStream], None, None]:
+    """Yield the packets of parts of one video, as those of one stream, in decoding order.
+
+    Frames keep their presentation times. Each part starts its decoding times anew; here they rise over all parts, since
+    players and MP4 want it so: each frame is decoded when the one two places before it is shown.
+
+    Args:
+        parts: Files whose presentation times rise from one to the next; each begins with a key frame.
+        nominal: Seconds that a frame lasts; of the last frame, which no other ends.
+
+    Raises:
+        OutputError: If a part is another encoder's, whose frames this stream's headers do not describe.
+        av.FFmpegError: If a part cannot be read.
+    """
+    shown: list[int] = []
+    count = 0
+    header: bytes | None = None
+    for path in parts:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            header = header or stream.codec_context.extradata
+            if stream.codec_context.extradata != header:
+                raise OutputError(f"{path}: was made by another encoder than the parts before it; pass --overwrite")
+            for packet in container.demux(stream):
+                if packet.pts is None:
+                    continue  # the empty packet at the end
+                packet.duration = max(1, round(nominal / packet.time_base))
+                heapq.heappush(shown, packet.pts)
+                if count < _REORDERED:
+                    packet.dts = shown[0] - (_REORDERED - count) * packet.duration
+                else:
+                    packet.dts = heapq.heappop(shown)
+                count += 1
+                yield packet
