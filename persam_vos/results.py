@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,7 @@ class ObjectResult:
     """One object in one frame.
 
     Attributes:
-        id: The object's value in the label map, 1..254.
+        id: The object's value in the label map, 1..255.
         present: Whether the object has any pixel in the label map.
         score: The IoU that the object's mask probably has with the truth, 0..1, as masks like it have on average; 1 on
             an annotated frame; 0 where absent, which is a decision and not a doubt. See docs/scores.md.
@@ -28,6 +28,7 @@ class ObjectResult:
             absent.
         area: Pixels of the object in the label map.
         box: (x0, y0, x1, y1) of the object's pixels, inclusive, in pixels of the frame; None where absent.
+        keyframe: Whether a person has said where the object is in this frame, or that it is absent.
     """
 
     id: int
@@ -36,6 +37,7 @@ class ObjectResult:
     similarity: float | None
     area: int
     box: tuple[int, int, int, int] | None
+    keyframe: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -46,7 +48,7 @@ class SegmentedObject(ArrayRecord, ObjectResult):
         label_map: uint8, H x W, of all objects of the frame.
     """
 
-    label_map: LabelMap
+    label_map: LabelMap = field(kw_only=True)
 
     @property
     def mask(self) -> Mask:

@@ -45,7 +45,7 @@ def test_what_everybody_uses_and_what_starts_fast_never_imports_torch() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (sources,) = (c["source_modules"] for c in contracts if c.get("forbidden_modules") == ["torch"])
-    rooms = {"persam_vos.media", "persam_vos.exports", "persam_vos.evaluation", "persam_vos.settings"}
+    rooms = {f"persam_vos.{room}" for room in ("media", "exports", "evaluation", "settings", "prompts")}
 
     front_hall = {f"persam_vos.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
     assert set(sources) == front_hall | rooms

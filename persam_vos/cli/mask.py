@@ -41,9 +41,9 @@ def mask(
         raise PromptError("pass --box X0,Y0,X1,Y1 or --point X,Y, to say where the object is")
     with interrupts_pass():
         from persam_vos.settings.video import load_settings
-        from persam_vos.video.first_mask_file import write_first_mask
+        from persam_vos.video.mask_job import write_mask
 
-        warnings = write_first_mask(source, prompts, output, load_settings(config, engine.given()), overwrite=overwrite)
+        warnings = write_mask(source, prompts, output, load_settings(config, engine.given()), overwrite=overwrite)
     for warning in warnings:
         say(f"warning: {warning}")
     if not quiet:

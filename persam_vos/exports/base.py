@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from persam_vos.errors import OutputError
+from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.files import check_writable, content_of_folder, output_errors
 from persam_vos.media import Frame, FramesDone, StreamInfo
 from persam_vos.results import FrameResult
@@ -80,11 +81,13 @@ class ExportSettings:
         folder: The folder that its file goes to; it exists.
         info: What the source of the frames says of itself.
         background: RGB, 0..255, behind objects that are cut out.
+        styles: Names and colours of objects.
     """
 
     folder: Path
     info: StreamInfo
     background: tuple[int, int, int] = (0, 0, 0)
+    styles: ObjectStyles = PLAIN
 
 
 def open_folder(output: Path, *, overwrite: bool = False) -> None:

@@ -8,22 +8,21 @@ import numpy.typing as npt
 from PIL import Image
 
 from persam_vos.errors import MaskError
-from persam_vos.exports.palettes import davis_palette, overlay_palette
+from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.masks import LabelMap, Rgb
 
 MAX_JPEG_SIDE = 65_500  # pixels; libjpeg writes no longer sides
 
-_DAVIS_PALETTE = davis_palette()
-_OVERLAY_PALETTE = overlay_palette()
 _TINT_OPACITY = 0.5
 _CONTOUR_SHARE = 1 / 240  # width of the contour as a share of the picture's shorter side
 
 
-def palette_image(label_map: LabelMap) -> Image.Image:
-    """Return a label map as a picture of mode P with the DAVIS palette.
+def palette_image(label_map: LabelMap, styles: ObjectStyles = PLAIN) -> Image.Image:
+    """Return a label map as a picture of mode P with the DAVIS palette, and the colours of objects that have one.
 
     Args:
         label_map: uint8, H x W; 0 is background, n is object n.
+        styles: Colours of objects.
 
     Raises:
         MaskError: If it has another dtype.
@@ -31,16 +30,17 @@ def palette_image(label_map: LabelMap) -> Image.Image:
     if label_map.dtype != np.uint8:
         raise MaskError(f"label map is {label_map.dtype}; it must be uint8, where 0 is background and n is object n")
     image = Image.fromarray(label_map)
-    image.putpalette(_DAVIS_PALETTE.tobytes())
+    image.putpalette(styles.masks.tobytes())
     return image
 
 
-def draw_overlay(rgb: Rgb, label_map: LabelMap) -> Rgb:
+def draw_overlay(rgb: Rgb, label_map: LabelMap, styles: ObjectStyles = PLAIN) -> Rgb:
     """Tint each object with its colour, and draw its contour, just inside of it, in the full colour.
 
     Args:
         rgb: uint8, H x W x 3.
         label_map: uint8, H x W; 0 is background, n is object n.
+        styles: Colours of objects.
 
     Returns:
         uint8, H x W x 3, a new array.
@@ -55,7 +55,7 @@ def draw_overlay(rgb: Rgb, label_map: LabelMap) -> Rgb:
     columns = slice(max(0, left - thickness), left + width + thickness)
     labels, region = label_map[rows, columns], drawn[rows, columns]
     inside = (labels > 0).astype(np.uint8)
-    colours = cv2.applyColorMap(labels, _OVERLAY_PALETTE[:, None])
+    colours = cv2.applyColorMap(labels, styles.overlay[:, None])
     tinted = cv2.addWeighted(region, 1 - _TINT_OPACITY, colours, _TINT_OPACITY, 0)
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     gradient = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, kernel)

@@ -7,33 +7,34 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from persam_vos.exports.palettes import overlay_palette
+from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.masks import Rgb
 
-_PALETTE = overlay_palette()
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _ROW_SHARE = 0.045  # height of a row as a share of the picture's shorter side
 _MIN_ROW_PIXELS = 14  # below this, digits cannot be read
 _PANEL_OPACITY = 0.6
 
 
-def draw_legend(picture: Rgb, ids: Sequence[int]) -> None:
-    """Draw a swatch and the number of each object into the top left corner, if there are at least two objects.
+def draw_legend(picture: Rgb, ids: Sequence[int], styles: ObjectStyles = PLAIN) -> None:
+    """Draw a swatch, the number and the name of each object into the top left corner.
 
-    Rows grow with the picture. Objects that do not fit are counted in the last row.
+    A single object without a name needs no legend. Rows grow with the picture. Objects that do not fit are counted in
+    the last row.
 
     Args:
         picture: uint8, H x W x 3, RGB; changed in place.
         ids: Numbers of the objects, in the order of the rows.
+        styles: Names and colours of objects.
     """
     height, width = picture.shape[:2]
     row = max(_MIN_ROW_PIXELS, round(_ROW_SHARE * min(height, width)))
     gap = row // 4
     fitting = (height - 3 * gap) // row
-    if len(ids) < 2 or fitting < 2:
+    if fitting < 2 or (len(ids) < 2 and not any(map(styles.name, ids))):
         return
     shown = list(ids) if len(ids) <= fitting else list(ids[: fitting - 1])
-    texts = [str(number) for number in shown]
+    texts = [styles.label(number) for number in shown]
     if len(shown) < len(ids):
         texts.append(f"+{len(ids) - len(shown)}")
     thickness = max(1, round(row / 14))
@@ -46,7 +47,7 @@ def draw_legend(picture: Rgb, ids: Sequence[int]) -> None:
     for position, text in enumerate(texts):
         top, bottom = gap + position * row + gap // 2, position * row + row
         if position < len(shown):
-            colour = tuple(map(int, _PALETTE[shown[position]]))
+            colour = tuple(map(int, styles.overlay[shown[position]]))
             cv2.rectangle(panel, (gap // 2, top), (row - gap // 2, bottom), colour, cv2.FILLED)
         origin = row + gap // 2, bottom - (bottom - top - round(0.6 * row)) // 2
         cv2.putText(panel, text, origin, _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)

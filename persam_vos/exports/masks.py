@@ -8,6 +8,7 @@ from pathlib import Path
 
 from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
+from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.files import PartialFolder, content_of_folder, output_errors, save_to_disk
 from persam_vos.masks import check_size
 from persam_vos.media import Frame, FramesDone
@@ -23,13 +24,15 @@ class MaskWriter:
 
     Args:
         path: The folder; its parent exists.
+        styles: Colours of objects.
 
     Raises:
         OutputError: If there is something else of that name, or a folder that cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, styles: ObjectStyles = PLAIN) -> None:
         self.warnings: list[str] = []
+        self._styles = styles
         self._folder = PartialFolder(path)
         self._begun = False
         # Frames whose masks may not be on the disk yet.
@@ -43,7 +46,7 @@ class MaskWriter:
             if not self._begun:
                 self._folder.begin()
                 self._begun = True
-            palette_image(result.label_map).save(self._path(frame.index))
+            palette_image(result.label_map, self._styles).save(self._path(frame.index))
         self._unsaved = range(self._unsaved.start if self._unsaved else frame.index, frame.index + 1)
 
     def close(self) -> tuple[Path, ...]:

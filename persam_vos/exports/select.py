@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,10 +10,14 @@ from typing import NamedTuple
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
 from persam_vos.exports.masks import MaskWriter, remove_masks
+from persam_vos.exports.prompt_masks import PROMPTS
+from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
 from persam_vos.files import output_errors
 from persam_vos.media import StreamInfo
+from persam_vos.media.photo_files import is_glob
+from persam_vos.prompts import NamedObject
 
 
 class VideoExport(NamedTuple):
@@ -23,7 +28,7 @@ class VideoExport(NamedTuple):
 
 
 EXPORTS = {
-    "masks": VideoExport("masks", lambda settings: MaskWriter(settings.folder / "masks")),
+    "masks": VideoExport("masks", lambda settings: MaskWriter(settings.folder / "masks", settings.styles)),
     "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
     "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
 }
@@ -37,6 +42,7 @@ def open_writers(
     overwrite: bool = False,
     resume: bool = False,
     background: tuple[int, int, int] = (0, 0, 0),
+    objects: Sequence[NamedObject] = (),
 ) -> list[ResumableWriter]:
     """Make the writers of a run: always the tracks, and the exports asked for.
 
@@ -50,6 +56,7 @@ def open_writers(
             ``remove_exports``.
         resume: ``output`` holds what an earlier run has left, which the writers' ``resume`` takes up.
         background: RGB, 0..255, behind objects that are cut out.
+        objects: Those that have names and colours.
 
     Raises:
         SettingsError: If an export is unknown or the background is no colour.
@@ -64,18 +71,36 @@ def open_writers(
     chosen = tuple(dict.fromkeys(exports))
     _check_source(info.source, output, chosen)
     open_folder(output, overwrite=overwrite or resume)
-    settings = ExportSettings(folder=output, info=info, background=background)
+    settings = ExportSettings(output, info, background, ObjectStyles(objects))
     return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
 
 
 def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
-    """Refuse exports that would replace the video they are made of."""
+    """Refuse a folder in which results would replace the video, or count as frames of it."""
     for name in exports:
         path = output / EXPORTS[name].path
         if source.resolve().is_relative_to(path.resolve()):
             raise OutputError(
                 f"{source}: is the video, and the export {name!r} would replace {path}; give another folder"
             )
+    if source.is_dir() and source.resolve() == output.resolve():
+        raise OutputError(f"{output}: is the folder of images that is read; give another --output, beside it")
+    if is_glob(source):
+        pictures = [output / PROMPTS / "00000_1.png", *(output / name / "00000.png" for name in exports)]
+        for path in pictures:
+            if _matches(source.absolute().parts, path.absolute().parts):
+                raise OutputError(
+                    f"{output}: {source} would read its {path.parent.name} as frames; give another --output, elsewhere"
+                )
+
+
+def _matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Tell whether a glob, in parts, matches a path, which need not exist."""
+    if not pattern or not path:
+        return not pattern and not path
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], path[start:]) for start in range(len(path)))
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _matches(pattern[1:], path[1:])
 
 
 def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:

@@ -14,16 +14,20 @@ from persam_vos.files import PartialFile, check_file, output_errors
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult, ObjectResult, object_record
 
+_DECIMALS = 6  # of seconds; ``pts`` and the time base of run.json are exact
+
 
 class TracksWriter:
     """Writes ``tracks.jsonl``: one line per frame and object.
 
-    Keys: frame, pts, object, present, score, similarity, area, box_xyxy. ``similarity`` and ``box_xyxy`` are null if
-    the object is absent. Numbers that are not finite become null, because JSON has none.
+    Keys: frame, time (seconds), pts, object, name, present, score, similarity, area, box_xyxy, keyframe. ``similarity``
+    and ``box_xyxy`` are null if the object is absent, ``name`` if it has none. Numbers that are not finite become null,
+    because JSON has none.
     """
 
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
+        self._styles = settings.styles
         self._file = PartialFile(settings.folder / "tracks.jsonl")
         check_file(self._file.path)
         self._stream: TextIO | None = None
@@ -34,7 +38,7 @@ class TracksWriter:
             if self._stream is None:
                 self._stream = self._file.partial.open("w", encoding="utf-8", newline="\n")
             for entry in result.objects:
-                self._stream.write(_track_line(frame, entry))
+                self._stream.write(_track_line(frame, entry, self._styles.name(entry.id)))
 
     def close(self) -> tuple[Path, ...]:
         """Give the file its final name; see ``ResultWriter``."""
@@ -98,6 +102,15 @@ def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
     return end, len(frames)
 
 
-def _track_line(frame: Frame, entry: ObjectResult) -> str:
-    record = {"frame": frame.index, "pts": frame.pts, **object_record(entry)}
-    return json.dumps(record, allow_nan=False) + "\n"
+def _track_line(frame: Frame, entry: ObjectResult, name: str) -> str:
+    found = object_record(entry)
+    record = {
+        "frame": frame.index,
+        "time": round(float(frame.time), _DECIMALS),
+        "pts": frame.pts,
+        "object": found.pop("object"),
+        "name": name or None,
+        **found,
+        "keyframe": entry.keyframe,
+    }
+    return json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"

@@ -60,8 +60,8 @@ class OverlayWriter(_DrawnVideo):
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the frame with its objects tinted; the legend lists absent objects too, so that it stays the same."""
-        drawn = draw_overlay(frame.rgb, result.label_map)
-        draw_legend(drawn, [entry.id for entry in result.objects])
+        drawn = draw_overlay(frame.rgb, result.label_map, self.settings.styles)
+        draw_legend(drawn, [entry.id for entry in result.objects], self.settings.styles)
         return drawn
 
 

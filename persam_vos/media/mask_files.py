@@ -139,12 +139,13 @@ def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tu
     return None
 
 
-def annotation_warnings(label_map: LabelMap, *, drawn: bool = True) -> tuple[str, ...]:
+def annotation_warnings(label_map: LabelMap, *, drawn: bool = True, of: str = "the first frame") -> tuple[str, ...]:
     """Return a warning for each object that can hardly be followed, or whose mask does not look like one thing.
 
     Args:
         label_map: uint8, H x W.
         drawn: Whether somebody drew the mask, and can draw it better; a mask that was found may look like anything.
+        of: What messages call the frame.
     """
     min_area = _MIN_AREA_CELLS * (max(label_map.shape) / _CELLS_PER_SIDE) ** 2
     warnings = []
@@ -154,12 +155,12 @@ def annotation_warnings(label_map: LabelMap, *, drawn: bool = True) -> tuple[str
         few, many = area < min_area, share > _MAX_AREA_SHARE
         if few or many:
             why = "few to recognise it by" if few else "many to be told from the rest"
-            warnings.append(f"object {object_id} has {area} of the first frame's {mask.size} pixels: too {why}")
+            warnings.append(f"object {object_id} has {area} of {of}'s {mask.size} pixels: too {why}")
         elif not drawn:
             continue
         elif share > _INVERTED_AREA_SHARE and all(side.any() for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])):
             warnings.append(
-                f"object {object_id} covers {100 * share:.0f}% of the first frame and touches all four edges: is its "
+                f"object {object_id} covers {100 * share:.0f}% of {of} and touches all four edges: is its "
                 "mask inverted?"
             )
         elif _in_far_pieces(mask):

@@ -58,6 +58,7 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
                 similarity=similarity if box is not None else None,
                 area=int(mask.sum()),
                 box=box,
+                keyframe=found.evidence is None,
             )
         )
     return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from persam_vos.masks import Mask
 from persam_vos.media.frame import Frame
 from persam_vos.methods.competition import hard_argmax
 from persam_vos.methods.memory.crop import cropped
@@ -75,23 +77,32 @@ class _Answer:
 
 
 def masks_of_prompts(
-    encoder: Encoder, decoder: Decoder, frame: Frame, prompts: Sequence[ObjectPrompt]
+    encoder: Encoder,
+    decoder: Decoder,
+    frame: Frame,
+    prompts: Sequence[ObjectPrompt],
+    starts: Sequence[Mask | None] = (),
 ) -> PromptedMasks:
     """Segment the objects that a person points at.
 
     A box is decoded twice: in the whole frame, and in a crop around it that the encoder sees enlarged. The candidates
     of both are mixed; those weigh most that SAM is sure of and that fit the box. Points are decoded one after another,
-    each with the ones before it and the mask so far, as SAM was trained (Kirillov et al., arXiv 2304.02643).
+    each with the ones before it and the mask so far, as SAM was trained (Kirillov et al., arXiv 2304.02643). Points
+    on a mask mend it: the first one goes with that mask.
 
     Args:
         encoder: Encodes the frame and the crops, of pictures without padding.
         decoder: Of the same model.
         frame: The frame.
         prompts: Of N objects, each of which fits the frame; see ``ObjectPrompt.fitted``.
+        starts: Of each object, the mask that its points mend, bool, H x W; None for no mask. Empty for none at all.
     """
     size = frame.height, frame.width
     whole = _View(Region.whole(*size), encoder.encode([frame])[0])
-    found = [_Object(decoder, _views(encoder, frame, whole, prompt.box), size).found(prompt) for prompt in prompts]
+    found = [
+        _Object(decoder, _views(encoder, frame, whole, prompt.box), size).found(prompt, start)
+        for prompt, start in zip(prompts, starts or [None] * len(prompts), strict=True)
+    ]
     patches = [Patch(whole.region, logits) for logits, _ in found]
     label_map = hard_argmax(patches, range(1, len(found) + 1), whole.region)
     return PromptedMasks(label_map, tuple(min(max(score, 0.0), 1.0) for _, score in found))
@@ -121,19 +132,23 @@ class _Object:
     def __init__(self, decoder: Decoder, views: Sequence[_View], size: tuple[int, int]) -> None:
         self._decoder, self._views, self._size = decoder, views, size
 
-    def found(self, prompt: ObjectPrompt) -> tuple[Tensor, float]:
+    def found(self, prompt: ObjectPrompt, start: Mask | None = None) -> tuple[Tensor, float]:
         """Return the logits of an object's mask, float H x W, and its predicted IoU."""
         points: Sequence[Point] = prompt.points
-        if prompt.box is None:
+        if prompt.box is None and start is None:
             # A point beside the object says nothing before one on it.
             points = sorted(points, key=lambda point: not point.positive)
-        logits, score = None, 0.0
+        logits, score = None if start is None else self._logits_of(start), 0.0
         for count in range(0 if prompt.box else 1, len(points) + 1):
             logits, score = self._mixed(
                 [self._answer(view, prompt.box, points[:count], logits) for view in self._views]
             )
         assert logits is not None, "a prompt has a box or a point"
         return (logits if prompt.box is None else _held_by(prompt.box, logits)), score
+
+    def _logits_of(self, mask: Mask) -> Tensor:
+        device = self._views[0].embedding.features.device
+        return torch.from_numpy(np.where(mask, _MAX_LOGIT, -_MAX_LOGIT).astype(np.float32)).to(device)
 
     def _answer(self, view: _View, box: Box | None, points: Sequence[Point], last: Tensor | None) -> _Answer:
         """Decode prompts in a view; ``last``, float H x W, is the mask before the last point."""

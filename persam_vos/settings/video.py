@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from PIL import ImageColor
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from persam_vos.prompts import hex_colour
 from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings, split_names
 from persam_vos.settings.loading import load_settings_of, refuse_flags_of_others
 from persam_vos.settings.suggestions import did_you_mean
@@ -25,14 +25,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 def _hex_colour(text: str) -> str:
     """Return a colour as #rrggbb."""
-    channels: tuple[int, ...] = ()
-    with suppress(ValueError):
-        channels = ImageColor.getrgb(text)
-    if len(channels) != 3 or max(channels) > 255:
+    colour = hex_colour(text)
+    if colour is None:
         question = did_you_mean(text, ImageColor.colormap)
         allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
         raise PydanticCustomError("colour", "{message}", {"message": question + allowed})
-    return f"#{bytes(channels).hex()}"
+    return colour
 
 
 class TrackerSettings(MemorySettings, PersamSettings):

@@ -5,17 +5,21 @@ folder.
 """
 
 from persam_vos.video.between import GapTracker
-from persam_vos.video.first_frame import Annotation, AnnotationFile, FirstFrame
+from persam_vos.video.keyframes import Keyframe, Keyframes
+from persam_vos.video.label_maps import AnnotationFile
 from persam_vos.video.pipeline import new_tracker, track_video, tracked_frames
+from persam_vos.video.prompting import Prompting, PromptSource
 from persam_vos.video.run import run_video
 from persam_vos.video.tracker import Tracker
 from persam_vos.video.tracking import TrackedFrame, Tracking, track
 
 __all__ = [
-    "Annotation",
     "AnnotationFile",
-    "FirstFrame",
     "GapTracker",
+    "Keyframe",
+    "Keyframes",
+    "PromptSource",
+    "Prompting",
     "TrackedFrame",
     "Tracker",
     "Tracking",

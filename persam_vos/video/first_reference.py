@@ -19,12 +19,12 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.common import EngineSettings
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
-from persam_vos.video.first_frame import Annotation
+from persam_vos.video.keyframes import FrameOf, Keyframes, Place, of_label_map
 
 
 @dataclass(slots=True)
 class FirstReference:
-    """Annotated photos of the objects, which are then found in the first frame; see ``PhotoFinder``.
+    """Annotated photos of the objects, which are then found in the first frame; see ``PhotoFinder``, ``PromptSource``.
 
     Attributes:
         references: The photos.
@@ -42,8 +42,8 @@ class FirstReference:
         """The photos and their masks."""
         return tuple(path for each in self.references for path in (each.photo, each.mask))
 
-    def check(self, video: FrameReader) -> None:
-        """Read the photos, their masks, and the first frame.
+    def check(self, video: FrameReader) -> tuple[Place, ...]:
+        """Read the photos, their masks, and the first frame; which of their objects it shows is not yet known.
 
         Raises:
             PhotoError: If a photo cannot be read.
@@ -54,9 +54,10 @@ class FirstReference:
         self._photos = [reference.read(self.settings.max_pixels) for reference in self.references]
         ids_of([label_map for _, label_map in self._photos], self.settings)
         self._frame, self._source = video.peek(), video.info.source
+        return ()
 
-    def find(self, engine: Engine[Any]) -> Annotation:
-        """Find the objects of the photos in the first frame; see ``FirstFrame``.
+    def find(self, engine: Engine[Any], frame_of: FrameOf) -> Keyframes:  # noqa: ARG002 - the first frame is at hand
+        """Find the objects of the photos in the first frame; see ``PromptSource``.
 
         Raises:
             EmptyMaskError: If the frame shows none of them.
@@ -67,9 +68,9 @@ class FirstReference:
             finder = PhotoFinder.from_parts(engine.another_encoder(square=True), engine.decoder, self.settings)
             finder.learn(self._photos)
             result = finder.find(self._frame)
-        return self._annotation(result, finder.reference_similarity)
+        return self._keyframes(result, finder.reference_similarity)
 
-    def _annotation(self, result: FrameResult, usual: Mapping[int, float]) -> Annotation:
+    def _keyframes(self, result: FrameResult, usual: Mapping[int, float]) -> Keyframes:
         found = [entry for entry in result.objects if entry.present]
         photos = ", ".join(str(each.photo) for each in self.references)
         if not found:
@@ -91,7 +92,7 @@ class FirstReference:
             ],
         }
         warnings += annotation_warnings(result.label_map, drawn=False)
-        return Annotation(result.label_map, tuple(warnings), record)
+        return Keyframes(of_label_map(result.index, result.label_map), tuple(warnings), record)
 
 
 def reference_settings(settings: EngineSettings, method: str, **flags: Any) -> PhotoSettings:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from persam_vos.exports.prompt_masks import remove_prompt_masks, write_prompt_masks
+from persam_vos.errors import SettingsError
+from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import remove_if_left_empty
@@ -21,13 +20,15 @@ from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_frame import Annotation, FirstFrame
+from persam_vos.video.asked import write_asked
+from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
+from persam_vos.video.prompting import Prompting
 
 
 def run_video(
     source: str,
-    first: FirstFrame,
+    prompting: Prompting,
     output: Path,
     settings: Settings,
     progress: Progress,
@@ -40,7 +41,7 @@ def run_video(
 
     Args:
         source: Video file, folder of images, or glob.
-        first: Says where the objects of the first frame are.
+        prompting: Says where the objects are.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
@@ -50,13 +51,13 @@ def run_video(
         PersamVosError: Of the kind that fits what is wrong.
     """
     with open_video(source, backend=settings.reader) as reader:
-        first.check(reader)
-        return write_tracks(reader, first, output, settings, progress, overwrite=overwrite)
+        prompting.check(reader)
+        return write_tracks(reader, prompting, output, settings, progress, overwrite=overwrite)
 
 
 def write_tracks(
     reader: FrameReader,
-    first: FirstFrame,
+    prompting: Prompting,
     output: Path,
     settings: Settings,
     progress: Progress,
@@ -68,7 +69,7 @@ def write_tracks(
 
     Args:
         reader: The video; closed at the end.
-        first: Says where the objects of the first frame are; checked with this reader.
+        prompting: Says where the objects are; checked with this reader.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
@@ -76,21 +77,29 @@ def write_tracks(
         load: Returns the model; None loads one.
     """
     started, info = time.perf_counter(), reader.info
-    writers = open_writers(output, settings.export, info=info, overwrite=overwrite, background=settings.background_rgb)
+    if prompting.later:
+        raise SettingsError(f"frame {prompting.later[0]}: prompts after the first frame are not yet supported")
+    writers = open_writers(
+        output,
+        settings.export,
+        info=info,
+        overwrite=overwrite,
+        background=settings.background_rgb,
+        objects=prompting.objects,
+    )
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
-        annotation = first.find(engine)
-    given, earlier = _given(annotation, info), recorded_exports(output)
+        keyframes = prompting.find(engine, lambda _: reader.peek())
+    given, earlier = _given(keyframes, prompting, info), recorded_exports(output)
     _replace_earlier_record(output, engine, given, earlier)
-    made = write_prompt_masks(output, annotation.label_map) if annotation.made else ()
-    outcome = track_video(engine, reader, annotation.label_map, writers, progress)
-    outcome = replace(outcome, warnings=(*annotation.warnings, *outcome.warnings))
+    outcome = track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
+    outcome = replace(outcome, warnings=(*keyframes.warnings, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
-    remove_exports(output, stale, keep=(info.source, *first.files))
-    if earlier and not made:
-        remove_prompt_masks(output, keep=first.files)
+    remove_exports(output, stale, keep=(info.source, *prompting.files))
+    asked = write_asked(output, keyframes, prompting, info)
     record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
-    return replace(outcome, written=(*made, *outcome.written, record.write(output)))
+    made = (output / PROMPTS,) if keyframes.said else ()
+    return replace(outcome, written=(*made, *outcome.written, asked, record.write(output)))
 
 
 def _replace_earlier_record(
@@ -106,15 +115,16 @@ def _replace_earlier_record(
         remove_run_json(output)
 
 
-def _given(annotation: Annotation, info: StreamInfo) -> dict[str, Any]:
+def _given(keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> dict[str, Any]:
     return {
         "source": str(info.source),
-        **annotation.record,
+        **keyframes.record,
         "frame_size": [info.height, info.width],
         "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
         # Seconds per unit of ``pts`` in tracks.jsonl.
         "time_base": str(info.time_base),
-        "objects": [int(i) for i in np.unique(annotation.label_map) if i],
+        "objects": list(keyframes.ids),
+        "names": {each.id: each.name for each in prompting.objects if each.name},
     }
 
 

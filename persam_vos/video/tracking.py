@@ -19,13 +19,14 @@ from persam_vos.masks import Rgb
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
-from persam_vos.prompts import ObjectPrompt, prompts_of
+from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts, prompts_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_frame import AnnotationArray, AnnotationFile, FirstFrame
-from persam_vos.video.first_prompt import FirstPrompts
+from persam_vos.video.given_prompts import GivenPrompts
+from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
 from persam_vos.video.pipeline import new_tracker, tracked_frames
+from persam_vos.video.prompting import Prompting, PromptSource
 from persam_vos.video.run import write_tracks
 from persam_vos.video.source import VideoLike, VideoSource
 
@@ -101,7 +102,7 @@ def track(
     settings = _settings_of(settings, changes)
     return Tracking(
         VideoSource(video, settings, frame_rate),
-        _first_frame_of(mask, prompts_of(box, points), references, settings),
+        Prompting(_sources_of(mask, prompts_of(box, points), references, settings)),
         settings,
         on_progress=on_progress,
     )
@@ -120,14 +121,14 @@ class Tracking:
     def __init__(
         self,
         source: VideoSource,
-        first: FirstFrame,
+        prompting: Prompting,
         settings: Settings,
         *,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.settings = settings
         self.warnings: tuple[str, ...] = ()
-        self._source, self._first = source, first
+        self._source, self._prompting = source, prompting
         self._engine: Engine[Settings] | None = None
         self._on_progress = on_progress or (lambda _done, _expected: None)
         self._reader: FrameReader | None = None
@@ -144,15 +145,15 @@ class Tracking:
         """
         with closing(self._open()) as reader, self._engine_in_use(self.settings) as load:
             engine = load()
-            annotation = self._first.find(engine)
+            keyframes = self._prompting.find(engine, lambda _: reader.peek())
             progress = _ProgressFunction(self._on_progress)
             progress.start(reader.info.source.name, reader.info.frame_count)
-            tracker = new_tracker(engine)
-            with closing(tracked_frames(engine, reader, annotation.label_map, tracker=tracker)) as results:
+            tracker, label_map = new_tracker(engine), keyframes.label_map(keyframes.frames[0])
+            with closing(tracked_frames(engine, reader, label_map, tracker=tracker)) as results:
                 for frame, result in results:
                     progress.advance(result)
                     yield _tracked(result, frame.rgb)
-            self.warnings = (*annotation.warnings, *tracker.warnings, *reader.warnings)
+            self.warnings = (*keyframes.warnings, *tracker.warnings, *reader.warnings)
 
     def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
         """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.
@@ -180,7 +181,7 @@ class Tracking:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     outcome = track(frames, mask=mask, frame_rate=25).save(folder, export=["masks"])
         ...     sorted(path.name for path in outcome.written)
-        ['masks', 'run.json', 'tracks.jsonl']
+        ['masks', 'prompts.json', 'run.json', 'tracks.jsonl']
         """
         settings = self.settings
         if export is not None:
@@ -188,7 +189,7 @@ class Tracking:
         progress = _ProgressFunction(self._on_progress)
         with closing(self._open()) as reader, self._engine_in_use(settings) as load:
             outcome = write_tracks(
-                reader, self._first, Path(folder), settings, progress, overwrite=overwrite, load=load
+                reader, self._prompting, Path(folder), settings, progress, overwrite=overwrite, load=load
             )
         self.warnings = outcome.warnings
         return outcome
@@ -215,7 +216,7 @@ class Tracking:
             return reader
         reader = self._source.open()
         try:
-            self._first.check(reader)
+            self._prompting.check(reader)
         except BaseException:
             reader.close()
             raise
@@ -274,24 +275,25 @@ def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings
     return settings
 
 
-def _first_frame_of(
+def _sources_of(
     mask: PathLike | npt.ArrayLike | None,
     prompts: tuple[ObjectPrompt, ...],
     references: Sequence[tuple[PathLike, PathLike]],
     settings: Settings,
-) -> FirstFrame:
+) -> tuple[PromptSource, ...]:
     if (mask is not None) + bool(prompts) + bool(references) != 1:
         raise SettingsError("give one of mask=, box= or points=, and references=, to say what to track")
     if prompts:
-        return FirstPrompts(prompts)
+        said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, 1))
+        return (GivenPrompts(VideoPrompts(said)),)
     if references:
         # Only here: what photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile
         from persam_vos.video.first_reference import FirstReference, reference_settings
 
         files = tuple(ReferenceFile(Path(photo), Path(of_photo)) for photo, of_photo in references)
-        return FirstReference(files, reference_settings(settings, settings.method))
+        return (FirstReference(files, reference_settings(settings, settings.method)),)
     if isinstance(mask, (str, os.PathLike)):
-        return AnnotationFile(Path(mask))
+        return (AnnotationFile(Path(mask)),)
     assert mask is not None
-    return AnnotationArray(mask)
+    return (AnnotationArray(mask),)

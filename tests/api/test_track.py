@@ -337,7 +337,8 @@ def test_a_saved_folder_is_that_of_the_command_line(tmp_path: Path, fake: list[F
     outcome = tracked.save(tmp_path / "out", export=["masks", "overlay"])
     masks = [frame.label_map for frame in tracked]
 
-    assert sorted(path.name for path in outcome.written) == ["masks", "overlay.mp4", "run.json", "tracks.jsonl"]
+    names = sorted(path.name for path in outcome.written)
+    assert names == ["masks", "overlay.mp4", "prompts.json", "run.json", "tracks.jsonl"]
     assert (outcome.frames, outcome.interrupted) == (3, False)
     for index, mask in enumerate(masks):
         assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "masks" / f"{index:05d}.png")), mask)

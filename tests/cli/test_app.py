@@ -20,7 +20,7 @@ from persam_vos import __version__, demo_clip
 from persam_vos.cli import app as cli
 from persam_vos.errors import PersamVosError
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, GracefulInterrupt
-from persam_vos.video.first_frame import AnnotationFile
+from persam_vos.video.prompting import Prompting
 
 COMMAND = [sys.executable, "-m", "persam_vos"]
 # Most users have it so: what is printed waits until there is much of it, or until the end.
@@ -88,8 +88,8 @@ def test_help_loads_no_library_that_computes() -> None:
 
 
 def test_the_demo_tracks_the_clip_that_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def run_video(source: str, first: AnnotationFile, *_: object, **__: object) -> None:
-        raise PersamVosError(f"{source} {first.path}")
+    def run_video(source: str, prompting: Prompting, *_: object, **__: object) -> None:
+        raise PersamVosError(f"{source} {prompting.files[0]}")
 
     monkeypatch.setattr("persam_vos.video.run.run_video", run_video)
 

@@ -32,7 +32,9 @@ def finished(clip: Path, mask: Path) -> Path:
     )
     assert answer.status == 0, answer.err
     listed = [Path(line) for line in answer.out.splitlines()]
-    assert sorted(path.name for path in listed) == ["cutout.mp4", "masks", "overlay.mp4", "run.json", "tracks.jsonl"]
+    assert sorted(path.name for path in listed) == [
+        "cutout.mp4", "masks", "overlay.mp4", "prompts.json", "run.json", "tracks.jsonl",
+    ]  # fmt: skip
     assert all(path.exists() for path in listed)
     assert "5/5" in answer.err
     return output
@@ -50,12 +52,8 @@ def test_a_box_in_place_of_a_mask(clip: Path, mask: Path, tmp_path: Path) -> Non
     with Image.open(output / "masks" / "00000.png") as first:
         assert np.array_equal(np.asarray(first) == 1, given == 255)
     assert ((given == 255) & (square() == 1)).sum() > 0.8 * ((given == 255) | (square() == 1)).sum()
-    (prompt,) = json.loads((output / "run.json").read_text())["first_prompts"]
-    assert (prompt["object"], prompt["box"]) == (1, [0, 16, 15, 31])
-
-    # The next run is given a mask: those of the box belong to the earlier one.
-    assert call("run", clip, "--first-mask", mask, "-o", output, "--export", "masks", "--overwrite").status == 0
-    assert not (output / "prompts").exists()
+    (prompt,) = json.loads((output / "run.json").read_text())["prompts"]
+    assert (prompt["frame"], prompt["object"], prompt["box"]) == (0, 1, [0, 16, 15, 31])
 
 
 def test_the_mask_of_a_box_alone(clip: Path, tmp_path: Path) -> None:
@@ -100,8 +98,9 @@ def test_tracks(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "tracks.jsonl").read_text().splitlines()]
 
     assert [(line["frame"], line["object"], line["present"]) for line in lines] == [(i, 1, True) for i in range(5)]
-    keys = ["frame", "pts", "object", "present", "score", "similarity", "area", "box_xyxy"]
+    keys = ["frame", "time", "pts", "object", "name", "present", "score", "similarity", "area", "box_xyxy", "keyframe"]
     assert all(list(line) == keys for line in lines)
+    assert [line["keyframe"] for line in lines] == [True, False, False, False, False]
     assert lines[0]["box_xyxy"] == [0, 16, 15, 31]
 
 
@@ -121,7 +120,7 @@ def test_run_json_says_all(finished: Path) -> None:
 
 def test_nothing_else_is_left(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
-    assert names == {"masks", "overlay.mp4", "cutout.mp4", "tracks.jsonl", "run.json"}
+    assert names == {"masks", "overlay.mp4", "cutout.mp4", "tracks.jsonl", "run.json", "prompts", "prompts.json"}
 
 
 def test_results_are_not_replaced_without_being_asked(finished: Path, clip: Path, mask: Path) -> None:

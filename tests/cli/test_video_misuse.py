@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import moving_square
 from command_line import call, one_line, save
 from video_commands import HEIGHT, WIDTH, square, write_square_clip
 
@@ -36,11 +37,66 @@ def mask(clip: Path) -> Path:
         (["--box", "0,0,9,9", "--resize-mask"], ["--resize-mask and --mask-threshold go with a mask"]),
         (["--point", "5,5", "--mask-threshold", "9"], ["--resize-mask and --mask-threshold go with a mask"]),
         (["--box", "0,0,9,9", "--max-objects", "3"], ["--max-objects goes with --first-ref"]),
+        (["--prompt", "m.png"], ["--prompt is 'm.png': it must be FRAME:MASK, such as 57:mask.png"]),
+        (["--prompt", "-1:m.png"], ["--prompt is '-1:m.png'"]),
+        (["--prompt", "3:nowhere.png"], ["nowhere.png: no such file"]),
+        (["--object", "m.png"], ["--object is 'm.png': it must be ID=MASK"]),
+        (["--object", "256=m.png"], ["object 256: allowed are 1 to 255"]),
+        (["--object", "3=nowhere.png"], ["nowhere.png: no such file"]),
+        (["--object", "1=m.png", "--box", "0,0,9,9"], ["object 1 has two prompts on the first frame"]),
+        (["--prompts", "nowhere.json"], ["nowhere.json: cannot be read", "prompts.json"]),
+        (["--box", "0,0,9,9", "--name", "dog"], ["--name is 'dog': it must be ID=NAME"]),
+        (["--box", "0,0,9,9", "--name", "2=dog"], ["object 2 has a name or a color, and no prompt"]),
+        (["--box", "0,0,9,9", "--color", "1=redd"], ["--color is 'redd': it must be a CSS name"]),
     ],
 )
 def test_boxes_and_points_that_cannot_be_used(clip: Path, tmp_path: Path, options: list[str], parts: list[str]) -> None:
     one_line(call("run", clip, *options, "-o", tmp_path / "o"), *parts)
     assert not (tmp_path / "o").exists()
+
+
+LINES = """{"version": 1,
+ "objects": [{"id": 1, "name": "dog"}],
+ "prompts": [
+  {"frame": 0, "object": 1, "box": [0, 16, 15, 31]},
+  {"frame": 2, "object": 1, "mask": "m.png"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ('"version": 1', '"version": 9', ["p.json, line 1: version is 9"]),
+        ('"mask"', '"masks"', ["p.json, line 5: unknown key 'masks'"]),
+        ('"frame": 2', '"frame": 0', ["p.json, line 5: object 1 has two prompts on frame 0"]),
+        ('"id": 1', '"id": 4', ["p.json, line 2: object 4 has no prompt"]),
+        ("[0, 16, 15, 31]", "[16, 16, 15, 31]", ["p.json, line 4: object 1: box 16,16,15,31 is empty"]),
+        ("[0, 16, 15, 31]", "[90, 16, 99, 31]", ["object 1 on frame 0: box 90,16,99,31 lies outside the video"]),
+        ('"box": [0, 16, 15, 31]', '"points": [[99, 9, 1]]', ["object 1 on frame 0: point 99,9 lies outside"]),
+        ('"box": [0, 16, 15, 31]', '"points": [[9, 9, 0]]', ["p.json, line 4: object 1: every point lies beside"]),
+        ('"m.png"', '"small.png"', ["small.png: mask is 4 x 5, video is 48 x 64", "--resize-mask"]),
+    ],
+)
+def test_prompts_json_that_cannot_be_used(clip: Path, tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
+    save(tmp_path / "m.png", square())
+    save(tmp_path / "small.png", np.ones((4, 5), np.uint8))
+    assert old in LINES
+    (tmp_path / "p.json").write_text(LINES.replace(old, new, 1))
+
+    one_line(call("run", clip, "--prompts", tmp_path / "p.json", "-o", tmp_path / "o"), *parts)
+    assert not (tmp_path / "o").exists()
+
+
+def test_results_among_the_images_that_are_read(tmp_path: Path) -> None:
+    mask = save(tmp_path / "mask.png", square())
+    for index, rgb in enumerate(moving_square(2)):
+        save(tmp_path / "shots" / f"{index}.png", rgb)
+    shots = tmp_path / "shots"
+    rest = ["--first-mask", mask, "--overwrite", "-o"]
+
+    one_line(call("run", shots, *rest, shots), "is the folder of images that is read; give another --output")
+    one_line(call("run", shots / "**" / "*.png", *rest, shots / "out"), "would read its prompts as frames")
+    assert sorted(path.name for path in shots.iterdir()) == ["0.png", "1.png"]
 
 
 SOFT = np.tile(np.clip(255 - 12 * np.abs(np.arange(WIDTH) - 30), 0, 255).astype(np.uint8), (HEIGHT, 1))

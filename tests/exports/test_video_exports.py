@@ -21,6 +21,7 @@ from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import StreamInfo
+from persam_vos.prompts import NamedObject
 from persam_vos.results import FrameResult, ObjectResult
 
 NTSC = Fraction(30000, 1001)
@@ -277,20 +278,20 @@ class TestTracks:
         frame = Frame(3, 3003, Fraction(1, 30000), some_frame().rgb)
         objects = (
             ObjectResult(1, True, np.float32(0.9), 0.123456789, 70_000, (1, 2, 30, 40)),
-            ObjectResult(9, False, 0.0, None, 0, None),
+            ObjectResult(9, False, 0.0, None, 0, None, keyframe=True),
             ObjectResult(10, True, float("nan"), float("inf"), np.int64(5), tuple(np.arange(4))),
         )
-        writer = open_writers(tmp_path, [], info=some_info())[0]
+        writer = open_writers(tmp_path, [], info=some_info(), objects=[NamedObject(9, "Löffel")])[0]
         writer.write(frame, FrameResult(3, 3003, frame.time_base, np.zeros((48, 64), np.uint8), objects))
         assert not (tmp_path / "tracks.jsonl").exists()
         assert writer.close() == (tmp_path / "tracks.jsonl",)
         assert (tmp_path / "tracks.jsonl").read_text().splitlines() == [
-            '{"frame": 3, "pts": 3003, "object": 1, "present": true, "score": 0.9, "similarity": 0.123457,'
-            ' "area": 70000, "box_xyxy": [1, 2, 30, 40]}',
-            '{"frame": 3, "pts": 3003, "object": 9, "present": false, "score": 0.0, "similarity": null,'
-            ' "area": 0, "box_xyxy": null}',
-            '{"frame": 3, "pts": 3003, "object": 10, "present": true, "score": null, "similarity": null,'
-            ' "area": 5, "box_xyxy": [0, 1, 2, 3]}',
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 1, "name": null, "present": true, "score": 0.9,'
+            ' "similarity": 0.123457, "area": 70000, "box_xyxy": [1, 2, 30, 40], "keyframe": false}',
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 9, "name": "Löffel", "present": false, "score": 0.0,'
+            ' "similarity": null, "area": 0, "box_xyxy": null, "keyframe": true}',
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 10, "name": null, "present": true, "score": null,'
+            ' "similarity": null, "area": 5, "box_xyxy": [0, 1, 2, 3], "keyframe": false}',
         ]
 
     def test_a_line_per_frame_and_object(self, tmp_path):

@@ -21,12 +21,13 @@ from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.methods.prompted import PromptedMasks
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
-from persam_vos.prompts import Box, ObjectPrompt
+from persam_vos.prompts import Box, ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_frame import AnnotationArray, AnnotationFile
-from persam_vos.video.first_prompt import FirstPrompts
 from persam_vos.video.first_reference import FirstReference, reference_settings
+from persam_vos.video.given_prompts import GivenPrompts
+from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
+from persam_vos.video.prompting import Prompting
 from persam_vos.video.run import run_video
 
 pytestmark = pytest.mark.usefixtures("networks_are_shared")
@@ -63,7 +64,7 @@ def cat(tmp_path: Path) -> ReferenceFile:
 def track(source: str, output: Path, *references: ReferenceFile, method: str = "memory", **flags: Any) -> Outcome:
     settings = Settings(method=method, **FAST)
     first = FirstReference(references, reference_settings(settings, method, **flags))
-    return run_video(source, first, output, settings, NoProgress())
+    return run_video(source, Prompting((first,)), output, settings, NoProgress())
 
 
 def mask_of(output: Path, frame: int = 0) -> LabelMap:
@@ -144,17 +145,19 @@ def test_a_mask_that_was_found_is_not_called_badly_drawn(cat: ReferenceFile) -> 
     label_map[100:200, 100:200] = label_map[100:200, 500:580] = 1
     found = ObjectResult(id=1, present=True, score=0.9, similarity=0.9, area=18000, box=(100, 100, 579, 199))
 
-    assert not first._annotation(FrameResult(0, 0, Fraction(1), label_map, (found,)), {}).warnings
+    assert not first._keyframes(FrameResult(0, 0, Fraction(1), label_map, (found,)), {}).warnings
 
 
 def test_a_mask_of_a_prompt_is_not_called_badly_drawn_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, label_map = FirstPrompts((ObjectPrompt(Box(100, 100, 579, 199)),)), np.zeros((480, 854), np.uint8)
+    label_map = np.zeros((480, 854), np.uint8)
     label_map[100:200, 100:200] = label_map[100:200, 500:580] = 1
-    first._frame = frame_of(np.zeros((480, 854, 3), np.uint8))
+    frame = np.zeros((480, 854, 3), np.uint8)
+    first = GivenPrompts(VideoPrompts((Prompt(None, 1, ObjectPrompt(Box(100, 100, 579, 199))),)))
+    first.check(ArrayReader([frame], frame_rate=Fraction(25)))
     found = PromptedMasks(torch.from_numpy(label_map), (0.9,))
-    monkeypatch.setattr("persam_vos.video.first_prompt.masks_of_prompts", lambda *_: found)
+    monkeypatch.setattr("persam_vos.video.keyframes.masks_of_prompts", lambda *_: found)
 
-    assert not first.find(FakeEngine()).warnings
+    assert not first.find(FakeEngine(), lambda _: frame_of(frame)).warnings
 
 
 def test_several_photos_each_show_an_object(tmp_path: Path, cat: ReferenceFile) -> None:
@@ -198,7 +201,8 @@ def test_white_beside_grey_is_warned_of(tmp_path: Path) -> None:
     labels[10:40, 10:40], labels[60:100, 60:120] = 100, 255
     Image.fromarray(labels).save(tmp_path / "mask.png")
     engine: Any = None
+    no_frame: Any = None
 
     for first in (AnnotationFile(tmp_path / "mask.png"), AnnotationArray(labels)):
         first.check(ArrayReader([np.zeros((120, 160, 3), np.uint8)], frame_rate=Fraction(25)))
-        assert "white, 255, is void beside other values" in first.find(engine).warnings[0]
+        assert "white, 255, is void beside other values" in first.find(engine, no_frame).warnings[0]

@@ -17,7 +17,8 @@ from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.settings.video import Settings
 from persam_vos.video import run
-from persam_vos.video.first_frame import AnnotationFile
+from persam_vos.video.label_maps import AnnotationFile
+from persam_vos.video.prompting import Prompting
 
 HEIGHT, WIDTH = 48, 64
 
@@ -43,7 +44,7 @@ def test_an_earlier_record_does_not_outlive_its_results(
     progress = NoProgress()
     progress.start = fail  # type: ignore[method-assign]
     with pytest.raises(OutputError, match="disk full"):
-        run.run_video(source, mask, output, Settings(), progress, overwrite=True)
+        run.run_video(source, Prompting((mask,)), output, Settings(), progress, overwrite=True)
 
     assert not (output / "run.json").exists()
 
@@ -55,7 +56,7 @@ def engine_of(settings: Settings) -> FakeEngine:
 def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> Outcome:
     source = str(root / "JPEGImages" / "480p" / "alpha")
     mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
-    return run.run_video(source, mask, output, Settings(export=export), NoProgress(), overwrite=overwrite)
+    return run.run_video(source, Prompting((mask,)), output, Settings(export=export), NoProgress(), overwrite=overwrite)
 
 
 def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
@@ -68,7 +69,8 @@ def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
 
     tracked(root, output, "overlay", overwrite=True)
 
-    assert sorted(path.name for path in output.iterdir()) == ["notes.txt", "overlay.mp4", "run.json", "tracks.jsonl"]
+    written = {"overlay.mp4", "run.json", "tracks.jsonl", "prompts", "prompts.json"}
+    assert {path.name for path in output.iterdir()} == {"notes.txt", *written}
 
 
 def test_a_run_that_fails_does_not_forget_what_earlier_ones_exported(
@@ -90,7 +92,8 @@ def test_a_run_that_fails_does_not_forget_what_earlier_ones_exported(
         assert json.loads((output / "run.json").read_text())["complete"] is False
     tracked(root, output, "masks", overwrite=True)
 
-    assert sorted(path.name for path in output.iterdir()) == ["masks", "run.json", "tracks.jsonl"]
+    names = {path.name for path in output.iterdir()}
+    assert names == {"masks", "run.json", "tracks.jsonl", "prompts", "prompts.json"}
     assert "earlier_exports" not in json.loads((output / "run.json").read_text())
 
 
@@ -119,7 +122,7 @@ def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
     assert (output / "cutout.mp4").read_text() == "mine"
     source = str(root / "JPEGImages" / "480p" / "alpha")
     first = AnnotationFile(output / "masks" / "00000.png")
-    run.run_video(source, first, output, Settings(export=("overlay",)), NoProgress(), overwrite=True)
+    run.run_video(source, Prompting((first,)), output, Settings(export=("overlay",)), NoProgress(), overwrite=True)
     assert first.path.exists()
 
     tracked(root, output, "masks", overwrite=True)

@@ -8,13 +8,14 @@ from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
 from persam_vos.files import whole_file
 from persam_vos.media.readers import open_video
-from persam_vos.prompts import ObjectPrompt
+from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_prompt import FirstPrompts
+from persam_vos.video.given_prompts import GivenPrompts
+from persam_vos.video.prompting import Prompting
 
 
-def write_first_mask(
+def write_mask(
     source: str, prompts: tuple[ObjectPrompt, ...], output: Path, settings: Settings, *, overwrite: bool = False
 ) -> tuple[str, ...]:
     """Segment the objects of a video's first frame, or of a photo, and write their label map as palette PNG.
@@ -38,10 +39,11 @@ def write_first_mask(
         raise OutputError(f"{output}: is a folder; give the name of a file, such as {output / 'mask.png'}")
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; pass --overwrite to replace it, or give another --output")
-    first = FirstPrompts(prompts)
+    said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, 1))
+    prompting = Prompting((GivenPrompts(VideoPrompts(said)),))
     with open_video(source, backend=settings.reader) as reader:
-        first.check(reader)
-        annotation = first.find(Engine(settings))
+        prompting.check(reader)
+        keyframes = prompting.find(Engine(settings), lambda _: reader.peek())
     with whole_file(output) as partial:
-        palette_image(annotation.label_map).save(partial, format="PNG")
-    return annotation.warnings
+        palette_image(keyframes.label_map(keyframes.frames[0])).save(partial, format="PNG")
+    return keyframes.warnings

@@ -1,0 +1,195 @@
+"""The options that say where the objects of a video are: words become prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
+
+from persam_vos.cli.groups import OptionGroup
+from persam_vos.cli.options import PHOTO_SETTINGS, Boxes, MaskOptions, Points, prompts_given, split_pair
+from persam_vos.errors import PromptError, SettingsError
+from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, VideoPrompts, hex_colour
+
+if TYPE_CHECKING:
+    from persam_vos.settings.video import Settings
+    from persam_vos.video.prompting import Prompting, PromptSource
+
+_PROMPT_FORM = "FRAME:MASK, such as 57:mask.png"
+_OBJECT_FORM = "ID=MASK with an id from 1 to 255, such as 1=dog.png"
+
+
+@dataclass(frozen=True)
+class PromptOptions(OptionGroup):
+    """Where the objects are."""
+
+    title: ClassVar = "Where the objects are"
+    settings: ClassVar = PHOTO_SETTINGS
+
+    first_mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--first-mask", metavar="FILE", help="Mask of the first frame, no other: object 1 has value 1, and so on."
+        ),
+    ] = None
+    box: Boxes = None
+    point: Points = None
+    first_ref: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--first-ref",
+            metavar="PHOTO:MASK",
+            help="Instead: a photo of the object and its mask; may be repeated.",
+        ),
+    ] = None
+    object_mask: Annotated[
+        list[str] | None,
+        typer.Option("--object", metavar="ID=MASK", help="Mask of one object on the first frame; may be repeated."),
+    ] = None
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", metavar="FRAME:MASK", help="Mask of any frame, from 0; may be repeated."),
+    ] = None
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", metavar="FILE", help="All of it in a prompts.json, as every run writes.")
+    ] = None
+    name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="ID=NAME", help="Name of an object; may be repeated.")
+    ] = None
+    color: Annotated[
+        list[str] | None, typer.Option("--color", metavar="ID=COLOR", help="Colour of an object; may be repeated.")
+    ] = None
+    all_instances: Annotated[
+        bool, typer.Option("--all-instances", help="With --first-ref: track everything that resembles the object.")
+    ] = False
+    max_objects: Annotated[
+        str | None, typer.Option("--max-objects", help="With --all-instances: instances, at most.")
+    ] = None
+    presence: Annotated[
+        str | None,
+        typer.Option(
+            "--presence",
+            help="With --first-ref: similarity from which an object counts as found, as a share of the usual one; 0"
+            " takes every mask.  [default: 0.77 with memory, else 0; 0.85 for instances]",
+        ),
+    ] = None
+
+    def of_photos(self) -> dict[str, Any]:
+        """Return the options that go with --first-ref only, by the names of the settings; None where not given."""
+        return {
+            "all_instances": self.all_instances or None,
+            "max_objects": self.max_objects,
+            "presence": self.presence,
+        }
+
+    def of_first_frame(self) -> tuple[Prompt, ...]:
+        """Return the prompts of --box, --point and --object.
+
+        Raises:
+            PromptError: If one of them is no such thing.
+        """
+        shown = [Prompt(None, n, says) for n, says in enumerate(prompts_given(self.box, self.point), 1)]
+        masks = [_split_id(text, "--object", _OBJECT_FORM) for text in self.object_mask or ()]
+        return (*shown, *(Prompt(None, number, ObjectPrompt(mask=Path(path))) for number, path in masks))
+
+    def objects(self) -> tuple[NamedObject, ...]:
+        """Return the objects that --name and --color are about.
+
+        Raises:
+            PromptError: If one of them is no such thing.
+        """
+        found: dict[int, NamedObject] = {}
+        for number, name in (_split_id(text, "--name", "ID=NAME, such as 1=dog") for text in self.name or ()):
+            found[number] = replace(found.get(number, NamedObject(number)), name=name)
+        for number, text in (_split_id(text, "--color", "ID=COLOR, such as 1=red") for text in self.color or ()):
+            colour = hex_colour(text)
+            if colour is None:
+                raise PromptError(f"--color is {text!r}: it must be a CSS name such as red, or a code such as #e6194b")
+            found[number] = replace(found.get(number, NamedObject(number)), color=colour)
+        return tuple(found.values())
+
+
+def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settings], Prompting]:
+    """Return what makes the prompting of a run, once its settings are known.
+
+    Raises:
+        SettingsError: Unless the options say in one way what to track in the first frame, or in later ones; or if an
+            option goes with another one that is missing.
+        PromptError: If a prompt is no such thing.
+    """
+    first, objects = options.of_first_frame(), options.objects()
+    later = [_split_frame(text) for text in options.prompt or ()]
+    _check_ways(options, masks, [*first, *later])
+
+    def prompting(settings: Settings) -> Prompting:
+        from persam_vos.video.given_prompts import GivenPrompts
+        from persam_vos.video.label_maps import AnnotationFile
+        from persam_vos.video.prompting import Prompting
+
+        resize, threshold = masks.resize_mask, masks.mask_threshold
+        sources: list[PromptSource] = []
+        named = {each.id: each for each in objects}
+        if options.prompts is not None:
+            # Only here: pydantic takes time to import.
+            from persam_vos.prompts.prompts_json import read_prompts
+
+            given = read_prompts(options.prompts)
+            sources.append(GivenPrompts(given, resize, threshold))
+            for each in given.objects:
+                flags = named.get(each.id, each)
+                named[each.id] = replace(each, name=flags.name or each.name, color=flags.color or each.color)
+        if options.first_mask is not None:
+            sources.append(AnnotationFile(options.first_mask, None, resize, threshold))
+        if first:
+            sources.append(GivenPrompts(VideoPrompts(first), resize, threshold))
+        sources += [AnnotationFile(path, frame, resize, threshold) for frame, path in later]
+        if options.first_ref:
+            sources.append(_references(options, masks, settings))
+        return Prompting(tuple(sources), tuple(named.values()))
+
+    return prompting
+
+
+def _references(options: PromptOptions, masks: MaskOptions, settings: Settings) -> PromptSource:
+    # What photos need takes time to import.
+    from persam_vos.media.reference_files import ReferenceFile
+    from persam_vos.video.first_reference import FirstReference, reference_settings
+
+    pairs = [split_pair(pair) for pair in options.first_ref or ()]
+    files = tuple(ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs)
+    return FirstReference(files, reference_settings(settings, settings.method, **options.of_photos()))
+
+
+def _check_ways(options: PromptOptions, masks: MaskOptions, said: Sequence[object]) -> None:
+    shown = bool(options.box or options.point)
+    ways = (options.first_mask is not None) + shown + bool(options.first_ref)
+    if ways > 1 or not (ways or said or options.prompts):
+        raise SettingsError(
+            "pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK,"
+            f" {'only one of these' if ways else 'to say what to track'}"
+        )
+    masks_given = options.first_mask or options.first_ref or options.object_mask or options.prompt or options.prompts
+    if not masks_given and (masks.resize_mask or masks.mask_threshold is not None):
+        raise SettingsError("--resize-mask and --mask-threshold go with a mask, and --box and --point give none")
+    given = [name for name, value in options.of_photos().items() if value is not None]
+    if not options.first_ref and given:
+        raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")
+
+
+def _split_id(text: str, option: str, form: str) -> tuple[int, str]:
+    """Split ID=VALUE."""
+    number, sign, value = text.partition("=")
+    if not sign or not value or not number.strip().isdecimal():
+        raise PromptError(f"{option} is {text!r}: it must be {form}")
+    return NamedObject(int(number)).id, value
+
+
+def _split_frame(text: str) -> tuple[int, Path]:
+    """Split FRAME:MASK."""
+    number, sign, path = text.partition(":")
+    if not sign or not path or not number.strip().isdecimal():
+        raise PromptError(f"--prompt is {text!r}: it must be {_PROMPT_FORM}")
+    return int(number), Path(path)

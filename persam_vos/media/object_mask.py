@@ -1,0 +1,47 @@
+"""The mask of one object, from a picture of it alone or from a label map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from persam_vos.errors import MaskError
+from persam_vos.files import PathLike
+from persam_vos.masks import Mask
+from persam_vos.media.mask_files import read_mask
+
+
+def read_object_mask(
+    path: PathLike,
+    object_id: int,
+    *,
+    height: int,
+    width: int,
+    resize: bool = False,
+    threshold: int | None = None,
+    doubts: list[str] | None = None,
+) -> Mask:
+    """Read the mask of one object.
+
+    Args:
+        path: A picture of one object, whatever value it has; or a label map that holds the object; see ``read_mask``.
+        object_id: Of the object.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        resize: See ``read_mask``.
+        threshold: See ``read_mask``.
+        doubts: Gets a line about what was perhaps meant otherwise.
+
+    Returns:
+        bool, H x W, with at least one pixel.
+
+    Raises:
+        MaskError: If the file is no mask, does not fit, or shows other objects only.
+    """
+    label_map = read_mask(path, height=height, width=width, resize=resize, threshold=threshold, doubts=doubts)
+    ids = np.unique(label_map[label_map > 0]).tolist()
+    if object_id not in ids and len(ids) > 1:
+        raise MaskError(
+            f"{path}: shows the objects {', '.join(map(str, ids))}, and not {object_id}; give a mask of one object"
+        )
+    mask: Mask = label_map == (object_id if object_id in ids else ids[0])
+    return mask

@@ -1,0 +1,24 @@
+"""Words, numbers and prompts.json come in; what a person says of objects on frames goes out, checked. No torch.
+
+``prompts_json`` reads and writes the file; it is not imported here, since pydantic takes time that ``--help`` has not.
+"""
+
+from persam_vos.prompts.object_prompt import ObjectPrompt, object_prompts, prompts_of
+from persam_vos.prompts.points import Box, Point, parse_box, parse_point
+from persam_vos.prompts.video_prompts import MAX_ID, FrameRange, NamedObject, Prompt, VideoPrompts, hex_colour
+
+__all__ = [
+    "MAX_ID",
+    "Box",
+    "FrameRange",
+    "NamedObject",
+    "ObjectPrompt",
+    "Point",
+    "Prompt",
+    "VideoPrompts",
+    "hex_colour",
+    "object_prompts",
+    "parse_box",
+    "parse_point",
+    "prompts_of",
+]

@@ -1,0 +1,54 @@
+"""What was asked of a run, written so that the run can be repeated and changed: prompts.json and its masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from persam_vos.exports.prompt_masks import PROMPTS_JSON, prompt_mask_path, write_prompt_masks
+from persam_vos.media.photo_files import is_glob
+from persam_vos.media.stream import StreamInfo
+from persam_vos.prompts import FrameRange, ObjectPrompt, Prompt, VideoPrompts
+from persam_vos.prompts.prompts_json import write_prompts
+from persam_vos.video.keyframes import Keyframe, Keyframes
+from persam_vos.video.prompting import Prompting
+
+
+def write_asked(
+    output: Path, keyframes: Keyframes, prompting: Prompting, info: StreamInfo, tracked: FrameRange | None = None
+) -> Path:
+    """Write prompts.json, and the masks of all keyframes into ``prompts/``.
+
+    Boxes and points are written as such: a run that reads them makes the same masks.
+
+    Args:
+        output: The folder of the results.
+        keyframes: Of the run.
+        prompting: Which names them, and has read files that stay.
+        info: Of the video.
+        tracked: The frames that are tracked; None for all.
+
+    Returns:
+        The path of prompts.json.
+
+    Raises:
+        OutputError: If something cannot be written.
+    """
+    masks = {each.place: each.mask for each in keyframes.keyframes if not each.absent}
+    write_prompt_masks(output, masks, keep=prompting.files)
+    asked = VideoPrompts(
+        prompts=tuple(Prompt(*each.place, _says(each, keyframes, output)) for each in keyframes.keyframes),
+        objects=prompting.named(keyframes.ids),
+        video=info.source if info.source.exists() or is_glob(info.source) else None,
+        range=tracked,
+    )
+    write_prompts(output / PROMPTS_JSON, asked)
+    return output / PROMPTS_JSON
+
+
+def _says(keyframe: Keyframe, keyframes: Keyframes, output: Path) -> ObjectPrompt:
+    if keyframe.absent:
+        return ObjectPrompt(absent=True)
+    said = keyframes.said.get(keyframe.place)
+    if said is not None and said.mask is None:
+        return said
+    return ObjectPrompt(mask=prompt_mask_path(output, *keyframe.place))
