@@ -19,6 +19,10 @@ class VideoError(PersamVosError, OSError):
     """A video, image folder or image cannot be read."""
 
 
+class FrameIndexError(PersamVosError, IndexError):
+    """A frame, or a range of frames, is not in the video."""
+
+
 class PhotoError(PersamVosError, OSError):
     """A photo cannot be read."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,29 @@ def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
     a, b, c, d = (value << 16 for value in matrix)
     struct.pack_into(">9i", data, header + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
+
+
+def remux(
+    source: Path,
+    target: Path,
+    change: Callable[[int, av.Packet], av.Packet | None] = lambda number, packet: packet,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Copy the video packets of a file into another, each as ``change`` gives it back; None leaves it out."""
+    with av.open(str(source)) as read, av.open(str(target), "w", options=options or {}) as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for number, packet in enumerate(read.demux(read.streams.video[0])):
+            if packet.dts is not None and (changed := change(number, packet)) is not None:
+                changed.stream = stream
+                written.mux(changed)
+    return target
+
+
+def spoiled(packet: av.Packet) -> av.Packet:
+    """Return a packet of the same size and times that no H.264 decoder can read."""
+    bad = av.Packet(bytes([0, 0, 0, 2]) + b"\xff" * packet.size)
+    bad.pts, bad.dts, bad.time_base = packet.pts, packet.dts, packet.time_base
+    return bad
 
 
 def davis_of_squares(folder: Path) -> Path:

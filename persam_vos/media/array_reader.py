@@ -35,29 +35,31 @@ class ArrayReader(GeneratorReader):
             first = next(arrays)
         except StopIteration:
             raise VideoError("the frames are an empty iterable; give at least one array") from None
-        start = _frame(first, 0, 1 / frame_rate)
+        size = Frame(0, 0, 1 / frame_rate, first)
         self.info = StreamInfo(
             source=Path("arrays"),
-            width=start.width,
-            height=start.height,
+            width=size.width,
+            height=size.height,
             frame_rate=frame_rate,
             time_base=1 / frame_rate,
             frame_count=len(frames) if isinstance(frames, Sized) else None,
             has_audio=False,
         )
-        self._frames = self._deliver(start, arrays)
+        self._frames = self._deliver(array_frame(first, 0, self.info), arrays)
 
     def _deliver(self, first: Frame, arrays: Iterator[Rgb]) -> Generator[Frame, None, None]:
         yield first
         for index, array in enumerate(arrays, start=1):
-            frame = _frame(array, index, first.time_base)
-            if (frame.height, frame.width) != (first.height, first.width):
-                raise VideoError(
-                    f"frame {index} is {frame.height} x {frame.width}, the first was {first.height} x {first.width}"
-                )
-            yield frame
+            yield array_frame(array, index, self.info)
 
 
-def _frame(array: Rgb, index: int, time_base: Fraction) -> Frame:
-    frame = Frame(index, index, time_base, array)
-    return Frame(index, index, time_base, np.array(frame.rgb, order="C"))
+def array_frame(array: Rgb, index: int, info: StreamInfo) -> Frame:
+    """Return a copy of an array as the frame at ``index``.
+
+    Raises:
+        VideoError: If it is no array uint8, H x W x 3, or has another size than ``info`` says.
+    """
+    frame = Frame(index, index, info.time_base, array)
+    if (frame.height, frame.width) != (info.height, info.width):
+        raise VideoError(f"frame {index} is {frame.height} x {frame.width}, the first was {info.height} x {info.width}")
+    return Frame(index, index, info.time_base, np.array(array, order="C"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -13,10 +13,10 @@ from persam_vos.media.photo_files import MAX_PIXELS, photo_size, read_photo
 from persam_vos.media.stream import GeneratorReader, StreamInfo
 
 
-class ImageReader(GeneratorReader):
-    """Reads still images as frames, one at a time. The timestamp of a frame is its index.
+class Images:
+    """Still images as frames, in any order. The timestamp of a frame is its index.
 
-    Images are decoded by ``read_photo``. The headers of all images are checked before the first frame is delivered.
+    Images are decoded by ``read_photo``. The headers of all images are checked at once.
 
     Args:
         source: The path that the user gave, for ``info``.
@@ -28,8 +28,7 @@ class ImageReader(GeneratorReader):
     """
 
     def __init__(self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction) -> None:
-        self.warnings: list[str] = []
-        self._paths = paths
+        self.paths = tuple(paths)
         width, height = _size_of_all(paths)
         self.info = StreamInfo(
             source=source,
@@ -40,14 +39,28 @@ class ImageReader(GeneratorReader):
             frame_count=len(paths),
             has_audio=False,
         )
-        self._frames = self._deliver()
 
-    def _deliver(self) -> Generator[Frame, None, None]:
-        for index, path in enumerate(self._paths):
-            with as_video_errors():
-                rgb = read_photo(path)
-            _check_size(path, rgb.shape[1::-1], (self.info.width, self.info.height))
-            yield Frame(index=index, pts=index, time_base=self.info.time_base, rgb=rgb)
+    def frame(self, index: int) -> Frame:
+        """Decode one image.
+
+        Raises:
+            VideoError: If it cannot be read, or has changed its size.
+        """
+        path = self.paths[index]
+        with as_video_errors():
+            rgb = read_photo(path)
+        _check_size(path, rgb.shape[1::-1], (self.info.width, self.info.height))
+        return Frame(index=index, pts=index, time_base=self.info.time_base, rgb=rgb)
+
+
+class ImageReader(GeneratorReader):
+    """Reads still images as the frames of a video, one at a time, in order; see ``Images``."""
+
+    def __init__(self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction) -> None:
+        images = Images(source, paths, frame_rate=frame_rate)
+        self.warnings: list[str] = []
+        self.info = images.info
+        self._frames = (images.frame(index) for index in range(len(images.paths)))
 
 
 def _size_of_all(paths: Sequence[Path]) -> tuple[int, int]:

@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal
 
-from persam_vos.errors import SettingsError, VideoError
+import numpy as np
+
+from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
+from persam_vos.masks import Rgb
 from persam_vos.media.decord_reader import DecordReader
-from persam_vos.media.image_reader import ImageReader, as_video_errors
-from persam_vos.media.photo_files import is_glob, list_images
+from persam_vos.media.file_access import VideoFileAccess
+from persam_vos.media.image_reader import ImageReader, Images
 from persam_vos.media.pyav_reader import VideoReader
+from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.ranges import ClipReader, SkippingReader, frame_range
+from persam_vos.media.sources import exact_rate, find_source
+from persam_vos.media.still_access import ArrayAccess, ImageAccess
 from persam_vos.media.stream import FrameReader
 
 Backend = Literal["pyav", "decord"]
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-# A rate given as a decimal number, such as 29.97002997, is taken for a fraction such as 30000/1001.
-_MAX_RATE_DENOMINATOR = 1001
-
-
-def exact_rate(frame_rate: Fraction | float) -> Fraction:
-    """Return frames per second as a fraction.
-
-    Raises:
-        SettingsError: If it is no number above 0.
-
-    >>> exact_rate(29.97002997), exact_rate(25)
-    (Fraction(30000, 1001), Fraction(25, 1))
-    """
-    try:
-        rate = Fraction(frame_rate)
-    except (TypeError, ValueError, OverflowError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise SettingsError(f"frame rate is {frame_rate}; it must be frames per second, above 0")
-    return rate.limit_denominator(_MAX_RATE_DENOMINATOR) if isinstance(frame_rate, float) else rate
 
 
 def open_video(
-    source: PathLike, *, backend: Backend = "pyav", frame_rate: Fraction | float = Fraction(24)
+    source: PathLike,
+    *,
+    backend: Backend = "pyav",
+    frame_rate: Fraction | float = Fraction(24),
+    start: str | int | None = None,
+    end: str | int | None = None,
+    stride: int = 1,
 ) -> FrameReader:
-    """Open a video, or images as a video.
+    """Open a video, or images as a video, or a range of its frames.
 
     A path that exists is taken literally, even if it contains ``*``, ``?`` or ``[``. Otherwise these make it a glob.
+    The frames of a range keep their index and time; what lies before it is skipped without decoding all of it.
 
     Args:
         source: A video file, a folder of JPEG or PNG images, a glob of them, or one such image.
         backend: The decoder of video files, ``"pyav"`` or ``"decord"``; images are not affected.
         frame_rate: Frames per second of images; a video file has its own.
+        start: The first frame: its index, or as text seconds after the video's first frame, such as ``"12.5s"``.
+        end: The first frame that is left out, given in the same way; None for the end of the video.
+        stride: Every so many-th frame, counted from ``start``.
 
     Returns:
         A reader, to be closed (it is a context manager).
 
     Raises:
-        SettingsError: If ``backend`` or ``frame_rate`` is not allowed.
+        SettingsError: If ``backend``, ``frame_rate`` or the range is not allowed.
+        FrameIndexError: If the video has no frame in the range.
         VideoError: If ``source`` is missing, is neither a video nor an image, or holds no frame.
         MissingDependencyError: If ``backend`` is not installed.
 
@@ -66,22 +63,46 @@ def open_video(
     """
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
-    rate, source = exact_rate(frame_rate), os.fspath(source)
-    if not source:
-        raise VideoError("the path of the video is empty; give a video, a folder of images or a glob")
-    if "://" in source:
-        raise VideoError(f"{source}: is an address; download it, and give the file")
-    path = Path(source)
-    if path.is_char_device() or path.is_block_device() or path.is_socket():
-        raise VideoError(f"{source}: is a device and no file; give a video, a folder of images or a glob")
-    if path.is_dir() or is_glob(source):
-        with as_video_errors():
-            images = list_images(source, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")
+    frames, rate = frame_range(start, end, stride), exact_rate(frame_rate)
+    if not frames.is_whole:
+        video = open_random_access(source, frame_rate=rate)
+        try:
+            if backend == "pyav" or not isinstance(video, VideoFileAccess):
+                return ClipReader(video, frames)
+            with video:
+                return SkippingReader(DecordReader(video.files[0]), frames.clip_of(video))
+        except BaseException:
+            video.close()
+            raise
+    path, images = find_source(source)
+    if images:
         return ImageReader(path, images, frame_rate=rate)
-    if path.exists():
-        if path.suffix.lower() in _IMAGE_SUFFIXES:
-            return ImageReader(path, [path], frame_rate=rate)
-        return VideoReader(path) if backend == "pyav" else DecordReader(path)
-    raise VideoError(
-        f"{source}: no such file or folder; give a video, a folder of JPEG or PNG images, a glob of them, or an image"
-    )
+    return VideoReader(path) if backend == "pyav" else DecordReader(path)
+
+
+def open_random_access(
+    source: PathLike | Rgb | Sequence[Rgb], *, frame_rate: Fraction | float = Fraction(24)
+) -> RandomAccessVideo:
+    """Open a video whose frames are read in any order.
+
+    Args:
+        source: What ``open_video`` takes; or an array N x H x W x 3, or N arrays H x W x 3, uint8, RGB.
+        frame_rate: Frames per second of images and arrays; a video file has its own.
+
+    Returns:
+        The video, to be closed (it is a context manager).
+
+    Raises:
+        SettingsError: If ``frame_rate`` is not allowed.
+        VideoError: If ``source`` is missing, is neither a video nor an image, or holds no frame.
+
+    >>> from persam_vos import demo_clip
+    >>> with open_random_access(demo_clip().video) as video:
+    ...     print(len(video), video.frame(30).time, [frame.index for frame in video.frames(12, 0, -5)])
+    50 6/5 [12, 7, 2]
+    """
+    rate = exact_rate(frame_rate)
+    if isinstance(source, np.ndarray) or not isinstance(source, (str, os.PathLike)):
+        return ArrayAccess(source, frame_rate=rate)
+    path, images = find_source(source)
+    return ImageAccess(Images(path, images, frame_rate=rate)) if images else VideoFileAccess(path)

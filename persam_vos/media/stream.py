@@ -21,6 +21,28 @@ _Reader = TypeVar("_Reader")
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """A part of a source: frames ``start``, ``start + stride``, ... before ``stop``.
+
+    Attributes:
+        start: Index of the first frame.
+        stop: Index of the first frame that is left out; None if the source ends first and its length is unknown.
+        stride: Distance from one frame to the next.
+        end: When the part ends, in seconds as ``Frame.time``; None if that is unknown.
+    """
+
+    start: int
+    stop: int | None
+    stride: int = 1
+    end: Fraction | None = None
+
+    @property
+    def last(self) -> int | None:
+        """Index of the last frame; None if that is unknown."""
+        return None if self.stop is None else range(self.start, self.stop, self.stride)[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamInfo:
     """Facts about a source, known once it is open.
 
@@ -28,10 +50,12 @@ class StreamInfo:
         source: The video file, the folder or glob of images, or the image, as it was given.
         width: Width of a frame in pixels, rotation applied.
         height: Height of a frame in pixels, rotation applied.
-        frame_rate: Average frames per second, exact (29.97 is 30000/1001); None if the source has none.
+        frame_rate: Average frames per second, exact (29.97 is 30000/1001); None if the source has none. With a stride,
+            of the frames that are delivered.
         time_base: Seconds per unit of ``Frame.pts``, exact.
         frame_count: Expected number of frames, for progress only, because containers may be wrong; None if unknown.
         has_audio: Whether ``source`` is a file with an audio stream.
+        clip: The part of the source that is delivered; None for all of it.
     """
 
     source: Path
@@ -41,6 +65,7 @@ class StreamInfo:
     time_base: Fraction
     frame_count: int | None
     has_audio: bool
+    clip: Clip | None = None
 
 
 class FrameReader(Protocol):
@@ -164,6 +189,10 @@ class Clock:
                 result = self._previous + 1
         self._previous, self.end = result, result + (duration or self._nominal)
         return result
+
+    def warnings(self) -> list[str]:
+        """Say how many timestamps were mended, if any."""
+        return [f"{self.mended} timestamp(s) did not rise; mended"] if self.mended else []
 
 
 def upright(rgb: Rgb, matrix: DisplayMatrix) -> Rgb:

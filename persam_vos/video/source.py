@@ -13,7 +13,8 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
-from persam_vos.media.readers import exact_rate, open_video
+from persam_vos.media.readers import open_video
+from persam_vos.media.sources import exact_rate
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.settings.video import Settings
 

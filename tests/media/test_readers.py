@@ -18,8 +18,10 @@ from clips import (
     plain_yuv,
     quadrants,
     read_all,
+    remux,
     save,
     set_display_matrix,
+    spoiled,
     worst,
     write_clip,
 )
@@ -175,13 +177,7 @@ class TestDamage:
 
     def test_truncated_with_index_first(self, tmp_path):
         whole = write_clip(tmp_path / "a.mp4", moving_square(60, width=160, height=120))
-        path = tmp_path / "fast.mp4"
-        with av.open(str(whole)) as source, av.open(str(path), "w", options={"movflags": "faststart"}) as target:
-            stream = target.add_stream_from_template(source.streams.video[0])
-            for packet in source.demux(source.streams.video[0]):
-                if packet.dts is not None:
-                    packet.stream = stream
-                    target.mux(packet)
+        path = remux(whole, tmp_path / "fast.mp4", options={"movflags": "faststart"})
         _, frames, warnings = read_all(cut(path, 0.6))
         assert 20 < len(frames) < 60
         assert f"only {len(frames)} of 60 frames could be read" in warnings
@@ -193,18 +189,9 @@ class TestDamage:
 
     def test_damaged_packets_are_skipped_and_counted(self, tmp_path):
         whole = write_clip(tmp_path / "a.mp4", moving_square(40), options={"preset": "ultrafast", "g": "10"})
-        path = tmp_path / "damaged.mp4"
-        with av.open(str(whole)) as source, av.open(str(path), "w") as target:
-            stream = target.add_stream_from_template(source.streams.video[0])
-            for number, packet in enumerate(source.demux(source.streams.video[0])):
-                if packet.dts is None:
-                    continue
-                if number == 15:
-                    bad = av.Packet(bytes([0, 0, 0, 2]) + b"\xff" * packet.size)
-                    bad.pts, bad.dts, bad.time_base = packet.pts, packet.dts, packet.time_base
-                    packet = bad
-                packet.stream = stream
-                target.mux(packet)
+        path = remux(
+            whole, tmp_path / "damaged.mp4", lambda number, packet: spoiled(packet) if number == 15 else packet
+        )
         _, frames, warnings = read_all(path)
         assert len(frames) == 39
         assert [frame.index for frame in frames] == list(range(39))
