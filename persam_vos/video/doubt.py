@@ -1,0 +1,134 @@
+"""What is known of the masks of a video goes in; out come the frames that most need a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persam_vos.masks import box_xyxy
+from persam_vos.video.propagated import FoundObject
+
+# A jump of this much counts as much as a mask that is certainly wrong: area by a factor of e, or place by the square
+# root of the area.
+_FULL_JUMP = 1.0
+# Share of a jump, and of an object that comes or goes, in the doubt.
+_JUMP_SHARE = 0.3
+_CHANGE_SHARE = 0.2
+# Frames on each side whose doubt counts as well: errors last, and a single odd frame matters less.
+_WINDOW = 2
+# Named frames keep this distance, as a share of all frames divided by how many are named.
+_SPREAD_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A frame that needs a look.
+
+    Attributes:
+        frame: Its index.
+        object_id: The object that is most doubtful there.
+        doubt: How much, 0..1: the IoU that its mask probably lacks, and more where it jumps, comes back or goes.
+        reason: Why, in a few words.
+    """
+
+    frame: int
+    object_id: int
+    doubt: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One object in one frame, in numbers.
+
+    Attributes:
+        is_keyframe: Whether a person has said so.
+        lacking: The IoU that the mask probably lacks, 0..1; 0 where absent.
+        disagreement: What both directions of propagation do not share, 0..1; 0 if there is one.
+        area: In pixels.
+        middle: (x, y) of the box's middle in pixels; None where absent.
+    """
+
+    is_keyframe: bool
+    lacking: float
+    disagreement: float
+    area: int
+    middle: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, found: FoundObject) -> Observed:
+        """Look at what was found."""
+        fused, box = found.fused, box_xyxy(found.fused.mask)
+        if found.is_keyframe:
+            lacking = disagreement = 0.0
+        else:
+            lacking = 0.0 if box is None else 1 - fused.score
+            disagreement = 0.0 if fused.agreement is None else 1 - fused.agreement
+        middle = None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        return cls(found.is_keyframe, lacking, disagreement, int(fused.mask.sum()), middle)
+
+
+def doubtful(observed: Mapping[int, Mapping[int, Observed]], count: int) -> list[Doubt]:
+    """Return the frames that most need a look, the most doubtful first.
+
+    Args:
+        observed: By frame in rising order, each object.
+        count: How many frames, at most; they keep a distance from each other.
+    """
+    frames = list(observed)
+    doubts = [doubt for number in _ids(observed.values()) for doubt in _of_object(observed, frames, number)]
+    best: dict[int, Doubt] = {}
+    for each in doubts:
+        if each.frame not in best or each.doubt > best[each.frame].doubt:
+            best[each.frame] = each
+    apart = _SPREAD_SHARE * len(frames) / max(count, 1)
+    position = {frame: i for i, frame in enumerate(frames)}
+    named: list[Doubt] = []
+    for each in sorted(best.values(), key=lambda each: (-each.doubt, each.frame)):
+        if len(named) == count:
+            break
+        if all(abs(position[each.frame] - position[other.frame]) >= apart for other in named):
+            named.append(each)
+    return named
+
+
+def _ids(observed: Iterable[Mapping[int, Observed]]) -> list[int]:
+    return sorted({number for each in observed for number in each})
+
+
+def _of_object(
+    observed: Mapping[int, Mapping[int, Observed]], frames: Sequence[int], number: int
+) -> list[Doubt]:
+    """Return the doubt of one object in each frame without a keyframe of it."""
+    own = [observed[frame].get(number) for frame in frames]
+    raw, reasons = np.zeros(len(frames)), [""] * len(frames)
+    for i, here in enumerate(own):
+        if here is None or here.is_keyframe:
+            continue
+        parts = _parts(here, own[i - 1] if i else None)
+        raw[i] = 1 - np.prod([1 - min(part, 1.0) for part in parts.values()])
+        reasons[i] = max(parts, key=lambda name: parts[name])
+    window = np.hanning(2 * _WINDOW + 3)[1:-1]
+    smooth = np.convolve(raw, window / window.sum(), mode="same")
+    return [
+        Doubt(frame, number, float(smooth[i]), reasons[i])
+        for i, (frame, here) in enumerate(zip(frames, own, strict=True))
+        if here is not None and not here.is_keyframe
+    ]
+
+
+def _parts(here: Observed, before: Observed | None) -> dict[str, float]:
+    """Return what makes a frame doubtful, each 0..1."""
+    parts = {"its mask is probably wrong": here.lacking, "both directions disagree": here.disagreement}
+    if before is None:
+        return parts
+    if (here.middle is None) != (before.middle is None):
+        parts["it comes back" if here.middle else "it is lost"] = _CHANGE_SHARE
+    elif here.middle is not None and before.middle is not None:
+        grown = abs(float(np.log(here.area / before.area)))
+        moved = float(np.hypot(*np.subtract(here.middle, before.middle)) / np.sqrt(max(here.area, before.area)))
+        parts["its area jumps"] = _JUMP_SHARE * min(grown / _FULL_JUMP, 1.0)
+        parts["it jumps"] = _JUMP_SHARE * min(moved / _FULL_JUMP, 1.0)
+    return parts

@@ -1,0 +1,175 @@
+"""A video, keyframes and a place for masks go in; out come the results of its frames, in any order."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from persam_vos.masks import Mask, box_xyxy
+from persam_vos.media.frame import Frame
+from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.pipeline.gpu_memory import GpuMemory
+from persam_vos.pipeline.timings import Timings
+from persam_vos.results import FrameResult, ObjectResult
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+from persam_vos.video.embedded_frames import EmbeddedFrames
+from persam_vos.video.embedding_cache import EmbeddingCache
+from persam_vos.video.found_store import Found, FoundStore
+from persam_vos.video.fusion import Fused, fuse, share_out
+from persam_vos.video.keyframes import Keyframe
+from persam_vos.video.propagation import Propagation, Walked
+from persam_vos.video.stretches import plan
+from persam_vos.video.tracker import video_method
+
+# Settings that do not change masks, and so do not make masks of another run worthless.
+_OF_WRITING = {"export", "background", "batch_size", "encode_every", "reader"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """One object in one frame, and what speaks for it.
+
+    Attributes:
+        fused: Its mask, before objects are shared out.
+        is_keyframe: Whether a person has said so.
+        nearest_keyframe: Frames from here to the object's nearest keyframe.
+    """
+
+    fused: Fused
+    is_keyframe: bool
+    nearest_keyframe: int
+
+
+class PropagatedVideo:
+    """A video whose objects have keyframes on any frames; masks are made by ``propagate``, and read by ``result``.
+
+    Attributes:
+        frames: Indices of the frames of the run, rising.
+        object_ids: Ids of the objects, rising.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[Settings],
+        video: RandomAccessVideo,
+        cache: EmbeddingCache,
+        store: FoundStore,
+        frames: range,
+        *,
+        backward: bool = True,
+        timings: Timings | None = None,
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            engine: The model.
+            video: The video.
+            cache: Of its embeddings.
+            store: Of its masks.
+            frames: Indices of the frames of the run, rising.
+            backward: Whether objects are looked for before their first keyframes.
+            timings: Told how long each stage takes.
+        """
+        self.frames, self.object_ids = frames, tuple[int, ...]()
+        self._video, self._store, self._backward = video, store, backward
+        self._embedded = EmbeddedFrames(engine, video, cache, timings)
+        # The same encoder as the frames', and for the nearer view no other one.
+        encoder = engine.encoder if engine.settings.closer_look else engine.batch_encoder
+        method = video_method(encoder, engine.decoder, engine.settings)
+        self._propagation = Propagation(method, self._embedded, store, GpuMemory(engine).retry)
+        deciding = engine.settings.model_dump(mode="json", exclude=_OF_WRITING)
+        self._of_run = f"{deciding} {engine.checkpoint_sha256} {engine.backend} {engine.precision}"
+        self._keyframes: dict[int, dict[int, Keyframe]] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes it doubtful that the objects can be followed, one line each."""
+        return tuple(self._propagation.warnings)
+
+    @property
+    def encoded(self) -> int:
+        """Frames encoded so far."""
+        return self._embedded.encoded
+
+    def place(self, keyframes: Iterable[Keyframe]) -> None:
+        """Take the keyframes of all objects, without propagating anything.
+
+        Args:
+            keyframes: At most one an object and frame, on frames of the run; each object has one that shows it.
+        """
+        self._keyframes = {}
+        for each in sorted(keyframes, key=lambda each: (each.object_id, each.frame)):
+            self._keyframes.setdefault(each.object_id, {})[each.frame] = each
+        self.object_ids = tuple(self._keyframes)
+
+    def propagate(self) -> Generator[Walked, None, frozenset[int]]:
+        """Make the masks of all frames that are not there yet or have changed; see ``Propagation.update``."""
+        keyframes = [each for own in self._keyframes.values() for each in own.values()]
+        stretches = plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
+        return self._propagation.update(keyframes, stretches)
+
+    def is_complete(self) -> bool:
+        """Tell whether the masks of all frames are there, and none has to be made anew."""
+        keyframes = [each for own in self._keyframes.values() for each in own.values()]
+        stretches = plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
+        return {each.signature for each in stretches} == {each.signature for each in self._store.stretches()}
+
+    def found(self, index: int) -> dict[int, FoundObject]:
+        """Return what is known of each object in a frame; one that was never looked for there is absent."""
+        forwards, backwards = self._store.get(1, index), self._store.get(-1, index)
+        return {number: self._found(number, index, forwards, backwards) for number in self.object_ids}
+
+    def result(self, index: int) -> FrameResult:
+        """Return the objects in a frame.
+
+        Raises:
+            FrameIndexError: If the video has no such frame.
+        """
+        found = self.found(index)
+        free = [each.fused for each in found.values() if not each.is_keyframe]
+        held = {number: each.fused.mask for number, each in found.items() if each.is_keyframe}
+        label_map = share_out(free, held, (self._video.info.height, self._video.info.width))
+        objects = tuple(_object_result(label_map == number, each.fused) for number, each in found.items())
+        time_base = self._video.info.time_base
+        return FrameResult(index, int(self._video.time_of(index) / time_base), time_base, label_map, objects)
+
+    def results(self, frames: range | None = None) -> Generator[tuple[Frame, FrameResult], None, None]:
+        """Yield the frames of the run, or some of them, with their objects."""
+        wanted = self.frames if frames is None else frames
+        for frame in self._video.frames(wanted.start, wanted.stop, wanted.step):
+            yield frame, replace(self.result(frame.index), pts=frame.pts)
+
+    def _found(self, number: int, index: int, forwards: dict[int, Found], backwards: dict[int, Found]) -> FoundObject:
+        own = list(self._keyframes[number])
+        place = bisect_left(own, index)
+        before, after = (own[place - 1] if place else None), (own[place] if place < len(own) else None)
+        if after == index:
+            keyframe = self._keyframes[number][index]
+            fused = Fused(number, keyframe.mask, float(not keyframe.absent), None if keyframe.absent else 1.0)
+            return FoundObject(fused, True, 0)
+        nearest = min(abs(index - each) for each in (before, after) if each is not None)
+        sides = [side[number] for side in (forwards, backwards) if number in side]
+        if len(sides) == 2 and before is not None and after is not None:
+            return FoundObject(fuse(*sides, (index - before) / (after - before)), False, nearest)
+        if sides:
+            (only, *_) = sides
+            return FoundObject(Fused(number, only.mask, only.score, only.similarity), False, nearest)
+        nothing = np.zeros((self._video.info.height, self._video.info.width), np.bool_)
+        return FoundObject(Fused(number, nothing, 0.0, None), False, nearest)
+
+
+def _object_result(mask: Mask, fused: Fused) -> ObjectResult:
+    box = box_xyxy(mask)
+    return ObjectResult(
+        id=fused.object_id,
+        present=box is not None,
+        score=fused.score if box is not None else 0.0,
+        similarity=fused.similarity if box is not None else None,
+        area=int(mask.sum()),
+        box=box,
+    )
+
