@@ -44,6 +44,11 @@ class ProgressBar:
             lambda: self._open(total=frames, desc=name, unit=self._unit, disable=self._quiet, postfix=_PREPARING)
         )
 
+    def prepare(self, done: int, expected: int) -> None:
+        """Say how far the propagation is from keyframes to the frames before and after them."""
+        with self._lock:
+            self._show(lambda: self._bar.set_postfix_str(f"propagating, {done} of {expected} frames"))
+
     def advance(self, result: FrameResult) -> None:
         """Count a frame or a photo."""
         scores = [entry.score for entry in result.objects if entry.present]

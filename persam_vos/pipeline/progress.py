@@ -22,6 +22,15 @@ class Progress(Protocol):
         """
         ...
 
+    def prepare(self, done: int, expected: int) -> None:
+        """A frame was walked through, before any is done.
+
+        Args:
+            done: Frames walked through so far; a frame may count twice, forwards and backwards.
+            expected: How many there will be.
+        """
+        ...
+
     def advance(self, result: FrameResult) -> None:
         """A frame or photo is done; called in order."""
         ...
@@ -43,6 +52,9 @@ class NoProgress:
     """Progress that nobody watches; see ``Progress``."""
 
     def start(self, name: str, frames: int | None) -> None:
+        """Do nothing."""
+
+    def prepare(self, done: int, expected: int) -> None:
         """Do nothing."""
 
     def advance(self, result: FrameResult) -> None:

@@ -98,9 +98,7 @@ def _ids(observed: Iterable[Mapping[int, Observed]]) -> list[int]:
     return sorted({number for each in observed for number in each})
 
 
-def _of_object(
-    observed: Mapping[int, Mapping[int, Observed]], frames: Sequence[int], number: int
-) -> list[Doubt]:
+def _of_object(observed: Mapping[int, Mapping[int, Observed]], frames: Sequence[int], number: int) -> list[Doubt]:
     """Return the doubt of one object in each frame without a keyframe of it."""
     own = [observed[frame].get(number) for frame in frames]
     raw, reasons = np.zeros(len(frames)), [""] * len(frames)

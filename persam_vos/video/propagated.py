@@ -152,11 +152,10 @@ class PropagatedVideo:
             fused = Fused(number, keyframe.mask, float(not keyframe.absent), None if keyframe.absent else 1.0)
             return FoundObject(fused, True, 0)
         nearest = min(abs(index - each) for each in (before, after) if each is not None)
-        sides = [side[number] for side in (forwards, backwards) if number in side]
-        if len(sides) == 2 and before is not None and after is not None:
-            return FoundObject(fuse(*sides, (index - before) / (after - before)), False, nearest)
-        if sides:
-            (only, *_) = sides
+        earlier, later = forwards.get(number), backwards.get(number)
+        if earlier is not None and later is not None and before is not None and after is not None:
+            return FoundObject(fuse(earlier, later, (index - before) / (after - before)), False, nearest)
+        if (only := earlier or later) is not None:
             return FoundObject(Fused(number, only.mask, only.score, only.similarity), False, nearest)
         nothing = np.zeros((self._video.info.height, self._video.info.width), np.bool_)
         return FoundObject(Fused(number, nothing, 0.0, None), False, nearest)
@@ -172,4 +171,3 @@ def _object_result(mask: Mask, fused: Fused) -> ObjectResult:
         area=int(mask.sum()),
         box=box,
     )
-

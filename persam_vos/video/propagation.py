@@ -25,7 +25,7 @@ from persam_vos.sam.regions import EMPTY_REGION, Region
 from persam_vos.video.embedded_frames import EmbeddedFrames
 from persam_vos.video.found_store import Found, FoundStore
 from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.stretches import Direction, Stretch
+from persam_vos.video.stretches import DIRECTIONS, Direction, Stretch
 
 # Annotated frames whose studies are kept: each takes some 10 MB.
 _KEPT_STUDIES = 12
@@ -98,7 +98,7 @@ class Propagation:
         self._keyframes = {(each.frame, each.object_id): each for each in keyframes}
         places = _Changed()
         for frame, region in self._store.replace_keyframes(self._keyframes.values()):
-            for direction in (1, -1):
+            for direction in DIRECTIONS:
                 places.add(direction, frame, region)
         stored = {each.signature: each for each in self._store.stretches()}
         known = {each.signature for each in wanted}
@@ -114,7 +114,7 @@ class Propagation:
             stale = []
             changed.update(frame for each in dirty for frame in each.frames)
             expected = done + len({(each.direction, frame) for each in dirty for frame in each.frames})
-            for direction in (1, -1):
+            for direction in DIRECTIONS:
                 for frame in self._sweep(direction, [each for each in dirty if each.direction == direction]):
                     done += 1
                     yield Walked(frame, direction, done, max(expected, done))

@@ -8,19 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from persam_vos.errors import SettingsError
+from persam_vos.errors import VideoError
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import remove_if_left_empty
-from persam_vos.media.readers import open_video
+from persam_vos.media.photo_files import is_glob
+from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import FrameRange
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.asked import write_asked
+from persam_vos.video.keyframed import frames_of, propagate_video
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
 from persam_vos.video.prompting import Prompting
@@ -34,6 +38,7 @@ def run_video(
     progress: Progress,
     *,
     overwrite: bool = False,
+    backward: bool = True,
 ) -> Outcome:
     """Track one video and write its folder: the exports, tracks.jsonl and run.json.
 
@@ -46,13 +51,14 @@ def run_video(
         settings: Of the run.
         progress: Told of each frame.
         overwrite: Replace earlier results.
+        backward: Whether objects are looked for before their first keyframes.
 
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
     with open_video(source, backend=settings.reader) as reader:
         prompting.check(reader)
-        return write_tracks(reader, prompting, output, settings, progress, overwrite=overwrite)
+        return write_tracks(reader, prompting, output, settings, progress, overwrite=overwrite, backward=backward)
 
 
 def write_tracks(
@@ -63,7 +69,9 @@ def write_tracks(
     progress: Progress,
     *,
     overwrite: bool = False,
+    backward: bool = True,
     load: Callable[[], Engine[Settings]] | None = None,
+    open_again: Callable[[], RandomAccessVideo] | None = None,
 ) -> Outcome:
     """Track a video that is open already; see ``run_video``.
 
@@ -74,11 +82,12 @@ def write_tracks(
         settings: Of the run.
         progress: Told of each frame.
         overwrite: Replace earlier results.
+        backward: Whether objects are looked for before their first keyframes.
         load: Returns the model; None loads one.
+        open_again: Opens the video once more, for prompts after the first frame; None opens its path.
     """
     started, info = time.perf_counter(), reader.info
-    if prompting.later:
-        raise SettingsError(f"frame {prompting.later[0]}: prompts after the first frame are not yet supported")
+    video = again(reader, prompting, open_again) if prompting.later else None
     writers = open_writers(
         output,
         settings.export,
@@ -89,10 +98,13 @@ def write_tracks(
     )
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
-        keyframes = prompting.find(engine, lambda _: reader.peek())
+        keyframes = prompting.find(engine, (lambda _: reader.peek()) if video is None else video.frame)
     given, earlier = _given(keyframes, prompting, info), recorded_exports(output)
     _replace_earlier_record(output, engine, given, earlier)
-    outcome = track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
+    if video is None:
+        outcome = track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
+    else:
+        outcome = propagate_video(engine, video, info, keyframes, writers, progress, output, backward=backward)
     outcome = replace(outcome, warnings=(*keyframes.warnings, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
@@ -100,6 +112,31 @@ def write_tracks(
     record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
     made = (output / PROMPTS,) if keyframes.said else ()
     return replace(outcome, written=(*made, *outcome.written, asked, record.write(output)))
+
+
+def again(
+    reader: FrameReader, prompting: Prompting, open_again: Callable[[], RandomAccessVideo] | None = None
+) -> RandomAccessVideo:
+    """Open a video once more, so that its frames can be read in any order, and check the prompts on later frames.
+
+    Raises:
+        VideoError: If it can be read once only.
+        PromptError: If a prompt is on a frame that is not tracked.
+    """
+    info = reader.info
+    if open_again is None:
+        if not (info.source.exists() or is_glob(info.source)):
+            raise VideoError("prompts after the first frame need a video that can be read again: give a path or arrays")
+        video = open_random_access(info.source, frame_rate=info.frame_rate or 24)
+    else:
+        video = open_again()
+    try:
+        frames = frames_of(info, len(video))
+        prompting.check_frames(FrameRange(frames.start, frames.stop, frames.step), len(video))
+    except BaseException:
+        video.close()
+        raise
+    return video
 
 
 def _replace_earlier_record(

@@ -22,7 +22,8 @@ from persam_vos.media.object_mask import read_object_mask
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.readers import open_random_access
 from persam_vos.media.stream import StreamInfo
-from persam_vos.prompts import MAX_ID, NamedObject, ObjectPrompt, as_box, as_point, hex_colour
+from persam_vos.prompts import MAX_ID, NamedObject, ObjectPrompt, hex_colour
+from persam_vos.prompts.points import as_box, as_point
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
@@ -30,9 +31,9 @@ from persam_vos.video.doubt import Doubt, Observed, doubtful
 from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
 from persam_vos.video.found_store import FoundStore
 from persam_vos.video.keyframes import Keyframe, Place
+from persam_vos.video.prompt_mask import mask_of_prompt
 from persam_vos.video.propagated import PropagatedVideo
 from persam_vos.video.propagation import Walked
-from persam_vos.video.prompt_mask import mask_of_prompt
 
 OnWalked = Callable[[Walked], None]
 
@@ -223,7 +224,7 @@ class Session:
         mask: PathLike | npt.ArrayLike | None = None,
         box: Sequence[float] | None = None,
         points: Sequence[Sequence[float]] = (),
-        id: int | None = None,  # noqa: A002 - the name in prompts.json
+        id: int | None = None,
         name: str = "",
         color: str = "",
     ) -> SessionObject:
@@ -301,7 +302,9 @@ class Session:
         """See ``SessionObject.forget``."""
         own = self.edition.of(object_id)
         if frame not in own:
-            raise PromptError(f"object {object_id} has no keyframe on frame {frame}; it has: {', '.join(map(str, own))}")
+            raise PromptError(
+                f"object {object_id} has no keyframe on frame {frame}; it has: {', '.join(map(str, own))}"
+            )
         if all(each.absent for index, each in own.items() if index != frame):
             raise PromptError(f"frame {frame} is the only one that shows object {object_id}; remove the object instead")
         place = frame, object_id

@@ -13,7 +13,9 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
-from persam_vos.media.readers import open_video
+from persam_vos.media.photo_files import is_glob
+from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.sources import exact_rate
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.settings.video import Settings
@@ -56,3 +58,16 @@ class VideoSource:
         if not isinstance(video, Iterable):
             raise VideoError(f"video is of type {type(video).__name__}; allowed: {_VIDEOS}")
         return ArrayReader(video, frame_rate=self._frame_rate)
+
+    def open_again(self) -> RandomAccessVideo:
+        """Open the video so that its frames can be read in any order.
+
+        Raises:
+            VideoError: If it was an iterator or a reader, or cannot be opened.
+        """
+        video: Any = self._video
+        if self._is_reader and (video.info.source.exists() or is_glob(video.info.source)):
+            return open_random_access(video.info.source, frame_rate=self._frame_rate)
+        if self.is_read_once:
+            raise VideoError("prompts after the first frame need a video that can be read again: give a path or arrays")
+        return open_random_access(video, frame_rate=self._frame_rate)

@@ -12,6 +12,9 @@ import numpy as np
 from persam_vos.video.keyframes import Keyframe
 
 Direction = Literal[1, -1]
+DIRECTIONS: tuple[Direction, Direction] = (1, -1)
+"""Towards later frames, and towards earlier ones."""
+
 # Keyframes before and after a stretch that it learns from; its own ones count. A correction changes no more than the
 # stretches that lie so many keyframes away.
 _LEARNT_EACH_SIDE = 2

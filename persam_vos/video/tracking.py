@@ -17,17 +17,18 @@ from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.stream import FrameReader
-from persam_vos.pipeline.progress import NoProgress
+from persam_vos.pipeline.progress import NoProgress, Progress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts, prompts_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.given_prompts import GivenPrompts
+from persam_vos.video.keyframed import frames_of, propagated_frames, propagated_video
 from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
 from persam_vos.video.pipeline import new_tracker, tracked_frames
 from persam_vos.video.prompting import Prompting, PromptSource
-from persam_vos.video.run import write_tracks
+from persam_vos.video.run import again, write_tracks
 from persam_vos.video.source import VideoLike, VideoSource
 
 OnProgress = Callable[[int, int | None], None]
@@ -124,9 +125,11 @@ class Tracking:
         prompting: Prompting,
         settings: Settings,
         *,
+        backward: bool = True,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.settings = settings
+        self._backward = backward
         self.warnings: tuple[str, ...] = ()
         self._source, self._prompting = source, prompting
         self._engine: Engine[Settings] | None = None
@@ -144,16 +147,31 @@ class Tracking:
             SettingsError: If the GPU's memory is too small.
         """
         with closing(self._open()) as reader, self._engine_in_use(self.settings) as load:
-            engine = load()
-            keyframes = self._prompting.find(engine, lambda _: reader.peek())
-            progress = _ProgressFunction(self._on_progress)
+            engine, progress = load(), _ProgressFunction(self._on_progress)
             progress.start(reader.info.source.name, reader.info.frame_count)
+            if self._prompting.later:
+                yield from self._propagated(engine, reader, progress)
+                return
+            keyframes = self._prompting.find(engine, lambda _: reader.peek())
             tracker, label_map = new_tracker(engine), keyframes.label_map(keyframes.frames[0])
             with closing(tracked_frames(engine, reader, label_map, tracker=tracker)) as results:
                 for frame, result in results:
                     progress.advance(result)
                     yield _tracked(result, frame.rgb)
             self.warnings = (*keyframes.warnings, *tracker.warnings, *reader.warnings)
+
+    def _propagated(
+        self, engine: Engine[Settings], reader: FrameReader, progress: Progress
+    ) -> Generator[TrackedFrame, None, None]:
+        """Propagate the objects from prompts on any frames, then yield the frames."""
+        with closing(again(reader, self._prompting, self._source.open_again)) as video:
+            keyframes = self._prompting.find(engine, video.frame)
+            frames = frames_of(reader.info, len(video))
+            with propagated_video(engine, video, frames, keyframes, backward=self._backward) as propagated:
+                for frame, result in propagated_frames(propagated):
+                    progress.advance(result)
+                    yield _tracked(result, frame.rgb)
+                self.warnings = (*keyframes.warnings, *propagated.warnings, *video.warnings)
 
     def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
         """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.
@@ -189,7 +207,15 @@ class Tracking:
         progress = _ProgressFunction(self._on_progress)
         with closing(self._open()) as reader, self._engine_in_use(settings) as load:
             outcome = write_tracks(
-                reader, self._prompting, Path(folder), settings, progress, overwrite=overwrite, load=load
+                reader,
+                self._prompting,
+                Path(folder),
+                settings,
+                progress,
+                overwrite=overwrite,
+                backward=self._backward,
+                load=load,
+                open_again=self._source.open_again,
             )
         self.warnings = outcome.warnings
         return outcome

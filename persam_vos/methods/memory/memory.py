@@ -143,7 +143,7 @@ class Memory:
         weights = moments.solve(settings.regularisation)
         inputs = basis.inputs(features)
         kept = sample_cells(coverage)
-        keys = functional.normalize(inputs[:, :-1][:, : settings.key_dimensions], dim=1)
+        keys = keys_of(inputs, settings.key_dimensions)
         return cls(
             basis=basis,
             annotated_moments=moments,
@@ -171,7 +171,7 @@ class Memory:
         for count, frame in enumerate(others, start=2):
             with_view, of_frame = frame.moments(self.basis)
             moments, running = moments.lerp(with_view, 1 / count), running.lerp(of_frame, 1 / count)
-            keys = functional.normalize(self.basis.inputs(frame.features)[:, : settings.key_dimensions], dim=1)
+            keys = keys_of(self.basis.inputs(frame.features), settings.key_dimensions)
             kept = sample_cells(frame.coverage)
             stored.append(KeyValues(keys[kept], frame.coverage[:, kept]))
             for known, covered in zip(own, frame.coverage, strict=True):
@@ -254,6 +254,11 @@ class Memory:
         weights = running.lerp(self.annotated_moments, settings.first_share).solve(settings.regularisation)
         projection = projection_of(self.basis, weights)
         return replace(self, running_moments=running, weights=weights, projection=projection, waiting=0)
+
+
+def keys_of(inputs: Tensor, dimensions: int) -> Tensor:
+    """Return the keys, cells x k of unit length, of ``Basis.inputs``, whose last column is a constant."""
+    return functional.normalize(inputs[:, :-1][:, :dimensions], dim=1)
 
 
 def projection_of(basis: Basis, weights: Tensor) -> Tensor:
