@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         CheckpointError,
         DatasetError,
         EmptyMaskError,
+        FrameIndexError,
         MaskError,
         MaskSizeError,
         MissingDependencyError,
@@ -52,8 +53,9 @@ __version__ = "0.2.0"
 # Modules are imported when a name is first used: PyTorch alone takes a second.
 _MODULES = {
     "persam_vos.errors": (
-        "CheckpointError", "DatasetError", "EmptyMaskError", "MaskError", "MaskSizeError", "MissingDependencyError",
-        "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "PromptError", "SettingsError", "VideoError",
+        "CheckpointError", "DatasetError", "EmptyMaskError", "FrameIndexError", "MaskError", "MaskSizeError",
+        "MissingDependencyError", "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "PromptError",
+        "SettingsError", "VideoError",
     ),
     "persam_vos.evaluation": (
         "boundary_map", "boundary_similarity", "compare_masks", "region_similarity", "score_davis", "score_label_maps",
@@ -79,6 +81,7 @@ __all__ = [
     "DatasetError",
     "EmptyMaskError",
     "Frame",
+    "FrameIndexError",
     "FrameResult",
     "MaskError",
     "MaskSizeError",

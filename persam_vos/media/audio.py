@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,24 +28,37 @@ class AudioTrack:
         source: The file with the audio.
         container: The open container; its header is not yet written.
         shift: Seconds to subtract from the audio's times, as from the video's.
+        ends: Where the audio begins and ends, in seconds of the source; None for all of it.
         target: The final name of the file, for warnings: the container has a temporary name.
 
     Attributes:
         warnings: What went wrong, one line each.
     """
 
-    def __init__(self, source: Path, container: av.container.OutputContainer, *, shift: Fraction, target: Path) -> None:
+    def __init__(
+        self,
+        source: Path,
+        container: av.container.OutputContainer,
+        *,
+        shift: Fraction,
+        target: Path,
+        ends: tuple[Fraction, Fraction] | None = None,
+    ) -> None:
         self.warnings: list[str] = []
         self._source = source
         self._container = container
         self._target = target
         self._shift = shift
+        self._ends = ends
         self._input: av.container.InputContainer | None = None
         self._packets: Generator[av.Packet[Any], None, None] | None = None
         self._pending: av.Packet[Any] | None = None
         self._output: av.AudioStream
         try:
             self._input = open_container(source)
+            if ends is not None:
+                with suppress(av.FFmpegError):  # then it is read from the start
+                    self._input.seek(round(ends[0] * av.time_base))
             self._packets = self._add_stream(self._input.streams.audio[0])
         except (*_SOURCE_ERRORS, VideoError, IndexError) as error:
             self._give_up(error)
@@ -66,14 +80,14 @@ class AudioTrack:
             self._fetch()
 
     def finish(self, last_pts: int, duration: int) -> None:
-        """Write the rest: up to the end of the last frame if the source has more frames, else all.
+        """Write the rest: up to the end of the range or, if the source has more frames, of the last frame; else all.
 
         Args:
             last_pts: Presentation time of the last frame written, in units of the source video's time base.
             duration: Duration of that frame in the same units.
         """
         if self._pending is not None:
-            self.advance(_end_if_cut(self._source, last_pts, duration))
+            self.advance(self._ends[1] if self._ends else _end_if_cut(self._source, last_pts, duration))
 
     def close(self) -> None:
         """Close the source; a second call does nothing."""
@@ -97,12 +111,18 @@ class AudioTrack:
             if packet.dts is None or (previous is not None and packet.dts <= previous):
                 continue  # the empty packet at the end, or a time that does not rise: MP4 cannot hold it
             previous = packet.dts
-            yield packet
+            if not self._is_before(packet.pts, (packet.duration or 0) * packet.time_base, packet.time_base):
+                yield packet
 
     def _encoded(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
         for frame in stream.container.decode(stream):  # type: ignore[attr-defined]  # the container is an input
-            yield from self._output.encode(frame)
+            if not self._is_before(frame.pts, Fraction(frame.samples, frame.sample_rate), frame.time_base):
+                yield from self._output.encode(frame)
         yield from self._output.encode(None)
+
+    def _is_before(self, pts: int | None, seconds: Fraction, time_base: Fraction) -> bool:
+        """Tell whether audio at ``pts``, so many seconds long, ends before the audio that is wanted begins."""
+        return self._ends is not None and pts is not None and pts * time_base + seconds <= self._ends[0]
 
     def _fetch(self) -> None:
         try:

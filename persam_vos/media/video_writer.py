@@ -5,7 +5,7 @@ The file is made in parts, so that a run that is killed loses only what came aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from fractions import Fraction
 from itertools import chain
@@ -38,6 +38,9 @@ class VideoWriter:
     height is made even by repeating the last column or row. Colours are tagged BT.709, limited range. Audio is cut at
     the end of the last frame if the source has more frames, else all of it is kept.
 
+    Of a range of the source (``StreamInfo.clip``), the first frame is at 0, the last one lasts until the end of the
+    range, and the audio is that of the range.
+
     Pictures go into a part, which ``checkpoint`` completes. ``close`` joins the parts, adds the audio, and gives the
     file its final name.
 
@@ -59,7 +62,7 @@ class VideoWriter:
         self._file, self._parts = PartialFile(path), VideoParts(path)
         self._part: _Part | None = None
         self._begun = False
-        self._shift = self._last = 0
+        self._shift = self._last = self._last_index = 0
         self._rate = info.frame_rate or _FALLBACK_FRAME_RATE
         # Of a frame, in units of the time base.
         self._nominal_duration = max(1, round(1 / (self._rate * info.time_base)))
@@ -77,11 +80,11 @@ class VideoWriter:
         with _writing(self._file.path):
             if not self._begun:
                 self._parts.begin()
-                self._shift, self._begun = min(0, frame.pts), True
+                self._shift, self._begun = self._shift_of(frame.pts), True
             if self._part is None:
                 self._part = _Part(self._parts.unfinished, frame, self._rate)
             self._part.write(picture, frame.pts - self._shift)
-            self._last = frame.pts
+            self._last, self._last_index = frame.pts, frame.index
 
     def checkpoint(self) -> None:
         """Complete a part; see ``ResumableWriter``."""
@@ -93,7 +96,8 @@ class VideoWriter:
 
     def resume(self, done: FramesDone) -> None:
         """Go on after the frames of an earlier run; see ``ResumableWriter``."""
-        self._begun, self._shift, self._last = True, min(0, done.first_pts), done.last_pts
+        self._begun, self._shift = True, self._shift_of(done.first_pts)
+        self._last, self._last_index = done.last_pts, done.last_index
         with _writing(self._file.path):
             if self._file.path.exists() and not self._parts.paths():
                 self._take_apart(done)
@@ -128,38 +132,56 @@ class VideoWriter:
         self.suspend()
         self._parts.discard()
 
+    def _shift_of(self, first_pts: int) -> int:
+        """Return what is subtracted from the times of a video that begins at ``first_pts``, in the same units."""
+        return min(0, first_pts) if self._info.clip is None else first_pts
+
+    def _end(self) -> Fraction:
+        """Return when the last frame ends, in seconds of the source."""
+        clip = self._info.clip
+        if clip is not None and clip.end is not None and self._last_index == clip.last:
+            return clip.end
+        return (self._last + self._nominal_duration) * self._info.time_base
+
     def _take_apart(self, done: FramesDone) -> None:
         """Make the file of an interrupted run, as far as it counts, the first part of this one."""
         self._parts.begin()
-        end = (done.last_pts - self._shift) * self._info.time_base
-        self._copy([self._file.path], self._parts.unfinished, end=end)
+        until = (done.last_pts - self._shift) * self._info.time_base
+        self._copy([self._file.path], self._parts.unfinished, until=until)
         self._parts.add(done.first_index)
         self._file.path.unlink()
 
-    def _copy(self, parts: Sequence[Path], target: Path, *, audio: bool = False, end: Fraction | None = None) -> None:
-        """Join parts into one file, up to a time in seconds, and add the source's audio."""
-        time_base = self._info.time_base
+    def _copy(self, parts: Sequence[Path], target: Path, *, audio: bool = False, until: Fraction | None = None) -> None:
+        """Join parts into one file, up to the frame at a time in seconds, and add the source's audio."""
+        time_base, shift = self._info.time_base, self._shift * self._info.time_base
+        last, end = self._last * time_base - shift, self._end() - shift
         packets = joined_packets(parts, self._nominal_duration * time_base)
         with _new_mp4(target, time_base) as container, closing(packets):
             first = next(packets)
+            begin = first.dts or 0
             stream = container.add_stream_from_template(first.stream, opaque=True)
             with closing(self._audio(container)) if audio else nullcontext() as track:
-                for packet in chain([first], packets):
+                for packet, is_last in _with_last(chain([first], packets)):
                     time = (packet.pts or 0) * packet.time_base
-                    if end is not None and time > end:
+                    if until is not None and time > until:
                         continue
+                    if time == last:
+                        packet.duration = round((end - time) / packet.time_base)
+                    elif is_last:
+                        _lengthen(packet, begin, end)
                     packet.stream = stream
                     container.mux_one(packet)
                     if track is not None:
-                        track.advance(time + self._shift * time_base)
+                        track.advance(time + shift)
                 if track is not None:
                     track.finish(self._last, self._nominal_duration)
                     self.warnings += track.warnings
 
     def _audio(self, container: av.container.OutputContainer) -> AudioTrack:
         shift = self._shift * self._info.time_base
+        ends = None if self._info.clip is None else (shift, self._end())
         # Named in warnings; the container has a temporary name.
-        return AudioTrack(self._info.source, container, shift=shift, target=self._file.path)
+        return AudioTrack(self._info.source, container, shift=shift, target=self._file.path, ends=ends)
 
 
 class _Part:
@@ -218,6 +240,27 @@ class _Part:
             dst_color_range=ColorRange.MPEG,
             dst_colorspace=Colorspace.ITU709,
         )
+
+
+def _lengthen(packet: av.Packet[av.VideoStream], begin: int, end: Fraction) -> None:
+    """Let the packet that is stored last last so long that all durations, from ``begin``, add up to the video's.
+
+    MP4 tells a video's length by that sum, which differs where the rate varies, as frames are not stored as shown.
+    """
+    ticks = round(end / packet.time_base)
+    missing = min(ticks - (packet.dts or 0) + begin, ticks - (packet.pts or 0))
+    packet.duration = max(packet.duration or 0, missing)
+
+
+def _with_last(
+    packets: Iterator[av.Packet[av.VideoStream]],
+) -> Generator[tuple[av.Packet[av.VideoStream], bool], None, None]:
+    """Yield packets, and whether each is the last one."""
+    previous = next(packets)
+    for packet in packets:
+        yield previous, False
+        previous = packet
+    yield previous, True
 
 
 def _open_mp4(path: Path, time_base: Fraction) -> av.container.OutputContainer:
