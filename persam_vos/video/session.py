@@ -4,119 +4,39 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from persam_vos.errors import FrameIndexError, MaskError, PromptError, SettingsError
-from persam_vos.files import PathLike
+from persam_vos.files import PathLike, cache_dir
 from persam_vos.masks import Mask, Rgb, as_label_map
 from persam_vos.media.object_mask import read_object_mask
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.readers import open_random_access
 from persam_vos.media.stream import StreamInfo
-from persam_vos.prompts import MAX_ID, NamedObject, ObjectPrompt, hex_colour
+from persam_vos.prompts import NamedObject, hex_colour
 from persam_vos.prompts.points import as_box, as_point
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.doubt import Doubt, Observed, doubtful
+from persam_vos.video.edition import Edition, History
 from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
 from persam_vos.video.found_store import FoundStore
-from persam_vos.video.keyframes import Keyframe, Place
+from persam_vos.video.keyframes import Keyframe
 from persam_vos.video.prompt_mask import mask_of_prompt
 from persam_vos.video.propagated import PropagatedVideo
 from persam_vos.video.propagation import Walked
+from persam_vos.video.session_object import SessionObject
 
 OnWalked = Callable[[Walked], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """What a person has said so far; each change makes a new one.
-
-    Attributes:
-        objects: In rising order of id.
-        keyframes: By frame and object.
-        said: What a keyframe was made of, where that is no mask.
-    """
-
-    objects: tuple[NamedObject, ...] = ()
-    keyframes: Mapping[Place, Keyframe] = field(default_factory=lambda: MappingProxyType({}))
-    said: Mapping[Place, ObjectPrompt] = field(default_factory=lambda: MappingProxyType({}))
-
-    def of(self, object_id: int) -> dict[int, Keyframe]:
-        """Return the keyframes of an object, by frame."""
-        return {frame: each for (frame, number), each in sorted(self.keyframes.items()) if number == object_id}
-
-
-class SessionObject:
-    """One object of a session.
-
-    Attributes:
-        id: Its value in label maps, 1..255.
-    """
-
-    def __init__(self, session: Session, object_id: int) -> None:
-        self._session, self.id = session, object_id
-
-    def __repr__(self) -> str:
-        return f"SessionObject(id={self.id}, name={self.name!r}, keyframes={list(self.keyframes)})"
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self._session.named(self.id).name
-
-    @property
-    def keyframes(self) -> dict[int, Mask]:
-        """The masks that a person has given, bool, H x W, by frame; an empty one says that the object is absent."""
-        return {frame: each.mask for frame, each in self._session.edition.of(self.id).items()}
-
-    def correct(
-        self,
-        frame: int,
-        *,
-        mask: PathLike | npt.ArrayLike | None = None,
-        box: Sequence[float] | None = None,
-        points: Sequence[Sequence[float]] = (),
-    ) -> Mask:
-        """Say where the object is on a frame; points alone mend the mask that is there.
-
-        Args:
-            frame: Index of the frame.
-            mask: A path, or bool, H x W.
-            box: (x0, y0, x1, y1) in pixels, with inclusive maxima.
-            points: (x, y) on the object, or (x, y, 0) beside it.
-
-        Returns:
-            bool, H x W: the mask on that frame, which propagation keeps to the pixel.
-
-        Raises:
-            PromptError: If the prompt is no such thing, or lies outside the frame.
-            MaskError: If the mask is no such thing, or nothing is found.
-            FrameIndexError: If the frame is not one of the session's.
-        """
-        return self._session.set_keyframe(self.id, frame, mask=mask, box=box, points=points)
-
-    def absent(self, frame: int) -> None:
-        """Say that the object is not in a frame."""
-        self._session.set_absent(self.id, frame)
-
-    def forget(self, frame: int) -> None:
-        """Take back what was said of a frame.
-
-        Raises:
-            PromptError: If nothing was, or it is the only keyframe that shows the object.
-        """
-        self._session.forget_keyframe(self.id, frame)
 
 
 class Session:
@@ -157,7 +77,8 @@ class Session:
             end: The first frame that is left out.
             stride: Every so many-th frame, from ``start`` on.
             frame_rate: Frames per second of images and arrays; a video file has its own.
-            cache: Folder for embeddings, kept from one session to the next; None for a temporary one.
+            cache: Folder for embeddings, kept from one session to the next; None for one in the user's cache folder,
+                see ``cache_dir``. Those of other videos make room for those of this one.
             cache_limit: Bytes that it may take up.
             masks: File for the masks, kept from one session to the next; None for a temporary one.
             **changes: Settings by name, instead of ``settings``.
@@ -168,10 +89,7 @@ class Session:
             FrameIndexError: If the range is not in the video.
         """
         self.settings = _settings_of(settings, changes)
-        self._undone: list[Edition] = []
-        self._done: list[Edition] = []
-        self.edition = Edition()
-        self._source = video
+        self._history = History(Edition())
         self._open = ExitStack()
         with ExitStack() as opened:
             self._video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
@@ -184,6 +102,11 @@ class Session:
             self._open = opened.pop_all()
         self._propagated: PropagatedVideo | None = None
         self._engine: Engine[Settings] | None = None
+
+    @property
+    def edition(self) -> Edition:
+        """What a person has said so far."""
+        return self._history.now
 
     @property
     def info(self) -> StreamInfo:
@@ -244,15 +167,12 @@ class Session:
             MaskError: If the mask is no such thing, or nothing is found.
             FrameIndexError: If the frame is not one of the session's.
         """
-        taken = {each.id for each in self.edition.objects}
-        number = next((n for n in range(1, MAX_ID + 1) if n not in taken), 0) if id is None else id
-        if number in taken or not number:
-            raise PromptError(f"object {number} is there already; correct it, or give another id from 1 to {MAX_ID}")
+        number = self.edition.free_id(id)
         colour = hex_colour(color) if color else ""
         if colour is None:
             raise PromptError(f"color is {color!r}; allowed: a CSS name such as red, or a code such as #e6194b")
-        objects = sorted((*self.edition.objects, NamedObject(number, name, colour)), key=lambda each: each.id)
-        self._set(frame, number, replace(self.edition, objects=tuple(objects)), mask=mask, box=box, points=points)
+        edition = self.edition.with_object(NamedObject(number, name, colour))
+        self._set(frame, number, edition, mask=mask, box=box, points=points)
         return SessionObject(self, number)
 
     def remove(self, object_id: int) -> None:
@@ -261,23 +181,7 @@ class Session:
         Raises:
             PromptError: If there is no such object.
         """
-        self.named(object_id)
-        objects = tuple(each for each in self.edition.objects if each.id != object_id)
-        keyframes = {place: each for place, each in self.edition.keyframes.items() if place[1] != object_id}
-        said = {place: each for place, each in self.edition.said.items() if place[1] != object_id}
-        self._edit(Edition(objects, keyframes, said))
-
-    def named(self, object_id: int) -> NamedObject:
-        """Return name and colour of an object.
-
-        Raises:
-            PromptError: If there is no such object.
-        """
-        for each in self.edition.objects:
-            if each.id == object_id:
-                return each
-        ids = ", ".join(str(each.id) for each in self.edition.objects) or "none"
-        raise PromptError(f"there is no object {object_id}; the ids are {ids}")
+        self._change(self.edition.without_object(object_id))
 
     def set_keyframe(
         self,
@@ -289,36 +193,26 @@ class Session:
         points: Sequence[Sequence[float]],
     ) -> Mask:
         """See ``SessionObject.correct``."""
-        self.named(object_id)
+        self.edition.named(object_id)
         return self._set(frame, object_id, self.edition, mask=mask, box=box, points=points)
 
     def set_absent(self, object_id: int, frame: int) -> None:
         """See ``SessionObject.absent``."""
-        self.named(object_id)
+        self.edition.named(object_id)
         nothing = np.zeros((self.info.height, self.info.width), np.bool_)
-        self._keep(Keyframe(self._checked(frame), object_id, nothing), None, self.edition)
+        self._change(self.edition.with_keyframe(Keyframe(self._checked(frame), object_id, nothing)))
 
     def forget_keyframe(self, object_id: int, frame: int) -> None:
         """See ``SessionObject.forget``."""
-        own = self.edition.of(object_id)
-        if frame not in own:
-            raise PromptError(
-                f"object {object_id} has no keyframe on frame {frame}; it has: {', '.join(map(str, own))}"
-            )
-        if all(each.absent for index, each in own.items() if index != frame):
-            raise PromptError(f"frame {frame} is the only one that shows object {object_id}; remove the object instead")
-        place = frame, object_id
-        keyframes = {key: each for key, each in self.edition.keyframes.items() if key != place}
-        said = {key: each for key, each in self.edition.said.items() if key != place}
-        self._edit(replace(self.edition, keyframes=keyframes, said=said))
+        self._change(self.edition.without_keyframe(object_id, frame))
 
     def undo(self) -> bool:
         """Take back the last change of prompts; return False if there is none. ``propagate`` then makes its masks."""
-        return self._move(self._done, self._undone)
+        return self._history.undo() and self._place()
 
     def redo(self) -> bool:
         """Make the last change again that was taken back; return False if there is none."""
-        return self._move(self._undone, self._done)
+        return self._history.redo() and self._place()
 
     def propagate(
         self, on_progress: OnWalked | None = None, *, cancelled: Callable[[], bool] = lambda: False
@@ -396,7 +290,7 @@ class Session:
             keyframe = Keyframe(index, object_id, self._given(mask, object_id))
             if keyframe.absent:
                 raise MaskError(f"the mask of object {object_id} is empty; say that it is absent instead")
-            self._keep(keyframe, None, edition)
+            self._change(edition.with_keyframe(keyframe))
             return keyframe.mask
         known = self._known(object_id, index) if box is None else None
         found, says = mask_of_prompt(
@@ -406,7 +300,8 @@ class Session:
             [as_point(each) for each in points],
             known,
         )
-        self._keep(Keyframe(index, object_id, found), says if known is None else None, edition)
+        # Points that mend a mask stand for nothing without it.
+        self._change(edition.with_keyframe(Keyframe(index, object_id, found), says if known is None else None))
         return found
 
     def _given(self, mask: PathLike | npt.ArrayLike, object_id: int) -> Mask:
@@ -422,36 +317,14 @@ class Session:
         mask = self._ready().found(frame)[object_id].fused.mask
         return mask if mask.any() else None
 
-    def _keep(self, keyframe: Keyframe, says: ObjectPrompt | None, edition: Edition) -> None:
-        """Take a keyframe; pixels that others on that frame had go to it."""
-        keyframes = {
-            place: Keyframe(*place, each.mask & ~keyframe.mask)
-            if place[0] == keyframe.frame and (each.mask & keyframe.mask).any()
-            else each
-            for place, each in edition.keyframes.items()
-        }
-        keyframes[keyframe.place] = keyframe
-        said = {place: each for place, each in edition.said.items() if keyframes[place] is edition.keyframes[place]}
-        if says is not None:
-            said[keyframe.place] = says
-        self._edit(Edition(edition.objects, keyframes, said))
+    def _change(self, edition: Edition) -> None:
+        self._history.change(edition)
+        self._place()
 
-    def _edit(self, edition: Edition) -> None:
-        self._done.append(self.edition)
-        self._undone.clear()
-        self._use(edition)
-
-    def _move(self, source: list[Edition], target: list[Edition]) -> bool:
-        if not source:
-            return False
-        target.append(self.edition)
-        self._use(source.pop())
-        return True
-
-    def _use(self, edition: Edition) -> None:
-        self.edition = edition
+    def _place(self) -> bool:
         if self._propagated is not None:
-            self._propagated.place(edition.keyframes.values())
+            self._propagated.place(self.edition.keyframes.values())
+        return True
 
     def _checked(self, frame: int) -> int:
         if frame not in self.frames:
@@ -469,7 +342,7 @@ class Session:
         """Return what propagates, with the model loaded."""
         if self._propagated is None:
             engine = self._model()
-            folder = Path(self._cache_folder or self._open.enter_context(tempfile.TemporaryDirectory("persam-vos")))
+            folder = self._folder_of_cache()
             height, width = self.info.height, self.info.width
             facts = engine.checkpoint_sha256, engine.backend, engine.precision, height, width
             identity = cache_identity(self._video.files, *facts)
@@ -477,6 +350,12 @@ class Session:
             self._propagated = PropagatedVideo(engine, self._video, self._cache, self._store, self.frames)
             self._propagated.place(self.edition.keyframes.values())
         return self._propagated
+
+    def _folder_of_cache(self) -> Path:
+        if not self._video.files:
+            # Frames of arrays have no file by which they would be known again.
+            return Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
+        return cache_dir() / "embeddings" if self._cache_folder is None else Path(self._cache_folder)
 
 
 def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:

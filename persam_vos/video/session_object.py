@@ -1,0 +1,81 @@
+"""One object of a session: its keyframes, and what a person says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy.typing as npt
+
+from persam_vos.files import PathLike
+from persam_vos.masks import Mask
+
+if TYPE_CHECKING:
+    from persam_vos.video.session import Session
+
+
+class SessionObject:
+    """One object of a session.
+
+    Attributes:
+        id: Its value in label maps, 1..255.
+    """
+
+    def __init__(self, session: Session, object_id: int) -> None:
+        self._session, self.id = session, object_id
+
+    def __repr__(self) -> str:
+        return f"SessionObject(id={self.id}, name={self.name!r}, keyframes={list(self.keyframes)})"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._session.edition.named(self.id).name
+
+    @property
+    def color(self) -> str:
+        """Its colour, ``#rrggbb``; "" for that of the palette."""
+        return self._session.edition.named(self.id).color
+
+    @property
+    def keyframes(self) -> dict[int, Mask]:
+        """The masks that a person has given, bool, H x W, by frame; an empty one says that the object is absent."""
+        return {frame: each.mask for frame, each in self._session.edition.of(self.id).items()}
+
+    def correct(
+        self,
+        frame: int,
+        *,
+        mask: PathLike | npt.ArrayLike | None = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[Sequence[float]] = (),
+    ) -> Mask:
+        """Say where the object is on a frame; points alone mend the mask that is there.
+
+        Args:
+            frame: Index of the frame.
+            mask: A path, or bool, H x W.
+            box: (x0, y0, x1, y1) in pixels, with inclusive maxima.
+            points: (x, y) on the object, or (x, y, 0) beside it.
+
+        Returns:
+            bool, H x W: the mask on that frame, which propagation keeps to the pixel.
+
+        Raises:
+            PromptError: If the prompt is no such thing, or lies outside the frame.
+            MaskError: If the mask is no such thing, or nothing is found.
+            FrameIndexError: If the frame is not one of the session's.
+        """
+        return self._session.set_keyframe(self.id, frame, mask=mask, box=box, points=points)
+
+    def absent(self, frame: int) -> None:
+        """Say that the object is not in a frame."""
+        self._session.set_absent(self.id, frame)
+
+    def forget(self, frame: int) -> None:
+        """Take back what was said of a frame.
+
+        Raises:
+            PromptError: If nothing was, or it is the only keyframe that shows the object.
+        """
+        self._session.forget_keyframe(self.id, frame)

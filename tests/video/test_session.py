@@ -1,0 +1,197 @@
+"""A session: prompts on any frame, propagation, doubts, corrections, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cells import PriorAsMask
+from moving import HEIGHT, WIDTH, SeeingEngine, film, mask_at
+from pictures import iou
+from PIL import Image
+
+from persam_vos.errors import FrameIndexError, MaskError, PromptError, SettingsError
+from persam_vos.masks import LabelMap
+from persam_vos.video.propagation import Walked
+from persam_vos.video.session import Session
+
+COUNT = 12
+
+
+@pytest.fixture
+def truths() -> list[LabelMap]:
+    return film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)[1]
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    frames, _ = film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)
+    with prepared(Session(frames, frame_rate=25, cache=tmp_path / "cache")) as opened:
+        yield opened
+
+
+def prepared(session: Session) -> Session:
+    """Put what stands for the network into a session."""
+    session._engine = SeeingEngine()
+    session._ready()._propagation._method._decoder = PriorAsMask()
+    return session
+
+
+def test_objects_are_added_propagated_and_read_in_any_order(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(4, mask=truths[4] == 1, name="red", color="red")
+    yellow = session.add(9, mask=truths[9] == 2)
+    walked: list[Walked] = []
+
+    changed = session.propagate(walked.append)
+
+    assert (red.id, red.name, red.color, yellow.id, len(session)) == (1, "red", "#ff0000", 2, COUNT)
+    assert changed == list(range(COUNT))
+    assert [step.done for step in walked] == list(range(1, len(walked) + 1))
+    assert walked[-1].done == walked[-1].expected
+    for index in (11, 0, 6):
+        assert iou(session[index].label_map == 1, truths[index] == 1) > 0.8
+        assert iou(session[index].label_map == 2, truths[index] == 2) > 0.8
+    assert [result.index for result in session] == list(range(COUNT))
+    assert session.is_propagated
+    assert session.image(3).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_correction_is_kept_to_the_pixel_and_can_be_undone(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    session.propagate()
+    before = [result.label_map for result in session]
+    drawn = mask_at(1, 60)
+
+    red.correct(6, mask=drawn)
+
+    assert (session[6].label_map.astype(bool) == drawn).all()
+    assert not session.is_propagated
+    assert session.propagate() == list(range(1, COUNT))
+    assert list(red.keyframes) == [0, 6]
+    assert session.undo()
+    session.propagate()
+    assert all((one == result.label_map).all() for one, result in zip(before, session, strict=True))
+    assert session.redo()
+    assert list(red.keyframes) == [0, 6]
+    assert not session.redo()
+
+
+def test_absence_and_what_was_said_are_taken_back(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    red.absent(5)
+    session.propagate()
+    assert not session[5].objects[0].present
+
+    with pytest.raises(PromptError, match="frame 0 is the only one that shows object 1"):
+        red.forget(0)
+    with pytest.raises(PromptError, match="no keyframe on frame 3; it has: 0, 5"):
+        red.forget(3)
+    red.forget(5)
+    session.propagate()
+
+    assert session[5].objects[0].present
+    session.remove(red.id)
+    assert session.objects == ()
+    with pytest.raises(PromptError, match="there is no object yet"):
+        session.propagate()
+
+
+def test_a_pixel_of_two_keyframes_goes_to_the_later_word(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    session.add(0, mask=(truths[0] == 2) | mask_at(1, 8, 20))
+
+    assert not (red.keyframes[0] & mask_at(1, 8, 20)).any()
+    assert red.keyframes[0].any()
+
+
+def test_a_session_that_is_cancelled_goes_on(session: Session, truths: list[LabelMap]) -> None:
+    session.add(0, mask=truths[0] == 1)
+    seen: list[Walked] = []
+
+    assert session.propagate(seen.append, cancelled=lambda: len(seen) == 3) == []
+
+    assert len(seen) == 3
+    assert not session.is_propagated
+    session.propagate()
+    assert session.is_propagated
+
+
+def test_masks_are_read_from_files(session: Session, truths: list[LabelMap], tmp_path: Path) -> None:
+    Image.fromarray(truths[2]).save(tmp_path / "labels.png")
+
+    yellow = session.add(2, mask=tmp_path / "labels.png", id=2)
+
+    assert (yellow.keyframes[2] == (truths[2] == 2)).all()
+
+
+def test_what_is_wrong_is_said_and_changes_nothing(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    wrong = [
+        (
+            FrameIndexError,
+            "frame 12 is not one of the session's, which are 0 to 11",
+            lambda: session.add(12, mask=truths[0]),
+        ),
+        (PromptError, "object 1 is there already", lambda: session.add(3, mask=truths[0] == 1, id=1)),
+        (PromptError, "color is 'rde'", lambda: session.add(3, mask=truths[0] == 1, color="rde")),
+        (MaskError, "is empty", lambda: red.correct(3, mask=np.zeros((HEIGHT, WIDTH), np.bool_))),
+        (PromptError, "give a mask, or a box and points", lambda: red.correct(3, mask=truths[3], points=[(1, 1)])),
+        (PromptError, "lies outside the frame", lambda: red.correct(3, points=[(999, 1)])),
+        (PromptError, "a prompt says nothing", lambda: red.correct(3)),
+        (PromptError, "there is no object 7; the ids are 1", lambda: session.remove(7)),
+    ]
+    for kind, text, act in wrong:
+        with pytest.raises(kind, match=text):
+            act()
+        assert list(red.keyframes) == [0]
+    with pytest.raises(SettingsError, match="method is given beside settings"):
+        Session(np.zeros((2, 8, 8, 3), np.uint8), settings=session.settings, method="persam")
+
+
+def test_doubt_falls_on_the_frame_where_the_mask_is_wrong(session: Session, truths: list[LabelMap]) -> None:
+    """A wrong keyframe: what is found around it jumps there and back."""
+    red = session.add(0, mask=truths[0] == 1)
+    red.correct(11, mask=truths[11] == 1)
+    session.propagate()
+    calm = session.doubtful(3)
+    red.correct(6, mask=mask_at(1, 200, 90))
+    session.propagate()
+
+    named = session.doubtful(3)
+
+    assert len(calm) == len(named) == 3
+    assert abs(named[0].frame - 6) <= 3
+    assert named[0].doubt > calm[0].doubt
+    assert all(each.object_id == 1 and each.reason for each in named)
+    assert len({each.frame for each in named}) == 3
+
+
+def test_only_the_frames_of_a_range_belong_to_a_session(tmp_path: Path, truths: list[LabelMap]) -> None:
+    frames, _ = film({1: lambda i: 8 + 8 * i}, COUNT)
+    with prepared(Session(frames, frame_rate=25, start=2, end=9, stride=2)) as session:
+        session.add(4, mask=truths[4] == 1)
+
+        assert session.propagate() == [2, 4, 6, 8]
+
+        assert [result.index for result in session] == [2, 4, 6, 8]
+        with pytest.raises(FrameIndexError, match="which are 2 to 8, every 2 frames"):
+            session[3]
+
+
+def test_masks_and_embeddings_are_kept_from_one_session_to_the_next(tmp_path: Path, truths: list[LabelMap]) -> None:
+    for index, rgb in enumerate(film({1: lambda i: 8 + 8 * i}, COUNT)[0]):
+        Image.fromarray(rgb).save(tmp_path / f"{index:05d}.png")
+    encoded, walked = [], []
+    for _ in range(2):
+        kept = {"cache": tmp_path / "cache", "masks": tmp_path / "masks.sqlite"}
+        with prepared(Session(tmp_path / "*.png", **kept)) as session:
+            session.add(0, mask=truths[0] == 1)
+            steps: list[Walked] = []
+            session.propagate(steps.append)
+            walked.append(len(steps))
+            encoded.append(session._ready().encoded)
+
+    assert walked == [COUNT - 1, 0]
+    assert encoded == [COUNT, 0]
