@@ -17,7 +17,15 @@ MAX_OBJECT_ID = 254
 VOID = 255
 
 
-def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "mask", of: str = "frame") -> LabelMap:
+def as_label_map(
+    mask: npt.ArrayLike,
+    height: int,
+    width: int,
+    *,
+    name: str = "mask",
+    of: str = "frame",
+    void: int | None = VOID,
+) -> LabelMap:
     """Return a mask or label map of any boolean or integer dtype as a label map.
 
     Args:
@@ -28,6 +36,7 @@ def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "m
         width: Of the frame or photo, in pixels.
         name: What messages call the mask.
         of: Noun for the frame or photo in messages.
+        void: 255, or None where 255 is an object like any other.
 
     Returns:
         uint8, H x W, with at least one object; an array of its own.
@@ -55,13 +64,13 @@ def as_label_map(mask: npt.ArrayLike, height: int, width: int, *, name: str = "m
     ids = np.unique(values[values != 0])
     if not ids.size:
         raise EmptyMaskError(f"{name} is empty: every pixel is 0")
-    if ids.tolist() == [VOID] or values.dtype == np.bool_:
+    if values.dtype == np.bool_ or (void is not None and ids.tolist() == [void]):
         one: LabelMap = (values != 0).astype(np.uint8)
         return one
     outside = ids[(ids < 0) | (ids > VOID)]
     if outside.size:
         raise MaskError(f"{name} holds {outside[0]}; allowed: 0 background, 1..{MAX_OBJECT_ID} objects, {VOID} void")
-    label_map: LabelMap = np.where(values == VOID, 0, values).astype(np.uint8)
+    label_map: LabelMap = (values if void is None else np.where(values == void, 0, values)).astype(np.uint8)
     return label_map
 
 

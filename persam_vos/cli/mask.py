@@ -16,6 +16,8 @@ MASK_EPILOG = """
 Example:
   persam-vos mask clip.mp4 --box 120,80,300,260 -o mask.png
   persam-vos run clip.mp4 --first-mask mask.png -o out
+  persam-vos mask clip.mp4 --frame 57 --point 400,300 -o 57.png
+  persam-vos run clip.mp4 --first-mask mask.png --prompt 57:57.png -o out
 
 A box is left, top, right and bottom in pixels; several boxes are several objects, and object 1 has value 1. Points
 belong to one object: the first on its middle, further ones where the mask is wrong.
@@ -24,12 +26,14 @@ belong to one object: the first on its middle, further ones where the mask is wr
 
 @takes_groups
 def mask(
-    source: Annotated[
-        str, typer.Argument(metavar="VIDEO|PHOTO", help="Video, whose first frame is taken, photo, or folder.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="VIDEO|PHOTO", help="Video, photo, or folder of images.")],
     engine: EngineOptions,
     box: Boxes = None,
     point: Points = None,
+    frame: Annotated[
+        str | None,
+        typer.Option("--frame", metavar="FRAME|SECONDS", help="Which frame, from 0, or seconds.  [default: 0]"),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The mask, a PNG.")] = Path("mask.png"),
     config: Config = None,
     overwrite: Overwrite = False,
@@ -43,7 +47,8 @@ def mask(
         from persam_vos.settings.video import load_settings
         from persam_vos.video.mask_job import write_mask
 
-        warnings = write_mask(source, prompts, output, load_settings(config, engine.given()), overwrite=overwrite)
+        settings = load_settings(config, engine.given())
+        warnings = write_mask(source, prompts, output, settings, frame=frame, overwrite=overwrite)
     for warning in warnings:
         say(f"warning: {warning}")
     if not quiet:

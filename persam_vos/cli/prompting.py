@@ -12,7 +12,7 @@ import typer
 from persam_vos.cli.groups import OptionGroup
 from persam_vos.cli.options import PHOTO_SETTINGS, Boxes, MaskOptions, Points, prompts_given, split_pair
 from persam_vos.errors import PromptError, SettingsError
-from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, VideoPrompts, hex_colour
+from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, Span, VideoPrompts, hex_colour, span_of
 
 if TYPE_CHECKING:
     from persam_vos.settings.video import Settings
@@ -112,8 +112,40 @@ class PromptOptions(OptionGroup):
         return tuple(found.values())
 
 
-def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settings], Prompting]:
-    """Return what makes the prompting of a run, once its settings are known.
+@dataclass(frozen=True)
+class RangeOptions(OptionGroup):
+    """Which frames are tracked."""
+
+    title: ClassVar = "Which frames"
+
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="FRAME|SECONDS", help="First frame, from 0, or seconds such as 12.5s."),
+    ] = None
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="FRAME|SECONDS", help="First frame that is left out, or seconds.")
+    ] = None
+    stride: Annotated[
+        str | None, typer.Option("--stride", metavar="N", help="Every N-th frame from the start on.  [default: 1]")
+    ] = None
+    backward: Annotated[
+        bool,
+        typer.Option("--backward/--no-backward", help="Propagate also to the frames before the first one with a mask."),
+    ] = True
+
+    def span(self, other: Span | None = None) -> Span:
+        """Return the frames; the other span counts where nothing is given.
+
+        Raises:
+            SettingsError: If the stride is no number.
+        """
+        if self.stride is not None and not (self.stride.isdecimal() and int(self.stride)):
+            raise SettingsError(f"--stride is {self.stride!r}: it must be a whole number, at least 1")
+        return span_of(self.start, self.end, None if self.stride is None else int(self.stride), other)
+
+
+def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settings], tuple[Prompting, Span | None]]:
+    """Return what makes the prompting of a run, and the range of its prompts.json, once its settings are known.
 
     Raises:
         SettingsError: Unless the options say in one way what to track in the first frame, or in later ones; or if an
@@ -124,20 +156,21 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
     later = [_split_frame(text) for text in options.prompt or ()]
     _check_ways(options, masks, [*first, *later])
 
-    def prompting(settings: Settings) -> Prompting:
+    def prompting(settings: Settings) -> tuple[Prompting, Span | None]:
         from persam_vos.video.given_prompts import GivenPrompts
         from persam_vos.video.label_maps import AnnotationFile
         from persam_vos.video.prompting import Prompting
 
         resize, threshold = masks.resize_mask, masks.mask_threshold
         sources: list[PromptSource] = []
-        named = {each.id: each for each in objects}
+        named, span = {each.id: each for each in objects}, None
         if options.prompts is not None:
             # Only here: pydantic takes time to import.
             from persam_vos.prompts.prompts_json import read_prompts
 
             given = read_prompts(options.prompts)
             sources.append(GivenPrompts(given, resize, threshold))
+            span = given.range
             for each in given.objects:
                 flags = named.get(each.id, each)
                 named[each.id] = replace(each, name=flags.name or each.name, color=flags.color or each.color)
@@ -148,7 +181,7 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
         sources += [AnnotationFile(path, frame, resize, threshold) for frame, path in later]
         if options.first_ref:
             sources.append(_references(options, masks, settings))
-        return Prompting(tuple(sources), tuple(named.values()))
+        return Prompting(tuple(sources), tuple(named.values())), span
 
     return prompting
 

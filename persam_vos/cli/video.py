@@ -24,10 +24,11 @@ from persam_vos.cli.options import (
     names_of,
 )
 from persam_vos.cli.progress import ProgressBar
-from persam_vos.cli.prompting import PromptOptions, prompting_of
+from persam_vos.cli.prompting import PromptOptions, RangeOptions, prompting_of
 from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
+    from persam_vos.prompts import Span
     from persam_vos.settings.video import Settings
     from persam_vos.video.prompting import Prompting
 
@@ -72,6 +73,7 @@ def run(
         str, typer.Argument(metavar="VIDEO", help="Video file, folder of images, or quoted pattern of images.")
     ],
     prompts: PromptOptions,
+    frames: RangeOptions,
     masks: MaskOptions,
     method: MethodOptions,
     persam: PersamOptions,
@@ -85,7 +87,7 @@ def run(
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
     flags = method.given() | persam.given() | files.given() | engine.given()
     said = prompting_of(prompts, masks)
-    _track_video(video, output, config, flags, said=said, overwrite=overwrite, quiet=quiet)
+    _track_video(video, output, config, flags, said=said, frames=frames, overwrite=overwrite, quiet=quiet)
 
 
 @takes_groups
@@ -103,11 +105,11 @@ def demo(
 
         video, mask = demo_clip()
 
-    def said(_: Settings) -> Prompting:
+    def said(_: Settings) -> tuple[Prompting, None]:
         from persam_vos.video.label_maps import AnnotationFile
         from persam_vos.video.prompting import Prompting
 
-        return Prompting((AnnotationFile(mask),))
+        return Prompting((AnnotationFile(mask),)), None
 
     _track_video(str(video), output, config, flags, said=said, overwrite=True, quiet=quiet)
 
@@ -141,7 +143,8 @@ def _track_video(
     config: Path | None,
     flags: dict[str, Any],
     *,
-    said: Callable[[Settings], Prompting],
+    said: Callable[[Settings], tuple[Prompting, Span | None]],
+    frames: RangeOptions = RangeOptions(),
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -151,7 +154,17 @@ def _track_video(
         from persam_vos.video.run import run_video
 
         settings = load_settings(config, flags)
-        outcome = run_video(video, said(settings), output, settings, progress, overwrite=overwrite)
+        prompting, span = said(settings)
+        outcome = run_video(
+            video,
+            prompting,
+            output,
+            settings,
+            progress,
+            span=frames.span(span),
+            backward=frames.backward,
+            overwrite=overwrite,
+        )
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     if outcome.interrupted:

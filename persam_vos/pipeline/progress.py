@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+from persam_vos.media.stream import Clip
 from persam_vos.results import FrameResult
+
+OnProgress = Callable[[int, int | None], None]
+"""Called after each frame with the number of frames done, and with the number to expect or None."""
 
 
 class Progress(Protocol):
@@ -68,3 +73,29 @@ class NoProgress:
 
     def stop(self) -> None:
         """Do nothing."""
+
+
+class ProgressFunction(NoProgress):
+    """Calls a function after each frame with the numbers of frames done and expected; see ``Progress``.
+
+    Args:
+        on_progress: The function.
+        clip: The part of a video that is counted; None for all of it.
+    """
+
+    def __init__(self, on_progress: OnProgress, clip: Clip | None = None) -> None:
+        self._on_progress = on_progress
+        self._clip = clip or Clip(0, None)
+        self._done = 0
+        self._frame_count: int | None = None
+
+    def start(self, name: str, frames: int | None) -> None:  # noqa: ARG002 - a video has one name
+        """Remember how many frames to expect."""
+        self._frame_count = frames
+
+    def advance(self, result: FrameResult) -> None:
+        """Call the function."""
+        self._done += 1
+        # A reader that was advanced begins with a later frame.
+        skipped = (result.index - self._clip.start) // self._clip.stride + 1 - self._done
+        self._on_progress(self._done, None if self._frame_count is None else self._frame_count - skipped)

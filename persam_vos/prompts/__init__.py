@@ -5,20 +5,21 @@
 
 from persam_vos.prompts.object_prompt import ObjectPrompt, object_prompts, prompts_of
 from persam_vos.prompts.points import Box, Point, parse_box, parse_point
-from persam_vos.prompts.video_prompts import MAX_ID, FrameRange, NamedObject, Prompt, VideoPrompts, hex_colour
+from persam_vos.prompts.video_prompts import MAX_ID, NamedObject, Prompt, Span, VideoPrompts, hex_colour, span_of
 
 __all__ = [
     "MAX_ID",
     "Box",
-    "FrameRange",
     "NamedObject",
     "ObjectPrompt",
     "Point",
     "Prompt",
+    "Span",
     "VideoPrompts",
     "hex_colour",
     "object_prompts",
     "parse_box",
     "parse_point",
     "prompts_of",
+    "span_of",
 ]

@@ -114,8 +114,8 @@ def prompts_of(
     Raises:
         PromptError: If a box or a point is no such thing; see ``object_prompts``.
 
-    >>> prompts_of((10, 20, 40, 60), [(15, 30, 0)])
-    (ObjectPrompt(box=Box(x0=10.0, y0=20.0, x1=40.0, y1=60.0), points=(Point(x=15.0, y=30.0, positive=False),)),)
+    >>> prompts_of((10, 20, 40, 60), [(15, 30, 0)])[0].points
+    (Point(x=15.0, y=30.0, positive=False),)
     """
     if not len(box) and not len(points):
         return ()

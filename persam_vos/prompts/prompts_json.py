@@ -19,9 +19,9 @@ from persam_vos.prompts.points import Box, Point
 from persam_vos.prompts.video_prompts import (
     MAX_ID,
     Fault,
-    FrameRange,
     NamedObject,
     Prompt,
+    Span,
     VideoPrompts,
     faults,
     hex_colour,
@@ -201,13 +201,13 @@ def _prompt(given: _Prompt, position: int, folder: Path) -> Prompt:
     return Prompt(given.frame, given.object, says)
 
 
-def _range(values: list[int | None] | None) -> FrameRange | None:
+def _range(values: list[int | None] | None) -> Span | None:
     if values is None:
         return None
     start, end, stride = (*values, 1)[:3]
     if start is None or not stride or (end is not None and end <= start):
         raise _WrongPlaceError("range", message=f"range is {json.dumps(values)}; allowed: {_ALLOWED['range']}")
-    return FrameRange(start, end, stride)
+    return Span(start, end, stride)
 
 
 def _joined(folder: Path, name: str) -> Path:

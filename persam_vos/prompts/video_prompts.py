@@ -16,18 +16,30 @@ MAX_ID = 255
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
-class FrameRange(NamedTuple):
-    """Which frames of a video are tracked.
+class Span(NamedTuple):
+    """Which frames of a video are tracked; the defaults are all.
 
     Attributes:
-        start: The first one.
-        end: The first one that is not; None for all to the last.
-        stride: Every how many.
+        start: The first one: its index, from 0, or seconds as text such as ``"12.5s"``; None for that of the video.
+        end: The first one that is left out, in the same way; None for the end of the video.
+        stride: Every so many-th frame from ``start`` on.
     """
 
-    start: int = 0
-    end: int | None = None
+    start: int | str | None = None
+    end: int | str | None = None
     stride: int = 1
+
+
+def span_of(
+    start: int | str | None = None, end: int | str | None = None, stride: int | None = None, other: Span | None = None
+) -> Span:
+    """Return the span of what is given; the other one counts where nothing is.
+
+    >>> span_of(start="2s", other=Span(0, 40, 3))
+    Span(start='2s', end=40, stride=3)
+    """
+    begin, stop, step = other or Span()
+    return Span(begin if start is None else start, stop if end is None else end, step if stride is None else stride)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,7 @@ class VideoPrompts:
         prompts: On frames, in any order; each object once a frame.
         objects: Names and colours; an object may be left out, and gets neither.
         video: The video; None for one that is given elsewhere.
-        range: Which frames are tracked; None for all.
+        range: Which frames are tracked, from one index to another; None for all.
 
     Raises:
         PromptError: If there is no prompt, or an object has two on a frame, none at all, or is always absent.
@@ -117,7 +129,7 @@ class VideoPrompts:
     prompts: tuple[Prompt, ...]
     objects: tuple[NamedObject, ...] = ()
     video: Path | None = None
-    range: FrameRange | None = None
+    range: Span | None = None
 
     def __post_init__(self) -> None:
         for fault in faults(self.prompts, self.objects):

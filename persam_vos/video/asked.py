@@ -7,15 +7,13 @@ from pathlib import Path
 from persam_vos.exports.prompt_masks import PROMPTS_JSON, prompt_mask_path, write_prompt_masks
 from persam_vos.media.photo_files import is_glob
 from persam_vos.media.stream import StreamInfo
-from persam_vos.prompts import FrameRange, ObjectPrompt, Prompt, VideoPrompts
+from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import write_prompts
 from persam_vos.video.keyframes import Keyframe, Keyframes
 from persam_vos.video.prompting import Prompting
 
 
-def write_asked(
-    output: Path, keyframes: Keyframes, prompting: Prompting, info: StreamInfo, tracked: FrameRange | None = None
-) -> Path:
+def write_asked(output: Path, keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> Path:
     """Write prompts.json, and the masks of all keyframes into ``prompts/``.
 
     Boxes and points are written as such: a run that reads them makes the same masks.
@@ -24,8 +22,7 @@ def write_asked(
         output: The folder of the results.
         keyframes: Of the run.
         prompting: Which names them, and has read files that stay.
-        info: Of the video.
-        tracked: The frames that are tracked; None for all.
+        info: Of the video, and of the range that is tracked.
 
     Returns:
         The path of prompts.json.
@@ -39,7 +36,7 @@ def write_asked(
         prompts=tuple(Prompt(*each.place, _says(each, keyframes, output)) for each in keyframes.keyframes),
         objects=prompting.named(keyframes.ids),
         video=info.source if info.source.exists() or is_glob(info.source) else None,
-        range=tracked,
+        range=None if info.clip is None else Span(info.clip.start, info.clip.stop, info.clip.stride),
     )
     write_prompts(output / PROMPTS_JSON, asked)
     return output / PROMPTS_JSON

@@ -32,7 +32,7 @@ class GapTracker:
 
         Args:
             tracker: Tracks the frames that are encoded.
-            label_map: uint8, H x W: the annotation of the first frame.
+            label_map: uint8, H x W: the annotation of the first frame; 255 is an object as well.
             encoder: For frames that turn out to be needed.
             settings: The longest gap, and how well its sides must agree.
         """
@@ -57,7 +57,7 @@ class GapTracker:
             self._waiting += (frame,)
             return ()
         if self._last is None:
-            found: Found = [(frame, self._tracker.start(frame, self._label_map, embedding))]
+            found: Found = [(frame, self._tracker.start(frame, self._label_map, embedding, void=None))]
             return self._settled(self._tracker, found, self._reach, 1)
         return self._close_gap((*self._waiting, frame), embedding)
 

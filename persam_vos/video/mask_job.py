@@ -7,18 +7,24 @@ from pathlib import Path
 from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
 from persam_vos.files import whole_file
-from persam_vos.media.readers import open_video
-from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
+from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.given_prompts import GivenPrompts
 from persam_vos.video.prompting import Prompting
+from persam_vos.video.source import VideoSource
 
 
 def write_mask(
-    source: str, prompts: tuple[ObjectPrompt, ...], output: Path, settings: Settings, *, overwrite: bool = False
+    source: str,
+    prompts: tuple[ObjectPrompt, ...],
+    output: Path,
+    settings: Settings,
+    *,
+    frame: int | str | None = None,
+    overwrite: bool = False,
 ) -> tuple[str, ...]:
-    """Segment the objects of a video's first frame, or of a photo, and write their label map as palette PNG.
+    """Segment the objects of a frame of a video, or of a photo, and write their label map as palette PNG.
 
     Everything that can be wrong with the input is found before the model is loaded.
 
@@ -27,6 +33,7 @@ def write_mask(
         prompts: Of each object: the n-th one has the value n.
         output: The file.
         settings: Which model, and what runs it.
+        frame: Index of the frame, or seconds as text such as ``"12.5s"``; None for the first one.
         overwrite: Replace a file of this name.
 
     Returns:
@@ -41,7 +48,7 @@ def write_mask(
         raise OutputError(f"{output}: exists already; pass --overwrite to replace it, or give another --output")
     said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, 1))
     prompting = Prompting((GivenPrompts(VideoPrompts(said)),))
-    with open_video(source, backend=settings.reader) as reader:
+    with VideoSource(source, settings, span=Span(start=frame)).open() as reader:
         prompting.check(reader)
         keyframes = prompting.find(Engine(settings), lambda _: reader.peek())
     with whole_file(output) as partial:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from persam_vos.errors import EmptyMaskError, PromptError
 from persam_vos.masks import VOID
-from persam_vos.media.stream import FrameReader
-from persam_vos.prompts import FrameRange, NamedObject
+from persam_vos.media.frame import Frame
+from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.stream import Clip, FrameReader
+from persam_vos.prompts import NamedObject
 from persam_vos.video.keyframes import FrameOf, Keyframes, Place, joined
+from persam_vos.video.source import VideoSource
 
 if TYPE_CHECKING:
     from persam_vos.sam.engine import Engine
@@ -101,28 +105,29 @@ class Prompting:
                 listed = ", ".join(map(str, sorted(known)))
                 raise PromptError(f"object {each.id} has a name or a color, and no prompt; the objects are {listed}")
 
-    def check_frames(self, tracked: FrameRange, count: int) -> None:
+    def check_frames(self, clip: Clip | None, count: int) -> None:
         """Check that everything is said of frames that are tracked.
 
         Args:
-            tracked: The frames that are tracked.
+            clip: The frames that are tracked; None for all.
             count: Frames of the whole video.
 
         Raises:
             PromptError: If a frame is not among them.
         """
-        end = min(count, count if tracked.end is None else tracked.end)
+        clip = clip or Clip(0, None)
+        end = count if clip.stop is None else min(count, clip.stop)
         for frame in self.later:
             if frame >= count:
                 raise PromptError(f"frame {frame} lies outside the video, which has {count} frames, 0 to {count - 1}")
-            if not tracked.start <= frame < end:
+            if not clip.start <= frame < end:
                 raise PromptError(
-                    f"frame {frame} lies outside the range, {tracked.start} to {end - 1}; give another --start or --end"
+                    f"frame {frame} lies outside the range, {clip.start} to {end - 1}; give another --start or --end"
                 )
-            if (frame - tracked.start) % tracked.stride:
+            if beyond := (frame - clip.start) % clip.stride:
                 raise PromptError(
-                    f"frame {frame} is not tracked: with --stride {tracked.stride}, every {tracked.stride}th frame"
-                    f" from {tracked.start} on is; give one of these, or another --stride"
+                    f"frame {frame} is left out by --stride {clip.stride}; give frame {frame - beyond}, or another"
+                    " --start or --stride"
                 )
 
     def find(self, engine: Engine[Any], frame_of: FrameOf) -> Keyframes:
@@ -149,3 +154,39 @@ class Prompting:
         """Return the objects of some ids, with the names and colours that are known."""
         known = {each.id: each for each in self.objects}
         return tuple(known.get(object_id, NamedObject(object_id)) for object_id in sorted(ids))
+
+
+@contextmanager
+def other_frames(video: VideoSource, reader: FrameReader, prompting: Prompting) -> Iterator[RandomAccessVideo | None]:
+    """Open a video for reading in any order, if something is said of another frame than the first one.
+
+    Args:
+        video: The video.
+        reader: Of its frames that are tracked.
+        prompting: What is said; checked with this reader.
+
+    Raises:
+        PromptError: If something is said of a frame that is not tracked.
+        VideoError: If the frames can be read once only.
+    """
+    if not prompting.later:
+        yield None
+        return
+    with video.random_access() as frames:
+        prompting.check_frames(reader.info.clip, len(frames))
+        yield frames
+
+
+def frame_function(reader: FrameReader, frames: RandomAccessVideo | None) -> FrameOf:
+    """Return what gives a frame by its index.
+
+    Args:
+        reader: Gives the first frame that is tracked, which it has not yet delivered.
+        frames: Gives the others; None where nothing is said of them.
+    """
+
+    def frame_of(index: int) -> Frame:
+        first = reader.peek()
+        return first if frames is None or index == first.index else frames.frame(index)
+
+    return frame_of

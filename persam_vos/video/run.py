@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from persam_vos.errors import VideoError
+from persam_vos.exports.base import ResultWriter
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import remove_if_left_empty
-from persam_vos.media.photo_files import is_glob
 from persam_vos.media.random_access import RandomAccessVideo
-from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
-from persam_vos.prompts import FrameRange
+from persam_vos.prompts import Span
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.asked import write_asked
-from persam_vos.video.keyframed import frames_of, propagate_video
+from persam_vos.video.keyframed import propagate_video
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.source import WHOLE, VideoSource
 
 
 def run_video(
@@ -37,8 +36,9 @@ def run_video(
     settings: Settings,
     progress: Progress,
     *,
-    overwrite: bool = False,
+    span: Span = WHOLE,
     backward: bool = True,
+    overwrite: bool = False,
 ) -> Outcome:
     """Track one video and write its folder: the exports, tracks.jsonl and run.json.
 
@@ -50,44 +50,48 @@ def run_video(
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
-        overwrite: Replace earlier results.
+        span: The frames that are tracked.
         backward: Whether objects are looked for before their first keyframes.
+        overwrite: Replace earlier results.
 
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
-    with open_video(source, backend=settings.reader) as reader:
+    video = VideoSource(source, settings, span=span)
+    with video.open() as reader:
         prompting.check(reader)
-        return write_tracks(reader, prompting, output, settings, progress, overwrite=overwrite, backward=backward)
+        with other_frames(video, reader, prompting) as frames:
+            return write_tracks(
+                reader, frames, prompting, output, settings, progress, backward=backward, overwrite=overwrite
+            )
 
 
 def write_tracks(
     reader: FrameReader,
+    frames: RandomAccessVideo | None,
     prompting: Prompting,
     output: Path,
     settings: Settings,
     progress: Progress,
     *,
-    overwrite: bool = False,
     backward: bool = True,
+    overwrite: bool = False,
     load: Callable[[], Engine[Settings]] | None = None,
-    open_again: Callable[[], RandomAccessVideo] | None = None,
 ) -> Outcome:
     """Track a video that is open already; see ``run_video``.
 
     Args:
-        reader: The video; closed at the end.
+        reader: The frames that are tracked; closed at the end.
+        frames: All frames; None where nothing is said of others than the first one; see ``other_frames``.
         prompting: Says where the objects are; checked with this reader.
         output: The folder to write.
         settings: Of the run.
         progress: Told of each frame.
-        overwrite: Replace earlier results.
         backward: Whether objects are looked for before their first keyframes.
+        overwrite: Replace earlier results.
         load: Returns the model; None loads one.
-        open_again: Opens the video once more, for prompts after the first frame; None opens its path.
     """
     started, info = time.perf_counter(), reader.info
-    video = again(reader, prompting, open_again) if prompting.later else None
     writers = open_writers(
         output,
         settings.export,
@@ -98,13 +102,10 @@ def write_tracks(
     )
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
-        keyframes = prompting.find(engine, (lambda _: reader.peek()) if video is None else video.frame)
+        keyframes = prompting.find(engine, frame_function(reader, frames))
     given, earlier = _given(keyframes, prompting, info), recorded_exports(output)
     _replace_earlier_record(output, engine, given, earlier)
-    if video is None:
-        outcome = track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
-    else:
-        outcome = propagate_video(engine, video, info, keyframes, writers, progress, output, backward=backward)
+    outcome = _tracked(engine, reader, frames, keyframes, writers, progress, output, backward=backward)
     outcome = replace(outcome, warnings=(*keyframes.warnings, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
@@ -114,29 +115,21 @@ def write_tracks(
     return replace(outcome, written=(*made, *outcome.written, asked, record.write(output)))
 
 
-def again(
-    reader: FrameReader, prompting: Prompting, open_again: Callable[[], RandomAccessVideo] | None = None
-) -> RandomAccessVideo:
-    """Open a video once more, so that its frames can be read in any order, and check the prompts on later frames.
-
-    Raises:
-        VideoError: If it can be read once only.
-        PromptError: If a prompt is on a frame that is not tracked.
-    """
-    info = reader.info
-    if open_again is None:
-        if not (info.source.exists() or is_glob(info.source)):
-            raise VideoError("prompts after the first frame need a video that can be read again: give a path or arrays")
-        video = open_random_access(info.source, frame_rate=info.frame_rate or 24)
-    else:
-        video = open_again()
-    try:
-        frames = frames_of(info, len(video))
-        prompting.check_frames(FrameRange(frames.start, frames.stop, frames.step), len(video))
-    except BaseException:
-        video.close()
-        raise
-    return video
+def _tracked(
+    engine: Engine[Settings],
+    reader: FrameReader,
+    frames: RandomAccessVideo | None,
+    keyframes: Keyframes,
+    writers: Sequence[ResultWriter],
+    progress: Progress,
+    output: Path,
+    *,
+    backward: bool,
+) -> Outcome:
+    """Stream the video if all keyframes lie on its first frame; else propagate from all of them."""
+    if frames is None:
+        return track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
+    return propagate_video(engine, frames, reader.info, keyframes, writers, progress, output, backward=backward)
 
 
 def _replace_earlier_record(

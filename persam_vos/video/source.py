@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,11 +15,14 @@ from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.photo_files import is_glob
 from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.ranges import SkippingReader, frame_range
 from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.sources import exact_rate
 from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.prompts import Span
 from persam_vos.settings.video import Settings
 
+WHOLE = Span()
 VideoLike = PathLike | FrameReader | Rgb | Iterable[Rgb]
 _VIDEOS = "a path, a glob, a reader of open_video, an array N x H x W x 3, or an iterable of arrays H x W x 3"
 
@@ -27,12 +30,22 @@ _VIDEOS = "a path, a glob, a reader of open_video, an array N x H x W x 3, or an
 class VideoSource:
     """A video in any form that ``track`` takes.
 
+    Args:
+        video: The video.
+        settings: Which reader decodes files.
+        frame_rate: Frames per second of images and arrays.
+        span: The frames that are tracked.
+
     Attributes:
         is_read_once: Whether it is an iterator or a reader, whose frames can be read once.
     """
 
-    def __init__(self, video: VideoLike, settings: Settings, frame_rate: Fraction | float) -> None:
+    def __init__(
+        self, video: VideoLike, settings: Settings, frame_rate: Fraction | float = 24, span: Span = WHOLE
+    ) -> None:
         self._video, self._settings, self._frame_rate = video, settings, exact_rate(frame_rate)
+        self._frames = frame_range(*span)
+        self._span = span
         self._is_reader = isinstance(getattr(video, "info", None), StreamInfo)
         self.is_read_once = self._is_reader or isinstance(video, Iterator)
         self._was_read = False
@@ -47,27 +60,41 @@ class VideoSource:
         if self.is_read_once and self._was_read:
             raise VideoError("the frames of an iterator or a reader can be tracked once; call track with a new one")
         self._was_read = True
-        if self._is_reader:
-            reader: FrameReader = video
-            return reader
         if isinstance(video, (str, os.PathLike)):
-            return open_video(os.fspath(video), backend=self._settings.reader, frame_rate=self._frame_rate)
+            start, end, stride = self._span
+            return open_video(
+                os.fspath(video),
+                backend=self._settings.reader,
+                frame_rate=self._frame_rate,
+                start=start,
+                end=end,
+                stride=stride,
+            )
+        if self._is_reader:
+            return self._cut(video)
         if isinstance(video, np.ndarray) and video.ndim != 4:
             shape = " x ".join(map(str, video.shape))
             raise VideoError(f"video is an array {shape}; allowed: {_VIDEOS}")
         if not isinstance(video, Iterable):
             raise VideoError(f"video is of type {type(video).__name__}; allowed: {_VIDEOS}")
-        return ArrayReader(video, frame_rate=self._frame_rate)
+        return self._cut(ArrayReader(video, frame_rate=self._frame_rate))
 
-    def open_again(self) -> RandomAccessVideo:
-        """Open the video so that its frames can be read in any order.
+    def random_access(self) -> RandomAccessVideo:
+        """Open the whole video for reading frames in any order.
 
         Raises:
-            VideoError: If it was an iterator or a reader, or cannot be opened.
+            VideoError: If its frames can be read once only.
         """
         video: Any = self._video
         if self._is_reader and (video.info.source.exists() or is_glob(video.info.source)):
             return open_random_access(video.info.source, frame_rate=self._frame_rate)
-        if self.is_read_once:
-            raise VideoError("prompts after the first frame need a video that can be read again: give a path or arrays")
+        if self.is_read_once or not isinstance(video, (str, os.PathLike, np.ndarray, Sequence)):
+            raise VideoError(
+                "prompts after the first frame need a video whose frames can be read in any order; give a path, an"
+                " array or a list of arrays"
+            )
         return open_random_access(video, frame_rate=self._frame_rate)
+
+    def _cut(self, reader: FrameReader) -> FrameReader:
+        """Return the frames of a reader that are tracked."""
+        return reader if self._frames.is_whole else SkippingReader(reader, self._frames.clip_by_rate(reader.info))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from persam_vos.errors import NotStartedError, VideoError
-from persam_vos.masks import Rgb, as_label_map
+from persam_vos.masks import VOID, Rgb, as_label_map
 from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.methods import VideoMethod, VideoTracking, frame_result, step_together
 from persam_vos.methods.memory import MemoryVideo
@@ -91,7 +91,14 @@ class Tracker:
         return () if self._tracking is None else self._tracking.warnings
 
     @torch.inference_mode()
-    def start(self, image: Frame | Rgb, mask: npt.ArrayLike, embedding: ImageEmbedding | None = None) -> FrameResult:
+    def start(
+        self,
+        image: Frame | Rgb,
+        mask: npt.ArrayLike,
+        embedding: ImageEmbedding | None = None,
+        *,
+        void: int | None = VOID,
+    ) -> FrameResult:
         """Learn the objects of the annotated frame.
 
         Args:
@@ -99,6 +106,7 @@ class Tracker:
                 next one as frame 1 at 1 s.
             mask: H x W: a bool mask of one object, or a label map of any integer dtype; see ``as_label_map``.
             embedding: The frame's, if it exists already.
+            void: Value of pixels of a label map that count as background; None where 255 is an object as well.
 
         Returns:
             The annotation itself as a result, each object with a score of 1.
@@ -110,7 +118,7 @@ class Tracker:
             EmptyMaskError: If it holds no object.
         """
         frame = self._frame(image, 0)
-        label_map = as_label_map(mask, frame.height, frame.width, of="video")
+        label_map = as_label_map(mask, frame.height, frame.width, of="video", void=void)
         object_ids = [int(i) for i in np.unique(label_map) if i]
         embedding = embedding or self._encoder.encode([frame])[0]
         study = self._method.study(frame, embedding, label_map, object_ids)

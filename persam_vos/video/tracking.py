@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
@@ -13,25 +12,23 @@ from typing import Any
 
 import numpy.typing as npt
 
-from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
+from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
-from persam_vos.pipeline.progress import NoProgress, Progress
+from persam_vos.pipeline.progress import OnProgress, Progress, ProgressFunction
 from persam_vos.pipeline.stages import Outcome
-from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts, prompts_of
+from persam_vos.prompts import VideoPrompts, prompts_of, span_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.given_prompts import GivenPrompts
 from persam_vos.video.keyframed import frames_of, propagated_frames, propagated_video
-from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
+from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import new_tracker, tracked_frames
-from persam_vos.video.prompting import Prompting, PromptSource
-from persam_vos.video.run import again, write_tracks
+from persam_vos.video.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.run import write_tracks
+from persam_vos.video.said import prompting_of, settings_of
 from persam_vos.video.source import VideoLike, VideoSource
-
-OnProgress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -54,7 +51,12 @@ def track(
     *,
     box: Sequence[float] | Sequence[Sequence[float]] = (),
     points: Sequence[Sequence[float]] = (),
+    prompts: PathLike | VideoPrompts | None = None,
     references: Sequence[tuple[PathLike, PathLike]] = (),
+    start: int | str | None = None,
+    end: int | str | None = None,
+    stride: int | None = None,
+    backward: bool = True,
     settings: Settings | None = None,
     frame_rate: Fraction | float = 24,
     on_progress: OnProgress | None = None,
@@ -75,7 +77,14 @@ def track(
         box: Instead of a mask: (x0, y0, x1, y1) around the object in the first frame, in pixels with inclusive maxima;
             or several of them, each around an object.
         points: Instead of a mask, or beside one box: (x, y) on the object, or (x, y, 0) beside it; all of one object.
+        prompts: Instead of a mask: a prompts.json, or what ``VideoPrompts`` holds; its range counts where no other is
+            given.
         references: Instead of a mask: pairs of a photo of the objects and its mask, both paths.
+        start: The first frame that is tracked: its index, or seconds as text such as ``"12.5s"``. What is said of the
+            first frame is said of this one. Frames keep their index.
+        end: The first frame that is left out, in the same way.
+        stride: Track every so many-th frame.
+        backward: Whether objects are looked for before the first frame of which something is said of them.
         settings: Of the run; see ``Settings``.
         frame_rate: Frames per second of images and arrays; a video file has its own.
         on_progress: Called after each frame with the number of frames done, and with the number to expect or None.
@@ -100,11 +109,13 @@ def track(
     0 0 (360, 640, 3) True (360, 640)
     1 1/25 (360, 640, 3) True (360, 640)
     """
-    settings = _settings_of(settings, changes)
+    settings = settings_of(settings, changes)
+    said, span = prompting_of(mask, prompts_of(box, points), prompts, references, settings)
     return Tracking(
-        VideoSource(video, settings, frame_rate),
-        Prompting(_sources_of(mask, prompts_of(box, points), references, settings)),
+        VideoSource(video, settings, frame_rate, span_of(start, end, stride, span)),
+        said,
         settings,
+        backward=backward,
         on_progress=on_progress,
     )
 
@@ -146,13 +157,17 @@ class Tracking:
             VideoError: If a frame cannot be read, or has another size than the first.
             SettingsError: If the GPU's memory is too small.
         """
-        with closing(self._open()) as reader, self._engine_in_use(self.settings) as load:
-            engine, progress = load(), _ProgressFunction(self._on_progress)
+        with (
+            closing(self._open()) as reader,
+            other_frames(self._source, reader, self._prompting) as frames,
+            self._engine_in_use(self.settings) as load,
+        ):
+            engine, progress = load(), ProgressFunction(self._on_progress, reader.info.clip)
+            keyframes = self._prompting.find(engine, frame_function(reader, frames))
             progress.start(reader.info.source.name, reader.info.frame_count)
-            if self._prompting.later:
-                yield from self._propagated(engine, reader, progress)
+            if frames is not None:
+                yield from self._propagated(engine, reader, frames, keyframes, progress)
                 return
-            keyframes = self._prompting.find(engine, lambda _: reader.peek())
             tracker, label_map = new_tracker(engine), keyframes.label_map(keyframes.frames[0])
             with closing(tracked_frames(engine, reader, label_map, tracker=tracker)) as results:
                 for frame, result in results:
@@ -161,17 +176,20 @@ class Tracking:
             self.warnings = (*keyframes.warnings, *tracker.warnings, *reader.warnings)
 
     def _propagated(
-        self, engine: Engine[Settings], reader: FrameReader, progress: Progress
+        self,
+        engine: Engine[Settings],
+        reader: FrameReader,
+        frames: RandomAccessVideo,
+        keyframes: Keyframes,
+        progress: Progress,
     ) -> Generator[TrackedFrame, None, None]:
         """Propagate the objects from prompts on any frames, then yield the frames."""
-        with closing(again(reader, self._prompting, self._source.open_again)) as video:
-            keyframes = self._prompting.find(engine, video.frame)
-            frames = frames_of(reader.info, len(video))
-            with propagated_video(engine, video, frames, keyframes, backward=self._backward) as propagated:
-                for frame, result in propagated_frames(propagated):
-                    progress.advance(result)
-                    yield _tracked(result, frame.rgb)
-                self.warnings = (*keyframes.warnings, *propagated.warnings, *video.warnings)
+        tracked = frames_of(reader.info, len(frames))
+        with propagated_video(engine, frames, tracked, keyframes, backward=self._backward) as propagated:
+            for frame, result in propagated_frames(propagated):
+                progress.advance(result)
+                yield _tracked(result, frame.rgb)
+            self.warnings = (*keyframes.warnings, *propagated.warnings, *frames.warnings)
 
     def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
         """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.
@@ -204,18 +222,21 @@ class Tracking:
         settings = self.settings
         if export is not None:
             settings = Settings(**{**settings.model_dump(), "export": export})
-        progress = _ProgressFunction(self._on_progress)
-        with closing(self._open()) as reader, self._engine_in_use(settings) as load:
+        with (
+            closing(self._open()) as reader,
+            other_frames(self._source, reader, self._prompting) as frames,
+            self._engine_in_use(settings) as load,
+        ):
             outcome = write_tracks(
                 reader,
+                frames,
                 self._prompting,
                 Path(folder),
                 settings,
-                progress,
+                ProgressFunction(self._on_progress, reader.info.clip),
                 overwrite=overwrite,
                 backward=self._backward,
                 load=load,
-                open_again=self._source.open_again,
             )
         self.warnings = outcome.warnings
         return outcome
@@ -269,57 +290,5 @@ class Tracking:
             self._engine = engine
 
 
-class _ProgressFunction(NoProgress):
-    """Calls a function after each frame with the numbers of frames done and expected; see ``Progress``."""
-
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress = on_progress
-        self._done = 0
-        self._frame_count: int | None = None
-
-    def start(self, name: str, frames: int | None) -> None:  # noqa: ARG002 - a video has one name
-        self._frame_count = frames
-
-    def advance(self, result: FrameResult) -> None:
-        self._done += 1
-        # A reader that was advanced begins with a later frame.
-        skipped = result.index + 1 - self._done
-        self._on_progress(self._done, None if self._frame_count is None else self._frame_count - skipped)
-
-
 def _tracked(result: FrameResult, image: Rgb) -> TrackedFrame:
     return TrackedFrame(**{field.name: getattr(result, field.name) for field in fields(result)}, image=image)
-
-
-def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:
-    if settings is None:
-        return Settings(**changes)
-    if not isinstance(settings, Settings):
-        raise SettingsError(f"settings is of type {type(settings).__name__}; it must be persam_vos.Settings")
-    if changes:
-        raise SettingsError(f"{next(iter(changes))} is given beside settings; give it to Settings(...) instead")
-    return settings
-
-
-def _sources_of(
-    mask: PathLike | npt.ArrayLike | None,
-    prompts: tuple[ObjectPrompt, ...],
-    references: Sequence[tuple[PathLike, PathLike]],
-    settings: Settings,
-) -> tuple[PromptSource, ...]:
-    if (mask is not None) + bool(prompts) + bool(references) != 1:
-        raise SettingsError("give one of mask=, box= or points=, and references=, to say what to track")
-    if prompts:
-        said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, 1))
-        return (GivenPrompts(VideoPrompts(said)),)
-    if references:
-        # Only here: what photos need takes time to import.
-        from persam_vos.media.reference_files import ReferenceFile
-        from persam_vos.video.first_reference import FirstReference, reference_settings
-
-        files = tuple(ReferenceFile(Path(photo), Path(of_photo)) for photo, of_photo in references)
-        return (FirstReference(files, reference_settings(settings, settings.method)),)
-    if isinstance(mask, (str, os.PathLike)):
-        return (AnnotationFile(Path(mask)),)
-    assert mask is not None
-    return (AnnotationArray(mask),)

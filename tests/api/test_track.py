@@ -34,6 +34,7 @@ from persam_vos import (
 )
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.reference_files import ReferenceFile
+from persam_vos.prompts import ObjectPrompt, Point, Prompt, VideoPrompts
 from persam_vos.video import tracking
 
 HEIGHT, WIDTH = 36, 64
@@ -100,10 +101,35 @@ def test_boxes_and_points_in_place_of_a_mask(fake: list[FakeEngine], prompt: dic
 
 def test_only_one_way_to_say_what_to_track() -> None:
     for given in ({}, {"mask": left_half(), "box": (2, 2, 30, 30)}, {"points": [(5, 5)], "references": [("a", "b")]}):
-        with pytest.raises(SettingsError, match="one of mask=, box= or points=, and references="):
+        with pytest.raises(SettingsError, match="one of mask=, box= or points=, prompts=, and references="):
             track(numbered(3), **given)  # type: ignore[arg-type]
     with pytest.raises(PromptError, match="lies outside the video"):
         track(np.stack(numbered(2)), box=(70, 2, 90, 30))
+
+
+def test_prompts_are_those_of_the_command_line(tmp_path: Path, fake: list[FakeEngine]) -> None:
+    Image.fromarray(left_half().astype(np.uint8) * 255).save(tmp_path / "m.png")
+    (tmp_path / "p.json").write_text(
+        '{"version": 1, "range": [1, 5], "objects": [{"id": 255, "name": "half", "color": "#ff0000"}],'
+        ' "prompts": [{"frame": 1, "object": 255, "mask": "m.png"}]}'
+    )
+    tracked = track(numbered(9), prompts=tmp_path / "p.json", stride=2)
+    outcome = tracked.save(tmp_path / "out", export=["masks"])
+
+    assert [path.name for path in sorted((tmp_path / "out" / "masks").iterdir())] == ["00001.png", "00003.png"]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "masks" / "00001.png")) == 255, left_half())
+    lines = [json.loads(line) for line in (tmp_path / "out" / "tracks.jsonl").read_text().splitlines()]
+    assert [(line["frame"], line["object"], line["name"]) for line in lines] == [(1, 255, "half"), (3, 255, "half")]
+    assert any(warning.startswith("object 255: many programs") for warning in outcome.warnings)
+    assert [frame.index for frame in track(iter(numbered(9)), mask=left_half(), start="0.1s", end=6)] == [3, 4, 5]
+
+
+def test_prompts_of_later_frames_need_frames_in_any_order(tmp_path: Path) -> None:
+    prompts = VideoPrompts((Prompt(2, 1, ObjectPrompt(points=(Point(3, 4),))),))
+    with pytest.raises(VideoError, match="need a video whose frames can be read in any order"):
+        track(iter(numbered(3)), prompts=prompts).save(tmp_path / "out")
+    with pytest.raises(PromptError, match="frame 2 lies outside the video, which has 2 frames"):
+        track(numbered(2), prompts=prompts).save(tmp_path / "out")
 
 
 def test_a_frame_has_everything(fake: list[FakeEngine]) -> None:
@@ -412,8 +438,8 @@ def test_what_is_no_setting_is_refused_by_name(tmp_path: Path, fake: list[FakeEn
         ({"settings": {}}, r"settings is of type dict; it must be persam_vos\.Settings"),
         ({"frame_rate": 0}, "frame rate is 0; it must be frames per second, above 0"),
         ({"frame_rate": float("nan")}, "frame rate is nan"),
-        ({"mask": None}, "^give one of mask=, box= or points=, and references="),
-        ({"references": [("a.jpg", "a.png")]}, "^give one of mask=, box= or points=, and references="),
+        ({"mask": None}, "^give one of mask=, box= or points=, prompts=, and references="),
+        ({"references": [("a.jpg", "a.png")]}, "^give one of mask=, box= or points=, prompts=, and references="),
     ]
     for arguments, message in wrong:
         with pytest.raises(SettingsError, match=message):

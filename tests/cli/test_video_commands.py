@@ -56,6 +56,39 @@ def test_a_box_in_place_of_a_mask(clip: Path, mask: Path, tmp_path: Path) -> Non
     assert (prompt["frame"], prompt["object"], prompt["box"]) == (0, 1, [0, 16, 15, 31])
 
 
+def test_what_was_asked_can_be_asked_again(clip: Path, mask: Path, tmp_path: Path) -> None:
+    def run(*options: object, output: str) -> tuple[list[bytes], dict]:
+        rest = ["-o", tmp_path / output, "--export", "masks", "--overwrite"]
+        answer = call("run", clip, *options, *rest)
+        assert answer.status == 0, answer.err
+        masks = [path.read_bytes() for path in sorted((tmp_path / output / "masks").iterdir())]
+        return masks, json.loads((tmp_path / output / "prompts.json").read_text())
+
+    again = ["--prompts", tmp_path / "a" / "prompts.json"]
+    one = ["--object", f"200={mask}", "--name", "200=square", "--color", "200=red"]
+    first, asked = run(*one, "--start", "1", "--end", "4", output="a")
+    second, repeated = run(*again, output="b")
+    # Its own prompts may be read by a run that replaces its results.
+    third, _ = run(*again, output="a")
+
+    assert first == second == third
+    assert len(first) == 3
+    assert asked["range"] == [1, 4]
+    assert asked["objects"] == [{"id": 200, "name": "square", "color": "#ff0000"}]
+    assert asked["prompts"] == [{"frame": 1, "object": 200, "mask": "prompts/00001_200.png"}]
+    assert (tmp_path / "a" / asked["video"]).resolve() == clip.resolve()
+    assert {**repeated, "video": 0} == {**asked, "video": 0}
+    with Image.open(tmp_path / "a" / "masks" / "00001.png") as picture:
+        assert set(np.unique(np.asarray(picture))) == {0, 200}
+        assert picture.getpalette()[600:603] == [255, 0, 0]
+    lines = [json.loads(line) for line in (tmp_path / "b" / "tracks.jsonl").read_text().splitlines()]
+    assert [(line["frame"], line["name"], line["keyframe"]) for line in lines] == [
+        (1, "square", True),
+        (2, "square", False),
+        (3, "square", False),
+    ]
+
+
 def test_the_mask_of_a_box_alone(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "mask.png"
     answer = call("mask", clip, "--box", "0,16,15,31", "--point", "8,24", "--point", "40,10,-", "-o", output)
@@ -67,6 +100,13 @@ def test_the_mask_of_a_box_alone(clip: Path, tmp_path: Path) -> None:
     assert ((found == 1) & (square() == 1)).sum() > 0.8 * ((found == 1) | (square() == 1)).sum()
     one_line(call("mask", clip, "--box", "0,16,15,31", "-o", output), "mask.png: exists already", "--overwrite")
     one_line(call("mask", clip, "--box", "0,16,15,31", "-o", output.parent), "is a folder")
+
+    later = tmp_path / "3.png"
+    assert call("mask", clip, "--frame", "3", "--box", "12,16,27,31", "-o", later).status == 0
+    with Image.open(later) as picture:
+        found = np.asarray(picture)
+    truth = np.roll(square(), 12, axis=1)
+    assert ((found == 1) & (truth == 1)).sum() > 0.8 * ((found == 1) | (truth == 1)).sum()
 
 
 @pytest.mark.cuda

@@ -48,6 +48,11 @@ def mask(clip: Path) -> Path:
         (["--box", "0,0,9,9", "--name", "dog"], ["--name is 'dog': it must be ID=NAME"]),
         (["--box", "0,0,9,9", "--name", "2=dog"], ["object 2 has a name or a color, and no prompt"]),
         (["--box", "0,0,9,9", "--color", "1=redd"], ["--color is 'redd': it must be a CSS name"]),
+        (["--box", "0,0,9,9", "--start", "5"], ["has 5 frame(s), 0 to 4", "starts at frame 5, after the last frame"]),
+        (["--box", "0,0,9,9", "--end", "9"], ["has 5 frame(s)", "goes to frame 9, which is after its end"]),
+        (["--box", "0,0,9,9", "--start", "3", "--end", "2"], ["the range from frame 3 to frame 2 is empty"]),
+        (["--box", "0,0,9,9", "--start", "soon"], ["position in the video is 'soon'", "seconds such as 12.5s"]),
+        (["--box", "0,0,9,9", "--stride", "0"], ["--stride is '0': it must be a whole number, at least 1"]),
     ],
 )
 def test_boxes_and_points_that_cannot_be_used(clip: Path, tmp_path: Path, options: list[str], parts: list[str]) -> None:
@@ -84,6 +89,26 @@ def test_prompts_json_that_cannot_be_used(clip: Path, tmp_path: Path, old: str, 
     (tmp_path / "p.json").write_text(LINES.replace(old, new, 1))
 
     one_line(call("run", clip, "--prompts", tmp_path / "p.json", "-o", tmp_path / "o"), *parts)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--prompt", "5:MASK"], ["frame 5 lies outside the video, which has 5 frames, 0 to 4"]),
+        (["--prompt", "4:MASK", "--end", "4"], ["frame 4 lies outside the range, 0 to 3; give another --start"]),
+        (["--prompt", "0:MASK", "--start", "2"], ["frame 0 lies outside the range, 2 to 4"]),
+        (["--prompt", "3:MASK", "--stride", "2"], ["frame 3 is left out by --stride 2; give frame 2"]),
+        (["--prompt", "3:MASK", "--prompt", "3:MASK"], ["object 1 has two masks on frame 3"]),
+        (["--prompt", "0:MASK", "--first-mask", "MASK"], ["object 1 has two masks on frame 0"]),
+        (["--prompt", "2:MASK", "--object", "1=MASK", "--stride", "4"], ["frame 2 is left out by --stride 4"]),
+    ],
+)
+def test_frames_that_are_not_tracked(
+    clip: Path, mask: Path, tmp_path: Path, options: list[str], parts: list[str]
+) -> None:
+    given = [option.replace("MASK", str(mask)) for option in options]
+    one_line(call("run", clip, *given, "-o", tmp_path / "o"), *parts)
     assert not (tmp_path / "o").exists()
 
 
@@ -219,6 +244,8 @@ def test_a_bad_option(
         (["score", "here", "nowhere"], ["nowhere"]),
         (["mask", "clip.mp4"], ["pass --box X0,Y0,X1,Y1 or --point X,Y, to say where"]),
         (["mask", "nowhere.mp4", "--point", "3,4"], ["nowhere.mp4"]),
+        (["mask", "shots", "--point", "1,1", "--frame", "3"], ["shots: has 3 frame(s), 0 to 2"]),
+        (["mask", "shots", "--point", "1,1", "--frame", "x"], ["position in the video is 'x'"]),
         (["models", "burn"], ["'models burn': allowed are list, verify and path"]),
         (["models", "verfy"], ["did you mean verify?"]),
         (["models", "path"], ["'models path' needs a name: mobile_sam"]),

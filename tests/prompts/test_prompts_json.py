@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persam_vos import PromptError
-from persam_vos.prompts import Box, FrameRange, NamedObject, ObjectPrompt, Point, Prompt, VideoPrompts, hex_colour
+from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, Span, VideoPrompts, hex_colour
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
 
 TEXT = """{"version": 1, "video": "clip.mp4", "range": [0, 240],
@@ -34,7 +34,7 @@ said = (
     | st.integers(0, 9).map(lambda number: ObjectPrompt(mask=Path(f"/data/a b/{number}.png")))
 )
 colours = st.just("") | st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
-ranges = st.none() | st.builds(FrameRange, st.integers(0, 9), st.none() | st.integers(10, 20), st.integers(1, 5))
+ranges = st.none() | st.builds(Span, st.integers(0, 9), st.none() | st.integers(10, 20), st.integers(1, 5))
 
 
 @st.composite
@@ -63,7 +63,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
     assert found.video == tmp_path / "clip.mp4"
     assert found.prompts[2].says.mask == tmp_path / "prompts" / "00091_1.png"
-    assert found.range == FrameRange(0, 240)
+    assert found.range == Span(0, 240)
     assert found.objects == (NamedObject(1, "dog", "#e6194b"),)
     assert found.ids == (1, 7)
     assert found.prompts[1].says == ObjectPrompt(points=(Point(40, 50), Point(90, 60.5, positive=False)))

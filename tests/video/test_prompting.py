@@ -15,7 +15,8 @@ from fakes import FakeEngine
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError, PromptError
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.frame import Frame, untimed_frame
-from persam_vos.prompts import Box, FrameRange, NamedObject, ObjectPrompt, Point, Prompt, VideoPrompts
+from persam_vos.media.stream import Clip
+from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, VideoPrompts
 from persam_vos.video.given_prompts import GivenPrompts
 from persam_vos.video.keyframes import Keyframe, Keyframes, joined
 from persam_vos.video.label_maps import AnnotationFile
@@ -117,21 +118,21 @@ def test_names_are_of_objects_that_are_prompted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "tracked", "part"),
+    ("frame", "clip", "part"),
     [
-        (9, FrameRange(), "frame 9 lies outside the video, which has 9 frames, 0 to 8"),
-        (8, FrameRange(0, 8), "frame 8 lies outside the range, 0 to 7; give another --start or --end"),
-        (3, FrameRange(4, None), "frame 3 lies outside the range, 4 to 8"),
-        (5, FrameRange(4, 9, 2), "frame 5 is not tracked: with --stride 2, every 2th frame from 4"),
+        (9, None, "frame 9 lies outside the video, which has 9 frames, 0 to 8"),
+        (8, Clip(0, 8), "frame 8 lies outside the range, 0 to 7; give another --start or --end"),
+        (3, Clip(4, None), "frame 3 lies outside the range, 4 to 8"),
+        (7, Clip(2, 9, 3), "frame 7 is left out by --stride 3; give frame 5, or another --start or --stride"),
     ],
 )
-def test_frames_that_are_not_tracked_are_refused(frame: int, tracked: FrameRange, part: str) -> None:
+def test_frames_that_are_not_tracked_are_refused(frame: int, clip: Clip | None, part: str) -> None:
     prompting = Prompting((given(Prompt(None, 1, LEFT), Prompt(frame, 2, LEFT)),))
     prompting.check(reader())
 
     assert prompting.later == (frame,)
     with pytest.raises(PromptError, match=part):
-        prompting.check_frames(tracked, 9)
+        prompting.check_frames(clip, 9)
 
 
 def test_an_object_that_others_hide_altogether_is_an_error() -> None:
