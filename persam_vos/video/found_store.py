@@ -20,6 +20,7 @@ from persam_vos.video.stretches import Direction, Stretch
 
 _VERSION = 1
 _TABLES = """
+create table size (height integer, width integer) strict;
 create table stretch (object integer, direction integer, start integer, frames text, signature text,
     primary key (object, direction, start)) strict;
 create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
@@ -76,9 +77,16 @@ class FoundStore:
             self._data.execute("pragma synchronous=normal")
             version = self._data.execute("pragma user_version").fetchone()[0]
             if version == 0:
-                self._data.executescript(f"begin; {_TABLES} pragma user_version={_VERSION}; commit;")
+                made = f"insert into size values ({height}, {width}); pragma user_version={_VERSION}"
+                self._data.executescript(f"begin; {_TABLES} {made}; commit;")
             elif version != _VERSION:
                 raise OutputError(f"{path}: holds masks of another version of persam-vos; remove it")
+            of_masks = self._data.execute("select height, width from size").fetchone()
+            if of_masks != self._size:
+                given = " x ".join(map(str, of_masks or ("no",)))
+                raise OutputError(
+                    f"{path}: holds masks of {given} pixels, and the video has {height} x {width}; remove it"
+                )
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -161,11 +169,14 @@ class FoundStore:
         similarity: float | None, reach: str,
     ) -> Found:  # fmt: skip
         mask = np.zeros(self._size, np.bool_)
-        if height:
-            bits = np.frombuffer(zlib.decompress(pixels), np.uint8)
-            window = np.unpackbits(bits, count=height * width).reshape(height, width)
-            mask[top : top + height, left : left + width] = window
-        return Found(number, mask, score, similarity, Region.at(*map(int, reach.split())))
+        try:
+            if height:
+                bits = np.frombuffer(zlib.decompress(pixels), np.uint8)
+                window = np.unpackbits(bits, count=height * width).reshape(height, width)
+                mask[top : top + height, left : left + width] = window
+            return Found(number, mask, score, similarity, Region.at(*map(int, reach.split())))
+        except (ValueError, TypeError, zlib.error) as error:
+            raise OutputError(f"{self._path or 'temporary masks'}: is damaged; remove it") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -184,7 +195,7 @@ class FoundStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise OutputError(f"{self._path or 'temporary masks'}: {error}; see that the disk has room") from error
+            raise OutputError(f"{self._path or 'temporary masks'}: masks cannot be kept there ({error})") from error
 
 
 def _packed(mask: Mask) -> tuple[int, int, int, int, bytes]:
