@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from persam_vos.results import FrameResult, ObjectResult, SegmentedObject
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
+    from persam_vos.video.doubt import Doubt
+    from persam_vos.video.propagation import Walked
+    from persam_vos.video.session import Session
+    from persam_vos.video.session_object import SessionObject
     from persam_vos.video.tracker import Tracker
     from persam_vos.video.tracking import TrackedFrame, Tracking, track
 
@@ -71,6 +75,10 @@ _MODULES = {
     "persam_vos.results": ("FrameResult", "ObjectResult", "SegmentedObject"),
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
+    "persam_vos.video.doubt": ("Doubt",),
+    "persam_vos.video.propagation": ("Walked",),
+    "persam_vos.video.session": ("Session",),
+    "persam_vos.video.session_object": ("SessionObject",),
     "persam_vos.video.tracker": ("Tracker",),
     "persam_vos.video.tracking": ("TrackedFrame", "Tracking", "track"),
 }  # fmt: skip
@@ -79,6 +87,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "CheckpointError",
     "DatasetError",
+    "Doubt",
     "EmptyMaskError",
     "Frame",
     "FrameIndexError",
@@ -95,12 +104,15 @@ __all__ = [
     "PhotoSettings",
     "PromptError",
     "SegmentedObject",
+    "Session",
+    "SessionObject",
     "Settings",
     "SettingsError",
     "TrackedFrame",
     "Tracker",
     "Tracking",
     "VideoError",
+    "Walked",
     "__version__",
     "as_label_map",
     "boundary_map",

@@ -5,7 +5,16 @@
 
 from persam_vos.prompts.object_prompt import ObjectPrompt, object_prompts, prompts_of
 from persam_vos.prompts.points import Box, Point, parse_box, parse_point
-from persam_vos.prompts.video_prompts import MAX_ID, NamedObject, Prompt, Span, VideoPrompts, hex_colour, span_of
+from persam_vos.prompts.video_prompts import (
+    MAX_ID,
+    NamedObject,
+    Prompt,
+    Span,
+    VideoPrompts,
+    hex_colour,
+    named_object,
+    span_of,
+)
 
 __all__ = [
     "MAX_ID",
@@ -17,6 +26,7 @@ __all__ = [
     "Span",
     "VideoPrompts",
     "hex_colour",
+    "named_object",
     "object_prompts",
     "parse_box",
     "parse_point",

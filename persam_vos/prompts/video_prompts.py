@@ -74,6 +74,18 @@ class NamedObject:
         return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:], 16)) if self.color else None
 
 
+def named_object(object_id: int, name: str, color: str) -> NamedObject:
+    """Return an object whose colour is a CSS name, a code such as #0f0, or "".
+
+    Raises:
+        PromptError: If the id or the colour is not allowed.
+    """
+    colour = hex_colour(color) if color else ""
+    if colour is None:
+        raise PromptError(f"color is {color!r}; allowed: a CSS name such as red, or a code such as #e6194b")
+    return NamedObject(object_id, name, colour)
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What a person says of an object on a frame.

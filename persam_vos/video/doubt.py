@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from persam_vos.masks import box_xyxy
-from persam_vos.video.propagated import FoundObject
+from persam_vos.video.propagated import FoundObject, PropagatedVideo
 
 # A jump of this much counts as much as a mask that is certainly wrong: area by a factor of e, or place by the square
 # root of the area.
@@ -68,6 +68,11 @@ class Observed:
             disagreement = 0.0 if fused.agreement is None else 1 - fused.agreement
         middle = None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         return cls(found.is_keyframe, lacking, disagreement, int(fused.mask.sum()), middle)
+
+
+def observe(video: PropagatedVideo) -> dict[int, dict[int, Observed]]:
+    """Look at all frames of a video that was propagated."""
+    return {frame: {i: Observed.of(each) for i, each in video.found(frame).items()} for frame in video.frames}
 
 
 def doubtful(observed: Mapping[int, Mapping[int, Observed]], count: int) -> list[Doubt]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from persam_vos.errors import OutputError
+from persam_vos.files import whole_file
 from persam_vos.masks import ArrayRecord, Mask, box_xyxy
 from persam_vos.sam.regions import Region
 from persam_vos.video.keyframes import Keyframe
@@ -91,6 +92,32 @@ class FoundStore:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._data.close()
+
+    def save(self, path: Path) -> None:
+        """Write a copy of everything into a file, which is complete once it has its name.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        with whole_file(path) as partial, self._errors():
+            copied = sqlite3.connect(partial)
+            try:
+                self._data.backup(copied)
+            finally:
+                copied.close()
+
+    def load(self, path: Path) -> None:
+        """Take everything from a file that ``save`` has written, instead of what is here.
+
+        Raises:
+            OutputError: If it is no such file, or of a video of another size.
+        """
+        saved = FoundStore(path, *self._size)
+        try:
+            with self._errors():
+                saved._data.backup(self._data)
+        finally:
+            saved.close()
 
     def stretches(self) -> tuple[Stretch, ...]:
         """Return the stretches that are complete, without what they were learnt from."""

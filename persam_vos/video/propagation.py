@@ -50,6 +50,36 @@ class Walked:
     expected: int
 
 
+OnWalked = Callable[[Walked], None]
+
+
+def walk_to_end(
+    walk: Generator[Walked, None, frozenset[int]],
+    on_progress: OnWalked | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[int]:
+    """Propagate to the end, or until it is cancelled.
+
+    Args:
+        walk: By ``Propagation.update``.
+        on_progress: Called after each frame that was walked through.
+        cancelled: Asked after each; True stops.
+
+    Returns:
+        Indices of the frames whose masks may have changed, rising; none if it was cancelled.
+    """
+    while True:
+        try:
+            walked = next(walk)
+        except StopIteration as end:
+            return sorted(end.value)
+        if on_progress is not None:
+            on_progress(walked)
+        if cancelled():
+            walk.close()
+            return []
+
+
 class Propagation:
     """Carries masks from keyframes to the other frames of a video."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -11,32 +9,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from persam_vos.errors import FrameIndexError, MaskError, PromptError, SettingsError
-from persam_vos.files import PathLike, cache_dir
-from persam_vos.masks import Mask, Rgb, as_label_map
-from persam_vos.media.object_mask import read_object_mask
+from persam_vos.errors import PromptError, SettingsError
+from persam_vos.files import PathLike
+from persam_vos.masks import Mask, Rgb
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.readers import open_random_access
 from persam_vos.media.stream import StreamInfo
-from persam_vos.prompts import NamedObject, hex_colour
-from persam_vos.prompts.points import as_box, as_point
+from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.doubt import Doubt, Observed, doubtful
+from persam_vos.video.doubt import Doubt, doubtful, observe
 from persam_vos.video.edition import Edition, History
-from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
+from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache
 from persam_vos.video.found_store import FoundStore
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.prompt_mask import mask_of_prompt
+from persam_vos.video.marks import Marks
 from persam_vos.video.propagated import PropagatedVideo
-from persam_vos.video.propagation import Walked
+from persam_vos.video.propagation import OnWalked, walk_to_end
+from persam_vos.video.said import settings_of
+from persam_vos.video.session_cache import open_cache
+from persam_vos.video.session_file import load_masks, read_saved, save_session
 from persam_vos.video.session_object import SessionObject
-
-OnWalked = Callable[[Walked], None]
 
 
 class Session:
@@ -88,7 +83,7 @@ class Session:
             VideoError: If the video is no such thing, or cannot be read.
             FrameIndexError: If the range is not in the video.
         """
-        self.settings = _settings_of(settings, changes)
+        self.settings = settings_of(settings, changes)
         self._history = History(Edition())
         self._open = ExitStack()
         with ExitStack() as opened:
@@ -100,7 +95,9 @@ class Session:
             self._store = FoundStore(None if masks is None else Path(masks), height, width)
             opened.callback(self._store.close)
             self._open = opened.pop_all()
+        self.marks = Marks(self._video, self.frames, self._model)
         self._propagated: PropagatedVideo | None = None
+        self._cache: EmbeddingCache | None = None
         self._engine: Engine[Settings] | None = None
 
     @property
@@ -121,8 +118,14 @@ class Session:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results doubtful, one line each."""
-        cache = self._cache.warnings if self._propagated is not None else ()
-        return (*self._video.warnings, *(self._propagated.warnings if self._propagated else ()), *cache)
+        of_model = () if self._propagated is None or self._cache is None else self._cache.warnings
+        return (*self._video.warnings, *(self._propagated.warnings if self._propagated else ()), *of_model)
+
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache of embeddings takes up on the disk, those of other videos included."""
+        self._ready()
+        return self._cache.size_bytes if self._cache else 0
 
     def __len__(self) -> int:
         """Number of frames of the session."""
@@ -168,11 +171,8 @@ class Session:
             FrameIndexError: If the frame is not one of the session's.
         """
         number = self.edition.free_id(id)
-        colour = hex_colour(color) if color else ""
-        if colour is None:
-            raise PromptError(f"color is {color!r}; allowed: a CSS name such as red, or a code such as #e6194b")
-        edition = self.edition.with_object(NamedObject(number, name, colour))
-        self._set(frame, number, edition, mask=mask, box=box, points=points)
+        edition = self.edition.with_object(named_object(number, name, color))
+        self.change(self.marks.given(edition, frame, number, mask=mask, box=box, points=points))
         return SessionObject(self, number)
 
     def remove(self, object_id: int) -> None:
@@ -181,30 +181,12 @@ class Session:
         Raises:
             PromptError: If there is no such object.
         """
-        self._change(self.edition.without_object(object_id))
+        self.change(self.edition.without_object(object_id))
 
-    def set_keyframe(
-        self,
-        object_id: int,
-        frame: int,
-        *,
-        mask: PathLike | npt.ArrayLike | None,
-        box: Sequence[float] | None,
-        points: Sequence[Sequence[float]],
-    ) -> Mask:
-        """See ``SessionObject.correct``."""
-        self.edition.named(object_id)
-        return self._set(frame, object_id, self.edition, mask=mask, box=box, points=points)
-
-    def set_absent(self, object_id: int, frame: int) -> None:
-        """See ``SessionObject.absent``."""
-        self.edition.named(object_id)
-        nothing = np.zeros((self.info.height, self.info.width), np.bool_)
-        self._change(self.edition.with_keyframe(Keyframe(self._checked(frame), object_id, nothing)))
-
-    def forget_keyframe(self, object_id: int, frame: int) -> None:
-        """See ``SessionObject.forget``."""
-        self._change(self.edition.without_keyframe(object_id, frame))
+    def change(self, edition: Edition) -> None:
+        """Go on with another edition of what was said."""
+        self._history.change(edition)
+        self._place()
 
     def undo(self) -> bool:
         """Take back the last change of prompts; return False if there is none. ``propagate`` then makes its masks."""
@@ -232,17 +214,7 @@ class Session:
         """
         if not self.edition.objects:
             raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
-        walk = self._ready().propagate()
-        while True:
-            try:
-                walked = next(walk)
-            except StopIteration as end:
-                return sorted(end.value)
-            if on_progress is not None:
-                on_progress(walked)
-            if cancelled():
-                walk.close()
-                return []
+        return walk_to_end(self._ready().propagate(), on_progress, cancelled)
 
     @property
     def is_propagated(self) -> bool:
@@ -251,12 +223,45 @@ class Session:
 
     def doubtful(self, count: int = 5) -> list[Doubt]:
         """Return the frames that most need a look, the most doubtful first; see ``Doubt``."""
-        propagated = self._ready()
-        observed = {
-            frame: {number: Observed.of(each) for number, each in propagated.found(frame).items()}
-            for frame in self.frames
-        }
-        return doubtful(observed, count)
+        return doubtful(observe(self._ready()), count)
+
+    def save(self, path: PathLike) -> None:
+        """Write what was said into a prompts.json, and the masks into a folder beside it, such as ``dog.masks/``.
+
+        ``persam-vos run --prompts`` takes the file as well.
+
+        Args:
+            path: Of the file.
+
+        Raises:
+            OutputError: If it cannot be written.
+            SettingsError: If the video has no path by which it could be opened again.
+        """
+        if not self._video.files:
+            raise SettingsError("a session of arrays cannot be saved; give the video as a path")
+        save_session(Path(path), self.edition, self.info.source, self.frames, self._store)
+
+    @classmethod
+    def open(cls, path: PathLike, **options: Any) -> Session:
+        """Go on with a session that was saved, or begin with a prompts.json.
+
+        Args:
+            path: Of the file.
+            **options: As for ``Session``, but the video and its range, which the file names.
+
+        Raises:
+            PromptError: If the file is no such thing, or names no video.
+            PersamVosError: As for ``Session`` and ``add``.
+        """
+        asked, part = read_saved(Path(path))
+        session = cls(asked.video or "", start=part.start, end=part.end, stride=part.stride, **options)
+        try:
+            session._history = History(session.marks.all_of(asked))
+            load_masks(Path(path), session._store)
+        except BaseException:
+            session.close()
+            raise
+        return session
 
     def close(self) -> None:
         """Let go of the video, and remove what is temporary; a second call does nothing."""
@@ -272,54 +277,10 @@ class Session:
         """Close the session."""
         self.close()
 
-    def _set(
-        self,
-        frame: int,
-        object_id: int,
-        edition: Edition,
-        *,
-        mask: PathLike | npt.ArrayLike | None,
-        box: Sequence[float] | None,
-        points: Sequence[Sequence[float]],
-    ) -> Mask:
-        """Take a prompt as the keyframe of an object; return its mask."""
-        index = self._checked(frame)
-        if mask is not None and (box is not None or len(points)):
-            raise PromptError("give a mask, or a box and points; points alone mend the mask that is there")
-        if mask is not None:
-            keyframe = Keyframe(index, object_id, self._given(mask, object_id))
-            if keyframe.absent:
-                raise MaskError(f"the mask of object {object_id} is empty; say that it is absent instead")
-            self._change(edition.with_keyframe(keyframe))
-            return keyframe.mask
-        known = self._known(object_id, index) if box is None else None
-        found, says = mask_of_prompt(
-            self._model(),
-            self._video.frame(index),
-            None if box is None else as_box(box),
-            [as_point(each) for each in points],
-            known,
-        )
-        # Points that mend a mask stand for nothing without it.
-        self._change(edition.with_keyframe(Keyframe(index, object_id, found), says if known is None else None))
-        return found
-
-    def _given(self, mask: PathLike | npt.ArrayLike, object_id: int) -> Mask:
-        height, width = self.info.height, self.info.width
-        if isinstance(mask, (str, os.PathLike)):
-            return read_object_mask(Path(mask), object_id, height=height, width=width)
-        return as_label_map(mask, height, width, of="video") > 0
-
-    def _known(self, object_id: int, frame: int) -> Mask | None:
-        """Return the mask of an object on a frame, if there is one."""
-        if object_id not in {each.id for each in self.edition.objects}:
-            return None
-        mask = self._ready().found(frame)[object_id].fused.mask
+    def known(self, object_id: int, frame: int) -> Mask | None:
+        """Return the mask of an object on a frame, bool, H x W, as far as it is known; None if it has no pixel."""
+        mask = self._ready().found(self._checked(frame))[object_id].fused.mask
         return mask if mask.any() else None
-
-    def _change(self, edition: Edition) -> None:
-        self._history.change(edition)
-        self._place()
 
     def _place(self) -> bool:
         if self._propagated is not None:
@@ -327,10 +288,7 @@ class Session:
         return True
 
     def _checked(self, frame: int) -> int:
-        if frame not in self.frames:
-            first, last, step = self.frames[0], self.frames[-1], self.frames.step
-            every = "" if step == 1 else f", every {step} frames"
-            raise FrameIndexError(f"frame {frame} is not one of the session's, which are {first} to {last}{every}")
+        self.marks.check(frame)
         return frame
 
     def _model(self) -> Engine[Settings]:
@@ -342,25 +300,8 @@ class Session:
         """Return what propagates, with the model loaded."""
         if self._propagated is None:
             engine = self._model()
-            folder = self._folder_of_cache()
-            height, width = self.info.height, self.info.width
-            facts = engine.checkpoint_sha256, engine.backend, engine.precision, height, width
-            identity = cache_identity(self._video.files, *facts)
-            self._cache = EmbeddingCache(folder, identity, max_bytes=self._cache_limit, device=engine.device)
-            self._propagated = PropagatedVideo(engine, self._video, self._cache, self._store, self.frames)
+            cache = open_cache(engine, self._video, self._cache_folder, self._cache_limit, self._open)
+            self._cache = cache
+            self._propagated = PropagatedVideo(engine, self._video, cache, self._store, self.frames)
             self._propagated.place(self.edition.keyframes.values())
         return self._propagated
-
-    def _folder_of_cache(self) -> Path:
-        if not self._video.files:
-            # Frames of arrays have no file by which they would be known again.
-            return Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
-        return cache_dir() / "embeddings" if self._cache_folder is None else Path(self._cache_folder)
-
-
-def _settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:
-    if settings is None:
-        return Settings(**changes)
-    if changes:
-        raise SettingsError(f"{next(iter(changes))} is given beside settings; give it to Settings(...) instead")
-    return settings

@@ -66,11 +66,17 @@ class SessionObject:
             MaskError: If the mask is no such thing, or nothing is found.
             FrameIndexError: If the frame is not one of the session's.
         """
-        return self._session.set_keyframe(self.id, frame, mask=mask, box=box, points=points)
+        session = self._session
+        session.edition.named(self.id)
+        known = session.known(self.id, frame) if mask is None and box is None else None
+        said = session.marks.given(session.edition, frame, self.id, mask=mask, box=box, points=points, known=known)
+        session.change(said)
+        return said.keyframes[frame, self.id].mask
 
     def absent(self, frame: int) -> None:
         """Say that the object is not in a frame."""
-        self._session.set_absent(self.id, frame)
+        self._session.edition.named(self.id)
+        self._session.change(self._session.marks.absent(self._session.edition, frame, self.id))
 
     def forget(self, frame: int) -> None:
         """Take back what was said of a frame.
@@ -78,4 +84,4 @@ class SessionObject:
         Raises:
             PromptError: If nothing was, or it is the only keyframe that shows the object.
         """
-        self._session.forget_keyframe(self.id, frame)
+        self._session.change(self._session.edition.without_keyframe(self.id, frame))

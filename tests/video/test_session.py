@@ -195,3 +195,58 @@ def test_masks_and_embeddings_are_kept_from_one_session_to_the_next(tmp_path: Pa
 
     assert walked == [COUNT - 1, 0]
     assert encoded == [COUNT, 0]
+
+
+def saved_film(folder: Path) -> str:
+    """Write the frames of a video as images; return their glob."""
+    folder.mkdir()
+    for index, rgb in enumerate(film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)[0]):
+        Image.fromarray(rgb).save(folder / f"{index:05d}.png")
+    return str(folder / "*.png")
+
+
+def test_a_session_is_saved_and_gone_on_with(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with prepared(Session(saved_film(tmp_path / "film"), start=1, cache=tmp_path / "cache")) as session:
+        red = session.add(3, mask=truths[3] == 1, name="red", color="#e6194b", id=4)
+        red.absent(9)
+        session.propagate()
+        session.save(tmp_path / "red.json")
+        before = [result.label_map for result in session]
+
+    with prepared(Session.open(tmp_path / "red.json", cache=tmp_path / "cache")) as again:
+        assert [(each.id, each.name, each.color, list(each.keyframes)) for each in again.objects] == [
+            (4, "red", "#e6194b", [3, 9])
+        ]
+        assert list(again.frames) == list(range(1, COUNT))
+        assert again.is_propagated
+        assert all((one == result.label_map).all() for one, result in zip(before, again, strict=True))
+        assert not again.undo()
+        again.objects[0].correct(6, mask=truths[6] == 1)
+        again.propagate()
+        again.save(tmp_path / "red.json")
+
+    assert sorted(path.name for path in (tmp_path / "red.masks").iterdir()) == [
+        "00003_4.png",
+        "00006_4.png",
+        "propagated.sqlite",
+    ]
+
+
+def test_damaged_masks_of_a_saved_session_are_made_anew(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with prepared(Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache")) as session:
+        session.add(3, mask=truths[3] == 1)
+        session.save(tmp_path / "red.json")
+    (tmp_path / "red.masks" / "propagated.sqlite").write_bytes(b"damaged" * 1000)
+
+    with prepared(Session.open(tmp_path / "red.json", cache=tmp_path / "cache")) as again:
+        assert not again.is_propagated
+        again.propagate()
+        assert again.is_propagated
+
+
+def test_a_session_needs_a_video_that_can_be_opened_again(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="a session of arrays cannot be saved"):
+        session.save(tmp_path / "red.json")
+    (tmp_path / "prompts.json").write_text('{"version": 1, "prompts": [{"frame": 0, "object": 1, "absent": true}]}')
+    with pytest.raises(PromptError, match=r"prompts\.json"):
+        Session.open(tmp_path / "prompts.json")
