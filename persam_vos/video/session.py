@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ from persam_vos.video.session_file import load_masks, read_saved, save_session
 from persam_vos.video.session_object import SessionObject
 
 
-class Session:
+class Session(AbstractContextManager["Session"]):
     """Random access to a video, its prompts and its masks; a context manager.
 
     Frames keep the indices that they have in the video. Nothing is computed before ``propagate``, but the masks of
@@ -118,13 +118,13 @@ class Session:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results doubtful, one line each."""
-        of_model = () if self._propagated is None or self._cache is None else self._cache.warnings
-        return (*self._video.warnings, *(self._propagated.warnings if self._propagated else ()), *of_model)
+        if self._propagated is None or self._cache is None:
+            return tuple(self._video.warnings)
+        return (*self._video.warnings, *self._propagated.warnings, *self._cache.warnings)
 
     @property
     def cache_bytes(self) -> int:
-        """What the cache of embeddings takes up on the disk, those of other videos included."""
-        self._ready()
+        """What the cache of embeddings takes up on the disk so far, those of other videos included."""
         return self._cache.size_bytes if self._cache else 0
 
     def __len__(self) -> int:
@@ -267,10 +267,6 @@ class Session:
         """Let go of the video, and remove what is temporary; a second call does nothing."""
         self._open.close()
 
-    def __enter__(self) -> Session:
-        """Return the session itself."""
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -300,8 +296,7 @@ class Session:
         """Return what propagates, with the model loaded."""
         if self._propagated is None:
             engine = self._model()
-            cache = open_cache(engine, self._video, self._cache_folder, self._cache_limit, self._open)
-            self._cache = cache
-            self._propagated = PropagatedVideo(engine, self._video, cache, self._store, self.frames)
+            self._cache = open_cache(engine, self._video, self._cache_folder, self._cache_limit, self._open)
+            self._propagated = PropagatedVideo(engine, self._video, self._cache, self._store, self.frames)
             self._propagated.place(self.edition.keyframes.values())
         return self._propagated

@@ -10,7 +10,7 @@ from PIL import Image
 
 from persam_vos.errors import OutputError, PromptError
 from persam_vos.files import whole_file
-from persam_vos.prompts import Span, ObjectPrompt, Prompt, VideoPrompts
+from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
 from persam_vos.video.edition import Edition
 from persam_vos.video.found_store import FoundStore
