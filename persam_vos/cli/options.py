@@ -18,6 +18,7 @@ PHOTO_SETTINGS = "persam_vos.settings.photos:PhotoSettings"
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings; flags win over it.")

@@ -38,11 +38,10 @@ class ProgressBar:
         # Reentrant: the signal handler that calls ``interrupt`` may run while the main thread draws.
         self._lock = threading.RLock()
 
-    def start(self, name: str, frames: int | None) -> None:
-        """Begin a video or a set of photos; ``frames`` is a hint."""
-        self._show(
-            lambda: self._open(total=frames, desc=name, unit=self._unit, disable=self._quiet, postfix=_PREPARING)
-        )
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
+        """Begin a video or a set of photos; ``frames`` is a hint, of which earlier runs have ``done`` some."""
+        options = {"total": frames, "initial": done, "desc": name, "unit": self._unit, "disable": self._quiet}
+        self._show(lambda: self._open(**options, postfix=_PREPARING))
 
     def prepare(self, done: int, expected: int) -> None:
         """Say how far the propagation is from keyframes to the frames before and after them."""

@@ -21,6 +21,7 @@ from persam_vos.cli.options import (
     Overwrite,
     PersamOptions,
     Quiet,
+    Resume,
     names_of,
 )
 from persam_vos.cli.progress import ProgressBar
@@ -82,12 +83,14 @@ def run(
     output: Output = Path("out"),
     config: Config = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
     """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
     flags = method.given() | persam.given() | files.given() | engine.given()
     said = prompting_of(prompts, masks)
-    _track_video(video, output, config, flags, said=said, frames=frames, overwrite=overwrite, quiet=quiet)
+    how = {"overwrite": overwrite, "resume": resume, "quiet": quiet}
+    _track_video(video, output, config, flags, said=said, frames=frames, **how)
 
 
 @takes_groups
@@ -147,8 +150,9 @@ def _track_video(
     frames: RangeOptions = RangeOptions(),
     overwrite: bool,
     quiet: bool,
+    resume: bool = False,
 ) -> None:
-    progress = ProgressBar(quiet, drops="the frames done so far")
+    progress = ProgressBar(quiet, drops="the latest frames")
     with interrupts_pass(lambda: progress.has_advanced):
         from persam_vos.settings.video import load_settings
         from persam_vos.video.run import run_video
@@ -164,12 +168,15 @@ def _track_video(
             span=frames.span(span),
             backward=frames.backward,
             overwrite=overwrite,
+            resume=resume,
         )
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     if outcome.interrupted:
         kept = "1 frame; it is kept" if outcome.frames == 1 else f"{outcome.frames} frames; they are kept"
-        say(f"interrupted after {kept}")
+        say(f"interrupted after {kept}, and --resume goes on")
+    elif resume and not outcome.written:
+        say(f"{output} is complete: nothing is left to do")
     if not quiet:
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -114,6 +114,11 @@ class VideoTracking(Protocol):
         """Who gets a pixel that several masks claim."""
         ...
 
+    @property
+    def knowledge(self) -> Any:
+        """All that passes from one frame to the next, as frozen records of tensors; see ``VideoMethod.resume``."""
+        ...
+
     def look(self, frame: Frame, embedding: ImageEmbedding, /) -> VideoLook:
         """Look for the objects in the next frame, which may be an earlier one of the video."""
         ...
@@ -133,6 +138,11 @@ StudyT = TypeVar("StudyT", bound=Study)
 
 class VideoMethod(Protocol[StudyT]):
     """A way to follow objects through a video."""
+
+    @property
+    def records(self) -> tuple[type, ...]:
+        """The classes of the records in ``VideoTracking.knowledge``."""
+        ...
 
     def study(
         self, frame: Frame, embedding: ImageEmbedding, label_map: LabelMap, object_ids: Sequence[int], /
@@ -155,6 +165,10 @@ class VideoMethod(Protocol[StudyT]):
             others: Of more frames of the video in which the same objects are annotated; what they look like is learnt
                 from all of them. Each object has a pixel in one of the frames.
         """
+        ...
+
+    def resume(self, knowledge: Any, /) -> VideoTracking:
+        """Return what follows the objects on from ``VideoTracking.knowledge``, with the same masks to the pixel."""
         ...
 
 

@@ -40,6 +40,7 @@ class EncodeStage:
         memory: The GPU's, shared with what runs beside this stage; None if nothing does.
         max_pixels: Take no further frame while frames of so many pixels together are being encoded.
         every: Encode the first frame and every n-th after it; the others pass by.
+        position: Of the first frame after one that was encoded; 0 for one that is.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class EncodeStage:
         *,
         max_pixels: float = math.inf,
         every: int = 1,
+        position: int = 0,
     ) -> None:
-        self._engine, self._timings, self._max_pixels, self._every = engine, timings, max_pixels, every
+        self._engine, self._timings, self._max_pixels = engine, timings, max_pixels
+        self._every, self._position = every, position
         self._memory = memory or GpuMemory(engine)
 
     def run(self, frames: Iterator[Frame]) -> Generator[Embedded, None, None]:
@@ -60,7 +63,7 @@ class EncodeStage:
         Raises:
             torch.OutOfMemoryError: If the GPU's memory is too small for one frame, or for a batch that the user chose.
         """
-        chosen = ((frame, position % self._every == 0) for position, frame in enumerate(frames))
+        chosen = ((frame, position % self._every == 0) for position, frame in enumerate(frames, self._position))
         return self._side_by_side(chosen) if self._engine.side_by_side else self._in_batches(chosen)
 
     def _side_by_side(self, frames: Iterator[_Chosen]) -> Generator[Embedded, None, None]:

@@ -18,12 +18,13 @@ class Progress(Protocol):
     Any thread may call any method: frames are counted by the main thread, failures by the thread that reads.
     """
 
-    def start(self, name: str, frames: int | None) -> None:
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """A video or a set of photos begins.
 
         Args:
             name: What to call it.
             frames: How many frames or photos to expect; None where that is unknown.
+            done: How many of them earlier runs have done.
         """
         ...
 
@@ -56,7 +57,7 @@ class Progress(Protocol):
 class NoProgress:
     """Progress that nobody watches; see ``Progress``."""
 
-    def start(self, name: str, frames: int | None) -> None:
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """Do nothing."""
 
     def prepare(self, done: int, expected: int) -> None:
@@ -89,7 +90,7 @@ class ProgressFunction(NoProgress):
         self._done = 0
         self._frame_count: int | None = None
 
-    def start(self, name: str, frames: int | None) -> None:  # noqa: ARG002 - a video has one name
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:  # noqa: ARG002 - a video has one name
         """Remember how many frames to expect."""
         self._frame_count = frames
 

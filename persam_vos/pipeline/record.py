@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from persam_vos.exports.run_record import RunRecord
@@ -35,3 +35,36 @@ def run_record(
         outcome=outcome,
         seconds=seconds,
     )
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], may_differ: Collection[str]) -> list[str]:
+    """Say in what an earlier run differs from this one, as far as results depend on it.
+
+    Args:
+        earlier: Its run.json.
+        now: What this run's would say.
+        may_differ: Settings on which results do not depend.
+
+    Returns:
+        Such as "preset best, this run has quick"; what explains others comes first.
+
+    Raises:
+        KeyError: If ``earlier`` is no run.json.
+        TypeError: Likewise.
+        AttributeError: Likewise.
+    """
+    # Another version may record other settings, so its differences would name none that the user can change.
+    versions = earlier["versions"].get("persam-vos"), now["versions"].get("persam-vos")
+    if versions[0] != versions[1]:
+        return [f"version {versions[0]} of persam-vos, this one is {versions[1]}"]
+    before, settings = dict(earlier["settings"]), now["settings"]
+    common = [key for key in settings if key in before and key not in may_differ and before[key] != settings[key]]
+    common.sort(key=lambda key: key not in ("preset", "method", "model"))
+    changed = [f"{key} {_word(before[key])}, this run has {_word(settings[key])}" for key in common]
+    if earlier["checkpoint"]["sha256"] != now["checkpoint"]["sha256"]:
+        changed.append("other weights")
+    return changed
+
+
+def _word(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

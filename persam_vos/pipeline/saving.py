@@ -9,13 +9,17 @@ from persam_vos.media.frame import Frame
 
 
 class Saving(Protocol):
-    """Saves checkpoints, from which a later run can go on.
+    """Saves checkpoints, from which a later run can go on."""
 
-    Attributes:
-        saved: Whether there is a checkpoint.
-    """
+    @property
+    def saved(self) -> bool:
+        """Whether there is a checkpoint."""
+        ...
 
-    saved: bool
+    @property
+    def frames_before(self) -> int:
+        """Frames that earlier runs have done."""
+        ...
 
     def take(self, frame: Frame, *, now: bool) -> Callable[[], None] | None:
         """Take the state after a frame; called in the thread that searches.

@@ -75,6 +75,7 @@ class Source:
         read_name: Name of the reading stage in run.json.
         search_name: Name of the stage of ``search`` in run.json.
         encode_every: The first frame and every n-th after it are encoded.
+        resumed: Whether the first frame follows one that an earlier run has encoded.
         budget: Bounds the pixels in memory; ``frames`` takes from it, and each frame that is written gives back. None
             where all frames are of one size.
     """
@@ -84,6 +85,7 @@ class Source:
     read_name: str
     search_name: str
     encode_every: int = 1
+    resumed: bool = False
     budget: PixelBudget | None = None
 
 
@@ -128,7 +130,8 @@ def stage_results(engine: Engine[Any], source: Source, timings: Timings) -> Resu
     """
     memory, budget = GpuMemory(engine), source.budget
     max_pixels = math.inf if budget is None else budget.batch
-    encoding = EncodeStage(engine, timings, memory, max_pixels=max_pixels, every=source.encode_every)
+    every, position = source.encode_every, int(source.resumed)
+    encoding = EncodeStage(engine, timings, memory, max_pixels=max_pixels, every=every, position=position)
     read = timings.timed(source.read_name, source.frames)
     with (
         explained_gpu_memory_errors(engine),
@@ -184,7 +187,7 @@ def run_stages(
     with interrupt:
         writing = WriteStage(writers, timings, _QUEUE_DEPTH, budget)
         try:
-            progress.start(name, frames)
+            progress.start(name, frames, 0 if saving is None else saving.frames_before)
             start = time.perf_counter()
             writing.start()
             with closing(results):

@@ -7,15 +7,33 @@ and tracked after all, until the sides agree or no frame is left between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
 from persam_vos.methods.between import Between, Tracked
 from persam_vos.pipeline.stages import Found
+from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.settings.video import TrackerSettings
-from persam_vos.video.tracker import Tracker
+from persam_vos.video.tracker import Tracker, TrackerKnowledge
+
+
+@dataclass(frozen=True, slots=True)
+class GapKnowledge:
+    """All that a ``GapTracker`` knows between two gaps.
+
+    Attributes:
+        of_tracker: What its tracker knows.
+        last: The last frame, and what was found in it.
+        reach: Frames that the next gap may have.
+        encoded: Frames encoded so far.
+    """
+
+    of_tracker: TrackerKnowledge
+    last: Tracked
+    reach: int
+    encoded: int
 
 
 class GapTracker:
@@ -64,6 +82,32 @@ class GapTracker:
     def finish(self) -> Found:
         """Return the results of the last frames, which no encoded frame follows."""
         return self._close_gap(self._waiting, self._encode(self._waiting[-1])) if self._waiting else ()
+
+    @property
+    def longest(self) -> int:
+        """The most frames that are found together; see ``Resumable``."""
+        return self._longest
+
+    @property
+    def settled(self) -> int | None:
+        """Index of the last frame that is found; see ``Resumable``."""
+        return None if self._last is None else self._last.frame.index
+
+    @property
+    def knowledge(self) -> GapKnowledge:
+        """What ``resume`` needs after the frames that are found; see ``Resumable``."""
+        assert self._last is not None, "nothing is found yet"
+        return GapKnowledge(self._tracker.knowledge, self._last, self._reach, self.encoded)
+
+    @property
+    def records(self) -> tuple[type, ...]:
+        """The classes of the records in ``knowledge``; see ``Resumable``."""
+        return (GapKnowledge, Tracked, Frame, FrameResult, ObjectResult, *self._tracker.records)
+
+    def resume(self, knowledge: GapKnowledge) -> None:
+        """Go on from what another one knew, with the frame after its last one; see ``Resumable``."""
+        self._tracker.resume(knowledge.of_tracker)
+        self._last, self._reach, self.encoded = knowledge.last, knowledge.reach, knowledge.encoded
 
     def _encode(self, frame: Frame) -> ImageEmbedding:
         return self._encoder.encode([frame])[0]

@@ -22,6 +22,7 @@ from persam_vos.pipeline.torch_threads import half_of_torch_threads
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.between import GapTracker
+from persam_vos.video.checkpoint import Checkpoints
 from persam_vos.video.tracker import Tracker
 
 # With at most this many objects and pixels, tracking is faster than encoding.
@@ -61,7 +62,7 @@ def tracked_frames(
         SettingsError: If the GPU's memory is too small for one frame, or for the batch size of the settings.
     """
     search = _gap_tracker(engine, tracker or new_tracker(engine), label_map)
-    yield from _results(engine, reader, search, label_map, timings or Timings())
+    yield from _results(engine, _at_least_one(reader), search, label_map, timings or Timings())
 
 
 def _gap_tracker(engine: Engine[Settings], tracker: Tracker, label_map: LabelMap) -> GapTracker:
@@ -69,14 +70,15 @@ def _gap_tracker(engine: Engine[Settings], tracker: Tracker, label_map: LabelMap
 
 
 def _results(
-    engine: Engine[Settings], reader: FrameReader, search: GapTracker, label_map: LabelMap, timings: Timings
+    engine: Engine[Settings], frames: Iterator[Frame], search: GapTracker, label_map: LabelMap, timings: Timings
 ) -> Results:
     source = Source(
-        frames=_at_least_one(reader),
+        frames=frames,
         search=search,
         read_name="decode",
         search_name="track",
         encode_every=engine.settings.encode_every,
+        resumed=search.settled is not None,
     )
     lend = engine.side_by_side and _is_light(engine.settings, label_map)
     with (
@@ -95,6 +97,7 @@ def track_video(
     progress: Progress | None = None,
     *,
     keep_interrupted: bool = True,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Track the objects of a video's first frame, and write every result.
 
@@ -106,6 +109,7 @@ def track_video(
         progress: Told of each frame.
         keep_interrupted: Whether an interrupted run finishes the files of the frames done so far; else it removes them,
             and tells ``progress`` nothing of the interrupt.
+        checkpoints: Of the run, from the last of which it goes on; None for a run that no other one goes on with.
 
     Raises:
         OutputError: If a result cannot be written.
@@ -114,12 +118,24 @@ def track_video(
     """
     progress, timings, tracker = progress or NoProgress(), Timings(), new_tracker(engine)
     search = _gap_tracker(engine, tracker, label_map)
-    results = _results(engine, reader, search, label_map, timings)
+    frames = _at_least_one(reader)
+    if checkpoints is not None:
+        checkpoints.begin(search)
+        frames = checkpoints.left(frames)
+    results = _results(engine, frames, search, label_map, timings)
     interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
     name, count = reader.info.source.name, reader.info.frame_count
     with closing(reader):
         outcome = run_stages(
-            results, writers, timings, progress, interrupt, name=name, frames=count, keep_interrupted=keep_interrupted
+            results,
+            writers,
+            timings,
+            progress,
+            interrupt,
+            name=name,
+            frames=count,
+            keep_interrupted=keep_interrupted,
+            saving=checkpoints,
         )
     warnings = (*tracker.warnings, *reader.warnings, *outcome.warnings)
     return replace(outcome, encoded=search.encoded, warnings=warnings)

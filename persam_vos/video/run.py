@@ -14,7 +14,7 @@ from persam_vos.exports.run_record import recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
 from persam_vos.files import remove_if_left_empty
 from persam_vos.media.random_access import RandomAccessVideo
-from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
@@ -22,10 +22,12 @@ from persam_vos.prompts import Span
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.asked import write_asked
+from persam_vos.video.checkpoint import Checkpoints, remove_checkpoint
 from persam_vos.video.keyframed import propagate_video
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
 from persam_vos.video.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.resume import find_earlier, fingerprint, nothing_left
 from persam_vos.video.source import WHOLE, VideoSource
 
 
@@ -39,6 +41,7 @@ def run_video(
     span: Span = WHOLE,
     backward: bool = True,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> Outcome:
     """Track one video and write its folder: the exports, tracks.jsonl and run.json.
 
@@ -53,6 +56,7 @@ def run_video(
         span: The frames that are tracked.
         backward: Whether objects are looked for before their first keyframes.
         overwrite: Replace earlier results.
+        resume: Go on with an earlier run of the same video and settings.
 
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
@@ -62,7 +66,15 @@ def run_video(
         prompting.check(reader)
         with other_frames(video, reader, prompting) as frames:
             return write_tracks(
-                reader, frames, prompting, output, settings, progress, backward=backward, overwrite=overwrite
+                reader,
+                frames,
+                prompting,
+                output,
+                settings,
+                progress,
+                backward=backward,
+                overwrite=overwrite,
+                resume=resume,
             )
 
 
@@ -76,6 +88,7 @@ def write_tracks(
     *,
     backward: bool = True,
     overwrite: bool = False,
+    resume: bool = False,
     load: Callable[[], Engine[Settings]] | None = None,
 ) -> Outcome:
     """Track a video that is open already; see ``run_video``.
@@ -89,30 +102,44 @@ def write_tracks(
         progress: Told of each frame.
         backward: Whether objects are looked for before their first keyframes.
         overwrite: Replace earlier results.
+        resume: Go on with an earlier run of the same video and settings.
         load: Returns the model; None loads one.
     """
     started, info = time.perf_counter(), reader.info
+    before = find_earlier(output, overwrite=overwrite, resume=resume)
     writers = open_writers(
         output,
         settings.export,
         info=info,
         overwrite=overwrite,
+        resume=before.run is not None,
         background=settings.background_rgb,
         objects=prompting.objects,
     )
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
-    given, earlier = _given(keyframes, prompting, info), recorded_exports(output)
+    given, earlier = _given(keyframes, prompting, reader), recorded_exports(output)
+    run = run_record(engine, given, {}).contents()
+    doubts = before.check(output, run)
+    if before.run is not None and before.complete:
+        return nothing_left(before.run)
+    saving = Checkpoints(output, run, writers, before.checkpoint, device=engine.device)
     _replace_earlier_record(output, engine, given, earlier)
-    outcome = _tracked(engine, reader, frames, keyframes, writers, progress, output, backward=backward)
-    outcome = replace(outcome, warnings=(*keyframes.warnings, *outcome.warnings))
+    if before.checkpoint is None:
+        remove_checkpoint(output)
+    with saving.kept():
+        outcome = _tracked(engine, reader, frames, keyframes, writers, progress, output, saving, backward=backward)
+    outcome = replace(outcome, warnings=(*keyframes.warnings, *doubts, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
     asked = write_asked(output, keyframes, prompting, info)
-    record = run_record(engine, given, _ended(outcome), time.perf_counter() - started)
+    ended = _ended(outcome, saving.frames_before)
+    record = run_record(engine, given, ended, time.perf_counter() - started).write(output)
+    if not outcome.interrupted:
+        remove_checkpoint(output)
     made = (output / PROMPTS,) if keyframes.said else ()
-    return replace(outcome, written=(*made, *outcome.written, asked, record.write(output)))
+    return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
 
 
 def _tracked(
@@ -123,12 +150,14 @@ def _tracked(
     writers: Sequence[ResultWriter],
     progress: Progress,
     output: Path,
+    saving: Checkpoints,
     *,
     backward: bool,
 ) -> Outcome:
     """Stream the video if all keyframes lie on its first frame; else propagate from all of them."""
     if frames is None:
-        return track_video(engine, reader, keyframes.label_map(keyframes.frames[0]), writers, progress)
+        label_map = keyframes.label_map(keyframes.frames[0])
+        return track_video(engine, reader, label_map, writers, progress, checkpoints=saving)
     return propagate_video(engine, frames, reader.info, keyframes, writers, progress, output, backward=backward)
 
 
@@ -145,7 +174,8 @@ def _replace_earlier_record(
         remove_run_json(output)
 
 
-def _given(keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> dict[str, Any]:
+def _given(keyframes: Keyframes, prompting: Prompting, reader: FrameReader) -> dict[str, Any]:
+    info = reader.info
     return {
         "source": str(info.source),
         **keyframes.record,
@@ -155,12 +185,14 @@ def _given(keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> dict
         "time_base": str(info.time_base),
         "objects": list(keyframes.ids),
         "names": {each.id: each.name for each in prompting.objects if each.name},
+        "fingerprint": fingerprint(reader, keyframes, prompting.objects),
     }
 
 
-def _ended(outcome: Outcome) -> dict[str, Any]:
+def _ended(outcome: Outcome, frames_before: int) -> dict[str, Any]:
     return {
-        "frames": outcome.frames,
+        "frames": frames_before + outcome.frames,
+        "frames_of_earlier_runs": frames_before,
         "frames_encoded": outcome.encoded,
         "complete": not outcome.interrupted,
         # Without loading the model, which takes as long for any number of frames.

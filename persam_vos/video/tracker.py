@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,23 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, TrackerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerKnowledge:
+    """All that a tracker knows.
+
+    Attributes:
+        of_method: What the method's tracking knows.
+        object_ids: Of the N objects.
+        size: Height and width of the frames.
+        next_index: Of the frame after the last one.
+    """
+
+    of_method: Any
+    object_ids: Sequence[int]
+    size: tuple[int, int]
+    next_index: int
 
 
 class Tracker:
@@ -155,6 +174,23 @@ class Tracker:
     def copy(self) -> Tracker:
         """Return a tracker that goes on from here; neither changes the other."""
         return copy.copy(self)
+
+    @property
+    def knowledge(self) -> TrackerKnowledge:
+        """All that passes from one frame to the next, as a frozen record; see ``resume``."""
+        assert self._tracking is not None, "start comes first"
+        return TrackerKnowledge(self._tracking.knowledge, self._object_ids, self._size, self._next_index)
+
+    @property
+    def records(self) -> tuple[type, ...]:
+        """The classes of the records in ``knowledge``."""
+        return (TrackerKnowledge, *self._method.records)
+
+    def resume(self, knowledge: TrackerKnowledge) -> None:
+        """Go on from what a tracker of the same model and settings knew, instead of ``start``."""
+        self._tracking = self._method.resume(knowledge.of_method)
+        self._object_ids, self._size = list(knowledge.object_ids), knowledge.size
+        self._next_index = knowledge.next_index
 
     def _frame(self, image: Frame | Rgb, index: int) -> Frame:
         return image if isinstance(image, Frame) else untimed_frame(image, index)

@@ -30,6 +30,8 @@ from persam_vos.video.run import write_tracks
 from persam_vos.video.said import prompting_of, settings_of
 from persam_vos.video.source import VideoLike, VideoSource
 
+Exports = Sequence[str] | str | None
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class TrackedFrame(FrameResult):
@@ -191,7 +193,9 @@ class Tracking:
                 yield _tracked(result, frame.rgb)
             self.warnings = (*keyframes.warnings, *propagated.warnings, *frames.warnings)
 
-    def save(self, folder: PathLike, export: Sequence[str] | str | None = None, *, overwrite: bool = False) -> Outcome:
+    def save(
+        self, folder: PathLike, export: Exports = None, *, overwrite: bool = False, resume: bool = False
+    ) -> Outcome:
         """Track the video and write the folder that ``persam-vos run`` writes: exports, tracks.jsonl and run.json.
 
         In the main thread, the first Ctrl-C ends the run after the frame in work and keeps the files of the frames done
@@ -201,6 +205,7 @@ class Tracking:
             folder: Where the files go; made if it is not there.
             export: Some of ``masks``, ``overlay`` and ``cutout``; None for those of the settings.
             overwrite: Replace what an earlier run has written.
+            resume: Go on with an earlier run.
 
         Returns:
             How the run ended: the number of frames, the paths written, seconds per stage, and warnings.
@@ -235,6 +240,7 @@ class Tracking:
                 settings,
                 ProgressFunction(self._on_progress, reader.info.clip),
                 overwrite=overwrite,
+                resume=resume,
                 backward=self._backward,
                 load=load,
             )

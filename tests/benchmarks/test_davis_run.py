@@ -24,7 +24,7 @@ class Silence(NoProgress):
     def __init__(self, interrupt: tuple[str, int] | None = None) -> None:
         self.interrupt_at, self.name, self.frames = interrupt, "", 0
 
-    def start(self, name: str, frames: int | None) -> None:
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
         self.name = name
         assert frames == 4
 

@@ -99,7 +99,7 @@ def test_an_interrupt_while_the_stages_start_keeps_the_first_frame(monkeypatch: 
 
 def test_an_error_before_the_writers_start_aborts_them() -> None:
     class Failing(NoProgress):
-        def start(self, name: str, frames: int | None) -> None:
+        def start(self, name: str, frames: int | None, done: int = 0) -> None:
             raise OSError(f"{name}: no terminal for {frames} frames")
 
     writer = FakeWriter()

@@ -38,7 +38,7 @@ def test_an_earlier_record_does_not_outlive_its_results(
     source = str(root / "JPEGImages" / "480p" / "alpha")
     mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
 
-    def fail(name: str, frames: int | None) -> None:
+    def fail(name: str, frames: int | None, done: int = 0) -> None:
         raise OutputError("disk full")
 
     progress = NoProgress()

@@ -68,8 +68,27 @@ class _Look:
     prior_logits: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class CloserKnowledge:
+    """All that a ``CloserLook`` knows between two frames.
+
+    Attributes:
+        object_ids: uint8, N.
+        tokens: The objects' mask tokens in a crop; None where they are not learnt.
+        state: After the last frame.
+        learnt_whole: Whether the crop of the annotated frame was all of it.
+    """
+
+    object_ids: Tensor
+    tokens: Tensor | None
+    state: _State
+    learnt_whole: bool
+
+
 class CloserLook:
     """A memory of a crop around the objects."""
+
+    records = (CloserKnowledge, _State, Region)
 
     def __init__(
         self,
@@ -127,6 +146,25 @@ class CloserLook:
         learnt = _mostly_inside(masks, crop, settings)
         state = _State(memory, crop, label_map.clone(), learnt, learnt)
         return cls(encoder, decoder, settings, dtype, object_ids, state)
+
+    @property
+    def knowledge(self) -> CloserKnowledge:
+        """What ``resume`` needs to go on after the last frame."""
+        return CloserKnowledge(self._object_ids, self._tokens, self._state, self._learnt_whole)
+
+    @classmethod
+    def resume(
+        cls,
+        encoder: Encoder,
+        decoder: PriorDecoder,
+        settings: TrackerSettings,
+        dtype: torch.dtype,
+        knowledge: CloserKnowledge,
+    ) -> CloserLook:
+        """Go on from what another one knew; see ``learn`` for the other arguments."""
+        closer = cls(encoder, decoder, settings, dtype, knowledge.object_ids, knowledge.state)
+        closer._tokens, closer._learnt_whole = knowledge.tokens, knowledge.learnt_whole
+        return closer
 
     def learn_tokens(self, masks: Tensor, tokens: Tensor) -> None:
         """Learn the objects' mask tokens in the annotated frame's crop, after ``refine_prior`` of that frame.

@@ -32,6 +32,7 @@ from persam_vos.methods.memory.decoding import (
 )
 from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.first_mask import snap_first_masks
+from persam_vos.methods.memory.knowledge import MEMORY_RECORDS, MemoryKnowledge, MemoryState
 from persam_vos.methods.memory.memory import AnnotatedCells, Memory
 from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.methods.memory.prior import Query, foreground_prior, outdone
@@ -80,6 +81,8 @@ class MemoryStudy:
 class MemoryVideo:
     """Follows objects by a memory that tells them from everything else."""
 
+    records = (*MEMORY_RECORDS, *CloserLook.records)
+
     def __init__(self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings) -> None:
         self._encoder = encoder
         self._decoder = PriorDecoder(decoder, settings)
@@ -124,10 +127,18 @@ class MemoryVideo:
             memory = memory.as_after(study.cells.features, study.cells.coverage)
             # The closer look is placed around objects that were seen, and learns again where they are.
             closer = None if closer is None else closer.out_of_sight()
-        state = _State(memory, study.coverage, study.shown, size, study.frame.index)
+        state = MemoryState(memory, study.coverage, study.shown, size, study.frame.index)
         return MemoryTracking(
             self._decoder, self._dtype, settings, study.object_ids, state, tokens, closer, study.warnings
         )
+
+    def resume(self, knowledge: MemoryKnowledge, /) -> MemoryTracking:
+        """Go on from what a tracking knew; see ``VideoMethod``."""
+        settings, known, closer = self._settings, knowledge, None
+        if known.closer is not None:
+            closer = CloserLook.resume(self._encoder, self._decoder, settings, self._dtype, known.closer)
+        learnt = known.object_ids, known.state, known.tokens, closer, known.warnings
+        return MemoryTracking(self._decoder, self._dtype, settings, *learnt)
 
     def _learn_closer(self, study: MemoryStudy) -> CloserLook | None:
         if not self._settings.closer_look:
@@ -155,25 +166,6 @@ class MemoryVideo:
         return tokens
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What passes from one frame to the next.
-
-    Attributes:
-        memory: Of N objects.
-        last: float, N x rows x columns in 0..1: coverage by each object when last seen.
-        seen: bool, N: whether that was in the last frame.
-        size: float, N: cells that each object covers, as a slowly sinking maximum over all frames.
-        index: Of the last frame.
-    """
-
-    memory: Memory
-    last: Tensor
-    seen: Tensor
-    size: Tensor
-    index: int
-
-
 class MemoryTracking:
     """N objects of a video while the memory follows them; see ``VideoTracking``."""
 
@@ -185,7 +177,7 @@ class MemoryTracking:
         dtype: torch.dtype,
         settings: TrackerSettings,
         object_ids: Sequence[int],
-        state: _State,
+        state: MemoryState,
         tokens: Tensor | None,
         closer: CloserLook | None,
         warnings: tuple[str, ...],
@@ -199,13 +191,19 @@ class MemoryTracking:
         self.warnings = warnings
         self._dtype = dtype
 
+    @property
+    def knowledge(self) -> MemoryKnowledge:
+        """What ``MemoryVideo.resume`` needs; see ``VideoTracking``."""
+        closer = None if self.closer is None else self.closer.knowledge
+        return MemoryKnowledge(self.object_ids, self.state, self.tokens, closer, self.warnings)
+
     def look(self, frame: Frame, embedding: ImageEmbedding, /) -> MemoryLook:
         """Look for the objects in the next frame; see ``VideoTracking``."""
         state = self.state
         query = Query.of(state.memory, cell_features(embedding, self._dtype), state.last, state.seen)
         return MemoryLook(self, frame, embedding, query, foreground_prior(state.memory, query, self.settings))
 
-    def after(self, state: _State, closer: CloserLook | None) -> MemoryTracking:
+    def after(self, state: MemoryState, closer: CloserLook | None) -> MemoryTracking:
         """Return the tracking after one more frame."""
         following = copy.copy(self)
         following.state, following.closer = state, closer
@@ -259,7 +257,7 @@ class MemoryLook:
         closer = copy.copy(self._closer)
         if closer is not None:
             closer.update(label_map, seen)
-        return self._tracking.after(_State(memory, last, seen, size, self._frame.index), closer), found
+        return self._tracking.after(MemoryState(memory, last, seen, size, self._frame.index), closer), found
 
     def _test(self, patches: Sequence[Patch]) -> CellPresence:
         """Accept masks about as similar to their memory as usual, and not much smaller than the object was."""

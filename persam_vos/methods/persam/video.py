@@ -75,6 +75,8 @@ class PersamStudy:
 class PersamVideo:
     """Follows objects by their target features."""
 
+    records = (ObjectTrack, Concept)
+
     def __init__(self, decoder: Decoder, settings: TrackerSettings) -> None:
         self._cascade = Cascade(decoder, settings)
         self._settings = settings
@@ -111,6 +113,10 @@ class PersamVideo:
             tracking = tracking.with_tracks([replace(track, seen=False) for track in tracking.tracks])
         return tracking
 
+    def resume(self, knowledge: Sequence[ObjectTrack], /) -> PersamTracking:
+        """Go on from what a tracking knew; see ``VideoMethod``."""
+        return PersamTracking(self._cascade, self._settings, list(knowledge))
+
     def _learn(self, references: Sequence[tuple[ImageEmbedding, Mask]]) -> Concept:
         on_device = [(embedding, _on(mask, embedding.features.device)) for embedding, mask in references]
         return learn_concept(on_device, self._settings.target)
@@ -135,6 +141,11 @@ class PersamTracking:
     def object_ids(self) -> Sequence[int]:
         """Ids of the objects."""
         return [track.object_id for track in self.tracks]
+
+    @property
+    def knowledge(self) -> Sequence[ObjectTrack]:
+        """What ``PersamVideo.resume`` needs; see ``VideoTracking``."""
+        return self.tracks
 
     def look(self, _: Frame, embedding: ImageEmbedding, /) -> PersamLook:
         """Look for the objects in the next frame; see ``VideoTracking``."""

@@ -1,0 +1,167 @@
+"""Whether a run on a video may go on where an earlier one was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persam_vos.errors import OutputError, SettingsError
+from persam_vos.exports.run_record import RUN_JSON
+from persam_vos.files import brief_list
+from persam_vos.media.stream import FrameReader
+from persam_vos.pipeline.record import differences
+from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.timings import Timings
+from persam_vos.prompts import NamedObject
+from persam_vos.video.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
+from persam_vos.video.keyframes import Keyframes
+
+# Settings that a run may change on its way: where and how fast it computes, and the path of the weights, whose hash is
+# compared instead.
+_MAY_DIFFER = ("device", "backend", "precision", "batch_size", "checkpoint")
+# Bytes at either end of a file that are compared.
+_END_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run has left.
+
+    Attributes:
+        run: What it was, as in run.json; None if there is nothing to go on with.
+        checkpoint: Where to go on; None if it is complete, or there is nothing.
+    """
+
+    run: dict[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.run is not None and self.checkpoint is None
+
+    def check(self, output: Path, run: dict[str, Any]) -> tuple[str, ...]:
+        """Refuse to mix results of other videos, objects, weights, settings or versions.
+
+        Args:
+            output: The folder of both runs.
+            run: What this run is, as in run.json.
+
+        Returns:
+            What makes it doubtful that the masks are those of one run.
+
+        Raises:
+            OutputError: If the earlier run was another one.
+        """
+        if self.run is None:
+            return ()
+        try:
+            found = differences(self.run, run, _MAY_DIFFER)
+            # Another version may have recorded something else of the input.
+            if self.run["versions"].get("persam-vos") == run["versions"].get("persam-vos"):
+                found = [*_other_input(self.run, run), *found]
+            before, now = ([each["backend"], each["precision"]] for each in (self.run, run))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise OutputError(
+                f"{output}: holds no record of an earlier run of ours, so that nothing can be resumed; pass --overwrite"
+                " or another --output"
+            ) from error
+        if found:
+            raise OutputError(
+                f"{output}: was made with {brief_list(found)}; resume with the same, or pass --overwrite or another"
+                " --output"
+            )
+        if before == now:
+            return ()
+        words = " ".join(before), " ".join(now)
+        return (f"the frames of the earlier run were encoded by {words[0]}, the others by {words[1]}",)
+
+
+def find_earlier(output: Path, *, overwrite: bool, resume: bool) -> Earlier:
+    """Look for what an earlier run has left, if it is to be resumed.
+
+    Raises:
+        SettingsError: If both ``overwrite`` and ``resume`` are asked for.
+        OutputError: If there is an unfinished run, and neither is asked for; or what there is cannot be read.
+    """
+    if overwrite and resume:
+        raise SettingsError("both --overwrite and --resume are given; one replaces what the other keeps")
+    if overwrite:
+        return Earlier()
+    if not resume:
+        if (output / CHECKPOINT).exists():
+            raise OutputError(
+                f"{output}: holds an unfinished run; pass --resume to go on with it, or --overwrite to begin anew"
+            )
+        return Earlier()
+    if (record := _complete_record(output)) is not None:
+        return Earlier(record)
+    if (checkpoint := read_checkpoint(output)) is not None:
+        return Earlier(checkpoint.run, checkpoint)
+    return Earlier()
+
+
+def nothing_left(run: dict[str, Any]) -> Outcome:
+    """Return the outcome of a run that finds a complete one.
+
+    Args:
+        run: The run.json of the complete one.
+    """
+    return Outcome(frames=int(run.get("frames", 0)), interrupted=False, written=(), timings=Timings(), seconds=0.0)
+
+
+def fingerprint(reader: FrameReader, keyframes: Keyframes, objects: Sequence[NamedObject]) -> dict[str, Any]:
+    """Return what tells a video, its keyframes and their looks from others, wherever their files lie.
+
+    Args:
+        reader: The video, before its first frame.
+        keyframes: The masks that are given.
+        objects: Those that have names and colours.
+    """
+    source, clip, masks = reader.info.source, reader.info.clip, hashlib.sha256()
+    for each in keyframes.keyframes:
+        masks.update(f"{each.frame} {each.object_id} ".encode() + each.mask.tobytes())
+    return {
+        "video": {
+            "frames": reader.info.frame_count,
+            "time_base": str(reader.info.time_base),
+            "first_frame_sha256": hashlib.sha256(reader.peek().rgb.tobytes()).hexdigest(),
+            **(_file_identity(source) if source.is_file() else {}),
+        },
+        "range": None if clip is None else [clip.start, clip.stop, clip.stride],
+        "keyframes_sha256": masks.hexdigest(),
+        "objects": [[each.id, each.name, each.color] for each in objects],
+    }
+
+
+def _file_identity(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_END_BYTES))
+        file.seek(max(0, size - _END_BYTES))
+        digest.update(file.read())
+    return {"bytes": size, "ends_sha256": digest.hexdigest()}
+
+
+def _complete_record(output: Path) -> dict[str, Any] | None:
+    """Return what the run.json of a complete run says, if there is one."""
+    try:
+        record = json.loads((output / RUN_JSON).read_text(encoding="utf-8"))
+        return record if record["complete"] is True else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _other_input(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    told = {
+        "range": "another range of the video",
+        "video": f"another video, {before['source']}",
+        "keyframes_sha256": "other prompts",
+        "objects": "other names or colours of objects",
+    }
+    # Another range has another first frame as well.
+    return [word for key, word in told.items() if before["fingerprint"][key] != now["fingerprint"][key]][:1]
