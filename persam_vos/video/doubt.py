@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from persam_vos.masks import box_xyxy
 from persam_vos.video.propagated import FoundObject, PropagatedVideo
+
+_Doubts = npt.NDArray[np.float64]
 
 # A jump of this much counts as much as a mask that is certainly wrong: area by a factor of e, or place by the square
 # root of the area.
@@ -18,6 +21,10 @@ _JUMP_SHARE = 0.3
 _CHANGE_SHARE = 0.2
 # Frames on each side whose doubt counts as well: errors last, and a single odd frame matters less.
 _WINDOW = 2
+# A correction helps its neighbours, the less the farther, up to this many frames or to the next keyframe. What is more
+# doubtful than usual there counts with this share.
+_REACH = 25
+_NEIGHBOURS_SHARE = 0.2
 # Named frames keep this distance, as a share of all frames divided by how many are named.
 _SPREAD_SHARE = 0.5
 
@@ -29,7 +36,8 @@ class Doubt:
     Attributes:
         frame: Its index.
         object_id: The object that is most doubtful there.
-        doubt: How much, 0..1: the IoU that its mask probably lacks, and more where it jumps, comes back or goes.
+        doubt: How much: the IoU that its mask probably lacks, and more where it jumps, comes back or goes, and where a
+            correction would help many frames around.
         reason: Why, in a few words.
     """
 
@@ -114,12 +122,26 @@ def _of_object(observed: Mapping[int, Mapping[int, Observed]], frames: Sequence[
         raw[i] = 1 - np.prod([1 - min(part, 1.0) for part in parts.values()])
         reasons[i] = max(parts, key=lambda name: parts[name])
     window = np.hanning(2 * _WINDOW + 3)[1:-1]
-    smooth = np.convolve(raw, window / window.sum(), mode="same")
+    doubts = np.convolve(np.pad(raw, _WINDOW), window / window.sum(), mode="valid") + _NEIGHBOURS_SHARE * _helped(raw, own)
     return [
-        Doubt(frame, number, float(smooth[i]), reasons[i])
+        Doubt(frame, number, float(doubts[i]), reasons[i])
         for i, (frame, here) in enumerate(zip(frames, own, strict=True))
         if here is not None and not here.is_keyframe
     ]
+
+
+def _helped(raw: _Doubts, own: Sequence[Observed | None]) -> _Doubts:
+    """Return how much doubt beyond the usual one a correction of each frame would reach, float, frames."""
+    said = np.array([each is not None and each.is_keyframe for each in own])
+    excess = np.where(said, 0.0, np.maximum(raw - np.median(raw[~said]), 0.0)) if not said.all() else raw
+    helped, places = np.zeros(len(own)), np.nonzero(said)[0]
+    for i in range(len(own)):
+        before, after = places[places < i], places[places > i]
+        low = max(i - _REACH, int(before[-1]) if len(before) else -1)
+        high = min(i + _REACH, int(after[0]) if len(after) else len(own))
+        for j in range(low + 1, high):
+            helped[i] += excess[j] * (1 - abs(j - i) / ((i - low) if j < i else (high - i)))
+    return helped
 
 
 def _parts(here: Observed, before: Observed | None) -> dict[str, float]:
