@@ -122,7 +122,9 @@ def _of_object(observed: Mapping[int, Mapping[int, Observed]], frames: Sequence[
         raw[i] = 1 - np.prod([1 - min(part, 1.0) for part in parts.values()])
         reasons[i] = max(parts, key=lambda name: parts[name])
     window = np.hanning(2 * _WINDOW + 3)[1:-1]
-    doubts = np.convolve(np.pad(raw, _WINDOW), window / window.sum(), mode="valid") + _NEIGHBOURS_SHARE * _helped(raw, own)
+    doubts = np.convolve(np.pad(raw, _WINDOW), window / window.sum(), mode="valid") + _NEIGHBOURS_SHARE * _helped(
+        raw, own
+    )
     return [
         Doubt(frame, number, float(doubts[i]), reasons[i])
         for i, (frame, here) in enumerate(zip(frames, own, strict=True))

@@ -133,7 +133,7 @@ class PropagatedVideo:
         free = [each.fused for each in found.values() if not each.is_keyframe]
         held = {number: each.fused.mask for number, each in found.items() if each.is_keyframe}
         label_map = share_out(free, held, (self._video.info.height, self._video.info.width))
-        objects = tuple(_object_result(label_map == number, each.fused) for number, each in found.items())
+        objects = tuple(_object_result(label_map == number, each) for number, each in found.items())
         time_base = self._video.info.time_base
         return FrameResult(index, int(self._video.time_of(index) / time_base), time_base, label_map, objects)
 
@@ -161,8 +161,8 @@ class PropagatedVideo:
         return FoundObject(Fused(number, nothing, 0.0, None), False, nearest)
 
 
-def _object_result(mask: Mask, fused: Fused) -> ObjectResult:
-    box = box_xyxy(mask)
+def _object_result(mask: Mask, found: FoundObject) -> ObjectResult:
+    fused, box = found.fused, box_xyxy(mask)
     return ObjectResult(
         id=fused.object_id,
         present=box is not None,
@@ -170,4 +170,5 @@ def _object_result(mask: Mask, fused: Fused) -> ObjectResult:
         similarity=fused.similarity if box is not None else None,
         area=int(mask.sum()),
         box=box,
+        keyframe=found.is_keyframe,
     )

@@ -119,7 +119,7 @@ def write_tracks(
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
-    given, earlier = _given(keyframes, prompting, reader), recorded_exports(output)
+    given, earlier = given_record(keyframes, prompting, reader), recorded_exports(output)
     run = run_record(engine, given, {}).contents()
     doubts = before.check(output, run)
     if before.run is not None and before.complete:
@@ -134,7 +134,7 @@ def write_tracks(
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
     asked = write_asked(output, keyframes, prompting, info)
-    ended = _ended(outcome, saving.frames_before)
+    ended = ended_record(outcome, saving.frames_before)
     record = run_record(engine, given, ended, time.perf_counter() - started).write(output)
     if not outcome.interrupted:
         remove_checkpoint(output)
@@ -174,7 +174,8 @@ def _replace_earlier_record(
         remove_run_json(output)
 
 
-def _given(keyframes: Keyframes, prompting: Prompting, reader: FrameReader) -> dict[str, Any]:
+def given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader) -> dict[str, Any]:
+    """Return what run.json says of the input."""
     info = reader.info
     return {
         "source": str(info.source),
@@ -189,7 +190,8 @@ def _given(keyframes: Keyframes, prompting: Prompting, reader: FrameReader) -> d
     }
 
 
-def _ended(outcome: Outcome, frames_before: int) -> dict[str, Any]:
+def ended_record(outcome: Outcome, frames_before: int = 0) -> dict[str, Any]:
+    """Return what run.json says of how the run ended."""
     return {
         "frames": frames_before + outcome.frames,
         "frames_of_earlier_runs": frames_before,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,23 +15,22 @@ from persam_vos.errors import PromptError, SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Mask, Rgb
 from persam_vos.media.ranges import frame_range
-from persam_vos.media.readers import open_random_access
 from persam_vos.media.stream import StreamInfo
+from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
-from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.doubt import Doubt, doubtful, observe
 from persam_vos.video.edition import Edition, History
-from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache
-from persam_vos.video.found_store import FoundStore
+from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES
 from persam_vos.video.marks import Marks
 from persam_vos.video.propagated import PropagatedVideo
 from persam_vos.video.propagation import OnWalked, walk_to_end
 from persam_vos.video.said import settings_of
-from persam_vos.video.session_cache import open_cache
+from persam_vos.video.session_export import export_session
 from persam_vos.video.session_file import load_masks, read_saved, save_session
 from persam_vos.video.session_object import SessionObject
+from persam_vos.video.session_parts import SessionParts
 
 
 class Session(AbstractContextManager["Session"]):
@@ -85,20 +84,17 @@ class Session(AbstractContextManager["Session"]):
         """
         self.settings = settings_of(settings, changes)
         self._history = History(Edition())
-        self._open = ExitStack()
-        with ExitStack() as opened:
-            self._video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
-            clip = frame_range(start, end, stride).clip_of(self._video)
-            self.frames = range(clip.start, len(self._video) if clip.stop is None else clip.stop, clip.stride)
-            self._cache_limit, self._cache_folder = cache_limit, cache
-            height, width = self.info.height, self.info.width
-            self._store = FoundStore(None if masks is None else Path(masks), height, width)
-            opened.callback(self._store.close)
-            self._open = opened.pop_all()
-        self.marks = Marks(self._video, self.frames, self._model)
-        self._propagated: PropagatedVideo | None = None
-        self._cache: EmbeddingCache | None = None
-        self._engine: Engine[Settings] | None = None
+        self._parts = SessionParts(
+            video,
+            self.settings,
+            frame_range(start, end, stride),
+            frame_rate=frame_rate,
+            cache_folder=cache,
+            cache_limit=cache_limit,
+            masks=masks,
+        )
+        self.frames = self._parts.frames
+        self.marks = Marks(self._parts.video, self.frames, self._parts.engine)
 
     @property
     def edition(self) -> Edition:
@@ -108,7 +104,7 @@ class Session(AbstractContextManager["Session"]):
     @property
     def info(self) -> StreamInfo:
         """Facts about the video."""
-        return self._video.info
+        return self._parts.video.info
 
     @property
     def objects(self) -> tuple[SessionObject, ...]:
@@ -118,14 +114,12 @@ class Session(AbstractContextManager["Session"]):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results doubtful, one line each."""
-        if self._propagated is None or self._cache is None:
-            return tuple(self._video.warnings)
-        return (*self._video.warnings, *self._propagated.warnings, *self._cache.warnings)
+        return self._parts.warnings
 
     @property
     def cache_bytes(self) -> int:
         """What the cache of embeddings takes up on the disk so far, those of other videos included."""
-        return self._cache.size_bytes if self._cache else 0
+        return self._parts.cache.size_bytes if self._parts.cache else 0
 
     def __len__(self) -> int:
         """Number of frames of the session."""
@@ -133,7 +127,7 @@ class Session(AbstractContextManager["Session"]):
 
     def image(self, frame: int) -> Rgb:
         """Return the picture of a frame: uint8, H x W x 3, RGB."""
-        return self._video.frame(self._checked(frame)).rgb
+        return self._parts.video.frame(self._checked(frame)).rgb
 
     def __getitem__(self, frame: int) -> FrameResult:
         """Return the objects in a frame, as they are by the last ``propagate``; keyframes are as they were given."""
@@ -186,15 +180,14 @@ class Session(AbstractContextManager["Session"]):
     def change(self, edition: Edition) -> None:
         """Go on with another edition of what was said."""
         self._history.change(edition)
-        self._place()
 
     def undo(self) -> bool:
         """Take back the last change of prompts; return False if there is none. ``propagate`` then makes its masks."""
-        return self._history.undo() and self._place()
+        return self._history.undo()
 
     def redo(self) -> bool:
         """Make the last change again that was taken back; return False if there is none."""
-        return self._history.redo() and self._place()
+        return self._history.redo()
 
     def propagate(
         self, on_progress: OnWalked | None = None, *, cancelled: Callable[[], bool] = lambda: False
@@ -237,9 +230,27 @@ class Session(AbstractContextManager["Session"]):
             OutputError: If it cannot be written.
             SettingsError: If the video has no path by which it could be opened again.
         """
-        if not self._video.files:
+        if not self._parts.video.files:
             raise SettingsError("a session of arrays cannot be saved; give the video as a path")
-        save_session(Path(path), self.edition, self.info.source, self.frames, self._store)
+        save_session(Path(path), self.edition, self.info.source, self.frames, self._parts.store)
+
+    def export(
+        self, folder: PathLike, exports: Sequence[str] = ("masks", "overlay"), *, overwrite: bool = False
+    ) -> Outcome:
+        """Propagate what is not there yet, and write the folder that ``persam-vos run`` writes.
+
+        Args:
+            folder: Where the files go; made if it is not there.
+            exports: Some of ``masks``, ``overlay`` and ``cutout``.
+            overwrite: Replace what an earlier run has written.
+
+        Raises:
+            SettingsError: If an export is unknown.
+            OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
+        """
+        self.propagate()
+        parts = self._parts.engine(), self._parts.video, self._ready(), self.edition
+        return export_session(*parts, Path(folder), exports, overwrite=overwrite)
 
     @classmethod
     def open(cls, path: PathLike, **options: Any) -> Session:
@@ -257,7 +268,7 @@ class Session(AbstractContextManager["Session"]):
         session = cls(asked.video or "", start=part.start, end=part.end, stride=part.stride, **options)
         try:
             session._history = History(session.marks.all_of(asked))
-            load_masks(Path(path), session._store)
+            load_masks(Path(path), session._parts.store)
         except BaseException:
             session.close()
             raise
@@ -265,7 +276,7 @@ class Session(AbstractContextManager["Session"]):
 
     def close(self) -> None:
         """Let go of the video, and remove what is temporary; a second call does nothing."""
-        self._open.close()
+        self._parts.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -278,25 +289,10 @@ class Session(AbstractContextManager["Session"]):
         mask = self._ready().found(self._checked(frame))[object_id].fused.mask
         return mask if mask.any() else None
 
-    def _place(self) -> bool:
-        if self._propagated is not None:
-            self._propagated.place(self.edition.keyframes.values())
-        return True
-
     def _checked(self, frame: int) -> int:
         self.marks.check(frame)
         return frame
 
-    def _model(self) -> Engine[Settings]:
-        if self._engine is None:
-            self._engine = Engine(self.settings)
-        return self._engine
-
     def _ready(self) -> PropagatedVideo:
         """Return what propagates, with the model loaded."""
-        if self._propagated is None:
-            engine = self._model()
-            self._cache = open_cache(engine, self._video, self._cache_folder, self._cache_limit, self._open)
-            self._propagated = PropagatedVideo(engine, self._video, self._cache, self._store, self.frames)
-            self._propagated.place(self.edition.keyframes.values())
-        return self._propagated
+        return self._parts.propagated(self.edition.keyframes.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from moving import HEIGHT, WIDTH, SeeingEngine, film, mask_at
 from pictures import iou
 from PIL import Image
 
-from persam_vos.errors import FrameIndexError, MaskError, PromptError, SettingsError
+from persam_vos.errors import FrameIndexError, MaskError, OutputError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
 from persam_vos.video.propagation import Walked
 from persam_vos.video.session import Session
@@ -34,7 +35,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 def prepared(session: Session) -> Session:
     """Put what stands for the network into a session."""
-    session._engine = SeeingEngine()
+    session._parts._engine = SeeingEngine()
     session._ready()._propagation._method._decoder = PriorAsMask()
     return session
 
@@ -250,3 +251,23 @@ def test_a_session_needs_a_video_that_can_be_opened_again(session: Session, tmp_
     (tmp_path / "prompts.json").write_text('{"version": 1, "prompts": [{"frame": 0, "object": 1, "absent": true}]}')
     with pytest.raises(PromptError, match=r"prompts\.json"):
         Session.open(tmp_path / "prompts.json")
+
+
+def test_a_session_is_exported_like_a_run(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with prepared(Session(saved_film(tmp_path / "film"), start=2, cache=tmp_path / "cache")) as session:
+        session.add(5, mask=truths[5] == 1, name="red", id=3)
+
+        outcome = session.export(tmp_path / "out", ["masks"])
+
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["masks", "prompts", "prompts.json", "run.json", "tracks.jsonl"]
+        assert outcome.frames == COUNT - 2
+        written = np.asarray(Image.open(tmp_path / "out" / "masks" / "00007.png"))
+        assert (written == session[7].label_map).all()
+        assert set(np.unique(written)) == {0, 3}
+        with pytest.raises(OutputError, match="is not empty"):
+            session.export(tmp_path / "out", ["masks"])
+    tracks = [json.loads(line) for line in (tmp_path / "out" / "tracks.jsonl").read_text().splitlines()]
+    assert [each["frame"] for each in tracks] == list(range(2, COUNT))
+    assert {each["name"] for each in tracks} == {"red"}
+    assert [each["frame"] for each in tracks if each.get("keyframe")] == [5]

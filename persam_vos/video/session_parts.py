@@ -1,0 +1,90 @@
+"""What a session works with: its video, its model, and where embeddings and masks are kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+from persam_vos.files import PathLike, cache_dir
+from persam_vos.masks import Rgb
+from persam_vos.media.ranges import FrameRange
+from persam_vos.media.readers import open_random_access
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity
+from persam_vos.video.found_store import FoundStore
+from persam_vos.video.keyframes import Keyframe
+from persam_vos.video.propagated import PropagatedVideo
+
+
+class SessionParts:
+    """The parts of a session; the model is loaded once it is needed.
+
+    Attributes:
+        video: The video.
+        frames: Indices of its frames that belong to the session.
+        store: Of the masks.
+        cache: Of the embeddings; None until the model is loaded.
+    """
+
+    def __init__(
+        self,
+        video: PathLike | Rgb | Sequence[Rgb],
+        settings: Settings,
+        part: FrameRange,
+        *,
+        frame_rate: Fraction | float,
+        cache_folder: PathLike | None,
+        cache_limit: int,
+        masks: PathLike | None,
+    ) -> None:
+        """Open the video; for the arguments see ``Session``."""
+        self._settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
+        self._propagated: PropagatedVideo | None = None
+        self._engine: Engine[Settings] | None = None
+        self.cache: EmbeddingCache | None = None
+        with ExitStack() as opened:
+            self.video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
+            clip = part.clip_of(self.video)
+            self.frames = range(clip.start, len(self.video) if clip.stop is None else clip.stop, clip.stride)
+            info = self.video.info
+            self.store = FoundStore(None if masks is None else Path(masks), info.height, info.width)
+            opened.callback(self.store.close)
+            self._opened = opened.pop_all()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes results doubtful, one line each."""
+        if self._propagated is None or self.cache is None:
+            return tuple(self.video.warnings)
+        return (*self.video.warnings, *self._propagated.warnings, *self.cache.warnings)
+
+    def engine(self) -> Engine[Settings]:
+        """Return the model."""
+        if self._engine is None:
+            self._engine = Engine(self._settings)
+        return self._engine
+
+    def propagated(self, keyframes: Iterable[Keyframe]) -> PropagatedVideo:
+        """Return what propagates these keyframes."""
+        if self._propagated is None:
+            engine, video = self.engine(), self.video
+            facts = engine.checkpoint_sha256, engine.backend, engine.precision, video.info.height, video.info.width
+            identity = cache_identity(video.files, *facts)
+            self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
+            self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames)
+        self._propagated.place(keyframes)
+        return self._propagated
+
+    def close(self) -> None:
+        """Let go of the video, and remove what is temporary; a second call does nothing."""
+        self._opened.close()
+
+    def _folder(self) -> Path:
+        if not self.video.files:
+            # Frames of arrays have no file by which they would be known again.
+            return Path(self._opened.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
+        return cache_dir() / "embeddings" if self._cache_folder is None else Path(self._cache_folder)
