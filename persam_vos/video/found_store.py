@@ -29,6 +29,7 @@ create table found (object integer, direction integer, frame integer, top intege
     primary key (direction, frame, object)) without rowid, strict;
 create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
     width integer, primary key (object, frame)) without rowid, strict;
+create table walk (work text, direction integer, frame integer, state blob) strict;
 create index by_object on found (object, direction, frame);
 """
 
@@ -50,6 +51,21 @@ class Found(ArrayRecord):
     score: float
     similarity: float | None
     reach: Region
+
+
+@dataclass(frozen=True, slots=True)
+class WalkState:
+    """How far frames were walked through.
+
+    Attributes:
+        direction: Which way.
+        frame: Index of the last frame.
+        trackings: What follows the objects after it, as a file of tensors.
+    """
+
+    direction: Direction
+    frame: int
+    trackings: bytes
 
 
 class FoundStore:
@@ -143,6 +159,20 @@ class FoundStore:
                 frames = f"{each.frames.start} {each.frames.stop} {each.frames.step}"
                 row = (each.object_id, each.direction, each.start, frames, each.signature)
                 self._data.execute("insert or replace into stretch values (?,?,?,?,?)", row)
+
+    def walk(self, work: str) -> WalkState | None:
+        """Return how far a piece of work has come that was not finished; None if nothing is left of it."""
+        with self._errors():
+            row = self._data.execute("select direction, frame, state from walk where work=?", (work,)).fetchone()
+        return None if row is None else WalkState(1 if row[0] == 1 else -1, row[1], row[2])
+
+    def keep_walk(self, work: str, state: WalkState | None) -> None:
+        """Keep how far a piece of work has come, instead of all earlier ones; None where it is finished."""
+        with self._transaction():
+            self._data.execute("delete from walk")
+            if state is not None:
+                row = (work, state.direction, state.frame, state.trackings)
+                self._data.execute("insert into walk values (?,?,?,?)", row)
 
     def replace_keyframes(self, keyframes: Iterable[Keyframe]) -> list[tuple[int, Region]]:
         """Keep where keyframes are; return the frame and place of each that has changed, come or gone."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
+from persam_vos.files import output_errors
 from persam_vos.media.frame import Frame
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import StreamInfo
@@ -19,13 +21,13 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache
+from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
 from persam_vos.video.found_store import FoundStore
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.propagated import PropagatedVideo
 
-# Of the embeddings of a run, which are gone at its end.
-_RUN = "0" * 64
+KEPT = ".propagation.partial"
+"""What a run keeps in the folder of its results until it is complete: embeddings, and masks of both directions."""
 
 
 @contextmanager
@@ -39,25 +41,44 @@ def propagated_video(
     backward: bool = True,
     timings: Timings | None = None,
 ) -> Iterator[PropagatedVideo]:
-    """Give a video with its keyframes, ready to be propagated; what it keeps on the disk is gone at the end.
+    """Give a video with its keyframes, ready to be propagated.
 
     Args:
         engine: The model.
         video: The video.
         frames: Indices of the frames that are tracked, rising.
         keyframes: On these frames.
-        folder: Where embeddings and masks are kept meanwhile; None for the system's folder of temporary files.
+        folder: Where embeddings and masks are kept; what is there already is gone on with. None for a temporary one.
         backward: Whether objects are looked for before their first keyframes.
         timings: Told how long each stage takes.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix=".embeddings-", dir=folder) as place,
-        closing(FoundStore(Path(place) / "masks.sqlite", video.info.height, video.info.width)) as store,
-    ):
-        cache = EmbeddingCache(Path(place), _RUN, max_bytes=DEFAULT_LIMIT_BYTES, device=engine.device)
+    height, width = video.info.height, video.info.width
+    facts = engine.checkpoint_sha256, engine.backend, engine.precision, height, width
+    identity = cache_identity(video.files, *facts)
+    with ExitStack() as opened:
+        place = folder or Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
+        cache = EmbeddingCache(place, identity, max_bytes=DEFAULT_LIMIT_BYTES, device=engine.device)
+        store = opened.enter_context(closing(FoundStore(place / "masks.sqlite", height, width)))
         propagated = PropagatedVideo(engine, video, cache, store, frames, backward=backward, timings=timings)
         propagated.place(keyframes.keyframes)
         yield propagated
+
+
+@contextmanager
+def kept_folder(output: Path, *, resume: bool) -> Iterator[Path]:
+    """Give the folder for what a run keeps meanwhile; it stays if the block fails, so that a run can be resumed.
+
+    Args:
+        output: The folder of the results.
+        resume: Whether what an earlier run has left there is gone on with.
+    """
+    folder = output / KEPT
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def propagated_frames(
@@ -91,6 +112,7 @@ def propagate_video(
     folder: Path,
     *,
     backward: bool = True,
+    resume: bool = False,
 ) -> Outcome:
     """Propagate the objects of keyframes through a video, and write every result.
 
@@ -101,8 +123,9 @@ def propagate_video(
         keyframes: On its frames.
         writers: Where the results go; closed, or after an error aborted, at the end.
         progress: Told of each frame.
-        folder: Of the results, where embeddings are kept meanwhile.
+        folder: Of the results, where embeddings and masks are kept meanwhile.
         backward: Whether objects are looked for before their first keyframes.
+        resume: Whether to go on where an earlier run was stopped.
 
     Raises:
         OutputError: If a result cannot be written.
@@ -110,11 +133,11 @@ def propagate_video(
         PersamVosError: See ``PropagatedVideo``.
     """
     timings, interrupt = Timings(), GracefulInterrupt(NoProgress().interrupt)
-    folder.mkdir(parents=True, exist_ok=True)
     frames = frames_of(info, len(video))
     with (
         closing(video),
-        propagated_video(engine, video, frames, keyframes, folder, backward=backward, timings=timings) as propagated,
+        kept_folder(folder, resume=resume) as kept,
+        propagated_video(engine, video, frames, keyframes, kept, backward=backward, timings=timings) as propagated,
     ):
         results: Results = propagated_frames(propagated, progress, interrupt)
         outcome = run_stages(results, writers, timings, progress, interrupt, name=info.source.name, frames=len(frames))

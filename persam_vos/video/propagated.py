@@ -80,7 +80,7 @@ class PropagatedVideo:
         # The same encoder as the frames', and for the nearer view no other one.
         encoder = engine.encoder if engine.settings.closer_look else engine.batch_encoder
         method = video_method(encoder, engine.decoder, engine.settings)
-        self._propagation = Propagation(method, self._embedded, store, GpuMemory(engine).retry)
+        self._propagation = Propagation(method, self._embedded, store, GpuMemory(engine).retry, device=engine.device)
         deciding = engine.settings.model_dump(mode="json", exclude=_OF_WRITING)
         self._of_run = f"{deciding} {engine.checkpoint_sha256} {engine.backend} {engine.precision}"
         self._keyframes: dict[int, dict[int, Keyframe]] = {}

@@ -25,10 +25,12 @@ from persam_vos.sam.regions import EMPTY_REGION, Region
 from persam_vos.video.embedded_frames import EmbeddedFrames
 from persam_vos.video.found_store import Found, FoundStore
 from persam_vos.video.keyframes import Keyframe
+from persam_vos.video.saved_walk import SavedWalk
 from persam_vos.video.stretches import DIRECTIONS, Direction, Stretch
 
 # Annotated frames whose studies are kept: each takes some 10 MB.
 _KEPT_STUDIES = 12
+_CPU = torch.device("cpu")
 # By direction and frame: where something has changed.
 _Places = Mapping[tuple[int, int], Sequence[Region]]
 
@@ -89,6 +91,8 @@ class Propagation:
         frames: EmbeddedFrames,
         store: FoundStore,
         retry: Callable[[Callable[[], list[Step]]], list[Step]] = lambda work: work(),
+        *,
+        device: torch.device = _CPU,
     ) -> None:
         """Take what it works with.
 
@@ -97,7 +101,9 @@ class Propagation:
             frames: Of the video.
             store: Where the masks are kept.
             retry: Does a piece of work, and does it again where a GPU's memory was too small.
+            device: Where the model computes.
         """
+        self._device = device
         self._method, self._frames, self._store, self._retry = method, frames, store, retry
         self._keyframes: dict[tuple[int, int], Keyframe] = {}
         self._studies: OrderedDict[tuple[int, int, int], Study] = OrderedDict()
@@ -140,15 +146,17 @@ class Propagation:
         done = 0
         while True:
             dirty = self._with_touched(dirty, wanted, places)
-            self._store.forget([*stale, *dirty])
+            walk = SavedWalk.of(self._store, self._method, self._device, dirty)
+            self._store.forget([*stale, *([] if walk.begun else dirty)])
             stale = []
             changed.update(frame for each in dirty for frame in each.frames)
             expected = done + len({(each.direction, frame) for each in dirty for frame in each.frames})
             for direction in DIRECTIONS:
-                for frame in self._sweep(direction, [each for each in dirty if each.direction == direction]):
+                for frame in self._sweep(direction, [each for each in dirty if each.direction == direction], walk):
                     done += 1
                     yield Walked(frame, direction, done, max(expected, done))
             self._store.complete(dirty)
+            walk.end()
             places = _Changed()
             for each in dirty:
                 places.add_all(each, self._store.reaches(each))
@@ -169,13 +177,13 @@ class Propagation:
             found += touched
         return found
 
-    def _sweep(self, direction: Direction, stretches: Sequence[Stretch]) -> Iterator[int]:
+    def _sweep(self, direction: Direction, stretches: Sequence[Stretch], walk: SavedWalk) -> Iterator[int]:
         """Walk through the frames of stretches of one direction; yield the index of each that was walked through."""
         starting: dict[int, list[Stretch]] = defaultdict(list)
         for each in stretches:
             starting[each.start].append(each)
-        under_way: list[tuple[Stretch, VideoTracking]] = []
-        for run in _runs(stretches, direction):
+        under_way = walk.left(direction)
+        for run in filter(None, (walk.rest(run, direction) for run in _runs(stretches, direction))):
             with closing(self._frames.walk(run)) as walked:
                 for frame, embedding in walked:
                     under_way = [each for each in under_way if frame.index in each[0]]
@@ -184,6 +192,7 @@ class Propagation:
                         yield frame.index
                     for each in starting.get(frame.index, ()):
                         under_way.append((each, self._start(each, frame, embedding)))
+                    walk.take(direction, frame.index, under_way)
 
     def _step(
         self,

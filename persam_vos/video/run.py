@@ -129,7 +129,9 @@ def write_tracks(
     if before.checkpoint is None:
         remove_checkpoint(output)
     with saving.kept():
-        outcome = _tracked(engine, reader, frames, keyframes, writers, progress, output, saving, backward=backward)
+        outcome = _tracked(
+            engine, reader, frames, keyframes, writers, progress, output, saving, backward=backward, resume=resume
+        )
     outcome = replace(outcome, warnings=(*keyframes.warnings, *doubts, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
@@ -153,12 +155,15 @@ def _tracked(
     saving: Checkpoints,
     *,
     backward: bool,
+    resume: bool,
 ) -> Outcome:
     """Stream the video if all keyframes lie on its first frame; else propagate from all of them."""
     if frames is None:
         label_map = keyframes.label_map(keyframes.frames[0])
         return track_video(engine, reader, label_map, writers, progress, checkpoints=saving)
-    return propagate_video(engine, frames, reader.info, keyframes, writers, progress, output, backward=backward)
+    return propagate_video(
+        engine, frames, reader.info, keyframes, writers, progress, output, backward=backward, resume=resume
+    )
 
 
 def _replace_earlier_record(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -204,3 +206,64 @@ def test_only_every_so_many_th_frame_is_walked_through(tmp_path: Path, stride: i
 
     assert {frame for _, frame in seen} == set(range(0, 12, stride)) - {6}
     assert iou(video.result(0).label_map == 1, truths[0] == 1) > 0.8
+
+
+def test_a_propagation_that_was_killed_goes_on_where_its_state_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persam_vos.video.saved_walk.EVERY", 3)
+    frames, truths = film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)
+    said = [keyframe(truths, 2, 1), keyframe(truths, 9, 1), keyframe(truths, 5, 2)]
+    whole = propagated(frames, tmp_path)
+    steps, _ = walked(whole, said)
+    for stop in (2, 4, len(steps) // 2, len(steps) - 1):
+        path = tmp_path / f"{stop}.sqlite"
+        killed = propagated(frames, tmp_path, store=path)
+        killed.place(said)
+        walk = killed.propagate()
+        for _ in range(stop):
+            next(walk)
+        walk.close()
+        killed._store.close()
+
+        again = propagated(frames, tmp_path, store=path)
+        left, _ = walked(again, said)
+
+        # From the last state that was kept: at most two frames, and those before the first state, are walked again.
+        assert len(left) <= len(steps) - stop + 3
+        assert left == steps[len(steps) - len(left) :]
+        assert all((one == other).all() for one, other in zip(masks(again), masks(whole), strict=True))
+        again._store.close()
+
+
+def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persam_vos.video.saved_walk.EVERY", 2)
+    frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
+    said, path = [keyframe(truths, 0, 1)], tmp_path / "masks.sqlite"
+    killed = propagated(frames, tmp_path, store=path)
+    killed.place(said)
+    walk = killed.propagate()
+    for _ in range(6):
+        next(walk)
+    walk.close()
+    harm = tmp_path / "harm"
+    hostile = pickle.dumps(Hostile(str(harm)))
+    killed._store._data.execute("update walk set state = ?", (hostile,))
+    killed._store.close()
+
+    again = propagated(frames, tmp_path, store=path)
+    left, _ = walked(again, said)
+
+    assert len(left) == COUNT - 1
+    assert not harm.exists()
+    again._store.close()
+
+
+class Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.path,)
