@@ -141,8 +141,15 @@ def propagate_video(
     ):
         results: Results = propagated_frames(propagated, progress, interrupt)
         outcome = run_stages(results, writers, timings, progress, interrupt, name=info.source.name, frames=len(frames))
-        warnings = (*propagated.warnings, *video.warnings, *outcome.warnings)
+        warnings = (*_encoded_all(engine.settings), *propagated.warnings, *video.warnings, *outcome.warnings)
         return replace(outcome, encoded=propagated.encoded, warnings=warnings)
+
+
+def _encoded_all(settings: Settings) -> tuple[str, ...]:
+    """Return a warning if frames between were to be passed over."""
+    if settings.encode_every == 1:
+        return ()
+    return ("with prompts after the first frame, every frame is encoded, whatever encode_every and --preset quick say",)
 
 
 def frames_of(info: StreamInfo, count: int) -> range:
