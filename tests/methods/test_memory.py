@@ -11,7 +11,7 @@ from pictures import frame_of
 from torch.nn import functional
 
 from persam_vos.methods.memory.matching import GROUPED_TWICE
-from persam_vos.methods.memory.memory import Memory, sample_cells
+from persam_vos.methods.memory.memory import AnnotatedCells, Memory, sample_cells
 from persam_vos.methods.memory.ridge import Moments
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import SamEncoder
@@ -181,3 +181,26 @@ def test_an_object_that_fills_nearly_the_whole_frame_is_learnt(hole: int, height
     score = memory.view(features).ridge
     assert torch.isfinite(score).all()
     assert float((score > 0).float().mean()) > 0.95
+
+
+def test_what_is_annotated_on_two_frames_is_recognised_as_on_either() -> None:
+    """An object of one look on the first frame and another one on the second, and a thing that is neither."""
+    first, second = torch.eye(16)[torch.zeros(36 * 64, dtype=torch.long)], torch.eye(16)[torch.zeros(36 * 64).long()]
+    coverage = torch.zeros(1, 36 * 64)
+    coverage[0, 500:560] = 1
+    first[500:560], second[500:560] = torch.eye(16)[1], torch.eye(16)[2]
+    other = torch.eye(16)[[1, 2, 3]]
+    settings = MemorySettings(regularisation=1e-3)
+    # The directions are those of the first frame; noise there makes all of them known.
+    first = first + 1e-3 * torch.randn(first.shape, generator=torch.Generator().manual_seed(0))
+    alone = Memory.learn(first, coverage, settings)
+
+    both = alone.learn_also([AnnotatedCells(second, coverage)], settings)
+
+    assert alone.similarity(alone.view(other).keys)[0].tolist() == pytest.approx([1, 0, 0], abs=0.1)
+    assert both.similarity(both.view(other).keys)[0].tolist() == pytest.approx([1, 1, 0], abs=0.1)
+    ridge = both.view(other).ridge[0]
+    assert float(ridge[:2].min()) > 0.5
+    assert float(ridge[2]) < 0.5 * float(ridge[:2].min())
+    assert alone.learn_also([], settings) is alone
+    assert torch.equal(both.recent.values, alone.recent.values)

@@ -22,6 +22,7 @@ from persam_vos.methods.competition import soft_aggregation
 from persam_vos.methods.memory.decoding import PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.prior import Query, foreground_prior
+from persam_vos.methods.memory.ridge import Basis
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
@@ -53,6 +54,7 @@ def snap_first_masks(
     object_ids: Sequence[int],
     decoder: PriorDecoder,
     settings: TrackerSettings,
+    basis: Basis,
 ) -> tuple[LabelMap, tuple[str, ...]]:
     """Move drawn masks to the edges of their objects, where decoder and picture agree on them.
 
@@ -64,13 +66,14 @@ def snap_first_masks(
         object_ids: Ids of the N objects; each has a pixel in the label map.
         decoder: Of the frame's model.
         settings: How the memory learns and looks.
+        basis: Of the features.
 
     Returns:
         uint8, H x W: what the memory shall learn from, where each object has a pixel, and none has pixels that were
         drawn as another one's and that this one keeps; and a line for each object whose mask resembles nothing that is
         found there.
     """
-    found = _look(frame, embedding, features, label_map, object_ids, decoder, settings)
+    found = _look(frame, embedding, features, label_map, object_ids, decoder, settings, basis)
     strength = edge_strength(frame.rgb)
     snapped, warnings = np.zeros_like(label_map), []
     drawn_here = np.zeros(label_map.shape, np.bool_)
@@ -97,6 +100,7 @@ def _look(
     object_ids: Sequence[int],
     decoder: PriorDecoder,
     settings: TrackerSettings,
+    basis: Basis,
 ) -> LabelMap:
     """Segment the annotated frame as if it were not annotated: uint8, H x W; an object may have no pixel."""
     geometry = embedding.geometry
@@ -106,7 +110,7 @@ def _look(
     for _ in range(_LOOKS):
         masks = known == ids[:, None, None]
         coverage = geometry.to_cells(masks, embedding.cells)
-        memory = Memory.learn(features, coverage.flatten(1), settings)
+        memory = Memory.learn(features, coverage.flatten(1), settings, basis=basis)
         query = Query.of(memory, features, coverage, torch.ones_like(ids, dtype=torch.bool))
         logits = prior_to_logits(foreground_prior(memory, query, settings), embedding)
         decoded = decoder.decode(frame, embedding, logits, None)

@@ -129,6 +129,7 @@ class Memory:
         settings: MemorySettings,
         *,
         view: SecondView | None = None,
+        basis: Basis | None = None,
     ) -> Memory:
         """Learn the objects of the annotated frame.
 
@@ -137,8 +138,9 @@ class Memory:
             coverage: float, N x cells in 0..1, of each object; each covers a cell.
             settings: Numbers of directions, and the regularisation of the ridge regression.
             view: More cells of the annotated objects, for the ridge regression only; None for none.
+            basis: Of the features, if it is known already.
         """
-        basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)
+        basis = basis or Basis.of(features, settings.ridge_dimensions, settings.key_dimensions)
         moments, of_frame = AnnotatedCells(features, coverage, view).moments(basis)
         weights = moments.solve(settings.regularisation)
         inputs = basis.inputs(features)

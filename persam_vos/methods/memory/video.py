@@ -36,6 +36,7 @@ from persam_vos.methods.memory.knowledge import MEMORY_RECORDS, MemoryKnowledge,
 from persam_vos.methods.memory.memory import AnnotatedCells, Memory
 from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.methods.memory.prior import Query, foreground_prior, outdone
+from persam_vos.methods.memory.ridge import Basis
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
@@ -59,6 +60,7 @@ class MemoryStudy:
         masks: bool, N x H x W: the same; empty for an object that the frame does not show.
         coverage: float, N x rows x columns in 0..1: the same, of each cell.
         cells: What the memory learns from.
+        basis: Of the cells; None if the frame shows no object.
         warnings: What makes the annotation doubtful.
     """
 
@@ -70,6 +72,7 @@ class MemoryStudy:
     masks: Tensor
     coverage: Tensor
     cells: AnnotatedCells
+    basis: Basis | None
     warnings: tuple[str, ...]
 
     @property
@@ -96,8 +99,10 @@ class MemoryVideo:
         settings, features = self._settings, cell_features(embedding, self._dtype)
         learnt, warnings = label_map, _NO_WARNINGS
         shown = [number for number in object_ids if (label_map == number).any()]
-        if shown and not settings.keep_first_mask:
-            learnt, warnings = snap_first_masks(frame, embedding, features, label_map, shown, self._decoder, settings)
+        basis = Basis.of(features, settings.ridge_dimensions, settings.key_dimensions) if shown else None
+        if basis is not None and not settings.keep_first_mask:
+            given = frame, embedding, features, label_map, shown, self._decoder, settings
+            learnt, warnings = snap_first_masks(*given, basis)
         ids = torch.tensor(object_ids, dtype=torch.uint8, device=embedding.features.device)
         labels = torch.from_numpy(learnt).to(ids.device)
         masks = labels == ids[:, None, None]
@@ -107,8 +112,8 @@ class MemoryVideo:
             view = nearer_view(self._encoder, frame, masks, self._dtype, settings.nearer_view)
         cells = AnnotatedCells(features, coverage.flatten(1), view)
         certain = torch.ones(len(masks))
-        given = Segmentation(label_map, certain, certain)
-        return MemoryStudy(frame, embedding, object_ids, given, labels, masks, coverage, cells, warnings)
+        as_given = Segmentation(label_map, certain, certain)
+        return MemoryStudy(frame, embedding, object_ids, as_given, labels, masks, coverage, cells, basis, warnings)
 
     def start(self, study: MemoryStudy, others: Sequence[MemoryStudy] = (), /) -> MemoryTracking:
         """Learn the objects; see ``VideoMethod``."""
@@ -116,7 +121,8 @@ class MemoryVideo:
         showing = [each for each in (study, *others) if bool(each.shown.all())]
         assert showing, "a frame shows the objects"
         first, more = showing[0], showing[1:]
-        memory = Memory.learn(first.cells.features, first.cells.coverage, settings, view=first.cells.view)
+        cells = first.cells
+        memory = Memory.learn(cells.features, cells.coverage, settings, view=cells.view, basis=first.basis)
         memory = memory.learn_also([each.cells for each in more], settings)
         closer = self._learn_closer(first)
         tokens = None
