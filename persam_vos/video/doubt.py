@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import box_xyxy
-from persam_vos.video.propagated import FoundObject, PropagatedVideo
+from persam_vos.video.propagated import PropagatedVideo
 
 _Doubts = npt.NDArray[np.float64]
 
@@ -65,22 +65,25 @@ class Observed:
     area: int
     middle: tuple[float, float] | None
 
-    @classmethod
-    def of(cls, found: FoundObject) -> Observed:
-        """Look at what was found."""
-        fused, box = found.fused, box_xyxy(found.fused.mask)
-        if found.is_keyframe:
-            lacking = disagreement = 0.0
-        else:
-            lacking = 0.0 if box is None else 1 - fused.score
-            disagreement = 0.0 if fused.agreement is None else 1 - fused.agreement
-        middle = None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        return cls(found.is_keyframe, lacking, disagreement, int(fused.mask.sum()), middle)
-
 
 def observe(video: PropagatedVideo) -> dict[int, dict[int, Observed]]:
-    """Look at all frames of a video that was propagated."""
-    return {frame: {i: Observed.of(each) for i, each in video.found(frame).items()} for frame in video.frames}
+    """Look at all frames of a video that was propagated; pixels are read only where two directions are compared."""
+    return {frame: {i: _observed(video, frame, i) for i in video.object_ids} for frame in video.frames}
+
+
+def _observed(video: PropagatedVideo, frame: int, object_id: int) -> Observed:
+    outlines, is_keyframe = video.outlines(frame, object_id)
+    if len(outlines) != 1 or is_keyframe:
+        fused = video.found(frame)[object_id].fused
+        box, area = box_xyxy(fused.mask), int(fused.mask.sum())
+        middle = None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        lacking = 0.0 if is_keyframe or box is None else 1 - fused.score
+        return Observed(is_keyframe, lacking, 0.0 if fused.agreement is None else 1 - fused.agreement, area, middle)
+    (only,) = outlines
+    if only.box is None:
+        return Observed(False, 0.0, 0.0, 0, None)
+    middle = (only.box.left + (only.box.width - 1) / 2, only.box.top + (only.box.height - 1) / 2)
+    return Observed(False, 1 - only.score, 0.0, only.area, middle)
 
 
 def doubtful(observed: Mapping[int, Mapping[int, Observed]], count: int) -> list[Doubt]:

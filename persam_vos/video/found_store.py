@@ -25,7 +25,7 @@ create table size (height integer, width integer) strict;
 create table stretch (object integer, direction integer, start integer, frames text, signature text,
     primary key (object, direction, start)) strict;
 create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
-    width integer, pixels blob, score real, similarity real, reach text,
+    width integer, area integer, pixels blob, score real, similarity real, reach text,
     primary key (direction, frame, object)) without rowid, strict;
 create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
     width integer, primary key (object, frame)) without rowid, strict;
@@ -51,6 +51,21 @@ class Found(ArrayRecord):
     score: float
     similarity: float | None
     reach: Region
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One object in one frame, as one direction of propagation finds it, in numbers.
+
+    Attributes:
+        box: Around its pixels; None where it is absent.
+        area: In pixels.
+        score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
+    """
+
+    box: Region | None
+    area: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,7 @@ class FoundStore:
         with self._transaction():
             for each in found:
                 self._data.execute(
-                    "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?)",
+                    "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?,?)",
                     (each.object_id, direction, frame, *_packed(each.mask), each.score, each.similarity,
                      " ".join(map(str, _numbers(each.reach)))),
                 )  # fmt: skip
@@ -210,6 +225,19 @@ class FoundStore:
                 (direction, frame),
             ).fetchall()
         return {row[0]: self._unpacked(*row) for row in rows}
+
+    def outlines(self, frame: int) -> dict[tuple[int, Direction], Outline]:
+        """Return what was found in a frame, by object and direction, without its pixels."""
+        with self._errors():
+            rows = self._data.execute(
+                "select object, direction, top, left, height, width, area, score from found"
+                " where direction in (1, -1) and frame=?",
+                (frame,),
+            ).fetchall()
+        return {
+            (row[0], 1 if row[1] == 1 else -1): Outline(Region.at(*row[2:6]) if row[6] else None, row[6], row[7])
+            for row in rows
+        }
 
     def reaches(self, stretch: Stretch) -> list[tuple[int, Region]]:
         """Return the index of each frame of a stretch where it was found, and the pixels it competed in there."""
@@ -255,13 +283,13 @@ class FoundStore:
             raise OutputError(f"{self._path or 'temporary masks'}: masks cannot be kept there ({error})") from error
 
 
-def _packed(mask: Mask) -> tuple[int, int, int, int, bytes]:
-    """Return top, left, height and width of a mask's box, and its pixels there."""
+def _packed(mask: Mask) -> tuple[int, int, int, int, int, bytes]:
+    """Return top, left, height and width of a mask's box, its area, and its pixels in the box."""
     if (box := box_xyxy(mask)) is None:
-        return 0, 0, 0, 0, b""
+        return 0, 0, 0, 0, 0, b""
     x0, y0, x1, y1 = box
     window = mask[y0 : y1 + 1, x0 : x1 + 1]
-    return y0, x0, *window.shape, zlib.compress(np.packbits(window).tobytes(), 1)
+    return y0, x0, *window.shape, int(window.sum()), zlib.compress(np.packbits(window).tobytes(), 1)
 
 
 def _numbers(region: Region) -> tuple[int, int, int, int]:

@@ -18,11 +18,11 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.embedded_frames import EmbeddedFrames
 from persam_vos.video.embedding_cache import EmbeddingCache
-from persam_vos.video.found_store import Found, FoundStore
+from persam_vos.video.found_store import Found, FoundStore, Outline
 from persam_vos.video.fusion import Fused, fuse, share_out
 from persam_vos.video.keyframes import Keyframe
 from persam_vos.video.propagation import Propagation, Walked
-from persam_vos.video.stretches import plan
+from persam_vos.video.stretches import DIRECTIONS, plan
 from persam_vos.video.tracker import video_method
 
 # Settings that do not change masks, and so do not make masks of another run worthless.
@@ -117,6 +117,12 @@ class PropagatedVideo:
         keyframes = [each for own in self._keyframes.values() for each in own.values()]
         stretches = plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
         return {each.signature for each in stretches} == {each.signature for each in self._store.stretches()}
+
+    def outlines(self, index: int, object_id: int) -> tuple[list[Outline], bool]:
+        """Return what each direction found of an object in a frame, without pixels, and whether it is a keyframe."""
+        found = self._store.outlines(index)
+        sides = [found[object_id, direction] for direction in DIRECTIONS if (object_id, direction) in found]
+        return sides, index in self._keyframes[object_id]
 
     def found(self, index: int) -> dict[int, FoundObject]:
         """Return what is known of each object in a frame; one that was never looked for there is absent."""
