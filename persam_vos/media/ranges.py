@@ -61,7 +61,7 @@ def parse_position(value: str | int) -> Position:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameRange:
+class Span:
     """Which frames of a video are wanted; see ``frame_range``.
 
     Attributes:
@@ -77,7 +77,7 @@ class FrameRange:
     @property
     def is_whole(self) -> bool:
         """Whether this is every frame of any video."""
-        return self == FrameRange()
+        return self == Span()
 
     def clip_of(self, video: RandomAccessVideo) -> Clip:
         """Find the range in a video.
@@ -134,8 +134,8 @@ class FrameRange:
         return start, stop
 
 
-def frame_range(start: str | int | None = None, end: str | int | None = None, stride: int = 1) -> FrameRange:
-    """Return a range of frames.
+def frame_range(start: str | int | None = None, end: str | int | None = None, stride: int = 1) -> Span:
+    """Return which frames of a video are wanted.
 
     Args:
         start: The first frame: its index, or seconds as text such as ``"12.5s"``; see ``parse_position``.
@@ -148,7 +148,7 @@ def frame_range(start: str | int | None = None, end: str | int | None = None, st
     if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1:
         raise SettingsError(f"stride is {stride!r}; it must be a whole number of frames, at least 1")
     begin, stop = (None if each is None else parse_position(each) for each in (start, end))
-    return FrameRange(begin, stop, stride)
+    return Span(begin, stop, stride)
 
 
 class ClipReader(GeneratorReader):
@@ -162,7 +162,7 @@ class ClipReader(GeneratorReader):
         FrameIndexError: If the video has no frame in the range.
     """
 
-    def __init__(self, video: RandomAccessVideo, frames: FrameRange) -> None:
+    def __init__(self, video: RandomAccessVideo, frames: Span) -> None:
         self._video = video
         clip = frames.clip_of(video)
         self.warnings = video.warnings
@@ -210,7 +210,6 @@ class SkippingReader(GeneratorReader):
 
 def info_of_clip(info: StreamInfo, clip: Clip) -> StreamInfo:
     """Return the facts about a range of a source."""
-    rate = info.frame_rate and info.frame_rate / clip.stride
     stop = info.frame_count if clip.stop is None else clip.stop
     count = None if stop is None else len(range(clip.start, stop, clip.stride))
-    return replace(info, frame_rate=rate, frame_count=count, clip=clip)
+    return replace(info, frame_count=count, clip=clip)

@@ -50,8 +50,8 @@ class StreamInfo:
         source: The video file, the folder or glob of images, or the image, as it was given.
         width: Width of a frame in pixels, rotation applied.
         height: Height of a frame in pixels, rotation applied.
-        frame_rate: Average frames per second, exact (29.97 is 30000/1001); None if the source has none. With a stride,
-            of the frames that are delivered.
+        frame_rate: Average frames per second of the source, exact (29.97 is 30000/1001), whatever the stride; None if
+            the source has none.
         time_base: Seconds per unit of ``Frame.pts``, exact.
         frame_count: Expected number of frames, for progress only, because containers may be wrong; None if unknown.
         has_audio: Whether ``source`` is a file with an audio stream.

@@ -63,7 +63,7 @@ class VideoWriter:
         self._part: _Part | None = None
         self._begun = False
         self._shift = self._last = self._last_index = 0
-        self._rate = info.frame_rate or _FALLBACK_FRAME_RATE
+        self._rate = (info.frame_rate or _FALLBACK_FRAME_RATE) / (info.clip.stride if info.clip else 1)
         # Of a frame, in units of the time base.
         self._nominal_duration = max(1, round(1 / (self._rate * info.time_base)))
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import threading
 import zipfile
@@ -38,7 +39,8 @@ def cache_identity(files: Iterable[Path], *facts: object) -> str:
     """Return what tells the embeddings of one video and one encoder from all others.
 
     Args:
-        files: The files of the video. A file that has changed its path, size or time of change is another one.
+        files: The files of the video. A file that has changed its path, size or time of change is another one. A
+            video without files, such as arrays, is always another one.
         facts: What else an embedding depends on: hash of the weights, backend, precision, size of the frames, whether
             the whole square is encoded.
 
@@ -49,7 +51,7 @@ def cache_identity(files: Iterable[Path], *facts: object) -> str:
         OSError: If a file is missing.
     """
     stamps = [(str(path.resolve()), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
-    known = json.dumps([_VERSION, stamps, [str(fact) for fact in facts]])
+    known = json.dumps([_VERSION, stamps or secrets.token_hex(), [str(fact) for fact in facts]])
     return hashlib.sha256(known.encode()).hexdigest()
 
 

@@ -36,6 +36,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
     "track": (("track",), "The demo clip"),
     "track-best": (("track", "--preset", "best"), "The demo clip with `--preset best`"),
     "photos": (("photos",), "Photos from file to files, and learning, against the published way"),
+    "frames": (("frames",), "Frames of a video file in any order"),
     "start": (("start",), "Start-up"),
     "score": (("score",), "Scoring DAVIS"),
     "memory": (("memory",), "Memory over 5,000 frames, `memory`"),

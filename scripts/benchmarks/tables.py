@@ -111,6 +111,13 @@ def _photos(found: Found) -> list[str]:
     ]
 
 
+def _frames(found: Found) -> list[str]:
+    ways = ("reading", "forwards", "backwards", "random")
+    rows = [[size, *(each[way] for way in ways), each["seconds_to_open"]] for size, each in found["sizes"].items()]
+    head = f"frames a second of {found['frames']}"
+    return table([head, "plain reading", *ways[1:], "seconds to open"], rows)
+
+
 def _start(found: Found) -> list[str]:
     return table(["", "seconds"], [["a run of one frame, process and all", found["seconds_of_a_run_of_one_frame"]]])
 
@@ -149,6 +156,7 @@ TABLES: dict[str, Callable[[Found], list[str]]] = {
     "objects": _objects,
     "track": _track,
     "photos": _photos,
+    "frames": _frames,
     "start": _start,
     "score": _score,
     "memory": _memory,

@@ -88,7 +88,7 @@ class TestFrames:
         info, frames, warnings = read_all(clip, backend=backend, start=start, end=end, stride=stride)
         assert [frame.index for frame in frames] == list(wanted)
         assert info.frame_count == len(wanted)
-        assert info.frame_rate == Fraction(25, stride)
+        assert info.frame_rate == 25
         assert warnings == []
         for frame in frames:
             assert (frame.pts, frame.time_base) == (read[frame.index].pts, read[frame.index].time_base)
@@ -124,7 +124,7 @@ class TestFrames:
         assert [frame.index for frame in frames] == [2, 4, 6]
         assert [frame.time for frame in frames] == [Fraction(n, 10) for n in (2, 4, 6)]
         assert info.clip == Clip(start=2, stop=7, stride=2, end=Fraction(7, 10))
-        assert (info.frame_rate, info.clip.last) == (5, 6)
+        assert (info.frame_rate, info.clip.last) == (10, 6)
 
     def test_a_rotated_clip(self, tmp_path):
         path = write_clip(tmp_path / "a.mp4", moving_square(12))
@@ -143,7 +143,7 @@ class TestFramesThatAreReadOnce:
         with SkippingReader(source, frame_range("0.3s", 8, 2).clip_by_rate(source.info)) as reader:
             assert reader.peek().index == 2
             assert [frame.index for frame in reader] == [2, 4, 6]
-            assert (reader.info.frame_count, reader.info.frame_rate) == (3, Fraction(5, 2))
+            assert (reader.info.frame_count, reader.info.frame_rate) == (3, 5)
 
     def test_nothing_is_read_after_the_end(self):
         arrays = iter(moving_square(10))

@@ -189,3 +189,7 @@ def test_the_identity_follows_the_files_and_the_facts(tmp_path):
     os.utime(paths[0], (5, 5))
     others.append(cache_identity(paths, "weights", 64))
     assert len({known, *others}) == 5
+
+
+def test_videos_without_files_are_never_the_same():
+    assert cache_identity([], "weights") != cache_identity([], "weights")
