@@ -8,7 +8,7 @@ from persam_vos.media.frame import Frame, FramesDone
 from persam_vos.media.mask_files import annotation_warnings, as_mask, read_mask
 from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
 from persam_vos.media.random_access import RandomAccessVideo
-from persam_vos.media.ranges import FrameAt, SecondsAt, Span, frame_range, parse_position
+from persam_vos.media.ranges import FrameAt, FrameRange, SecondsAt, frame_range, parse_position
 from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import Clip, FrameReader, GeneratorReader, StreamInfo
@@ -19,13 +19,13 @@ __all__ = [
     "DemoClip",
     "Frame",
     "FrameAt",
+    "FrameRange",
     "FrameReader",
     "FramesDone",
     "GeneratorReader",
     "RandomAccessVideo",
     "ReferenceFile",
     "SecondsAt",
-    "Span",
     "StreamInfo",
     "VideoWriter",
     "annotation_warnings",

@@ -61,7 +61,7 @@ def parse_position(value: str | int) -> Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FrameRange:
     """Which frames of a video are wanted; see ``frame_range``.
 
     Attributes:
@@ -77,7 +77,7 @@ class Span:
     @property
     def is_whole(self) -> bool:
         """Whether this is every frame of any video."""
-        return self == Span()
+        return self == FrameRange()
 
     def clip_of(self, video: RandomAccessVideo) -> Clip:
         """Find the range in a video.
@@ -134,7 +134,7 @@ class Span:
         return start, stop
 
 
-def frame_range(start: str | int | None = None, end: str | int | None = None, stride: int = 1) -> Span:
+def frame_range(start: str | int | None = None, end: str | int | None = None, stride: int = 1) -> FrameRange:
     """Return which frames of a video are wanted.
 
     Args:
@@ -148,7 +148,7 @@ def frame_range(start: str | int | None = None, end: str | int | None = None, st
     if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1:
         raise SettingsError(f"stride is {stride!r}; it must be a whole number of frames, at least 1")
     begin, stop = (None if each is None else parse_position(each) for each in (start, end))
-    return Span(begin, stop, stride)
+    return FrameRange(begin, stop, stride)
 
 
 class ClipReader(GeneratorReader):
@@ -162,7 +162,7 @@ class ClipReader(GeneratorReader):
         FrameIndexError: If the video has no frame in the range.
     """
 
-    def __init__(self, video: RandomAccessVideo, frames: Span) -> None:
+    def __init__(self, video: RandomAccessVideo, frames: FrameRange) -> None:
         self._video = video
         clip = frames.clip_of(video)
         self.warnings = video.warnings

@@ -24,7 +24,9 @@ from torch import Tensor
 from persam_vos.errors import OutputError, reason
 from persam_vos.files import whole_file
 from persam_vos.sam.encoder import ImageEmbedding
+from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
+from persam_vos.settings.video import Settings
 
 DEFAULT_LIMIT_BYTES = 4 * 10**9
 _VERSION = 1
@@ -41,8 +43,7 @@ def cache_identity(files: Iterable[Path], *facts: object) -> str:
     Args:
         files: The files of the video. A file that has changed its path, size or time of change is another one. A
             video without files, such as arrays, is always another one.
-        facts: What else an embedding depends on: hash of the weights, backend, precision, size of the frames, whether
-            the whole square is encoded.
+        facts: What else an embedding depends on: ``encoder_facts`` and the size of the frames.
 
     Returns:
         64 hexadecimal digits.
@@ -53,6 +54,11 @@ def cache_identity(files: Iterable[Path], *facts: object) -> str:
     stamps = [(str(path.resolve()), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
     known = json.dumps([_VERSION, stamps or secrets.token_hex(), [str(fact) for fact in facts]])
     return hashlib.sha256(known.encode()).hexdigest()
+
+
+def encoder_facts(engine: Engine[Settings]) -> tuple[object, ...]:
+    """Return what embeddings depend on beside the frames: weights, backend, precision, and how much is encoded."""
+    return engine.checkpoint_sha256, engine.backend, engine.precision, engine.settings.encodes_square
 
 
 class EmbeddingCache:

@@ -14,7 +14,7 @@ from persam_vos.media.ranges import FrameRange
 from persam_vos.media.readers import open_random_access
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity
+from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
 from persam_vos.video.found_store import FoundStore
 from persam_vos.video.keyframes import Keyframe
 from persam_vos.video.propagated import PropagatedVideo
@@ -72,8 +72,7 @@ class SessionParts:
         """Return what propagates these keyframes."""
         if self._propagated is None:
             engine, video = self.engine(), self.video
-            facts = engine.checkpoint_sha256, engine.backend, engine.precision, video.info.height, video.info.width
-            identity = cache_identity(video.files, *facts)
+            identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
             self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
             self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames)
         self._propagated.place(keyframes)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fakes import FakeEngine
 
 from persam_vos.sam import Geometry, ImageEmbedding
+from persam_vos.settings.video import Settings
 from persam_vos.video import embedding_cache
-from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity
+from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
 
 ONE, OTHER, THIRD = (digit * 64 for digit in "abc")
 
@@ -193,3 +195,8 @@ def test_the_identity_follows_the_files_and_the_facts(tmp_path):
 
 def test_videos_without_files_are_never_the_same():
     assert cache_identity([], "weights") != cache_identity([], "weights")
+
+
+def test_methods_that_encode_the_padding_have_embeddings_of_their_own():
+    memory, persam = (encoder_facts(FakeEngine(settings=Settings(method=name))) for name in ("memory", "persam"))
+    assert memory != persam
