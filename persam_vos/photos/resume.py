@@ -9,6 +9,8 @@ from typing import Any
 from persam_vos.errors import OutputError
 from persam_vos.exports.results_jsonl import RESULTS_JSONL
 from persam_vos.exports.run_record import RUN_JSON
+from persam_vos.files import brief_list
+from persam_vos.pipeline.record import differences
 
 # Settings that do not change the results of the photos already done: the machine's, the limit above which photos are
 # refused, what is written of each photo, and the path of the weights, whose hash is compared instead.
@@ -43,23 +45,18 @@ def check_resumable(output: Path, record: dict[str, Any]) -> None:
         ) from error
     if changed:
         raise OutputError(
-            f"{output}: its results were made with other {', '.join(changed)}; resume with the same, or pass"
-            " --overwrite or another --output"
+            f"{output}: was made with {brief_list(changed)}; resume with the same, or pass --overwrite or another"
+            " --output"
         )
 
 
 def _changes(earlier: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """Name what differs between two records, as far as results depend on it."""
-    # Another version may record other settings, so its differences would name none that the user can change.
-    if earlier["versions"].get("persam-vos") != record["versions"].get("persam-vos"):
-        return ["versions of persam-vos"]
-    before, now = dict(earlier["settings"]), record["settings"]
-    common = [key for key in now if key in before and key not in _NOT_OF_RESULTS]
-    changed = [key for key in common if before[key] != now[key]]
-    if earlier["checkpoint"]["sha256"] != record["checkpoint"]["sha256"]:
-        changed.append("weights")
-    if _reference_identity(earlier) != _reference_identity(record):
-        changed.append("references")
+    changed = differences(earlier, record, _NOT_OF_RESULTS)
+    # Another version may have recorded something else of the references.
+    same_version = earlier["versions"].get("persam-vos") == record["versions"].get("persam-vos")
+    if same_version and _reference_identity(earlier) != _reference_identity(record):
+        changed.append("other references")
     return changed
 
 

@@ -110,8 +110,8 @@ def test_results_are_neither_replaced_nor_continued_by_mistake(finished: Path, g
     for more, parts in (
         ([], ["holds results already", "--resume", "--overwrite"]),
         (["--resume", "--overwrite"], ["both --overwrite and --resume"]),
-        (["--resume", "--presence", "0.5"], ["made with other presence"]),
-        (["--resume", "--method", "persam"], ["made with other", "method"]),
+        (["--resume", "--presence", "0.5"], ["made with presence", "this run has 0.5"]),
+        (["--resume", "--method", "persam"], ["made with method memory, this run has persam"]),
         (["--resume", "--ref", f"{given / 'reference.png'}:{given / 'mask.png'}"], ["made with other references"]),
         (["--resume", "--mask-threshold", "99"], ["made with other references"]),
     ):
