@@ -214,7 +214,8 @@ class Tracking:
             SettingsError: If an export is unknown.
             OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
 
-        >>>         >>> from persam_vos import demo_clip, open_video, track
+        >>> import tempfile
+        >>> from persam_vos import demo_clip, open_video, track
         >>> video, mask = demo_clip()
         >>> with open_video(video) as reader:
         ...     frames = [frame.rgb for frame, _ in zip(reader, range(2))]
