@@ -24,15 +24,20 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def interrupts_pass(began: Callable[[], bool] = lambda: True) -> Iterator[None]:
+def interrupts_pass(
+    began: Callable[[], bool] = lambda: True, goes_on: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Let an interrupt pass Typer.
 
     Args:
         began: Tells whether a frame was done.
+        goes_on: Tells whether another run can go on.
     """
     try:
         yield
     except KeyboardInterrupt:
+        if goes_on():
+            raise Interrupted("interrupted; --resume goes on") from None
         if began():
             raise Interrupted from None
         raise Interrupted("interrupted before the first frame was done; nothing is kept") from None

@@ -153,7 +153,7 @@ def _track_video(
     resume: bool = False,
 ) -> None:
     progress = ProgressBar(quiet, drops="the latest frames")
-    with interrupts_pass(lambda: progress.has_advanced):
+    with interrupts_pass(lambda: progress.has_advanced, lambda: _goes_on(output)):
         from persam_vos.settings.video import load_settings
         from persam_vos.video.run import run_video
 
@@ -181,3 +181,9 @@ def _track_video(
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _goes_on(output: Path) -> bool:
+    from persam_vos.video.resume import is_unfinished
+
+    return is_unfinished(output)

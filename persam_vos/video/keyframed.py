@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
-from persam_vos.files import output_errors
 from persam_vos.media.frame import Frame
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import StreamInfo
@@ -23,11 +21,10 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
 from persam_vos.video.found_store import FoundStore
+from persam_vos.video.kept import MASKS, finish_kept, open_kept
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.propagated import PropagatedVideo
-
-KEPT = ".propagation.partial"
-"""What a run keeps in the folder of its results until it is complete: embeddings, and masks of both directions."""
+from persam_vos.video.propagation import Walked, walk_to_end
 
 
 @contextmanager
@@ -58,31 +55,17 @@ def propagated_video(
     with ExitStack() as opened:
         place = folder or Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
         cache = EmbeddingCache(place, identity, max_bytes=DEFAULT_LIMIT_BYTES, device=engine.device)
-        store = opened.enter_context(closing(FoundStore(place / "masks.sqlite", height, width)))
+        store = opened.enter_context(closing(FoundStore(place / MASKS, height, width)))
         propagated = PropagatedVideo(engine, video, cache, store, frames, backward=backward, timings=timings)
         propagated.place(keyframes.keyframes)
         yield propagated
 
 
-@contextmanager
-def kept_folder(output: Path, *, resume: bool) -> Iterator[Path]:
-    """Give the folder for what a run keeps meanwhile; it stays if the block fails, so that a run can be resumed.
-
-    Args:
-        output: The folder of the results.
-        resume: Whether what an earlier run has left there is gone on with.
-    """
-    folder = output / KEPT
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def propagated_frames(
-    propagated: PropagatedVideo, progress: Progress | None = None, interrupt: GracefulInterrupt | None = None
+    propagated: PropagatedVideo,
+    progress: Progress | None = None,
+    interrupt: GracefulInterrupt | None = None,
+    on_changed: Callable[[frozenset[int]], object] = lambda _: None,
 ) -> Generator[tuple[Frame, FrameResult], None, None]:
     """Propagate, then yield each frame with its result, in order.
 
@@ -90,15 +73,19 @@ def propagated_frames(
         propagated: Its keyframes are placed.
         progress: Told of each frame that was walked through.
         interrupt: Ends the propagation, and so the results before the first one, if it is asked for.
+        on_changed: Told which frames may have other masks than before.
 
     Raises:
         KeyboardInterrupt: If it was interrupted before the propagation was complete.
     """
-    for walked in propagated.propagate():
+
+    def watch(walked: Walked) -> None:
         if progress is not None:
             progress.prepare(walked.done, walked.expected)
         if interrupt is not None and interrupt.asked:
             raise KeyboardInterrupt
+
+    on_changed(frozenset(walk_to_end(propagated.propagate(), watch)))
     yield from propagated.results()
 
 
@@ -113,6 +100,7 @@ def propagate_video(
     *,
     backward: bool = True,
     resume: bool = False,
+    tell_changed: bool = False,
 ) -> Outcome:
     """Propagate the objects of keyframes through a video, and write every result.
 
@@ -123,9 +111,10 @@ def propagate_video(
         keyframes: On its frames.
         writers: Where the results go; closed, or after an error aborted, at the end.
         progress: Told of each frame.
-        folder: Of the results, where embeddings and masks are kept meanwhile.
+        folder: Of the results, where embeddings and masks are kept meanwhile; the masks stay.
         backward: Whether objects are looked for before their first keyframes.
-        resume: Whether to go on where an earlier run was stopped.
+        resume: Whether what an earlier run has kept is gone on with.
+        tell_changed: Whether a warning says which frames are done again.
 
     Raises:
         OutputError: If a result cannot be written.
@@ -133,16 +122,19 @@ def propagate_video(
         PersamVosError: See ``PropagatedVideo``.
     """
     timings, interrupt = Timings(), GracefulInterrupt(NoProgress().interrupt)
-    frames = frames_of(info, len(video))
+    changed: list[int] = []
+    frames, kept = frames_of(info, len(video)), open_kept(folder, anew=not resume)
     with (
         closing(video),
-        kept_folder(folder, resume=resume) as kept,
         propagated_video(engine, video, frames, keyframes, kept, backward=backward, timings=timings) as propagated,
     ):
-        results: Results = propagated_frames(propagated, progress, interrupt)
+        results: Results = propagated_frames(propagated, progress, interrupt, changed.extend)
         outcome = run_stages(results, writers, timings, progress, interrupt, name=info.source.name, frames=len(frames))
-        warnings = (*_encoded_all(engine.settings), *propagated.warnings, *video.warnings, *outcome.warnings)
-        return replace(outcome, encoded=propagated.encoded, warnings=warnings)
+        told = (_told(changed, frames),) if tell_changed else ()
+        warnings = (*_encoded_all(engine.settings), *told, *propagated.warnings, *video.warnings, *outcome.warnings)
+    if not outcome.interrupted:
+        finish_kept(folder)
+    return replace(outcome, encoded=propagated.encoded, warnings=warnings)
 
 
 def _encoded_all(settings: Settings) -> tuple[str, ...]:
@@ -156,3 +148,16 @@ def frames_of(info: StreamInfo, count: int) -> range:
     """Return the indices of the frames that are tracked, of a video of so many frames."""
     clip = info.clip
     return range(count) if clip is None else range(clip.start, count if clip.stop is None else clip.stop, clip.stride)
+
+
+def _told(changed: Iterable[int], frames: range) -> str:
+    """Say which frames of a run are done again."""
+    known, runs = set(changed), list[list[int]]()
+    for place, index in enumerate(frames):
+        if index in known:
+            if runs and place and runs[-1][-1] == frames[place - 1]:
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return f"the prompts are other ones than in the earlier run; frames done again: {', '.join(words) or 'none'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from persam_vos.pipeline.stages import Outcome
 from persam_vos.pipeline.timings import Timings
 from persam_vos.prompts import NamedObject
 from persam_vos.video.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
+from persam_vos.video.kept import unfinished_record
 from persam_vos.video.keyframes import Keyframes
 
 # Settings that a run may change on its way: where and how fast it computes, and the path of the weights, whose hash is
 # compared instead.
 _MAY_DIFFER = ("device", "backend", "precision", "batch_size", "checkpoint")
+# Keys of a fingerprint that prompts decide.
+_PROMPTS = ("keyframes_sha256", "objects")
 # Bytes at either end of a file that are compared.
 _END_BYTES = 1 << 20
 
@@ -33,23 +36,25 @@ class Earlier:
 
     Attributes:
         run: What it was, as in run.json; None if there is nothing to go on with.
-        checkpoint: Where to go on; None if it is complete, or there is nothing.
+        checkpoint: Where a run that streams goes on; None if it is complete, or there is nothing.
+        complete: Whether nothing was left to do.
     """
 
     run: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
+    complete: bool = False
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.run is not None and self.checkpoint is None
+    def same_prompts(self, run: dict[str, Any]) -> bool:
+        """Tell, after ``check``, whether this run is given the same masks and names as the earlier one."""
+        return self.run is None or all(self.run["fingerprint"][key] == run["fingerprint"][key] for key in _PROMPTS)
 
-    def check(self, output: Path, run: dict[str, Any]) -> tuple[str, ...]:
+    def check(self, output: Path, run: dict[str, Any], *, redoes: bool) -> tuple[str, ...]:
         """Refuse to mix results of other videos, objects, weights, settings or versions.
 
         Args:
             output: The folder of both runs.
             run: What this run is, as in run.json.
+            redoes: Whether this run does again what other prompts change.
 
         Returns:
             What makes it doubtful that the masks are those of one run.
@@ -63,7 +68,7 @@ class Earlier:
             found = differences(self.run, run, _MAY_DIFFER)
             # Another version may have recorded something else of the input.
             if self.run["versions"].get("persam-vos") == run["versions"].get("persam-vos"):
-                found = [*_other_input(self.run, run), *found]
+                found = [*_other_input(self.run, run, () if redoes else _PROMPTS), *found]
             before, now = ([each["backend"], each["precision"]] for each in (self.run, run))
         except (KeyError, TypeError, AttributeError) as error:
             raise OutputError(
@@ -93,16 +98,21 @@ def find_earlier(output: Path, *, overwrite: bool, resume: bool) -> Earlier:
     if overwrite:
         return Earlier()
     if not resume:
-        if (output / CHECKPOINT).exists():
+        if is_unfinished(output):
             raise OutputError(
                 f"{output}: holds an unfinished run; pass --resume to go on with it, or --overwrite to begin anew"
             )
         return Earlier()
     if (record := _complete_record(output)) is not None:
-        return Earlier(record)
+        return Earlier(record, complete=True)
     if (checkpoint := read_checkpoint(output)) is not None:
         return Earlier(checkpoint.run, checkpoint)
-    return Earlier()
+    return Earlier(unfinished_record(output))
+
+
+def is_unfinished(output: Path) -> bool:
+    """Tell whether a folder holds a run that another one can go on with."""
+    return (output / CHECKPOINT).exists() or unfinished_record(output) is not None
 
 
 def nothing_left(run: dict[str, Any]) -> Outcome:
@@ -156,7 +166,7 @@ def _complete_record(output: Path) -> dict[str, Any] | None:
         return None
 
 
-def _other_input(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _other_input(before: dict[str, Any], now: dict[str, Any], prompts: Collection[str]) -> list[str]:
     told = {
         "range": "another range of the video",
         "video": f"another video, {before['source']}",
@@ -164,4 +174,5 @@ def _other_input(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         "objects": "other names or colours of objects",
     }
     # Another range has another first frame as well.
-    return [word for key, word in told.items() if before["fingerprint"][key] != now["fingerprint"][key]][:1]
+    keys = [key for key in told if key in prompts or key not in _PROMPTS]
+    return [told[key] for key in keys if before["fingerprint"][key] != now["fingerprint"][key]][:1]

@@ -23,6 +23,7 @@ from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.asked import write_asked
 from persam_vos.video.checkpoint import Checkpoints, remove_checkpoint
+from persam_vos.video.kept import forget_unfinished, open_kept, remove_kept, told_of
 from persam_vos.video.keyframed import propagate_video
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
@@ -121,17 +122,24 @@ def write_tracks(
         keyframes = prompting.find(engine, frame_function(reader, frames))
     given, earlier = given_record(keyframes, prompting, reader), recorded_exports(output)
     run = run_record(engine, given, {}).contents()
-    doubts = before.check(output, run)
-    if before.run is not None and before.complete:
+    doubts, same = before.check(output, run, redoes=frames is not None), before.same_prompts(run)
+    if before.run is not None and before.complete and same:
         return nothing_left(before.run)
-    saving = Checkpoints(output, run, writers, before.checkpoint, device=engine.device)
-    _replace_earlier_record(output, engine, given, earlier)
-    if before.checkpoint is None:
+    checkpoint = before.checkpoint if frames is None else None
+    if frames is None:
+        remove_kept(output)
+    else:
+        run_record(engine, given, {}).write(open_kept(output, anew=before.run is None))
+    if checkpoint is None:
         remove_checkpoint(output)
-    with saving.kept():
-        outcome = _tracked(
-            engine, reader, frames, keyframes, writers, progress, output, saving, backward=backward, resume=resume
-        )
+    _replace_earlier_record(output, engine, given, earlier)
+    saving = Checkpoints(output, run, writers, checkpoint, device=engine.device)
+    if frames is None:
+        outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
+    else:
+        how = {"backward": backward, "resume": True, "tell_changed": not same}
+        with told_of():
+            outcome = propagate_video(engine, frames, info, keyframes, writers, progress, output, **how)
     outcome = replace(outcome, warnings=(*keyframes.warnings, *doubts, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))
@@ -140,30 +148,23 @@ def write_tracks(
     record = run_record(engine, given, ended, time.perf_counter() - started).write(output)
     if not outcome.interrupted:
         remove_checkpoint(output)
+        forget_unfinished(output)
     made = (output / PROMPTS,) if keyframes.said else ()
     return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
 
 
-def _tracked(
+def _streamed(
     engine: Engine[Settings],
     reader: FrameReader,
-    frames: RandomAccessVideo | None,
     keyframes: Keyframes,
     writers: Sequence[ResultWriter],
     progress: Progress,
-    output: Path,
     saving: Checkpoints,
-    *,
-    backward: bool,
-    resume: bool,
 ) -> Outcome:
-    """Stream the video if all keyframes lie on its first frame; else propagate from all of them."""
-    if frames is None:
+    """Track the objects of the first frame, on which all keyframes lie."""
+    with saving.kept():
         label_map = keyframes.label_map(keyframes.frames[0])
         return track_video(engine, reader, label_map, writers, progress, checkpoints=saving)
-    return propagate_video(
-        engine, frames, reader.info, keyframes, writers, progress, output, backward=backward, resume=resume
-    )
 
 
 def _replace_earlier_record(

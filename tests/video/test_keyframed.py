@@ -17,7 +17,8 @@ from persam_vos.media.readers import open_random_access
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.video import propagated as propagated_module
-from persam_vos.video.keyframed import KEPT, propagate_video
+from persam_vos.video.kept import KEPT, MASKS
+from persam_vos.video.keyframed import propagate_video
 from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.propagation import Propagation
 
@@ -69,7 +70,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_frame_is_written_and_nothing_else_stays(images: Path, tmp_path: Path) -> None:
+def test_every_frame_is_written_and_only_masks_stay(images: Path, tmp_path: Path) -> None:
     done: list[int] = []
 
     outcome = run(images, tmp_path / "out", Watch(lambda result: done.append(result.index)))
@@ -77,7 +78,8 @@ def test_every_frame_is_written_and_nothing_else_stays(images: Path, tmp_path: P
     assert outcome.frames == len(masks(tmp_path / "out")) == COUNT
     assert outcome.encoded == COUNT
     assert done == list(range(COUNT))
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["masks"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"masks", KEPT}
+    assert [path.name for path in (tmp_path / "out" / KEPT).iterdir()] == [MASKS]
     assert all(set(np.unique(each)) == {0, 1, 2} for each in masks(tmp_path / "out"))
 
 
@@ -98,7 +100,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_masks(images: Path, tmp_path
     assert outcome.encoded < COUNT
     for one, other in zip(masks(tmp_path / "whole"), masks(tmp_path / "out"), strict=True):
         assert (one == other).all()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["masks"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"masks", KEPT}
+    assert [path.name for path in (tmp_path / "out" / KEPT).iterdir()] == [MASKS]
 
 
 def test_a_run_that_is_not_resumed_begins_anew(images: Path, tmp_path: Path) -> None:

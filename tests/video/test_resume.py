@@ -23,12 +23,14 @@ from persam_vos.errors import OutputError, SettingsError
 from persam_vos.media.readers import open_video
 from persam_vos.pipeline.progress import NoProgress, Progress
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.results import FrameResult
 from persam_vos.sam import Decoder, SamEncoder
 from persam_vos.sam.engine import Engine, EngineParts
 from persam_vos.settings.video import Settings
 from persam_vos.video import run
 from persam_vos.video.checkpoint import CHECKPOINT
+from persam_vos.video.given_prompts import GivenPrompts
 from persam_vos.video.label_maps import AnnotationFile
 from persam_vos.video.prompting import Prompting
 
@@ -63,11 +65,17 @@ with_fakes = pytest.mark.usefixtures("_fakes", "no_thread_is_left")
 
 
 def tracked(
-    clip: Path, output: Path, progress: Progress | None = None, *, mask: Path | None = None, **options: Any
+    clip: Path,
+    output: Path,
+    progress: Progress | None = None,
+    *,
+    mask: Path | None = None,
+    said: Prompting | None = None,
+    **options: Any,
 ) -> Outcome:
     asked = {name: options.pop(name) for name in ("overwrite", "resume") if name in options}
     settings = Settings(**{"export": ("masks", "overlay", "cutout"), **options})
-    said = Prompting((AnnotationFile(mask or clip.with_name("mask.png")),))
+    said = said or Prompting((AnnotationFile(mask or clip.with_name("mask.png")),))
     return run.run_video(str(clip), said, output, settings, progress or NoProgress(), **asked)
 
 
@@ -329,6 +337,57 @@ def test_masks_are_those_of_one_run_to_the_pixel(
     whole, out = results(tmp_path / "whole"), results(tmp_path / "out")
     assert whole.keys() == out.keys()
     assert [name for name in whole if whole[name] != out[name]] == []
+
+
+def said_of_two_frames(clip: Path, folder: Path, frame: int = 6) -> Prompting:
+    """Return the first mask, and the same one again on a later frame."""
+    mask = folder / "white.png"
+    with Image.open(clip.with_name("mask.png")) as picture:
+        Image.fromarray(np.asarray(picture) * np.uint8(255)).save(mask)
+    later = Prompt(frame, 1, ObjectPrompt(mask=mask))
+    return Prompting((AnnotationFile(clip.with_name("mask.png")), GivenPrompts(VideoPrompts(prompts=(later,)))))
+
+
+@with_fakes
+def test_a_run_with_later_keyframes_goes_on_with_what_was_encoded(clip: Path, tmp_path: Path) -> None:
+    class Stopping(NoProgress):
+        def prepare(self, done: int, expected: int) -> None:
+            if done == 8:
+                raise StopError
+
+    said = said_of_two_frames(clip, tmp_path)
+    whole = tracked(clip, tmp_path / "whole", said=said)
+    with pytest.raises(StopError):
+        tracked(clip, tmp_path / "out", Stopping(), said=said)
+    with pytest.raises(OutputError, match="holds an unfinished run; pass --resume"):
+        tracked(clip, tmp_path / "out", said=said)
+
+    outcome = tracked(clip, tmp_path / "out", said=said, resume=True)
+
+    assert (outcome.frames, whole.encoded) == (FRAMES, FRAMES)
+    assert outcome.encoded < 5
+    assert seen_files(tmp_path / "out") == seen_files(tmp_path / "whole")
+    assert tracked(clip, tmp_path / "out", said=said, resume=True).written == ()
+
+
+@with_fakes
+@pytest.mark.parametrize(("before", "again"), [(None, "0 to 10"), (4, "1 to 10")])
+def test_other_prompts_are_done_again_where_they_change_something(
+    clip: Path, tmp_path: Path, before: int | None, again: str
+) -> None:
+    said = said_of_two_frames(clip, tmp_path)
+    earlier = None if before is None else said_of_two_frames(clip, tmp_path, before)
+    tracked(clip, tmp_path / "whole", said=said)
+    tracked(clip, tmp_path / "out", said=earlier)
+
+    outcome = tracked(clip, tmp_path / "out", said=said, resume=True)
+
+    assert f"the prompts are other ones than in the earlier run; frames done again: {again}" in outcome.warnings
+    assert seen_files(tmp_path / "out") == seen_files(tmp_path / "whole")
+
+
+def seen_files(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in results(folder).items() if not name.startswith(".")}
 
 
 _SLOWLY = """
