@@ -191,8 +191,8 @@ def run_stages(
             start = time.perf_counter()
             writing.start()
             with closing(results):
-                written = _put_all(results, writing, progress, interrupt, saving)
-            if interrupt.asked and not keep_interrupted:
+                written, stopped = _put_all(results, writing, progress, interrupt, saving)
+            if stopped and not keep_interrupted:
                 raise KeyboardInterrupt
             paths = writing.close()
         except BaseException:
@@ -203,7 +203,7 @@ def run_stages(
     warnings = tuple(text for writer in writers for text in writer.warnings)
     return Outcome(
         frames=written,
-        interrupted=interrupt.asked,
+        interrupted=stopped,
         written=paths,
         timings=timings,
         seconds=time.perf_counter() - start,
@@ -213,8 +213,8 @@ def run_stages(
 
 def _put_all(
     results: Results, writing: WriteStage, progress: Progress, interrupt: GracefulInterrupt, saving: Saving | None
-) -> int:
-    """Hand results over until they end or the user wants to stop; return their number."""
+) -> tuple[int, bool]:
+    """Hand results over until they end or the user wants to stop; return their number, and whether it was stopped."""
     count = 0
     for frame, result in results:
         save = None if saving is None else saving.take(frame, now=interrupt.asked)
@@ -225,5 +225,6 @@ def _put_all(
         progress.advance(result)
         # What was found together is written together: a checkpoint lies behind all of it.
         if interrupt.asked and (saving is None or save is not None):
-            break
-    return count
+            return count, True
+    # A source may have ended early because of it.
+    return count, interrupt.asked and saving is None

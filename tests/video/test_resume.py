@@ -150,6 +150,14 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(clip: Path, tmp_path: P
 
 
 @with_fakes
+def test_an_interrupt_at_the_last_frame_comes_too_late(clip: Path, tmp_path: Path) -> None:
+    outcome = tracked(clip, tmp_path, interrupting_at(FRAMES - 1))
+
+    assert (outcome.interrupted, outcome.frames) == (False, FRAMES)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+@with_fakes
 def test_a_run_may_be_stopped_again_and_again(clip: Path, tmp_path: Path) -> None:
     tracked(clip, tmp_path / "whole")
     for stop, begins in ((5, 0), (6, 4), (7, 4), (9, 8)):
