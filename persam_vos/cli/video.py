@@ -177,7 +177,7 @@ def _track_video(
         say(f"interrupted after {kept}, and --resume goes on")
     elif resume and not outcome.written:
         say(f"{output} is complete: nothing is left to do")
-    if not quiet:
+    if outcome.written and not quiet:
         print("\n".join(str(path) for path in outcome.written))
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -165,3 +165,14 @@ def test_nothing_else_is_left(finished: Path) -> None:
 
 def test_results_are_not_replaced_without_being_asked(finished: Path, clip: Path, mask: Path) -> None:
     one_line(call("run", clip, "--first-mask", mask, "-o", finished), "is not empty", "--overwrite")
+
+
+def test_a_finished_run_has_nothing_left_to_do(finished: Path, clip: Path, mask: Path) -> None:
+    run = ["run", clip, "--first-mask", mask, "-o", finished, "--export", "masks,overlay,cutout", "--resume"]
+
+    answer = call(*run, "--background", "lime")
+
+    assert (answer.status, answer.out) == (0, "")
+    assert f"{finished} is complete: nothing is left to do" in answer.err
+    one_line(call(*run, "--background", "red"), "was made with background #00ff00, this run has #ff0000", "--overwrite")
+    one_line(call(*run, "--overwrite"), "both --overwrite and --resume are given")
