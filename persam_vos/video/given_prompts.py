@@ -52,6 +52,9 @@ class GivenPrompts:
         self._size = video.info.height, video.info.width
         self._doubts.clear()
         self._masks.clear()
+        meant = self.prompts.video
+        if meant is not None and meant.resolve() != video.info.source.resolve():
+            self._doubts.append(f"the prompts are of {meant}, and are used with {video.info.source}")
         fitted = []
         for each in self.prompts.beginning_at(video.peek().index).prompts:
             fitted.append(self._fit(each))

@@ -173,7 +173,7 @@ def options_of(*names: str) -> set[str]:
     commands = command_line().commands
     chosen = [commands[name] for name in names or commands]
     parameters = [parameter for command in chosen for parameter in command.params]
-    return {name for each in parameters for name in each.opts if name.startswith("--")}
+    return {name for each in parameters for name in (*each.opts, *each.secondary_opts) if name.startswith("--")}
 
 
 @pytest.mark.parametrize("page", USER_PAGES, ids=lambda page: page.name)

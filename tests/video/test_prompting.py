@@ -143,3 +143,9 @@ def test_an_object_that_others_hide_altogether_is_an_error() -> None:
     assert "share 4 pixels of frame 0; they go to object 2" in both.warnings[0]
     with pytest.raises(EmptyMaskError, match="object 1 has no pixel"):
         found(given(Prompt(0, 1, LEFT)), given(Prompt(0, 2, LEFT)))
+
+
+def test_prompts_of_another_video_are_warned_of() -> None:
+    prompts = VideoPrompts((Prompt(0, 1, LEFT),), video=Path("other.mp4"))
+
+    assert found(GivenPrompts(prompts)).warnings[0] == "the prompts are of other.mp4, and are used with arrays"
