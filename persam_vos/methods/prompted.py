@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from persam_vos.masks import Mask
+from persam_vos.masks import Mask, box_xyxy, interior_depth
 from persam_vos.media.frame import Frame
 from persam_vos.methods.competition import hard_argmax
 from persam_vos.methods.memory.crop import cropped
@@ -33,6 +34,8 @@ _MARGIN_SHARE = 0.15
 _QUALITY_SCALE = 0.1
 # An object reaches at most this share of its box's longer side beyond the box: people draw boxes a little too small.
 _BEYOND_BOX_SHARE = 0.05
+# A place that surely lies on an object is at least this far from points beside it, in radii of a disc of its area.
+_DISTANCE_TO_NEGATIVE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def masks_of_prompts(
     A box is decoded twice: in the whole frame, and in a crop around it that the encoder sees enlarged. The candidates
     of both are mixed; those weigh most that SAM is sure of and that fit the box. Points are decoded one after another,
     each with the ones before it and the mask so far, as SAM was trained (Kirillov et al., arXiv 2304.02643). Points
-    on a mask mend it: the first one goes with that mask.
+    on a given mask mend it: each changes only the part in which it lies.
 
     Args:
         encoder: Encodes the frame and the crops, of pictures without padding.
@@ -135,16 +138,43 @@ class _Object:
     def found(self, prompt: ObjectPrompt, start: Mask | None = None) -> tuple[Tensor, float]:
         """Return the logits of an object's mask, float H x W, and its predicted IoU."""
         points: Sequence[Point] = prompt.points
-        if prompt.box is None and start is None:
+        if prompt.box is None and start is not None and start.any():
+            return self._all_mended(start, points)
+        if prompt.box is None:
             # A point beside the object says nothing before one on it.
             points = sorted(points, key=lambda point: not point.positive)
-        logits, score = None if start is None else self._logits_of(start), 0.0
+        logits, score = None, 0.0
         for count in range(0 if prompt.box else 1, len(points) + 1):
             logits, score = self._mixed(
                 [self._answer(view, prompt.box, points[:count], logits) for view in self._views]
             )
         assert logits is not None, "a prompt has a box or a point"
         return (logits if prompt.box is None else _held_by(prompt.box, logits)), score
+
+    def _all_mended(self, mask: Mask, points: Sequence[Point]) -> tuple[Tensor, float]:
+        """Return what points make of a mask, one after another; see ``found``."""
+        logits, score = self._logits_of(mask), 0.0
+        for count in range(1, len(points) + 1):
+            logits, score = self._mended(logits, points[:count])
+        return logits, score
+
+    def _mended(self, logits: Tensor, points: Sequence[Point]) -> tuple[Tensor, float]:
+        """Return what the last point makes of a mask, and the predicted IoU.
+
+        The decoder also gets a point that surely lies on the object. For a point beside the object it gets the box of
+        the mask as well, without which it often loses the object. Only the part changes in which the point lies.
+
+        Args:
+            logits: float, H x W: the mask so far.
+            points: All so far.
+        """
+        mask: Mask = (logits > 0).cpu().numpy()
+        *before, last = points
+        box = None if last.positive else _box_around(mask, before)
+        given = [*_surely_inside(mask, points), *points]
+        found, score = self._mixed([self._answer(view, box, given, logits) for view in self._views])
+        changed = torch.from_numpy(_part_at(last, mask, (found > 0).cpu().numpy())).to(found.device)
+        return torch.where(changed, found, logits), score
 
     def _logits_of(self, mask: Mask) -> Tensor:
         device = self._views[0].embedding.features.device
@@ -173,6 +203,40 @@ class _Object:
             grid = torch.einsum("k,khw->hw", of_view, answer.logits)
             mean[view.region] += view.embedding.geometry.to_frame(grid[None])[0] + _MAX_LOGIT * of_view.sum()
         return mean, float(shares @ torch.cat([each.predicted_iou for each in answers]))
+
+
+def _box_around(mask: Mask, points: Sequence[Point]) -> Box | None:
+    """Return the box of a mask and of the points on the object; None for nothing."""
+    corners = [(point.x, point.y) for point in points if point.positive]
+    if (box := box_xyxy(mask)) is not None:
+        corners += [(box[0], box[1]), (box[2], box[3])]
+    if not corners:
+        return None
+    x, y = zip(*corners, strict=True)
+    return Box(min(x), min(y), max(x), max(y))
+
+
+def _surely_inside(mask: Mask, points: Sequence[Point]) -> list[Point]:
+    """Return the point deepest inside a mask, away from those beside the object; none where there is no such place."""
+    depth = interior_depth(mask)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    radius = _DISTANCE_TO_NEGATIVE * math.sqrt(mask.sum() / math.pi)
+    for point in points:
+        if not point.positive:
+            depth[(rows - point.y) ** 2 + (columns - point.x) ** 2 < radius**2] = 0
+    y, x = np.unravel_index(int(depth.argmax()), mask.shape)
+    return [Point(float(x), float(y))] if depth[y, x] > 0 else []
+
+
+def _part_at(point: Point, before: Mask, after: Mask) -> Mask:
+    """Return where two masks differ, bool H x W: the connected part that holds a point and is as the point says.
+
+    Where the point's own pixel does not change, return everything that changes as the point says.
+    """
+    changed = after & ~before if point.positive else before & ~after
+    _, parts = cv2.connectedComponents(changed.astype(np.uint8))
+    part = parts[round(point.y), round(point.x)]
+    return np.asarray(parts == part) if part else changed
 
 
 def _fit(logits: Tensor, view: _View, box: Box) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,38 @@ def test_points_mend_what_the_first_one_left(engine: Engine[Settings], bunny: tu
 
     assert ious[-1] > 0.75
     assert ious[-1] > ious[0] + 0.1
+
+
+def mended(engine: Engine[Settings], frame: Frame, start: Mask, *points: Point) -> np.ndarray:
+    says = ObjectPrompt(points=points, mask=Path("mask.png"))
+    return masks_of_prompts(engine.encoder, engine.decoder, frame, [says], [start]).label_map.numpy() == 1
+
+
+def test_a_point_on_a_mask_changes_the_part_in_which_it_lies(
+    engine: Engine[Settings], bunny: tuple[Frame, Mask]
+) -> None:
+    frame, truth = bunny
+    without_head, with_rock = truth.copy(), truth.copy()
+    without_head[:170] = False
+    with_rock[140:220, 400:550] = True
+    x, y = interior_point(truth & ~without_head)
+
+    added = mended(engine, frame, without_head, Point(x, y))
+    removed = mended(engine, frame, with_rock, Point(475, 180, positive=False))
+
+    assert added[y, x]
+    assert (added & truth & ~without_head).sum() > 0.5 * (truth & ~without_head).sum()
+    assert not (without_head & ~added).any()
+    assert iou(removed, truth) > 0.9 > iou(with_rock, truth)
+    assert not (removed & ~with_rock).any()
+
+
+def test_points_on_nothing_are_points_alone(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, truth = bunny
+    point = Point(*interior_point(truth))
+    alone = found(engine, frame, ObjectPrompt(points=(point,))) == 1
+
+    assert np.array_equal(mended(engine, frame, np.zeros_like(truth), point), alone)
 
 
 def test_a_negative_point_in_a_box_takes_its_surroundings_out(
