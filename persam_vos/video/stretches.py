@@ -95,9 +95,10 @@ def _stretch(own: Sequence[Keyframe], k: int, frames: range, of_run: str) -> Str
     near = own[max(low - _LEARNT_EACH_SIDE + 1, 0) : high + _LEARNT_EACH_SIDE]
     others = [each for each in near if each is not own[k]]
     shown = sorted((each for each in others if not each.absent), key=lambda each: abs(each.frame - own[k].frame))
-    if own[k].absent and not shown:
-        # Absent on every keyframe nearby: it is learnt from the nearest one that shows it.
-        shown = sorted((e for e in own if not e.absent), key=lambda each: abs(each.frame - own[k].frame))[:1]
+    if own[k].absent:
+        # Its looks, and how they vary, are known from other keyframes alone, however far.
+        shown = sorted((e for e in own if not e.absent), key=lambda each: abs(each.frame - own[k].frame))
+        shown = shown[:_LEARNT_EACH_SIDE]
     signature = hashlib.sha256(f"{of_run} {own[k].object_id} {own[k].frame} {frames}".encode())
     for each in (own[k], *shown):
         signature.update(f"{each.frame} {each.mask.shape}".encode() + np.packbits(each.mask).tobytes())

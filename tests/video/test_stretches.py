@@ -67,10 +67,10 @@ def test_what_decides_the_masks_of_a_run_is_part_of_the_signature() -> None:
     assert one.signature != other.signature
 
 
-def test_an_absent_object_is_learnt_from_the_nearest_frame_that_shows_it() -> None:
-    own = [Keyframe(0, 1, HERE), *(Keyframe(i, 1, NOWHERE) for i in (10, 20, 30, 40))]
+def test_an_absent_object_is_learnt_from_the_nearest_frames_that_show_it() -> None:
+    own = [*(Keyframe(i, 1, HERE) for i in (0, 2, 4)), *(Keyframe(i, 1, NOWHERE) for i in (10, 20, 30, 40))]
 
     last = max(plan(own, range(50), backward=True), key=lambda each: (each.start, each.direction))
 
     assert last.start == 40
-    assert last.learnt == (0,)
+    assert last.learnt == (4, 2)

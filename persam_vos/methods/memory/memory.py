@@ -162,6 +162,8 @@ class Memory:
     def learn_also(self, others: Sequence[AnnotatedCells], settings: MemorySettings) -> Memory:
         """Learn the same objects from more annotated frames; all annotated frames count alike.
 
+        How similar their looks are to each other is how similar each object is expected to be in other frames.
+
         Args:
             others: Frames that show each of the objects.
             settings: As for ``learn``.
@@ -182,6 +184,8 @@ class Memory:
         values = torch.cat([each.values for each in stored], dim=1)
         return replace(
             self,
+            usual_similarity=torch.stack([_mean_similarity(looks) for looks in own]),
+            rated=torch.ones_like(self.rated),
             annotated_moments=moments,
             running_moments=running,
             weights=weights,
@@ -256,6 +260,12 @@ class Memory:
         weights = running.lerp(self.annotated_moments, settings.first_share).solve(settings.regularisation)
         projection = projection_of(self.basis, weights)
         return replace(self, running_moments=running, weights=weights, projection=projection, waiting=0)
+
+
+def _mean_similarity(looks: Sequence[Tensor]) -> Tensor:
+    """Return the mean similarity of the cells of each look, float cells x k, to the most similar ones of the others."""
+    pairs = [(one @ other.T).amax(dim=1).mean() for one in looks for other in looks if other is not one]
+    return torch.stack(pairs).mean()
 
 
 def keys_of(inputs: Tensor, dimensions: int) -> Tensor:
