@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from persam_vos.results import FrameResult, ObjectResult, SegmentedObject
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
-    from persam_vos.video.doubt import Doubt
-    from persam_vos.video.propagation import Walked
-    from persam_vos.video.session import Session
-    from persam_vos.video.session_object import SessionObject
+    from persam_vos.video.propagation.propagation import Walked
+    from persam_vos.video.session.doubt import Doubt
+    from persam_vos.video.session.session import Session
+    from persam_vos.video.session.session_object import SessionObject
     from persam_vos.video.tracker import Tracker
     from persam_vos.video.tracking import TrackedFrame, Tracking, track
 
@@ -75,10 +75,10 @@ _MODULES = {
     "persam_vos.results": ("FrameResult", "ObjectResult", "SegmentedObject"),
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
-    "persam_vos.video.doubt": ("Doubt",),
-    "persam_vos.video.propagation": ("Walked",),
-    "persam_vos.video.session": ("Session",),
-    "persam_vos.video.session_object": ("SessionObject",),
+    "persam_vos.video.session.doubt": ("Doubt",),
+    "persam_vos.video.propagation.propagation": ("Walked",),
+    "persam_vos.video.session.session": ("Session",),
+    "persam_vos.video.session.session_object": ("SessionObject",),
     "persam_vos.video.tracker": ("Tracker",),
     "persam_vos.video.tracking": ("TrackedFrame", "Tracking", "track"),
 }  # fmt: skip

@@ -12,10 +12,10 @@ from fakes import FakeEngine
 from persam_vos.masks import LabelMap, Mask, Rgb
 from persam_vos.media.readers import open_random_access
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedding_cache import EmbeddingCache
-from persam_vos.video.found_store import FoundStore
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.propagated import PropagatedVideo
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.embedding_cache import EmbeddingCache
+from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.propagation.propagated import PropagatedVideo
 
 HEIGHT, WIDTH, SIDE = 144, 256, 48
 COLOURS = {1: (250, 20, 20), 2: (240, 230, 20), 3: (20, 220, 40)}

@@ -16,7 +16,7 @@ from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, Span, VideoPro
 
 if TYPE_CHECKING:
     from persam_vos.settings.video import Settings
-    from persam_vos.video.prompting import Prompting, PromptSource
+    from persam_vos.video.prompting.prompting import Prompting, PromptSource
 
 _PROMPT_FORM = "FRAME:MASK, such as 57:mask.png"
 _OBJECT_FORM = "ID=MASK with an id from 1 to 255, such as 1=dog.png"
@@ -157,9 +157,9 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
     _check_ways(options, masks, [*first, *later])
 
     def prompting(settings: Settings) -> tuple[Prompting, Span | None]:
-        from persam_vos.video.given_prompts import GivenPrompts
-        from persam_vos.video.label_maps import AnnotationFile
-        from persam_vos.video.prompting import Prompting
+        from persam_vos.video.prompting.given_prompts import GivenPrompts
+        from persam_vos.video.prompting.label_maps import AnnotationFile
+        from persam_vos.video.prompting.prompting import Prompting
 
         resize, threshold = masks.resize_mask, masks.mask_threshold
         sources: list[PromptSource] = []
@@ -189,7 +189,7 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
 def _references(options: PromptOptions, masks: MaskOptions, settings: Settings) -> PromptSource:
     # What photos need takes time to import.
     from persam_vos.media.reference_files import ReferenceFile
-    from persam_vos.video.first_reference import FirstReference, reference_settings
+    from persam_vos.video.prompting.first_reference import FirstReference, reference_settings
 
     pairs = [split_pair(pair) for pair in options.first_ref or ()]
     files = tuple(ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs)

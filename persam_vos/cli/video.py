@@ -31,7 +31,7 @@ from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 if TYPE_CHECKING:
     from persam_vos.prompts import Span
     from persam_vos.settings.video import Settings
-    from persam_vos.video.prompting import Prompting
+    from persam_vos.video.prompting.prompting import Prompting
 
 RUN_EPILOG = """
 Example:
@@ -109,8 +109,8 @@ def demo(
         video, mask = demo_clip()
 
     def said(_: Settings) -> tuple[Prompting, None]:
-        from persam_vos.video.label_maps import AnnotationFile
-        from persam_vos.video.prompting import Prompting
+        from persam_vos.video.prompting.label_maps import AnnotationFile
+        from persam_vos.video.prompting.prompting import Prompting
 
         return Prompting((AnnotationFile(mask),)), None
 
@@ -184,6 +184,6 @@ def _track_video(
 
 
 def _goes_on(output: Path) -> bool:
-    from persam_vos.video.resume import is_unfinished
+    from persam_vos.video.resuming.resume import is_unfinished
 
     return is_unfinished(output)

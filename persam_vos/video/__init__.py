@@ -5,10 +5,10 @@ folder.
 """
 
 from persam_vos.video.between import GapTracker
-from persam_vos.video.keyframes import Keyframe, Keyframes
-from persam_vos.video.label_maps import AnnotationFile
 from persam_vos.video.pipeline import new_tracker, track_video, tracked_frames
-from persam_vos.video.prompting import Prompting, PromptSource
+from persam_vos.video.prompting.keyframes import Keyframe, Keyframes
+from persam_vos.video.prompting.label_maps import AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting, PromptSource
 from persam_vos.video.run import run_video
 from persam_vos.video.tracker import Tracker
 from persam_vos.video.tracking import TrackedFrame, Tracking, track

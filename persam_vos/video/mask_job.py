@@ -10,8 +10,8 @@ from persam_vos.files import whole_file
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.given_prompts import GivenPrompts
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.given_prompts import GivenPrompts
+from persam_vos.video.prompting.prompting import Prompting
 from persam_vos.video.source import VideoSource
 
 

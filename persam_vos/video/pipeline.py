@@ -22,7 +22,7 @@ from persam_vos.pipeline.torch_threads import half_of_torch_threads
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.between import GapTracker
-from persam_vos.video.checkpoint import Checkpoints
+from persam_vos.video.resuming.checkpoint import Checkpoints
 from persam_vos.video.tracker import Tracker
 
 # With at most this many objects and pixels, tracking is faster than encoding.

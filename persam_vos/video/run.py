@@ -21,14 +21,14 @@ from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import Span
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.asked import write_asked
-from persam_vos.video.checkpoint import Checkpoints, remove_checkpoint
-from persam_vos.video.kept import forget_unfinished, open_kept, remove_kept, told_of
-from persam_vos.video.keyframed import propagate_video
-from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import track_video
-from persam_vos.video.prompting import Prompting, frame_function, other_frames
-from persam_vos.video.resume import find_earlier, fingerprint, nothing_left
+from persam_vos.video.prompting.asked import write_asked
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.prompting.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.propagation.kept import forget_unfinished, open_kept, remove_kept, told_of
+from persam_vos.video.propagation.keyframed import propagate_video
+from persam_vos.video.resuming.checkpoint import Checkpoints, remove_checkpoint
+from persam_vos.video.resuming.resume import find_earlier, fingerprint, nothing_left
 from persam_vos.video.source import WHOLE, VideoSource
 
 

@@ -22,12 +22,12 @@ from persam_vos.prompts import VideoPrompts, prompts_of, span_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.keyframed import frames_of, propagated_frames, propagated_video
-from persam_vos.video.keyframes import Keyframes
 from persam_vos.video.pipeline import new_tracker, tracked_frames
-from persam_vos.video.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.prompting.prompting import Prompting, frame_function, other_frames
+from persam_vos.video.prompting.said import prompting_of, settings_of
+from persam_vos.video.propagation.keyframed import frames_of, propagated_frames, propagated_video
 from persam_vos.video.run import write_tracks
-from persam_vos.video.said import prompting_of, settings_of
 from persam_vos.video.source import VideoLike, VideoSource
 
 Exports = Sequence[str] | str | None

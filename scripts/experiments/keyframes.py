@@ -22,7 +22,7 @@ from prompts import next_click
 from persam_vos.evaluation import DavisDataset, score_label_maps
 from persam_vos.masks import LabelMap, box_xyxy
 from persam_vos.prompts import Point
-from persam_vos.video.session import Session
+from persam_vos.video.session.session import Session
 
 Scores = npt.NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from persam_vos import __version__, demo_clip
 from persam_vos.cli import app as cli
 from persam_vos.errors import PersamVosError
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, GracefulInterrupt
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.prompting import Prompting
 
 COMMAND = [sys.executable, "-m", "persam_vos"]
 # Most users have it so: what is printed waits until there is much of it, or until the end.

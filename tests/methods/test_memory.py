@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pictures import frame_of
 from torch.nn import functional
 
+from persam_vos.methods.memory.annotated_cells import AnnotatedCells
 from persam_vos.methods.memory.matching import GROUPED_TWICE
-from persam_vos.methods.memory.memory import AnnotatedCells, Memory, sample_cells
+from persam_vos.methods.memory.memory import Memory, sample_cells
 from persam_vos.methods.memory.ridge import Moments
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import SamEncoder

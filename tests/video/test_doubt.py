@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_vos.video.doubt import Observed, doubtful
+from persam_vos.video.session.doubt import Observed, doubtful
 
 CALM = Observed(False, 0.1, 0.0, 400, (50.0, 50.0))
 

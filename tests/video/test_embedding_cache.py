@@ -12,8 +12,8 @@ from fakes import FakeEngine
 
 from persam_vos.sam import Geometry, ImageEmbedding
 from persam_vos.settings.video import Settings
-from persam_vos.video import embedding_cache
-from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
+from persam_vos.video.propagation import embedding_cache
+from persam_vos.video.propagation.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
 
 ONE, OTHER, THIRD = (digit * 64 for digit in "abc")
 

@@ -24,10 +24,10 @@ from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import Box, ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.video import Settings
-from persam_vos.video.first_reference import FirstReference, reference_settings
-from persam_vos.video.given_prompts import GivenPrompts
-from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.first_reference import FirstReference, reference_settings
+from persam_vos.video.prompting.given_prompts import GivenPrompts
+from persam_vos.video.prompting.label_maps import AnnotationArray, AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting
 from persam_vos.video.run import run_video
 
 pytestmark = pytest.mark.usefixtures("networks_are_shared")
@@ -155,7 +155,7 @@ def test_a_mask_of_a_prompt_is_not_called_badly_drawn_either(monkeypatch: pytest
     first = GivenPrompts(VideoPrompts((Prompt(None, 1, ObjectPrompt(Box(100, 100, 579, 199))),)))
     first.check(ArrayReader([frame], frame_rate=Fraction(25)))
     found = PromptedMasks(torch.from_numpy(label_map), (0.9,))
-    monkeypatch.setattr("persam_vos.video.keyframes.masks_of_prompts", lambda *_: found)
+    monkeypatch.setattr("persam_vos.video.prompting.keyframes.masks_of_prompts", lambda *_: found)
 
     assert not first.find(FakeEngine(), lambda _: frame_of(frame)).warnings
 

@@ -10,8 +10,8 @@ from pictures import iou
 
 from persam_vos.masks import Mask
 from persam_vos.sam.regions import Region
-from persam_vos.video.found_store import Found
-from persam_vos.video.fusion import Fused, fuse, share_out
+from persam_vos.video.propagation.found_store import Found
+from persam_vos.video.propagation.fusion import Fused, fuse, share_out
 
 SIZE = (40, 60)
 

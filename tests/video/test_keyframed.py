@@ -16,11 +16,11 @@ from persam_vos.masks import LabelMap
 from persam_vos.media.readers import open_random_access
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
-from persam_vos.video import propagated as propagated_module
-from persam_vos.video.kept import KEPT, MASKS
-from persam_vos.video.keyframed import propagate_video
-from persam_vos.video.keyframes import Keyframes
-from persam_vos.video.propagation import Propagation
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.propagation import propagated as propagated_module
+from persam_vos.video.propagation.kept import KEPT, MASKS
+from persam_vos.video.propagation.keyframed import propagate_video
+from persam_vos.video.propagation.propagation import Propagation
 
 COUNT = 12
 
@@ -45,7 +45,7 @@ def _priors_as_masks(monkeypatch: pytest.MonkeyPatch) -> None:
         return Propagation(method, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(propagated_module, "Propagation", without_decoder)
-    monkeypatch.setattr("persam_vos.video.saved_walk.EVERY", 3)
+    monkeypatch.setattr("persam_vos.video.propagation.saved_walk.EVERY", 3)
 
 
 def run(folder: Path, output: Path, progress: NoProgress, *, resume: bool = False) -> Outcome:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from persam_vos.sam.regions import Region
-from persam_vos.video.packing import pack, unpack
+from persam_vos.video.resuming.packing import pack, unpack
 
 CPU = torch.device("cpu")
 

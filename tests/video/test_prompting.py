@@ -17,10 +17,10 @@ from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.stream import Clip
 from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, VideoPrompts
-from persam_vos.video.given_prompts import GivenPrompts
-from persam_vos.video.keyframes import Keyframe, Keyframes, joined
-from persam_vos.video.label_maps import AnnotationFile
-from persam_vos.video.prompting import Prompting, PromptSource
+from persam_vos.video.prompting.given_prompts import GivenPrompts
+from persam_vos.video.prompting.keyframes import Keyframe, Keyframes, joined
+from persam_vos.video.prompting.label_maps import AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting, PromptSource
 
 HEIGHT, WIDTH = 36, 64
 LEFT = ObjectPrompt(points=(Point(3, 4),))

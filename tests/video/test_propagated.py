@@ -13,8 +13,8 @@ from moving import HEIGHT, WIDTH, film, keyframe, mask_at, propagated
 from pictures import iou
 
 from persam_vos.masks import LabelMap
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.propagated import PropagatedVideo
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.propagated import PropagatedVideo
 
 COUNT = 12
 
@@ -211,7 +211,7 @@ def test_only_every_so_many_th_frame_is_walked_through(tmp_path: Path, stride: i
 def test_a_propagation_that_was_killed_goes_on_where_its_state_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persam_vos.video.saved_walk.EVERY", 3)
+    monkeypatch.setattr("persam_vos.video.propagation.saved_walk.EVERY", 3)
     frames, truths = film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)
     said = [keyframe(truths, 2, 1), keyframe(truths, 9, 1), keyframe(truths, 5, 2)]
     whole = propagated(frames, tmp_path)
@@ -237,7 +237,7 @@ def test_a_propagation_that_was_killed_goes_on_where_its_state_was_kept(
 
 
 def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persam_vos.video.saved_walk.EVERY", 2)
+    monkeypatch.setattr("persam_vos.video.propagation.saved_walk.EVERY", 2)
     frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
     said, path = [keyframe(truths, 0, 1)], tmp_path / "masks.sqlite"
     killed = propagated(frames, tmp_path, store=path)

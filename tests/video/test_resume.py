@@ -29,10 +29,10 @@ from persam_vos.sam import Decoder, SamEncoder
 from persam_vos.sam.engine import Engine, EngineParts
 from persam_vos.settings.video import Settings
 from persam_vos.video import run
-from persam_vos.video.checkpoint import CHECKPOINT
-from persam_vos.video.given_prompts import GivenPrompts
-from persam_vos.video.label_maps import AnnotationFile
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.given_prompts import GivenPrompts
+from persam_vos.video.prompting.label_maps import AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting
+from persam_vos.video.resuming.checkpoint import CHECKPOINT
 
 FRAMES = 11
 EVERY = 4
@@ -53,7 +53,7 @@ def clip_of(count: int, folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persam_vos.video.checkpoint.EVERY", EVERY)
+    monkeypatch.setattr("persam_vos.video.resuming.checkpoint.EVERY", EVERY)
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_a_full_disk_keeps_what_is_complete_and_says_how_far_it_got(
     with pytest.raises(OutputError, match=rf"masks: cannot be written \(No space left on device\){kept}$"):
         tracked(clip, tmp_path / "out", Watch(watch))
     monkeypatch.undo()
-    monkeypatch.setattr("persam_vos.video.checkpoint.EVERY", EVERY)
+    monkeypatch.setattr("persam_vos.video.resuming.checkpoint.EVERY", EVERY)
     monkeypatch.setattr(run, "Engine", lambda settings: FakeEngine(settings=settings))
 
     tracked(clip, tmp_path / "out", resume=True)
@@ -419,7 +419,7 @@ sys.exit(main(sys.argv[1:]))
 def test_a_killed_process_leaves_what_goes_on(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kill a run, and each run that resumes it, some time after it has written another checkpoint."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
-    monkeypatch.setattr("persam_vos.video.checkpoint.EVERY", 2)
+    monkeypatch.setattr("persam_vos.video.resuming.checkpoint.EVERY", 2)
     words = ["run", str(clip), "--first-mask", str(clip.with_name("mask.png")), "--export", "masks,overlay", "-q"]
     command = [sys.executable, "-c", _SLOWLY, *words, "--resume", "-o", str(tmp_path / "out")]
     checkpoint, seen = tmp_path / "out" / CHECKPOINT, 0

@@ -17,8 +17,8 @@ from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.settings.video import Settings
 from persam_vos.video import run
-from persam_vos.video.label_maps import AnnotationFile
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.label_maps import AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting
 
 HEIGHT, WIDTH = 48, 64
 

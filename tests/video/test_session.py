@@ -15,8 +15,8 @@ from PIL import Image
 
 from persam_vos.errors import FrameIndexError, MaskError, OutputError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
-from persam_vos.video.propagation import Walked
-from persam_vos.video.session import Session
+from persam_vos.video.propagation.propagation import Walked
+from persam_vos.video.session.session import Session
 
 COUNT = 12
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.stretches import plan
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.stretches import plan
 
 HERE, NOWHERE = np.ones((2, 2), np.bool_), np.zeros((2, 2), np.bool_)
 

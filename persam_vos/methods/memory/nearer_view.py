@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.annotated_cells import SecondView
 from persam_vos.methods.memory.crop import around_middle, cropped, shape_of_frame
-from persam_vos.methods.memory.memory import SecondView
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.encoder import Encoder
 from persam_vos.sam.regions import bounding_region, mask_regions

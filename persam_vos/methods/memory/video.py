@@ -23,6 +23,7 @@ from persam_vos.methods.competition import (
     no_threshold,
     soft_aggregation,
 )
+from persam_vos.methods.memory.annotated_cells import AnnotatedCells
 from persam_vos.methods.memory.closer_look import CloserLook
 from persam_vos.methods.memory.decoding import (
     AnnotatedPrior,
@@ -33,7 +34,7 @@ from persam_vos.methods.memory.decoding import (
 from persam_vos.methods.memory.evidence import video_evidence
 from persam_vos.methods.memory.first_mask import snap_first_masks
 from persam_vos.methods.memory.knowledge import MEMORY_RECORDS, MemoryKnowledge, MemoryState
-from persam_vos.methods.memory.memory import AnnotatedCells, Memory
+from persam_vos.methods.memory.memory import Memory
 from persam_vos.methods.memory.nearer_view import nearer_view
 from persam_vos.methods.memory.prior import Query, foreground_prior, outdone
 from persam_vos.methods.memory.ridge import Basis

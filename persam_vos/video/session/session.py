@@ -20,17 +20,17 @@ from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
 from persam_vos.settings.video import Settings
-from persam_vos.video.doubt import Doubt, doubtful, observe
-from persam_vos.video.edition import Edition, History
-from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES
-from persam_vos.video.marks import Marks
-from persam_vos.video.propagated import PropagatedVideo
-from persam_vos.video.propagation import OnWalked, walk_to_end
-from persam_vos.video.said import settings_of
-from persam_vos.video.session_export import export_session
-from persam_vos.video.session_file import load_masks, read_saved, save_session
-from persam_vos.video.session_object import SessionObject
-from persam_vos.video.session_parts import SessionParts
+from persam_vos.video.prompting.said import settings_of
+from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
+from persam_vos.video.propagation.propagated import PropagatedVideo
+from persam_vos.video.propagation.propagation import OnWalked, walk_to_end
+from persam_vos.video.session.doubt import Doubt, doubtful, observe
+from persam_vos.video.session.edition import Edition, History
+from persam_vos.video.session.marks import Marks
+from persam_vos.video.session.session_export import export_session
+from persam_vos.video.session.session_file import load_masks, read_saved, save_session
+from persam_vos.video.session.session_object import SessionObject
+from persam_vos.video.session.session_parts import SessionParts
 
 
 class Session(AbstractContextManager["Session"]):

@@ -19,7 +19,7 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.common import EngineSettings
 from persam_vos.settings.photos import PhotoSettings, load_photo_settings
-from persam_vos.video.keyframes import FrameOf, Keyframes, Place, of_label_map
+from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, of_label_map
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from persam_vos.media.frame import Frame
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import Clip, FrameReader
 from persam_vos.prompts import NamedObject
-from persam_vos.video.keyframes import FrameOf, Keyframes, Place, joined
+from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, joined
 from persam_vos.video.source import VideoSource
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from persam_vos.media.object_mask import read_object_mask
 from persam_vos.media.stream import FrameReader
 from persam_vos.prompts import Prompt, VideoPrompts
 from persam_vos.sam.engine import Engine
-from persam_vos.video.keyframes import FrameOf, Keyframes, Place, resolve_prompts
-from persam_vos.video.label_maps import frame_name
+from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, resolve_prompts
+from persam_vos.video.prompting.label_maps import frame_name
 
 
 @dataclass(slots=True)

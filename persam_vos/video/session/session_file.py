@@ -12,8 +12,8 @@ from persam_vos.errors import OutputError, PromptError
 from persam_vos.files import whole_file
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
-from persam_vos.video.edition import Edition
-from persam_vos.video.found_store import FoundStore
+from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.session.edition import Edition
 
 _PROPAGATED = "propagated.sqlite"
 

@@ -18,9 +18,9 @@ from persam_vos.prompts import NamedObject, ObjectPrompt, VideoPrompts
 from persam_vos.prompts.points import as_box, as_point
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.edition import Edition
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.prompt_mask import mask_of_prompt
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.prompting.prompt_mask import mask_of_prompt
+from persam_vos.video.session.edition import Edition
 
 
 class Marks:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import box_xyxy
-from persam_vos.video.propagated import PropagatedVideo
+from persam_vos.video.propagation.propagated import PropagatedVideo
 
 _Doubts = npt.NDArray[np.float64]
 

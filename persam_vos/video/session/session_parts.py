@@ -14,10 +14,10 @@ from persam_vos.media.ranges import FrameRange
 from persam_vos.media.readers import open_random_access
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
-from persam_vos.video.found_store import FoundStore
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.propagated import PropagatedVideo
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
+from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.propagation.propagated import PropagatedVideo
 
 
 class SessionParts:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from persam_vos.errors import PromptError
 from persam_vos.masks import ArrayRecord
 from persam_vos.prompts import MAX_ID, NamedObject, ObjectPrompt
-from persam_vos.video.keyframes import Keyframe, Place
+from persam_vos.video.prompting.keyframes import Keyframe, Place
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

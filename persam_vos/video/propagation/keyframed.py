@@ -19,12 +19,12 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
-from persam_vos.video.found_store import FoundStore
-from persam_vos.video.kept import MASKS, finish_kept, open_kept
-from persam_vos.video.keyframes import Keyframes
-from persam_vos.video.propagated import PropagatedVideo
-from persam_vos.video.propagation import Walked, walk_to_end
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
+from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.propagation.kept import MASKS, finish_kept, open_kept
+from persam_vos.video.propagation.propagated import PropagatedVideo
+from persam_vos.video.propagation.propagation import Walked, walk_to_end
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from persam_vos.files import PathLike
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts
 from persam_vos.settings.video import Settings
-from persam_vos.video.given_prompts import GivenPrompts
-from persam_vos.video.label_maps import AnnotationArray, AnnotationFile
-from persam_vos.video.prompting import Prompting, PromptSource
+from persam_vos.video.prompting.given_prompts import GivenPrompts
+from persam_vos.video.prompting.label_maps import AnnotationArray, AnnotationFile
+from persam_vos.video.prompting.prompting import Prompting, PromptSource
 
 
 def settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:
@@ -70,7 +70,7 @@ def _source_of(
     if references:
         # Only here: what photos need takes time to import.
         from persam_vos.media.reference_files import ReferenceFile
-        from persam_vos.video.first_reference import FirstReference, reference_settings
+        from persam_vos.video.prompting.first_reference import FirstReference, reference_settings
 
         files = tuple(ReferenceFile(Path(photo), Path(of_photo)) for photo, of_photo in references)
         return FirstReference(files, reference_settings(settings, settings.method))

@@ -17,9 +17,9 @@ from persam_vos.pipeline.record import differences
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.pipeline.timings import Timings
 from persam_vos.prompts import NamedObject
-from persam_vos.video.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
-from persam_vos.video.kept import unfinished_record
-from persam_vos.video.keyframes import Keyframes
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.propagation.kept import unfinished_record
+from persam_vos.video.resuming.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
 
 # Settings that a run may change on its way: where and how fast it computes, and the path of the weights, whose hash is
 # compared instead.

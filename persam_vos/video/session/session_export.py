@@ -18,12 +18,12 @@ from persam_vos.pipeline.stages import Outcome, run_stages
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.asked import write_asked
-from persam_vos.video.edition import Edition
-from persam_vos.video.keyframes import Keyframes
-from persam_vos.video.prompting import Prompting
-from persam_vos.video.propagated import PropagatedVideo
+from persam_vos.video.prompting.asked import write_asked
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.prompting.prompting import Prompting
+from persam_vos.video.propagation.propagated import PropagatedVideo
 from persam_vos.video.run import ended_record, given_record
+from persam_vos.video.session.edition import Edition
 
 
 def export_session(

@@ -16,13 +16,13 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.embedded_frames import EmbeddedFrames
-from persam_vos.video.embedding_cache import EmbeddingCache
-from persam_vos.video.found_store import Found, FoundStore, Outline
-from persam_vos.video.fusion import Fused, fuse, share_out
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.propagation import Propagation, Walked
-from persam_vos.video.stretches import DIRECTIONS, plan
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
+from persam_vos.video.propagation.embedding_cache import EmbeddingCache
+from persam_vos.video.propagation.found_store import Found, FoundStore, Outline
+from persam_vos.video.propagation.fusion import Fused, fuse, share_out
+from persam_vos.video.propagation.propagation import Propagation, Walked
+from persam_vos.video.propagation.stretches import DIRECTIONS, plan
 from persam_vos.video.tracker import video_method
 
 # Settings that do not change masks, and so do not make masks of another run worthless.

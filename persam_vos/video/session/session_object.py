@@ -11,7 +11,7 @@ from persam_vos.files import PathLike
 from persam_vos.masks import Mask
 
 if TYPE_CHECKING:
-    from persam_vos.video.session import Session
+    from persam_vos.video.session.session import Session
 
 
 class SessionObject:

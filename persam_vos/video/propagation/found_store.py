@@ -16,8 +16,8 @@ from persam_vos.errors import OutputError
 from persam_vos.files import whole_file
 from persam_vos.masks import ArrayRecord, Mask, box_xyxy
 from persam_vos.sam.regions import Region
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.stretches import Direction, Stretch
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.stretches import Direction, Stretch
 
 _VERSION = 1
 _TABLES = """

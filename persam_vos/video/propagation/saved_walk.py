@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from persam_vos.methods import VideoMethod, VideoTracking
-from persam_vos.video.checkpoint import EVERY
-from persam_vos.video.found_store import FoundStore, WalkState
-from persam_vos.video.packing import pack, unpack
-from persam_vos.video.stretches import Direction, Stretch
+from persam_vos.video.propagation.found_store import FoundStore, WalkState
+from persam_vos.video.propagation.stretches import Direction, Stretch
+from persam_vos.video.resuming.checkpoint import EVERY
+from persam_vos.video.resuming.packing import pack, unpack
 
 UnderWay = list[tuple[Stretch, VideoTracking]]
 

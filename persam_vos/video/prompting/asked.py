@@ -9,8 +9,8 @@ from persam_vos.media.photo_files import is_glob
 from persam_vos.media.stream import StreamInfo
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import write_prompts
-from persam_vos.video.keyframes import Keyframe, Keyframes
-from persam_vos.video.prompting import Prompting
+from persam_vos.video.prompting.keyframes import Keyframe, Keyframes
+from persam_vos.video.prompting.prompting import Prompting
 
 
 def write_asked(output: Path, keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> Path:

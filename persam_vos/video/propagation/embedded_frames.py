@@ -15,7 +15,7 @@ from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
-from persam_vos.video.embedding_cache import EmbeddingCache
+from persam_vos.video.propagation.embedding_cache import EmbeddingCache
 
 # Frames that wait between two stages, beside those in work.
 _DECODED_DEPTH, _EMBEDDED_DEPTH = 4, 2

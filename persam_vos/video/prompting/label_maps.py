@@ -12,7 +12,7 @@ import numpy.typing as npt
 from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
 from persam_vos.media.mask_files import annotation_warnings, read_mask, void_warnings
 from persam_vos.media.stream import FrameReader
-from persam_vos.video.keyframes import FrameOf, Keyframes, Place, of_label_map
+from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, of_label_map
 
 if TYPE_CHECKING:
     from persam_vos.sam.engine import Engine

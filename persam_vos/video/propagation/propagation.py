@@ -22,11 +22,11 @@ from persam_vos.media.frame import Frame
 from persam_vos.methods import Step, Study, VideoMethod, VideoTracking, step_together
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.regions import EMPTY_REGION, Region
-from persam_vos.video.embedded_frames import EmbeddedFrames
-from persam_vos.video.found_store import Found, FoundStore
-from persam_vos.video.keyframes import Keyframe
-from persam_vos.video.saved_walk import SavedWalk
-from persam_vos.video.stretches import DIRECTIONS, Direction, Stretch
+from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
+from persam_vos.video.propagation.found_store import Found, FoundStore
+from persam_vos.video.propagation.saved_walk import SavedWalk
+from persam_vos.video.propagation.stretches import DIRECTIONS, Direction, Stretch
 
 # Annotated frames whose studies are kept: each takes some 10 MB.
 _KEPT_STUDIES = 12

@@ -17,7 +17,7 @@ from persam_vos.errors import OutputError, PersamVosError, VideoError
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.files import output_errors, save_to_disk, whole_file
 from persam_vos.media.frame import Frame, FramesDone
-from persam_vos.video.packing import pack, unpack
+from persam_vos.video.resuming.packing import pack, unpack
 
 CHECKPOINT = ".run.partial"
 """Its name in the folder of the results."""
