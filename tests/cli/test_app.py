@@ -201,7 +201,7 @@ def test_an_interrupt_leaves_a_playable_overlay_of_the_frames_done(tmp_path: Pat
         _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 130
-    assert "a second interrupt stops at once; the frames done so far are then dropped" in errors
+    assert "a second interrupt stops at once; the latest frames are then dropped" in errors
     assert "interrupted after" in errors
     record = json.loads((tmp_path / "o" / "run.json").read_text())
     assert record["complete"] is False

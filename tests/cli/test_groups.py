@@ -48,7 +48,10 @@ GROUPS = [
 ]
 
 
-NO_SETTINGS = {"first_mask", "box", "point", "first_ref", "resume", "keep_going", "overwrite"}
+NO_SETTINGS = {
+    "first_mask", "prompt", "object_mask", "prompts", "box", "point", "first_ref", "name", "color", "resume", "keep_going",
+    "overwrite",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
@@ -65,8 +68,8 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
-    " --overwrite",
-    "mask": f"{ENGINE} --box --point --overwrite",
+    " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
+    "mask": f"{ENGINE} --box --point --frame --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",
     "image": f"{ENGINE} --method --ref --resize-mask --mask-threshold --all-instances --max-objects --iou-threshold"
