@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PROMPT_FORM = "FRAME:MASK, such as 57:mask.png"
 _OBJECT_FORM = "ID=MASK with an id from 1 to 255, such as 1=dog.png"
 
+# Of a frame, a stride or an id.
+_MOST_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class PromptOptions(OptionGroup):
@@ -139,7 +142,7 @@ class RangeOptions(OptionGroup):
         Raises:
             SettingsError: If the stride is no number.
         """
-        if self.stride is not None and not (self.stride.isdecimal() and int(self.stride)):
+        if self.stride is not None and not (_is_whole(self.stride) and int(self.stride)):
             raise SettingsError(f"--stride is {self.stride!r}: it must be a whole number, at least 1")
         return span_of(self.start, self.end, None if self.stride is None else int(self.stride), other)
 
@@ -215,14 +218,19 @@ def _check_ways(options: PromptOptions, masks: MaskOptions, said: Sequence[objec
 def _split_id(text: str, option: str, form: str) -> tuple[int, str]:
     """Split ID=VALUE."""
     number, sign, value = text.partition("=")
-    if not sign or not value or not number.strip().isdecimal():
+    if not sign or not value or not _is_whole(number.strip()):
         raise PromptError(f"{option} is {text!r}: it must be {form}")
     return NamedObject(int(number)).id, value
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether a text is a whole number that a video may have; Python refuses to read thousands of digits."""
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _split_frame(text: str) -> tuple[int, Path]:
     """Split FRAME:MASK."""
     number, sign, path = text.partition(":")
-    if not sign or not path or not number.strip().isdecimal():
+    if not sign or not path or not _is_whole(number.strip()):
         raise PromptError(f"--prompt is {text!r}: it must be {_PROMPT_FORM}")
     return int(number), Path(path)

@@ -120,7 +120,10 @@ def write_tracks(
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
-    given, earlier = given_record(keyframes, prompting, reader), recorded_exports(output)
+    given, earlier = (
+        given_record(keyframes, prompting, reader, backward=backward or frames is None),
+        recorded_exports(output),
+    )
     run = run_record(engine, given, {}).contents()
     doubts, same = before.check(output, run, redoes=frames is not None), before.same_prompts(run)
     if before.run is not None and before.complete and same:
@@ -180,7 +183,9 @@ def _replace_earlier_record(
         remove_run_json(output)
 
 
-def given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader) -> dict[str, Any]:
+def given_record(
+    keyframes: Keyframes, prompting: Prompting, reader: FrameReader, *, backward: bool = True
+) -> dict[str, Any]:
     """Return what run.json says of the input."""
     info = reader.info
     return {
@@ -192,7 +197,7 @@ def given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader
         "time_base": str(info.time_base),
         "objects": list(keyframes.ids),
         "names": {each.id: each.name for each in prompting.objects if each.name},
-        "fingerprint": fingerprint(reader, keyframes, prompting.objects),
+        "fingerprint": fingerprint(reader, keyframes, prompting.objects, backward=backward),
     }
 
 

@@ -49,9 +49,19 @@ GROUPS = [
 
 
 NO_SETTINGS = {
-    "first_mask", "prompt", "object_mask", "prompts", "box", "point", "first_ref", "name", "color", "resume", "keep_going",
+    "first_mask",
+    "prompt",
+    "object_mask",
+    "prompts",
+    "box",
+    "point",
+    "first_ref",
+    "name",
+    "color",
+    "resume",
+    "keep_going",
     "overwrite",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)

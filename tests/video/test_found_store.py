@@ -133,3 +133,44 @@ def test_a_frame_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
     assert store.get(1, 0) == {}
     store.close()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as data:
+        data.execute("create table mine (a)")
+    data.close()
+    before = path.read_bytes()
+
+    with pytest.raises(OutputError, match="is a database of another program"):
+        FoundStore(path, 6, 9)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "insert into stretch values (1, 1, 0, 'x', 'y')",
+        "insert into stretch values (1, 1, 0, '0 5 0', 'y')",
+        "update found set reach = '1'",
+        "update found set height = 1000000000, width = 1000000000",
+        "update found set top = -3",
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(tmp_path: Path, harm: str) -> None:
+    store = FoundStore(tmp_path / "masks.sqlite", 6, 9)
+    store.put(1, 0, [found(1)])
+    store._data.execute(harm)
+
+    with pytest.raises(OutputError, match="is damaged; remove it"):
+        store.get(1, 0) and store.stretches()
+    store.close()
+
+
+def test_what_is_not_there_is_not_loaded(tmp_path: Path) -> None:
+    store = FoundStore(None, 6, 9)
+    with pytest.raises(OutputError, match="no such file"):
+        store.load(tmp_path / "masks.sqlite")
+    assert not (tmp_path / "masks.sqlite").exists()
+    store.close()

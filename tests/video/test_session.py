@@ -271,3 +271,24 @@ def test_a_session_is_exported_like_a_run(tmp_path: Path, truths: list[LabelMap]
     assert [each["frame"] for each in tracks] == list(range(2, COUNT))
     assert {each["name"] for each in tracks} == {"red"}
     assert [each["frame"] for each in tracks if each.get("keyframe")] == [5]
+
+
+def test_nobody_makes_an_object_vanish_by_accident(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    with pytest.raises(PromptError, match="object 2 covers all of object 1 on frame 0"):
+        session.add(0, mask=np.ones((HEIGHT, WIDTH), np.bool_))
+    with pytest.raises(PromptError, match="object 1 would be absent wherever it is mentioned"):
+        red.absent(0)
+
+    assert [each.id for each in session.objects] == [1]
+    assert (red.keyframes[0] == (truths[0] == 1)).all()
+
+
+def test_what_shows_an_object_may_come_after_its_absence_in_a_file(tmp_path: Path, truths: list[LabelMap]) -> None:
+    video = saved_film(tmp_path / "film")
+    Image.fromarray((truths[6] == 1).astype(np.uint8) * 255).save(tmp_path / "red.png")
+    said = [{"frame": 0, "object": 1, "absent": True}, {"frame": 6, "object": 1, "mask": "red.png"}]
+    (tmp_path / "red.json").write_text(json.dumps({"version": 1, "video": video, "prompts": said}))
+
+    with prepared(Session.open(tmp_path / "red.json", cache=tmp_path / "cache")) as session:
+        assert list(session.objects[0].keyframes) == [0, 6]

@@ -31,7 +31,11 @@ from persam_vos.settings.video import Settings
 DEFAULT_LIMIT_BYTES = 4 * 10**9
 _VERSION = 1
 _LARGEST_HALF = float(np.finfo(np.float16).max)
-_UNREADABLE = (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+# Of damaged archives; an unknown compression is a RuntimeError, and a huge size asks for too much memory.
+_UNREADABLE = (
+    OSError, ValueError, RuntimeError, MemoryError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 _IDENTITY = re.compile("[0-9a-f]{64}")
 _CPU = torch.device("cpu")
 Halves = npt.NDArray[np.float16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.stretches import Direction, Stretch
 
 _VERSION = 1
+# Tells these files from other databases: "PVOS".
+_APPLICATION = 0x50564F53
 _TABLES = """
 create table size (height integer, width integer) strict;
 create table stretch (object integer, direction integer, start integer, frames text, signature text,
@@ -105,14 +108,21 @@ class FoundStore:
         with self._errors():
             # An empty name is a temporary database, which spills to disk and is gone when it is closed.
             self._data = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
-            self._data.execute("pragma journal_mode=wal")
-            self._data.execute("pragma synchronous=normal")
-            version = self._data.execute("pragma user_version").fetchone()[0]
-            if version == 0:
-                made = f"insert into size values ({height}, {width}); pragma user_version={_VERSION}"
-                self._data.executescript(f"begin; {_TABLES} {made}; commit;")
-            elif version != _VERSION:
+            version, application = (
+                self._data.execute(f"pragma {name}").fetchone()[0] for name in ("user_version", "application_id")
+            )
+            empty = not self._data.execute("select count(*) from sqlite_master").fetchone()[0]
+            if not empty and application != _APPLICATION:
+                raise OutputError(f"{path}: is a database of another program; give another file")
+            if not empty and version != _VERSION:
                 raise OutputError(f"{path}: holds masks of another version of persam-vos; remove it")
+            if path is None or os.access(path, os.W_OK):
+                self._data.execute("pragma journal_mode=wal")
+            self._data.execute("pragma synchronous=normal")
+            if empty:
+                known = f"pragma user_version={_VERSION}; pragma application_id={_APPLICATION}"
+                made = f"insert into size values ({height}, {width}); {known}"
+                self._data.executescript(f"begin; {_TABLES} {made}; commit;")
             of_masks = self._data.execute("select height, width from size").fetchone()
             if of_masks != self._size:
                 given = " x ".join(map(str, of_masks or ("no",)))
@@ -143,6 +153,8 @@ class FoundStore:
         Raises:
             OutputError: If it is no such file, or of a video of another size.
         """
+        if not path.is_file():
+            raise OutputError(f"{path}: no such file")
         saved = FoundStore(path, *self._size)
         try:
             with self._errors():
@@ -154,7 +166,11 @@ class FoundStore:
         """Return the stretches that are complete, without what they were learnt from."""
         with self._errors():
             rows = self._data.execute("select object, start, frames, signature from stretch").fetchall()
-        return tuple(Stretch(row[0], row[1], range(*map(int, row[2].split())), (), row[3]) for row in rows)
+        with self._errors():
+            found = tuple(Stretch(row[0], row[1], range(*_integers(row[2], 3)), (), row[3]) for row in rows)
+            if not all(each.frames for each in found):
+                raise ValueError("a stretch has no frame")
+            return found
 
     def forget(self, stretches: Iterable[Stretch]) -> None:
         """Forget these stretches, and what was found in their frames."""
@@ -247,21 +263,23 @@ class FoundStore:
                 "select frame, reach from found where object=? and direction=? and frame between ? and ?",
                 (stretch.object_id, stretch.direction, *ends),
             ).fetchall()
-        return [(frame, Region.at(*map(int, reach.split()))) for frame, reach in rows]
+        with self._errors():
+            return [(frame, Region.at(*_integers(reach, 4))) for frame, reach in rows]
 
     def _unpacked(
         self, number: int, top: int, left: int, height: int, width: int, pixels: bytes, score: float,
         similarity: float | None, reach: str,
     ) -> Found:  # fmt: skip
         mask = np.zeros(self._size, np.bool_)
-        try:
+        with self._errors():
             if height:
-                bits = np.frombuffer(zlib.decompress(pixels), np.uint8)
-                window = np.unpackbits(bits, count=height * width).reshape(height, width)
-                mask[top : top + height, left : left + width] = window
-            return Found(number, mask, score, similarity, Region.at(*map(int, reach.split())))
-        except (ValueError, TypeError, zlib.error) as error:
-            raise OutputError(f"{self._path or 'temporary masks'}: is damaged; remove it") from error
+                window = mask[top : top + height, left : left + width]
+                if min(top, left) < 0 or window.shape != (height, width):
+                    raise ValueError("a mask lies outside the frame")
+                # No more is unpacked than the window holds.
+                bits = zlib.decompressobj().decompress(pixels, (height * width + 7) // 8)
+                window[:] = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width).reshape(height, width)
+            return Found(number, mask, score, similarity, Region.at(*_integers(reach, 4)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -281,6 +299,8 @@ class FoundStore:
             yield
         except sqlite3.Error as error:
             raise OutputError(f"{self._path or 'temporary masks'}: masks cannot be kept there ({error})") from error
+        except (ValueError, TypeError, AttributeError, MemoryError, zlib.error) as error:
+            raise OutputError(f"{self._path or 'temporary masks'}: is damaged; remove it") from error
 
 
 def _packed(mask: Mask) -> tuple[int, int, int, int, int, bytes]:
@@ -290,6 +310,14 @@ def _packed(mask: Mask) -> tuple[int, int, int, int, int, bytes]:
     x0, y0, x1, y1 = box
     window = mask[y0 : y1 + 1, x0 : x1 + 1]
     return y0, x0, *window.shape, int(window.sum()), zlib.compress(np.packbits(window).tobytes(), 1)
+
+
+def _integers(text: str, count: int) -> list[int]:
+    """Return the integers of a text; raises ``ValueError`` unless there are so many."""
+    numbers = [int(word) for word in text.split()]
+    if len(numbers) != count:
+        raise ValueError(f"{len(numbers)} numbers, not {count}")
+    return numbers
 
 
 def _numbers(region: Region) -> tuple[int, int, int, int]:

@@ -12,6 +12,8 @@ from typing import Any
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.files import brief_list
+from persam_vos.media.photo_files import is_glob
+from persam_vos.media.sources import find_source
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.record import differences
 from persam_vos.pipeline.stages import Outcome
@@ -124,28 +126,44 @@ def nothing_left(run: dict[str, Any]) -> Outcome:
     return Outcome(frames=int(run.get("frames", 0)), interrupted=False, written=(), timings=Timings(), seconds=0.0)
 
 
-def fingerprint(reader: FrameReader, keyframes: Keyframes, objects: Sequence[NamedObject]) -> dict[str, Any]:
+def fingerprint(
+    reader: FrameReader, keyframes: Keyframes, objects: Sequence[NamedObject], *, backward: bool = True
+) -> dict[str, Any]:
     """Return what tells a video, its keyframes and their looks from others, wherever their files lie.
 
     Args:
         reader: The video, before its first frame.
         keyframes: The masks that are given.
         objects: Those that have names and colours.
+        backward: Whether objects are looked for before their first keyframes.
     """
     source, clip, masks = reader.info.source, reader.info.clip, hashlib.sha256()
     for each in keyframes.keyframes:
         masks.update(f"{each.frame} {each.object_id} ".encode() + each.mask.tobytes())
+    if not backward:
+        masks.update(b"no backward")
     return {
         "video": {
             "frames": reader.info.frame_count,
             "time_base": str(reader.info.time_base),
             "first_frame_sha256": hashlib.sha256(reader.peek().rgb.tobytes()).hexdigest(),
-            **(_file_identity(source) if source.is_file() else {}),
+            **_identity(source),
         },
         "range": None if clip is None else [clip.start, clip.stop, clip.stride],
         "keyframes_sha256": masks.hexdigest(),
         "objects": [[each.id, each.name, each.color] for each in objects],
     }
+
+
+def _identity(source: Path) -> dict[str, Any]:
+    """Return what tells a file, or images, from others of the same first frame; nothing of arrays."""
+    if source.is_file():
+        return _file_identity(source)
+    if not (source.is_dir() or is_glob(source)):
+        return {}
+    _, images = find_source(source)
+    listed = json.dumps([(path.name, path.stat().st_size) for path in images])
+    return {"images_sha256": hashlib.sha256(listed.encode()).hexdigest()}
 
 
 def _file_identity(path: Path) -> dict[str, Any]:

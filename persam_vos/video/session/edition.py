@@ -80,11 +80,25 @@ class Edition(ArrayRecord):
         Args:
             new: The keyframe.
             says: What it was made of; None for a mask.
+
+        Raises:
+            PromptError: If it leaves no pixel of another object's keyframe on that frame, or no keyframe that shows
+                its own object.
         """
+        own = {**self.of(new.object_id), new.frame: new}
+        if all(each.absent for each in own.values()):
+            raise PromptError(
+                f"object {new.object_id} would be absent wherever it is mentioned; say on one frame where it is"
+            )
         keyframes = {}
         for place, each in self.keyframes.items():
-            shared = place[0] == new.frame and (each.mask & new.mask).any()
+            shared = place[0] == new.frame and place != new.place and bool((each.mask & new.mask).any())
             keyframes[place] = Keyframe(*place, each.mask & ~new.mask) if shared else each
+            if shared and keyframes[place].absent:
+                raise PromptError(
+                    f"object {new.object_id} covers all of object {place[1]} on frame {new.frame}; a pixel belongs to"
+                    " one object: draw both beside each other"
+                )
         keyframes[new.place] = new
         # A mask that lost pixels is no longer what a box or points stand for.
         said = {place: each for place, each in self.said.items() if keyframes[place] is self.keyframes[place]}

@@ -91,7 +91,8 @@ class Marks:
             PersamVosError: If a prompt does not fit the video.
         """
         edition, names = Edition(), {each.id: each for each in asked.objects}
-        for each in asked.prompts:
+        # What shows an object comes first: it cannot be absent wherever it is mentioned so far.
+        for each in sorted(asked.prompts, key=lambda each: each.says.absent):
             frame = self._frames[0] if each.frame is None else each.frame
             edition = edition.with_object(names.get(each.object_id, NamedObject(each.object_id)))
             edition = self._said(edition, frame, each.object_id, each.says)
