@@ -44,7 +44,7 @@ def test_repr_shows_shapes() -> None:
     assert repr(result()).startswith(
         "FrameResult(index=3, pts=3003, time_base=Fraction(1, 30000), label_map=<uint8 2 x 3>"
     )
-    assert repr(result()[7]).endswith("box=(1, 0, 2, 1), label_map=<uint8 2 x 3>)")
+    assert repr(result()[7]).endswith("box=(1, 0, 2, 1), keyframe=False, label_map=<uint8 2 x 3>)")
     frame = Frame(0, 0, Fraction(1, 25), np.zeros((4, 6, 3), np.uint8))
     assert repr(frame) == "Frame(index=0, pts=0, time_base=Fraction(1, 25), rgb=<uint8 4 x 6 x 3>)"
 

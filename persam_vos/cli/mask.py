@@ -34,6 +34,10 @@ def mask(
         str | None,
         typer.Option("--frame", metavar="FRAME|SECONDS", help="Which frame, from 0, or seconds.  [default: 0]"),
     ] = None,
+    first_id: Annotated[
+        int,
+        typer.Option("--id", metavar="ID", min=1, max=255, help="Value of the object, or of the first of several."),
+    ] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The mask, a PNG.")] = Path("mask.png"),
     config: Config = None,
     overwrite: Overwrite = False,
@@ -48,7 +52,7 @@ def mask(
         from persam_vos.video.mask_job import write_mask
 
         settings = load_settings(config, engine.given())
-        warnings = write_mask(source, prompts, output, settings, frame=frame, overwrite=overwrite)
+        warnings = write_mask(source, prompts, output, settings, frame=frame, first_id=first_id, overwrite=overwrite)
     for warning in warnings:
         say(f"warning: {warning}")
     if not quiet:

@@ -153,9 +153,12 @@ class _Object:
 
     def _all_mended(self, mask: Mask, points: Sequence[Point]) -> tuple[Tensor, float]:
         """Return what points make of a mask, one after another; see ``found``."""
-        logits, score = self._logits_of(mask), 0.0
-        for count in range(1, len(points) + 1):
-            logits, score = self._mended(logits, points[:count])
+        # What nobody objects to is certain.
+        logits, score = self._logits_of(mask), 1.0
+        for count, point in enumerate(points, 1):
+            # A point that agrees with the mask changes nothing.
+            if bool(logits[round(point.y), round(point.x)] > 0) != point.positive:
+                logits, score = self._mended(logits, points[:count])
         return logits, score
 
     def _mended(self, logits: Tensor, points: Sequence[Point]) -> tuple[Tensor, float]:

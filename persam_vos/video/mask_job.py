@@ -22,6 +22,7 @@ def write_mask(
     settings: Settings,
     *,
     frame: int | str | None = None,
+    first_id: int = 1,
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Segment the objects of a frame of a video, or of a photo, and write their label map as palette PNG.
@@ -30,10 +31,11 @@ def write_mask(
 
     Args:
         source: Video file, image, folder of images, or glob.
-        prompts: Of each object: the n-th one has the value n.
+        prompts: Of each object; they have the values ``first_id`` and on.
         output: The file.
         settings: Which model, and what runs it.
         frame: Index of the frame, or seconds as text such as ``"12.5s"``; None for the first one.
+        first_id: Value of the first object, 1..255.
         overwrite: Replace a file of this name.
 
     Returns:
@@ -46,7 +48,7 @@ def write_mask(
         raise OutputError(f"{output}: is a folder; give the name of a file, such as {output / 'mask.png'}")
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; pass --overwrite to replace it, or give another --output")
-    said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, 1))
+    said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, first_id))
     prompting = Prompting((GivenPrompts(VideoPrompts(said)),))
     with VideoSource(source, settings, span=Span(start=frame)).open() as reader:
         prompting.check(reader)

@@ -131,3 +131,12 @@ def test_objects_are_numbered_in_order_and_share_no_pixel(engine: Engine[Setting
     assert set(np.unique(masks)) == {0, 1, 2}
     assert iou(masks == 2, truth) > 0.85
     assert (masks[:, 398:] == 1).sum() > 0.8 * (masks == 1).sum()
+
+
+def test_a_point_that_agrees_with_a_mask_changes_nothing(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
+    frame, truth = bunny
+    x, y = interior_point(truth)
+    far = Point(frame.width - 3, 2, positive=False)
+    assert not truth[2, frame.width - 3]
+
+    assert (mended(engine, frame, truth, far, Point(x, y)) == truth).all()

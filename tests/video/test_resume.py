@@ -402,7 +402,8 @@ _SLOWLY = """
 import sys, time
 from fakes import FakeEncoder, FakeEngine
 from persam_vos.cli.app import main
-from persam_vos.video import checkpoint, run
+from persam_vos.video import run
+from persam_vos.video.resuming import checkpoint
 
 class SlowEncoder(FakeEncoder):
     def encode(self, frames):

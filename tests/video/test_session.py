@@ -13,7 +13,7 @@ from moving import HEIGHT, WIDTH, SeeingEngine, film, mask_at
 from pictures import iou
 from PIL import Image
 
-from persam_vos.errors import FrameIndexError, MaskError, OutputError, PromptError, SettingsError
+from persam_vos.errors import FrameIndexError, MaskError, NotStartedError, OutputError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
 from persam_vos.video.propagation.propagation import Walked
 from persam_vos.video.session.session import Session
@@ -292,3 +292,13 @@ def test_what_shows_an_object_may_come_after_its_absence_in_a_file(tmp_path: Pat
 
     with prepared(Session.open(tmp_path / "red.json", cache=tmp_path / "cache")) as session:
         assert list(session.objects[0].keyframes) == [0, 6]
+
+
+def test_a_closed_session_says_so_and_an_id_is_a_number(session: Session, truths: list[LabelMap]) -> None:
+    with pytest.raises(PromptError, match="id is 'a'; it must be a whole number"):
+        session.add(0, mask=truths[0] == 1, id="a")  # type: ignore[arg-type]
+    red = session.add(0, mask=truths[0] == 1)
+    session.close()
+    for act in (session.propagate, lambda: session[3], lambda: red.correct(3, points=[(5, 5)])):
+        with pytest.raises(NotStartedError, match="the session is closed"):
+            act()

@@ -16,6 +16,8 @@ _Doubts = npt.NDArray[np.float64]
 # A jump of this much counts as much as a mask that is certainly wrong: area by a factor of e, or place by the square
 # root of the area.
 _FULL_JUMP = 1.0
+# The IoU that a mask lacks from which it is more probably wrong than right.
+_PROBABLY_WRONG = 0.5
 # Share of a jump, and of an object that comes or goes, in the doubt.
 _JUMP_SHARE = 0.3
 _CHANGE_SHARE = 0.2
@@ -151,7 +153,8 @@ def _helped(raw: _Doubts, own: Sequence[Observed | None]) -> _Doubts:
 
 def _parts(here: Observed, before: Observed | None) -> dict[str, float]:
     """Return what makes a frame doubtful, each 0..1."""
-    parts = {"its mask is probably wrong": here.lacking, "both directions disagree": here.disagreement}
+    wrong = "its mask is probably wrong" if here.lacking > _PROBABLY_WRONG else "its mask is less sure than others"
+    parts = {wrong: here.lacking, "both directions disagree": here.disagreement}
     if before is None:
         return parts
     if (here.middle is None) != (before.middle is None):

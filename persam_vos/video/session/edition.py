@@ -52,6 +52,8 @@ class Edition(ArrayRecord):
         number = next((n for n in range(1, MAX_ID + 1) if n not in taken), None) if wanted is None else wanted
         if number is None:
             raise PromptError(f"there are {MAX_ID} objects already, which is the most; remove one")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise PromptError(f"id is {number!r}; it must be a whole number from 1 to {MAX_ID}")
         if number in taken:
             raise PromptError(f"object {number} is there already; correct it, or give another id from 1 to {MAX_ID}")
         return number

@@ -295,4 +295,5 @@ class Session(AbstractContextManager["Session"]):
 
     def _ready(self) -> PropagatedVideo:
         """Return what propagates, with the model loaded."""
+        self._parts.check_open()
         return self._parts.propagated(self.edition.keyframes.values())

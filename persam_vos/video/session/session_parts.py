@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
+from persam_vos.errors import NotStartedError
 from persam_vos.files import PathLike, cache_dir
 from persam_vos.masks import Rgb
 from persam_vos.media.ranges import FrameRange
@@ -45,6 +46,7 @@ class SessionParts:
         self._settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
         self._propagated: PropagatedVideo | None = None
         self._engine: Engine[Settings] | None = None
+        self._is_open = True
         self.cache: EmbeddingCache | None = None
         with ExitStack() as opened:
             self.video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
@@ -80,7 +82,13 @@ class SessionParts:
 
     def close(self) -> None:
         """Let go of the video, and remove what is temporary; a second call does nothing."""
+        self._is_open = False
         self._opened.close()
+
+    def check_open(self) -> None:
+        """Raise ``NotStartedError`` after ``close``."""
+        if not self._is_open:
+            raise NotStartedError("the session is closed; open the video again")
 
     def _folder(self) -> Path:
         if not self.video.files:
