@@ -65,8 +65,8 @@ class NamedObject:
     def __post_init__(self) -> None:
         if not 1 <= self.id <= MAX_ID:
             raise PromptError(f"object {self.id}: allowed are 1 to {MAX_ID}")
-        if not self.name.isprintable():
-            raise PromptError(f"name of object {self.id} is {self.name!r}; allowed: letters that can be printed")
+        if any("\ud800" <= letter <= "\udfff" for letter in self.name):
+            raise PromptError(f"name of object {self.id} is {self.name!r}, which is no text; give it in UTF-8")
         if self.color and not _COLOUR.fullmatch(self.color):
             raise PromptError(f"color of object {self.id} is {self.color!r}; allowed: a code such as #e6194b")
 

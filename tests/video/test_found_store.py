@@ -15,7 +15,8 @@ from persam_vos.errors import OutputError
 from persam_vos.masks import Mask
 from persam_vos.sam.regions import Region
 from persam_vos.video.prompting.keyframes import Keyframe
-from persam_vos.video.propagation.found_store import Found, FoundStore
+from persam_vos.video.propagation.found import Found
+from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.stretches import plan
 
 HERE = np.ones((6, 9), np.bool_)

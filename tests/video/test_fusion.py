@@ -10,7 +10,7 @@ from pictures import iou
 
 from persam_vos.masks import Mask
 from persam_vos.sam.regions import Region
-from persam_vos.video.propagation.found_store import Found
+from persam_vos.video.propagation.found import Found
 from persam_vos.video.propagation.fusion import Fused, fuse, share_out
 
 SIZE = (40, 60)

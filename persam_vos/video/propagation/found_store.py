@@ -8,16 +8,16 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from persam_vos.errors import OutputError
 from persam_vos.files import whole_file
-from persam_vos.masks import ArrayRecord, Mask, box_xyxy
+from persam_vos.masks import Mask, box_xyxy
 from persam_vos.sam.regions import Region
 from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.found import Found, Outline, WalkState
 from persam_vos.video.propagation.stretches import Direction, Stretch
 
 _VERSION = 1
@@ -35,55 +35,6 @@ create table keyframe (object integer, frame integer, digest text, top integer, 
 create table walk (work text, direction integer, frame integer, state blob) strict;
 create index by_object on found (object, direction, frame);
 """
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Found(ArrayRecord):
-    """One object in one frame, as one direction of propagation finds it.
-
-    Attributes:
-        object_id: The object.
-        mask: bool, H x W.
-        score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
-        similarity: See ``ObjectResult``; None where absent.
-        reach: Pixels in which the object competed with others.
-    """
-
-    object_id: int
-    mask: Mask
-    score: float
-    similarity: float | None
-    reach: Region
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """One object in one frame, as one direction of propagation finds it, in numbers.
-
-    Attributes:
-        box: Around its pixels; None where it is absent.
-        area: In pixels.
-        score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
-    """
-
-    box: Region | None
-    area: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class WalkState:
-    """How far frames were walked through.
-
-    Attributes:
-        direction: Which way.
-        frame: Index of the last frame.
-        trackings: What follows the objects after it, as a file of tensors.
-    """
-
-    direction: Direction
-    frame: int
-    trackings: bytes
 
 
 class FoundStore:

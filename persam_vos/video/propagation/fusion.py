@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, Mask, box_xyxy
 from persam_vos.sam.regions import Region
-from persam_vos.video.propagation.found_store import Found
+from persam_vos.video.propagation.found import Found
 
 _Distances = npt.NDArray[np.float32]
 

@@ -19,7 +19,8 @@ from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
 from persam_vos.video.propagation.embedding_cache import EmbeddingCache
-from persam_vos.video.propagation.found_store import Found, FoundStore, Outline
+from persam_vos.video.propagation.found import Found, Outline
+from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.fusion import Fused, fuse, share_out
 from persam_vos.video.propagation.propagation import Propagation, Walked
 from persam_vos.video.propagation.stretches import DIRECTIONS, plan

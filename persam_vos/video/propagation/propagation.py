@@ -24,7 +24,8 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.regions import EMPTY_REGION, Region
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
-from persam_vos.video.propagation.found_store import Found, FoundStore
+from persam_vos.video.propagation.found import Found
+from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.saved_walk import SavedWalk
 from persam_vos.video.propagation.stretches import DIRECTIONS, Direction, Stretch
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from persam_vos.methods import VideoMethod, VideoTracking
-from persam_vos.video.propagation.found_store import FoundStore, WalkState
+from persam_vos.video.propagation.found import WalkState
+from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.stretches import Direction, Stretch
 from persam_vos.video.resuming.checkpoint import EVERY
 from persam_vos.video.resuming.packing import pack, unpack

@@ -1,0 +1,58 @@
+"""What one direction of propagation finds in a frame: with its pixels, in numbers, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from persam_vos.masks import ArrayRecord, Mask
+from persam_vos.sam.regions import Region
+from persam_vos.video.propagation.stretches import Direction
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Found(ArrayRecord):
+    """One object in one frame, as one direction of propagation finds it.
+
+    Attributes:
+        object_id: The object.
+        mask: bool, H x W.
+        score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
+        similarity: See ``ObjectResult``; None where absent.
+        reach: Pixels in which the object competed with others.
+    """
+
+    object_id: int
+    mask: Mask
+    score: float
+    similarity: float | None
+    reach: Region
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One object in one frame, as one direction of propagation finds it, in numbers.
+
+    Attributes:
+        box: Around its pixels; None where it is absent.
+        area: In pixels.
+        score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
+    """
+
+    box: Region | None
+    area: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class WalkState:
+    """How far frames were walked through.
+
+    Attributes:
+        direction: Which way.
+        frame: Index of the last frame.
+        trackings: What follows the objects after it, as a file of tensors.
+    """
+
+    direction: Direction
+    frame: int
+    trackings: bytes
