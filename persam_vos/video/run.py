@@ -140,9 +140,9 @@ def write_tracks(
     if frames is None:
         outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
     else:
-        how = {"backward": backward, "resume": True, "tell_changed": not same}
+        given_to = engine, frames, info, keyframes, writers, progress, output
         with told_of():
-            outcome = propagate_video(engine, frames, info, keyframes, writers, progress, output, **how)
+            outcome = propagate_video(*given_to, backward=backward, resume=True, tell_changed=not same)
     outcome = replace(outcome, warnings=(*keyframes.warnings, *doubts, *outcome.warnings))
     stale = [name for name in earlier if name not in settings.export]
     remove_exports(output, stale, keep=(info.source, *prompting.files))

@@ -20,7 +20,12 @@ from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.keyframes import Keyframes
-from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES, EmbeddingCache, cache_identity
+from persam_vos.video.propagation.embedding_cache import (
+    DEFAULT_LIMIT_BYTES,
+    EmbeddingCache,
+    cache_identity,
+    encoder_facts,
+)
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.kept import MASKS, finish_kept, open_kept
 from persam_vos.video.propagation.propagated import PropagatedVideo
@@ -50,8 +55,7 @@ def propagated_video(
         timings: Told how long each stage takes.
     """
     height, width = video.info.height, video.info.width
-    facts = engine.checkpoint_sha256, engine.backend, engine.precision, height, width
-    identity = cache_identity(video.files, *facts)
+    identity = cache_identity(video.files, *encoder_facts(engine), height, width)
     with ExitStack() as opened:
         place = folder or Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="persam-vos-")))
         cache = EmbeddingCache(place, identity, max_bytes=DEFAULT_LIMIT_BYTES, device=engine.device)
