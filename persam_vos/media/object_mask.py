@@ -6,7 +6,7 @@ import numpy as np
 
 from persam_vos.errors import MaskError
 from persam_vos.files import PathLike
-from persam_vos.masks import Mask
+from persam_vos.masks import LabelMap, Mask
 from persam_vos.media.mask_files import read_mask
 
 
@@ -38,10 +38,27 @@ def read_object_mask(
         MaskError: If the file is no mask, does not fit, or shows other objects only.
     """
     label_map = read_mask(path, height=height, width=width, resize=resize, threshold=threshold, doubts=doubts)
+    return object_of(label_map, object_id, name=str(path))
+
+
+def object_of(label_map: LabelMap, object_id: int, *, name: str = "mask") -> Mask:
+    """Return the mask of one object.
+
+    Args:
+        label_map: uint8, H x W: of one object, whatever value it has; or of several, one of which is the object.
+        object_id: Of the object.
+        name: What messages call the label map.
+
+    Returns:
+        bool, H x W, with at least one pixel.
+
+    Raises:
+        MaskError: If it shows several objects, none of which is this one.
+    """
     ids = np.unique(label_map[label_map > 0]).tolist()
     if object_id not in ids and len(ids) > 1:
         raise MaskError(
-            f"{path}: shows the objects {', '.join(map(str, ids))}, and not {object_id}; give a mask of one object"
+            f"{name}: shows the objects {', '.join(map(str, ids))}, and not {object_id}; give a mask of one object"
         )
     mask: Mask = label_map == (object_id if object_id in ids else ids[0])
     return mask

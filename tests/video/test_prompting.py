@@ -12,7 +12,7 @@ import pytest
 from command_line import save
 from fakes import FakeEngine
 
-from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError, PromptError
+from persam_vos.errors import MaskError, MaskSizeError, PromptError
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.frame import Frame, untimed_frame
 from persam_vos.media.stream import Clip
@@ -135,14 +135,32 @@ def test_frames_that_are_not_tracked_are_refused(frame: int, clip: Clip | None, 
         prompting.check_frames(clip, 9)
 
 
-def test_an_object_that_others_hide_altogether_is_an_error() -> None:
+def test_an_object_that_others_cover_altogether_is_an_error() -> None:
     mask = np.ones((2, 2), bool)
-    both = joined([Keyframes((Keyframe(0, 1, mask),)), Keyframes((Keyframe(0, 2, mask),))])
+    later = Keyframes((Keyframe(0, 2, mask), Keyframe(9, 1, mask)))
 
-    assert [each.absent for each in both.keyframes] == [True, False]
-    assert "share 4 pixels of frame 0; they go to object 2" in both.warnings[0]
-    with pytest.raises(EmptyMaskError, match="object 1 has no pixel"):
+    with pytest.raises(PromptError, match="object 2 covers all of object 1 on frame 0"):
+        joined([Keyframes((Keyframe(0, 1, mask),)), later])
+    with pytest.raises(PromptError, match="object 2 covers all of object 1 on frame 0"):
         found(given(Prompt(0, 1, LEFT)), given(Prompt(0, 2, LEFT)))
+
+
+def test_two_masks_of_one_object_are_refused_when_they_are_found() -> None:
+    """Which objects a photo shows in the first frame is not known before the model has looked."""
+    one, other = np.eye(4, dtype=bool), np.ones((4, 4), bool)
+
+    with pytest.raises(PromptError, match="object 1 has two masks on frame 0"):
+        joined([Keyframes((Keyframe(0, 1, one),)), Keyframes((Keyframe(0, 1, other),))])
+
+
+def test_what_is_left_of_a_mask_that_is_cut_may_be_too_little() -> None:
+    low = np.zeros((256, 256), bool)
+    low[:32] = True
+    corner = low.copy()
+    corner[0, 0] = False
+    both = joined([Keyframes((Keyframe(0, 1, low),)), Keyframes((Keyframe(0, 2, corner),))])
+
+    assert both.keyframes[0].doubts == ("object 1 has 1 of frame 0's 65536 pixels: too few to recognise it by",)
 
 
 def test_prompts_of_another_video_are_warned_of() -> None:

@@ -8,36 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cells import PriorAsMask
-from moving import HEIGHT, WIDTH, SeeingEngine, film, mask_at
+from moving import HEIGHT, WIDTH, film, mask_at
 from pictures import iou
 from PIL import Image
+from sessions import COUNT, prepared, saved_film, true_labels, two_squares
 
 from persam_vos.errors import FrameIndexError, MaskError, NotStartedError, OutputError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
 from persam_vos.video.propagation.propagation import Walked
 from persam_vos.video.session.session import Session
 
-COUNT = 12
-
 
 @pytest.fixture
 def truths() -> list[LabelMap]:
-    return film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)[1]
+    return true_labels()
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    frames, _ = film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)
-    with prepared(Session(frames, frame_rate=25, cache=tmp_path / "cache")) as opened:
+    with two_squares(tmp_path / "cache") as opened:
         yield opened
-
-
-def prepared(session: Session) -> Session:
-    """Put what stands for the network into a session."""
-    session._parts._engine = SeeingEngine()
-    session._ready()._propagation._method._decoder = PriorAsMask()
-    return session
 
 
 def test_objects_are_added_propagated_and_read_in_any_order(session: Session, truths: list[LabelMap]) -> None:
@@ -139,7 +129,7 @@ def test_what_is_wrong_is_said_and_changes_nothing(session: Session, truths: lis
         (PromptError, "color is 'rde'", lambda: session.add(3, mask=truths[0] == 1, color="rde")),
         (MaskError, "is empty", lambda: red.correct(3, mask=np.zeros((HEIGHT, WIDTH), np.bool_))),
         (PromptError, "give a mask, or a box and points", lambda: red.correct(3, mask=truths[3], points=[(1, 1)])),
-        (PromptError, "lies outside the frame", lambda: red.correct(3, points=[(999, 1)])),
+        (PromptError, "lies outside the video", lambda: red.correct(3, points=[(999, 1)])),
         (PromptError, "a prompt says nothing", lambda: red.correct(3)),
         (PromptError, "there is no object 7; the ids are 1", lambda: session.remove(7)),
     ]
@@ -196,14 +186,6 @@ def test_masks_and_embeddings_are_kept_from_one_session_to_the_next(tmp_path: Pa
 
     assert walked == [COUNT - 1, 0]
     assert encoded == [COUNT, 0]
-
-
-def saved_film(folder: Path) -> str:
-    """Write the frames of a video as images; return their glob."""
-    folder.mkdir()
-    for index, rgb in enumerate(film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i}, COUNT)[0]):
-        Image.fromarray(rgb).save(folder / f"{index:05d}.png")
-    return str(folder / "*.png")
 
 
 def test_a_session_is_saved_and_gone_on_with(tmp_path: Path, truths: list[LabelMap]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,13 +14,18 @@ from persam_vos.media.frame import Frame
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import Clip, FrameReader
 from persam_vos.prompts import NamedObject
-from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, joined
+from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, joined, two_masks
 from persam_vos.video.source import VideoSource
 
 if TYPE_CHECKING:
     from persam_vos.sam.engine import Engine
 
-VOID_WARNING = "object 255: many programs, and --first-mask here, take 255 in a label map for void; another id is safer"
+
+def void_doubts(ids: Collection[int]) -> tuple[str, ...]:
+    """Return a warning if one of the objects of these ids has the value of void."""
+    if VOID not in ids:
+        return ()
+    return ("object 255: many programs, and --first-mask here, take 255 in a label map for void; another id is safer",)
 
 
 class PromptSource(Protocol):
@@ -96,7 +101,7 @@ class Prompting:
         seen: set[Place] = set()
         for place in (place for source in self.sources for place in source.check(video)):
             if place in seen:
-                raise PromptError(f"object {place[1]} has two masks on frame {place[0]}; give it one mask a frame")
+                raise two_masks(place)
             seen.add(place)
         self._places = frozenset(seen)
         known = {object_id for _, object_id in seen}
@@ -139,6 +144,7 @@ class Prompting:
 
         Raises:
             EmptyMaskError: If an object is not found.
+            PromptError: If others cover all of an object on a frame, or it has two masks there.
         """
         found = joined(source.find(engine, frame_of) for source in self.sources)
         ids = {each.object_id for each in found.keyframes if not each.absent}
@@ -147,8 +153,8 @@ class Prompting:
                 raise EmptyMaskError(
                     f"object {each.object_id} has no pixel on any frame; say where it is, or leave it out"
                 )
-        void = [VOID_WARNING] if VOID in ids else []
-        return replace(found, warnings=(*found.warnings, *void))
+        doubts = tuple(doubt for each in found.keyframes for doubt in each.doubts)
+        return replace(found, warnings=(*found.warnings, *doubts, *void_doubts(ids)))
 
     def named(self, ids: Iterable[int]) -> tuple[NamedObject, ...]:
         """Return the objects of some ids, with the names and colours that are known."""

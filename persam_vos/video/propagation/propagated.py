@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +85,7 @@ class PropagatedVideo:
         deciding = engine.settings.model_dump(mode="json", exclude=_OF_WRITING)
         self._of_run = f"{deciding} {engine.checkpoint_sha256} {engine.backend} {engine.precision}"
         self._keyframes: dict[int, dict[int, Keyframe]] = {}
+        self._anew: frozenset[int] = frozenset()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -96,13 +97,14 @@ class PropagatedVideo:
         """Frames encoded so far."""
         return self._embedded.encoded
 
-    def place(self, keyframes: Iterable[Keyframe]) -> None:
+    def place(self, keyframes: Iterable[Keyframe], anew: Collection[int] = ()) -> None:
         """Take the keyframes of all objects, without propagating anything.
 
         Args:
             keyframes: At most one an object and frame, on frames of the run; each object has one that shows it.
+            anew: Ids of objects whose masks are not known yet, whatever an earlier object of that id has left.
         """
-        self._keyframes = {}
+        self._keyframes, self._anew = {}, frozenset(anew)
         for each in sorted(keyframes, key=lambda each: (each.object_id, each.frame)):
             self._keyframes.setdefault(each.object_id, {})[each.frame] = each
         self.object_ids = tuple(self._keyframes)
@@ -121,7 +123,7 @@ class PropagatedVideo:
 
     def outlines(self, index: int, object_id: int) -> tuple[list[Outline], bool]:
         """Return what each direction found of an object in a frame, without pixels, and whether it is a keyframe."""
-        found = self._store.outlines(index)
+        found = {} if object_id in self._anew else self._store.outlines(index)
         sides = [found[object_id, direction] for direction in DIRECTIONS if (object_id, direction) in found]
         return sides, index in self._keyframes[object_id]
 
@@ -159,7 +161,8 @@ class PropagatedVideo:
             fused = Fused(number, keyframe.mask, float(not keyframe.absent), None if keyframe.absent else 1.0)
             return FoundObject(fused, True, 0)
         nearest = min(abs(index - each) for each in (before, after) if each is not None)
-        earlier, later = forwards.get(number), backwards.get(number)
+        known = number not in self._anew
+        earlier, later = (forwards.get(number), backwards.get(number)) if known else (None, None)
         if earlier is not None and later is not None and before is not None and after is not None:
             return FoundObject(fuse(earlier, later, (index - before) / (after - before)), False, nearest)
         if (only := earlier or later) is not None:

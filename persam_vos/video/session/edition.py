@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from persam_vos.errors import PromptError
 from persam_vos.masks import ArrayRecord
 from persam_vos.prompts import MAX_ID, NamedObject, ObjectPrompt
-from persam_vos.video.prompting.keyframes import Keyframe, Place
+from persam_vos.video.prompting.keyframes import Keyframe, Keyframes, Place, cut_apart
+from persam_vos.video.prompting.prompting import void_doubts
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -18,13 +19,38 @@ class Edition(ArrayRecord):
 
     Attributes:
         objects: In rising order of id.
-        keyframes: By frame and object; no two on one frame share a pixel.
+        keyframes: By frame and object, as they were given, the latest last.
         said: What a keyframe was made of, where that is no mask.
+        placed: The keyframes in rising order of frame and object, and cut: no two on one frame share a pixel, the
+            latest is in front.
+
+    Raises:
+        PromptError: If others cover all of a keyframe.
     """
 
     objects: tuple[NamedObject, ...] = ()
     keyframes: Mapping[Place, Keyframe] = field(default_factory=lambda: MappingProxyType({}))
     said: Mapping[Place, ObjectPrompt] = field(default_factory=lambda: MappingProxyType({}))
+    placed: Mapping[Place, Keyframe] = field(init=False, repr=False)
+    _shared: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        placed, shared = cut_apart(self.keyframes.values())
+        object.__setattr__(self, "placed", MappingProxyType(placed))
+        object.__setattr__(self, "_shared", shared)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes it doubtful that this was meant, one line each."""
+        doubts = (doubt for each in self.placed.values() for doubt in each.doubts)
+        return (*self._shared, *doubts, *void_doubts([each.id for each in self.objects]))
+
+    @property
+    def as_keyframes(self) -> Keyframes:
+        """The keyframes as a run knows them."""
+        # What is left of a mask is no longer what a box or points stand for.
+        said = {place: says for place, says in self.said.items() if self.placed[place] is self.keyframes[place]}
+        return Keyframes(tuple(self.placed.values()), self.warnings, said=said)
 
     def named(self, object_id: int) -> NamedObject:
         """Return name and colour of an object.
@@ -39,18 +65,24 @@ class Edition(ArrayRecord):
         raise PromptError(f"there is no object {object_id}; the ids are {ids}")
 
     def of(self, object_id: int) -> dict[int, Keyframe]:
-        """Return the keyframes of an object, by frame, rising."""
-        return {frame: each for (frame, number), each in sorted(self.keyframes.items()) if number == object_id}
+        """Return the keyframes of an object as they are placed, by frame, rising."""
+        return {frame: each for (frame, number), each in self.placed.items() if number == object_id}
 
-    def free_id(self, wanted: int | None) -> int:
-        """Return the id of a new object: the one that is wanted, or the lowest that is free.
+    def free_id(self, wanted: int | None, used: Collection[int] = ()) -> int:
+        """Return the id of a new object.
+
+        Args:
+            wanted: The id; None for the one after the highest that was used, or beyond 255 for the lowest that is free.
+            used: Ids of objects that were removed.
 
         Raises:
             PromptError: If it is taken, or none is free.
         """
         taken = {each.id for each in self.objects}
-        number = next((n for n in range(1, MAX_ID + 1) if n not in taken), None) if wanted is None else wanted
-        if number is None:
+        number = max([*taken, *used], default=0) + 1 if wanted is None else wanted
+        if wanted is None and number > MAX_ID:
+            number = next((n for n in range(1, MAX_ID + 1) if n not in taken), 0)
+        if number == 0 and wanted is None:
             raise PromptError(f"there are {MAX_ID} objects already, which is the most; remove one")
         if not isinstance(number, int) or isinstance(number, bool):
             raise PromptError(f"id is {number!r}; it must be a whole number from 1 to {MAX_ID}")
@@ -77,7 +109,7 @@ class Edition(ArrayRecord):
         )
 
     def with_keyframe(self, new: Keyframe, says: ObjectPrompt | None = None) -> Edition:
-        """Add a keyframe, or replace one; pixels that others on that frame had go to it.
+        """Add a keyframe, or replace one; it is in front of the others on its frame.
 
         Args:
             new: The keyframe.
@@ -92,21 +124,11 @@ class Edition(ArrayRecord):
             raise PromptError(
                 f"object {new.object_id} would be absent wherever it is mentioned; say on one frame where it is"
             )
-        keyframes = {}
-        for place, each in self.keyframes.items():
-            shared = place[0] == new.frame and place != new.place and bool((each.mask & new.mask).any())
-            keyframes[place] = Keyframe(*place, each.mask & ~new.mask) if shared else each
-            if shared and keyframes[place].absent:
-                raise PromptError(
-                    f"object {new.object_id} covers all of object {place[1]} on frame {new.frame}; a pixel belongs to"
-                    " one object: draw both beside each other"
-                )
-        keyframes[new.place] = new
-        # A mask that lost pixels is no longer what a box or points stand for.
-        said = {place: each for place, each in self.said.items() if keyframes[place] is self.keyframes[place]}
+        others = {place: each for place, each in self.keyframes.items() if place != new.place}
+        said = {place: each for place, each in self.said.items() if place != new.place}
         if says is not None:
             said[new.place] = says
-        return Edition(self.objects, keyframes, said)
+        return Edition(self.objects, {**others, new.place: new}, said)
 
     def without_keyframe(self, object_id: int, frame: int) -> Edition:
         """Take back what was said of an object on a frame.
@@ -134,10 +156,12 @@ class History:
 
     Attributes:
         now: The edition of now.
+        used: The ids of all objects that there ever were.
     """
 
-    def __init__(self, first: Edition) -> None:
+    def __init__(self, first: Edition, used: Iterable[int] = ()) -> None:
         self.now = first
+        self.used = {*used, *(each.id for each in first.objects)}
         self._earlier: list[Edition] = []
         self._taken_back: list[Edition] = []
 
@@ -146,6 +170,7 @@ class History:
         self._earlier.append(self.now)
         self._taken_back.clear()
         self.now = edition
+        self.used.update(each.id for each in edition.objects)
 
     def undo(self) -> bool:
         """Go back by one change; return False if there is none."""

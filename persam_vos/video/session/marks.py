@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from persam_vos.errors import FrameIndexError, MaskError, PromptError
+from persam_vos.errors import FrameIndexError, PromptError
 from persam_vos.files import PathLike
 from persam_vos.masks import Mask, as_label_map
-from persam_vos.media.object_mask import read_object_mask
+from persam_vos.media.mask_files import void_warnings
+from persam_vos.media.object_mask import object_of, read_object_mask
 from persam_vos.media.random_access import RandomAccessVideo
-from persam_vos.prompts import NamedObject, ObjectPrompt, VideoPrompts
+from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.prompts.points import as_box, as_point
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.prompting.keyframes import Keyframe
-from persam_vos.video.prompting.prompt_mask import mask_of_prompt
+from persam_vos.video.prompting.given_prompts import GivenPrompts, fitted_prompt
+from persam_vos.video.prompting.keyframes import Keyframe, mask_doubts, resolve_prompts
 from persam_vos.video.session.edition import Edition
 
 
@@ -65,24 +68,28 @@ class Marks:
         Raises:
             PersamVosError: See ``Session.add``.
         """
-        self.check(frame)
+        frame = self.check(frame)
         if mask is not None and (box is not None or len(points)):
             raise PromptError("give a mask, or a box and points; points alone mend the mask that is there")
         if mask is not None:
-            keyframe = Keyframe(frame, object_id, self._read(mask, object_id))
-            if keyframe.absent:
-                raise MaskError(f"the mask of object {object_id} is empty; say that it is absent instead")
-            return edition.with_keyframe(keyframe)
-        mended = known if box is None else None
-        asked = None if box is None else as_box(box), [as_point(each) for each in points]
-        found, says = mask_of_prompt(self._model(), self._video.frame(frame), *asked, mended)
+            return edition.with_keyframe(self._drawn(mask, frame, object_id))
+        mended = known if box is None and len(points) else None
+        says = ObjectPrompt(
+            None if box is None else as_box(box),
+            tuple(as_point(each) for each in points),
+            # A mask that is mended stands for itself, whatever it may be saved as.
+            None if mended is None else Path(),
+        )
+        prompt, doubts = fitted_prompt(Prompt(frame, object_id, says), self._video.info)
+        drawn = {} if mended is None else {(frame, object_id): Keyframe(frame, object_id, mended)}
+        (found,) = resolve_prompts([prompt], self._video.frame, self._model, drawn)[0].keyframes
+        found = replace(found, doubts=(*doubts, *found.doubts))
         # Points that mend a mask stand for nothing without it.
-        return edition.with_keyframe(Keyframe(frame, object_id, found), says if mended is None else None)
+        return edition.with_keyframe(found, prompt.says if mended is None else None)
 
     def absent(self, edition: Edition, frame: int, object_id: int) -> Edition:
         """Return an edition in which an object is said to be absent from a frame."""
-        self.check(frame)
-        return edition.with_keyframe(Keyframe(frame, object_id, np.zeros(self.size, np.bool_)))
+        return edition.with_keyframe(Keyframe(self.check(frame), object_id, np.zeros(self.size, np.bool_)))
 
     def all_of(self, asked: VideoPrompts) -> Edition:
         """Return what a prompts.json says; boxes and points become masks.
@@ -90,31 +97,44 @@ class Marks:
         Raises:
             PersamVosError: If a prompt does not fit the video.
         """
-        edition, names = Edition(), {each.id: each for each in asked.objects}
-        # What shows an object comes first: it cannot be absent wherever it is mentioned so far.
-        for each in sorted(asked.prompts, key=lambda each: each.says.absent):
-            frame = self._frames[0] if each.frame is None else each.frame
-            edition = edition.with_object(names.get(each.object_id, NamedObject(each.object_id)))
-            edition = self._said(edition, frame, each.object_id, each.says)
-        return edition
+        for each in asked.prompts:
+            if each.frame is not None:
+                self.check(each.frame)
+        source = GivenPrompts(asked)
+        source.fit(self._video.info, self._frames[0])
+        parts = source.parts(self._video.frame, self._model)
+        names = {each.id: each for each in asked.objects}
+        return Edition(
+            tuple(names.get(number, NamedObject(number)) for number in asked.ids),
+            {each.place: each for part in parts for each in part.keyframes},
+            # Points that mend a mask stand for nothing without it.
+            {place: says for part in parts for place, says in part.said.items() if says.mask is None},
+        )
 
-    def check(self, frame: int) -> None:
-        """Raise ``FrameIndexError`` unless something may be said of a frame."""
-        if frame not in self._frames:
-            first, last, step = self._frames[0], self._frames[-1], self._frames.step
-            every = "" if step == 1 else f", every {step} frames"
-            raise FrameIndexError(f"frame {frame} is not one of the session's, which are {first} to {last}{every}")
+    def check(self, frame: int) -> int:
+        """Return the index of a frame of which something may be said.
 
-    def _said(self, edition: Edition, frame: int, object_id: int, says: ObjectPrompt) -> Edition:
-        if says.absent:
-            return self.absent(edition, frame, object_id)
-        if says.mask is not None and not says.points:
-            return self.given(edition, frame, object_id, mask=says.mask)
-        known = None if says.mask is None else self._read(says.mask, object_id)
-        return self.given(edition, frame, object_id, box=says.box, points=says.points, known=known)
+        Raises:
+            FrameIndexError: If it is none.
+        """
+        first, last, step = self._frames[0], self._frames[-1], self._frames.step
+        every = "" if step == 1 else f", every {step} frames"
+        allowed = f"the session's, which are {first} to {last}{every}"
+        try:
+            index = operator.index(frame)
+        except TypeError:
+            raise FrameIndexError(f"frame is {frame!r}; it must be the index of one of {allowed}") from None
+        if isinstance(frame, bool) or index not in self._frames:
+            raise FrameIndexError(f"frame {frame} is not one of {allowed}")
+        return index
 
-    def _read(self, mask: PathLike | npt.ArrayLike, object_id: int) -> Mask:
+    def _drawn(self, mask: PathLike | npt.ArrayLike, frame: int, object_id: int) -> Keyframe:
+        """Return the mask that a person drew."""
         height, width = self.size
+        doubts: list[str] = []
         if isinstance(mask, (str, os.PathLike)):
-            return read_object_mask(Path(mask), object_id, height=height, width=width)
-        return as_label_map(mask, height, width, of="video") > 0
+            found = read_object_mask(mask, object_id, height=height, width=width, doubts=doubts)
+        else:
+            found = object_of(as_label_map(mask, height, width, of="video"), object_id)
+            doubts += void_warnings(np.asarray(mask))
+        return Keyframe(frame, object_id, found, (*doubts, *mask_doubts((frame, object_id), found, drawn=True)))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from persam_vos.errors import PromptError, SettingsError
 from persam_vos.files import PathLike
-from persam_vos.masks import Mask, Rgb
+from persam_vos.masks import Rgb
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.stages import Outcome
@@ -114,7 +114,7 @@ class Session(AbstractContextManager["Session"]):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results doubtful, one line each."""
-        return self._parts.warnings
+        return (*self._parts.warnings, *self.edition.warnings)
 
     @property
     def cache_bytes(self) -> int:
@@ -127,11 +127,11 @@ class Session(AbstractContextManager["Session"]):
 
     def image(self, frame: int) -> Rgb:
         """Return the picture of a frame: uint8, H x W x 3, RGB."""
-        return self._parts.video.frame(self._checked(frame)).rgb
+        return self._parts.video.frame(self.marks.check(frame)).rgb
 
     def __getitem__(self, frame: int) -> FrameResult:
         """Return the objects in a frame, as they are by the last ``propagate``; keyframes are as they were given."""
-        return self._ready().result(self._checked(frame))
+        return self._ready().result(self.marks.check(frame))
 
     def __iter__(self) -> Iterator[FrameResult]:
         """Yield the objects of every frame, in order."""
@@ -155,18 +155,23 @@ class Session(AbstractContextManager["Session"]):
             mask: A path, or bool, H x W.
             box: (x0, y0, x1, y1) in pixels, with inclusive maxima.
             points: (x, y) on the object, or (x, y, 0) beside it.
-            id: Its value in label maps, 1..255; None for the lowest that is free.
+            id: Its value in label maps, 1..255; None for the next one that no object of this session has had.
             name: What to call it.
             color: A CSS name, or a code such as ``#e6194b``; "" for that of the palette.
 
         Raises:
-            PromptError: If the id is taken, or the prompt is no such thing or lies outside the frame.
+            PromptError: If the id is taken, the prompt is no such thing or lies outside the frame, or the object
+                covers all of another one.
             MaskError: If the mask is no such thing, or nothing is found.
             FrameIndexError: If the frame is not one of the session's.
         """
-        number = self.edition.free_id(id)
+        self._parts.check_open()
+        number = self.edition.free_id(id, self._history.used)
         edition = self.edition.with_object(named_object(number, name, color))
-        self.change(self.marks.given(edition, frame, number, mask=mask, box=box, points=points))
+        edition = self.marks.given(edition, frame, number, mask=mask, box=box, points=points)
+        if number in self._history.used:
+            self._parts.anew.add(number)
+        self.change(edition)
         return SessionObject(self, number)
 
     def remove(self, object_id: int) -> None:
@@ -179,6 +184,7 @@ class Session(AbstractContextManager["Session"]):
 
     def change(self, edition: Edition) -> None:
         """Go on with another edition of what was said."""
+        self._parts.check_open()
         self._history.change(edition)
 
     def undo(self) -> bool:
@@ -207,7 +213,10 @@ class Session(AbstractContextManager["Session"]):
         """
         if not self.edition.objects:
             raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
-        return walk_to_end(self._ready().propagate(), on_progress, cancelled)
+        changed = walk_to_end(self._ready().propagate(), on_progress, cancelled)
+        if self.is_propagated:
+            self._parts.anew.clear()
+        return changed
 
     @property
     def is_propagated(self) -> bool:
@@ -267,8 +276,9 @@ class Session(AbstractContextManager["Session"]):
         asked, part = read_saved(Path(path))
         session = cls(asked.video or "", start=part.start, end=part.end, stride=part.stride, **options)
         try:
-            session._history = History(session.marks.all_of(asked))
             load_masks(Path(path), session._parts.store)
+            used = {each.object_id for each in session._parts.store.stretches()}
+            session._history = History(session.marks.all_of(asked), used)
         except BaseException:
             session.close()
             raise
@@ -284,16 +294,7 @@ class Session(AbstractContextManager["Session"]):
         """Close the session."""
         self.close()
 
-    def known(self, object_id: int, frame: int) -> Mask | None:
-        """Return the mask of an object on a frame, bool, H x W, as far as it is known; None if it has no pixel."""
-        mask = self._ready().found(self._checked(frame))[object_id].fused.mask
-        return mask if mask.any() else None
-
-    def _checked(self, frame: int) -> int:
-        self.marks.check(frame)
-        return frame
-
     def _ready(self) -> PropagatedVideo:
         """Return what propagates, with the model loaded."""
         self._parts.check_open()
-        return self._parts.propagated(self.edition.keyframes.values())
+        return self._parts.propagated(self.edition.placed.values())

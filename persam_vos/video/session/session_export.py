@@ -19,7 +19,6 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.asked import write_asked
-from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting
 from persam_vos.video.propagation.propagated import PropagatedVideo
 from persam_vos.video.run import ended_record, given_record
@@ -55,7 +54,7 @@ def export_session(
     """
     started, frames, progress = time.perf_counter(), propagated.frames, progress or NoProgress()
     reader = ClipReader(video, frame_range(frames.start, frames.stop, frames.step))
-    keyframes = Keyframes(tuple(edition.keyframes[place] for place in sorted(edition.keyframes)), said=edition.said)
+    keyframes = edition.as_keyframes
     prompting = Prompting((), edition.objects)
     settings = engine.settings
     writers = open_writers(

@@ -39,7 +39,10 @@ class SessionObject:
 
     @property
     def keyframes(self) -> dict[int, Mask]:
-        """The masks that a person has given, bool, H x W, by frame; an empty one says that the object is absent."""
+        """The masks that a person has given, bool, H x W, by frame; an empty one says that the object is absent.
+
+        Pixels that another object was given there later are that one's, as long as it has them.
+        """
         return {frame: each.mask for frame, each in self._session.edition.of(self.id).items()}
 
     def correct(
@@ -62,16 +65,17 @@ class SessionObject:
             bool, H x W: the mask on that frame, which propagation keeps to the pixel.
 
         Raises:
-            PromptError: If the prompt is no such thing, or lies outside the frame.
+            PromptError: If the prompt is no such thing, lies outside the frame, or covers all of another object.
             MaskError: If the mask is no such thing, or nothing is found.
             FrameIndexError: If the frame is not one of the session's.
         """
         session = self._session
         session.edition.named(self.id)
-        known = session.known(self.id, frame) if mask is None and box is None else None
+        shown = session[frame][self.id].mask if mask is None and box is None and len(points) else None
+        known = shown if shown is not None and shown.any() else None
         said = session.marks.given(session.edition, frame, self.id, mask=mask, box=box, points=points, known=known)
         session.change(said)
-        return said.keyframes[frame, self.id].mask
+        return said.placed[session.marks.check(frame), self.id].mask
 
     def absent(self, frame: int) -> None:
         """Say that the object is not in a frame."""

@@ -29,6 +29,7 @@ class SessionParts:
         frames: Indices of its frames that belong to the session.
         store: Of the masks.
         cache: Of the embeddings; None until the model is loaded.
+        anew: Ids of objects that have the id of an earlier one, until they are propagated.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class SessionParts:
         self._engine: Engine[Settings] | None = None
         self._is_open = True
         self.cache: EmbeddingCache | None = None
+        self.anew: set[int] = set()
         with ExitStack() as opened:
             self.video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
             clip = part.clip_of(self.video)
@@ -77,7 +79,7 @@ class SessionParts:
             identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
             self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
             self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames)
-        self._propagated.place(keyframes)
+        self._propagated.place(keyframes, self.anew)
         return self._propagated
 
     def close(self) -> None:
