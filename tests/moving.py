@@ -58,12 +58,14 @@ def film(places: Places, count: int, tops: Mapping[int, int] = {}) -> tuple[list
     return frames, truths
 
 
-def propagated(frames: list[Rgb], folder: Path, *, backward: bool = True, store: Path | None = None) -> PropagatedVideo:
+def propagated(
+    frames: list[Rgb] | Path, folder: Path, *, backward: bool = True, store: Path | None = None
+) -> PropagatedVideo:
     """Return a video that is ready to be propagated; masks will be the priors."""
     engine, video = SeeingEngine(), open_random_access(frames, frame_rate=25)
     cache = EmbeddingCache(folder, "0" * 64)
     masks = FoundStore(store, HEIGHT, WIDTH)
-    found = PropagatedVideo(engine, video, cache, masks, range(len(frames)), backward=backward)
+    found = PropagatedVideo(engine, video, cache, masks, range(len(video)), backward=backward)
     found._propagation._method._decoder = PriorAsMask()
     return found
 

@@ -27,7 +27,7 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
     Args:
         name: Of the thread.
         items: What to run; a generator is closed in that thread.
-        depth: How many items wait at most.
+        depth: How many items wait at most; 0 for any number.
     """
     ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
     stopped = threading.Event()

@@ -45,18 +45,20 @@ def test_stretches_are_forgotten_with_what_was_found_in_them(tmp_path: Path) -> 
     for each in stretches:
         for frame in each.frames:
             store.put(each.direction, frame, [found(each.object_id)])
-    store.complete(stretches)
+    assert store.complete(stretches) == set()
     assert {each.signature for each in store.stretches()} == {each.signature for each in stretches}
     assert {(each.start, each.frames, each.direction) for each in store.stretches()} == {
         (each.start, each.frames, each.direction) for each in stretches
     }
 
-    store.forget([each for each in stretches if each.object_id == 1 and each.direction == 1])
+    kept = [each for each in stretches if (each.object_id, each.direction) != (1, 1)]
+    store.begin([], kept, kept, [3, 4, 5])
 
     assert [sorted(store.get(1, frame)) for frame in (3, 5)] == [[2], [2]]
     assert [sorted(store.get(-1, frame)) for frame in (0, 1)] == [[1, 2], [1, 2]]
     assert len(store.stretches()) == 3
     (left,) = [each for each in stretches if each.object_id == 2 and each.direction == -1]
+    assert store.complete([]) == {3, 4, 5}
     assert store.reaches(left) == [(0, Region.at(1, 2, 3, 4)), (1, Region.at(1, 2, 3, 4))]
     store.close()
 
@@ -66,10 +68,11 @@ def test_keyframes_that_differ_are_named(tmp_path: Path) -> None:
     small = np.zeros((6, 9), np.bool_)
     small[2:4, 3:5] = True
     first = [Keyframe(0, 1, HERE), Keyframe(4, 1, HERE)]
-    assert [frame for frame, _ in store.replace_keyframes(first)] == [0, 4]
-    assert store.replace_keyframes(first) == []
+    assert [frame for frame, _ in store.other_keyframes(first)] == [0, 4]
+    store.begin(first, [], [], [])
+    assert store.other_keyframes(first) == []
 
-    changed = store.replace_keyframes([first[0], Keyframe(4, 1, small)])
+    changed = store.other_keyframes([first[0], Keyframe(4, 1, small)])
 
     assert changed == [(4, Region.at(0, 0, 6, 9)), (4, Region.at(2, 3, 2, 2))] or changed == [
         (4, Region.at(2, 3, 2, 2)),
@@ -162,7 +165,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 def test_numbers_that_cannot_be_are_refused(tmp_path: Path, harm: str) -> None:
     store = FoundStore(tmp_path / "masks.sqlite", 6, 9)
     store.put(1, 0, [found(1)])
-    store._data.execute(harm)
+    store._file._data.execute(harm)
 
     with pytest.raises(OutputError, match="is damaged; remove it"):
         store.get(1, 0) and store.stretches()

@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from moving import HEIGHT, WIDTH, film, keyframe, mask_at, propagated
 from pictures import iou
+from PIL import Image
 
+from persam_vos.errors import OutputError
 from persam_vos.masks import LabelMap
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.propagated import PropagatedVideo
+from persam_vos.video.propagation.sweeps import WHOLE, Part
 
 COUNT = 12
 
 
-def walked(video: PropagatedVideo, keyframes: Sequence[Keyframe]) -> tuple[list[tuple[int, int]], list[int]]:
+def walked(
+    video: PropagatedVideo, keyframes: Sequence[Keyframe], part: Part = WHOLE
+) -> tuple[list[tuple[int, int]], list[int]]:
     """Propagate; return the direction and index of each frame that was walked through, and the frames that changed."""
     video.place(keyframes)
-    walk, seen = video.propagate(), []
+    walk, seen = video.propagate(part), []
     while True:
         try:
             step = next(walk)
@@ -105,8 +112,9 @@ def test_only_what_a_correction_can_change_is_walked_through_again(tmp_path: Pat
 
     seen, changed = walked(video, [*first, keyframe(truths, 8, 2)])
 
-    # Object 2 alone: forwards from both keyframes, backwards between them.
-    assert seen == [*((1, i) for i in range(1, 12) if i != 8), *((-1, i) for i in range(7, 0, -1))]
+    # Object 2 alone: forwards from both keyframes, backwards between them. Both ways are walked at once.
+    assert [step for step in seen if step[0] == -1] == [(-1, i) for i in range(7, 0, -1)]
+    assert sorted(step for step in seen if step[0] == 1) == [(1, i) for i in range(1, 12) if i != 8]
     assert changed == list(range(1, 12))
     assert all(((one == 1) == (other == 1)).all() for one, other in zip(before, masks(video), strict=True))
     assert walked(video, [*first, keyframe(truths, 8, 2)]) == ([], [])
@@ -229,9 +237,9 @@ def test_a_propagation_that_was_killed_goes_on_where_its_state_was_kept(
         again = propagated(frames, tmp_path, store=path)
         left, _ = walked(again, said)
 
-        # From the last state that was kept: at most two frames, and those before the first state, are walked again.
-        assert len(left) <= len(steps) - stop + 3
-        assert left == steps[len(steps) - len(left) :]
+        # From the last states that were kept: each of two ways that were under way lost three frames at most.
+        assert len(left) <= len(steps) - stop + 6
+        assert set(left) <= set(steps)
         assert all((one == other).all() for one, other in zip(masks(again), masks(whole), strict=True))
         again._store.close()
 
@@ -248,7 +256,7 @@ def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypa
     walk.close()
     harm = tmp_path / "harm"
     hostile = pickle.dumps(Hostile(str(harm)))
-    killed._store._data.execute("update walk set state = ?", (hostile,))
+    killed._store._file._data.execute("update walk set state = ?", (hostile,))
     killed._store.close()
 
     again = propagated(frames, tmp_path, store=path)
@@ -257,6 +265,148 @@ def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypa
     assert len(left) == COUNT - 1
     assert not harm.exists()
     again._store.close()
+
+
+def stopped(video: PropagatedVideo, keyframes: Sequence[Keyframe], after: int) -> None:
+    """Propagate, but so many frames only."""
+    video.place(keyframes)
+    with closing(video.propagate()) as walk:
+        for _ in range(after):
+            next(walk)
+
+
+def test_masks_of_a_walk_that_was_stopped_are_no_results_of_other_prompts(tmp_path: Path) -> None:
+    frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
+    video, anew = propagated(frames, tmp_path), propagated(frames, tmp_path)
+    stopped(video, [Keyframe(0, 1, mask_at(1, 150, 60))], after=6)
+
+    walked(video, [keyframe(truths, 8, 1)])
+
+    walked(anew, [keyframe(truths, 8, 1)])
+    assert all((one == other).all() for one, other in zip(masks(video), masks(anew), strict=True))
+
+
+def test_a_state_goes_with_the_masks_that_it_stands_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persam_vos.video.propagation.saved_walk.EVERY", 3)
+    frames, truths = film({1: lambda i: 8 + 4 * i, 2: lambda i: 150 - 4 * i}, 20)
+    both = [keyframe(truths, 0, 1), keyframe(truths, 0, 2)]
+    video, anew = propagated(frames, tmp_path), propagated(frames, tmp_path)
+    stopped(video, both, after=15)
+    stopped(video, both[:1], after=2)
+
+    walked(video, both)
+
+    walked(anew, both)
+    assert all((one == other).all() for one, other in zip(masks(video), masks(anew), strict=True))
+
+
+def test_objects_of_one_film_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    folders = []
+    for name, step in (("first", 8), ("second", 2)):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        frames, truths = film({1: lambda i, step=step: 8 + step * i}, COUNT)  # type: ignore[misc]
+        for index, rgb in enumerate(frames):
+            Image.fromarray(rgb).save(folders[-1] / f"{index:05d}.png")
+    store = tmp_path / "masks.sqlite"
+    first = propagated(folders[0], tmp_path / "cache", store=store)
+    walked(first, [keyframe(truths, 0, 1)])
+    first._store.close()
+
+    second = propagated(folders[1], tmp_path / "other", store=store)
+    second.place([keyframe(truths, 0, 1)])
+
+    assert not second.is_complete()
+    second._store.close()
+
+
+def test_a_keyframe_from_which_nothing_is_propagated_counts_as_a_change(tmp_path: Path) -> None:
+    """It lies between others, and what lies beside it gives way to it."""
+    frames, truths = film({1: lambda i: 8 + 10 * i}, 3)
+    said = [keyframe(truths, index, 1) for index in range(3)]
+    video = propagated(frames, tmp_path)
+    walked(video, said)
+    assert video.is_complete()
+
+    video.place([said[0], Keyframe(1, 1, mask_at(1, 100)), said[2]])
+
+    assert not video.is_complete()
+    assert walked(video, [said[0], Keyframe(1, 1, mask_at(1, 100)), said[2]]) == ([], [1])
+
+
+def test_frames_of_a_walk_that_was_stopped_are_named_when_it_has_ended(tmp_path: Path) -> None:
+    frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
+    said = [keyframe(truths, 0, 1)]
+    video = propagated(frames, tmp_path)
+    walked(video, said)
+    corrected = [*said, keyframe(truths, 6, 1)]
+    stopped(video, corrected, after=2)
+
+    _, changed = walked(video, corrected)
+
+    assert changed == list(range(1, COUNT))
+
+
+def test_an_error_at_the_end_of_a_round_leaves_the_rest_to_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, truths = film({1: lambda i: 8 + 10 * i, 2: lambda i: 140 - 6 * i}, COUNT, tops={1: 20, 2: 40})
+    said = [keyframe(truths, 0, 1), keyframe(truths, 0, 2)]
+    video, at_once = propagated(frames, tmp_path), propagated(frames, tmp_path)
+    walked(video, said[:1])
+    with monkeypatch.context() as patched:
+        patched.setattr(video._store, "complete", fails)
+        with pytest.raises(OutputError, match="the disk is full"):
+            walked(video, said)
+    assert not video.is_complete()
+
+    walked(video, said)
+
+    walked(at_once, said)
+    assert all((one == other).all() for one, other in zip(masks(video), masks(at_once), strict=True))
+
+
+def fails(*_: object) -> None:
+    raise OutputError("the disk is full")
+
+
+def test_a_part_of_the_frames_is_propagated_and_later_the_rest(tmp_path: Path) -> None:
+    frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
+    said = [keyframe(truths, 5, 1)]
+    video, whole = propagated(frames, tmp_path), propagated(frames, tmp_path / "whole")
+    walked(whole, said)
+
+    near = walked(video, said, Part(frames=range(4, 8)))
+    assert near == ([(1, 6), (1, 7), (-1, 4)], [4, 5, 6, 7])
+    assert not video.is_complete()
+    assert (video.result(7).label_map == whole.result(7).label_map).all()
+    back, _ = walked(video, said, Part(direction=-1))
+    rest, changed = walked(video, said)
+
+    assert back == [(-1, index) for index in range(3, -1, -1)]
+    assert rest == [(1, index) for index in range(8, 12)]
+    assert changed == list(range(COUNT))
+    assert all((one == other).all() for one, other in zip(masks(video), masks(whole), strict=True))
+
+
+def test_warnings_are_those_of_the_objects_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, truths = moving()
+    said = [keyframe(truths, 0, 1), keyframe(truths, 0, 2)]
+    video = propagated(frames, tmp_path)
+    start = video._propagation._method.start
+
+    def doubted(study: Any, others: Any) -> Any:
+        tracking = start(study, others)
+        tracking.warnings = (f"object {study.object_ids[0]} is doubtful",)
+        return tracking
+
+    monkeypatch.setattr(video._propagation._method, "start", doubted)
+    walked(video, said)
+    assert video.warnings == ("object 1 is doubtful", "object 2 is doubtful")
+
+    walked(video, said[:1])
+
+    assert video.warnings == ("object 1 is doubtful",)
 
 
 class Hostile:

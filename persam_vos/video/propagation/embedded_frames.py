@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -37,6 +37,10 @@ class EmbeddedFrames:
         self._engine, self._video, self._cache = engine, video, cache
         self._memory = GpuMemory(engine)
         self._timings = timings or Timings()
+
+    def have_all(self, indices: Iterable[int]) -> bool:
+        """Tell whether none of these frames has to be encoded."""
+        return all(index in self._cache for index in indices)
 
     def walk(self, frames: range) -> Generator[tuple[Frame, ImageEmbedding], None, None]:
         """Yield frames in this order; they are decoded and encoded ahead, in threads.

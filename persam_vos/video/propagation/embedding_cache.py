@@ -30,6 +30,8 @@ from persam_vos.settings.video import Settings
 
 DEFAULT_LIMIT_BYTES = 4 * 10**9
 _VERSION = 1
+# Another process may fill the folder at the same time: so often it is looked at again.
+_COUNTED_EVERY = 32
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 # Of damaged archives; an unknown compression is a RuntimeError, and a huge size asks for too much memory.
 _UNREADABLE = (
@@ -92,8 +94,8 @@ class EmbeddingCache:
         self.warnings: list[str] = []
         self._all, self._folder, self._device = folder, folder / identity, device
         self._lock = threading.Lock()
-        self._is_open = True
-        self._others = {path: _size_of(path) for path in _caches(folder) if path != self._folder}
+        self._is_open, self._puts = True, 0
+        self._count_others()
         self._own_bytes = _size_of(self._folder)
         with suppress(OSError):
             os.utime(self._folder)  # used now, and so the last to make room
@@ -135,12 +137,18 @@ class EmbeddingCache:
         except ValueError:  # not finite
             return embedding
         with self._lock:
+            self._puts += 1
+            if self._puts % _COUNTED_EVERY == 0:
+                self._count_others()
             if self._is_open and self._has_room(sum(each.nbytes for each in halves.values())):
                 self._write(self._path(index), halves)
         return rounded
 
     def _path(self, index: int) -> Path:
         return self._folder / f"{index:06d}.npz"
+
+    def _count_others(self) -> None:
+        self._others = {path: _size_of(path) for path in _caches(self._all) if path != self._folder}
 
     def _has_room(self, size: int) -> bool:
         """Tell whether there is room for so many bytes; remove embeddings of other videos if there is not."""
@@ -154,7 +162,7 @@ class EmbeddingCache:
 
     def _write(self, path: Path, halves: Mapping[str, Any]) -> None:
         try:
-            with whole_file(path) as partial, partial.open("wb") as file:
+            with whole_file(path, shared=True) as partial, partial.open("wb") as file:
                 np.savez(file, **halves)
             self._own_bytes += path.stat().st_size
         except (OSError, OutputError) as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from persam_vos.masks import ArrayRecord, Mask
 from persam_vos.sam.regions import Region
-from persam_vos.video.propagation.stretches import Direction
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -45,14 +44,14 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class WalkState:
-    """How far frames were walked through.
+    """How far the frames of a sweep were walked through.
 
     Attributes:
-        direction: Which way.
+        sweep: Its signature.
         frame: Index of the last frame.
         trackings: What follows the objects after it, as a file of tensors.
     """
 
-    direction: Direction
+    sweep: str
     frame: int
     trackings: bytes

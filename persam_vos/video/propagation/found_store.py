@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from persam_vos.errors import OutputError
-from persam_vos.files import whole_file
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.sam.regions import Region
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.found import Found, Outline, WalkState
+from persam_vos.video.propagation.sqlite_file import SqliteFile
 from persam_vos.video.propagation.stretches import Direction, Stretch
 
-_VERSION = 1
+_VERSION = 2
 # Tells these files from other databases: "PVOS".
 _APPLICATION = 0x50564F53
 _TABLES = """
 create table size (height integer, width integer) strict;
-create table stretch (object integer, direction integer, start integer, frames text, signature text,
-    primary key (object, direction, start)) strict;
+create table stretch (object integer, direction integer, start integer, frames text, signature text primary key) strict;
+create table warning (signature text, words text, primary key (signature, words)) strict;
 create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
     width integer, area integer, pixels blob, score real, similarity real, reach text,
     primary key (direction, frame, object)) without rowid, strict;
 create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
     width integer, primary key (object, frame)) without rowid, strict;
-create table walk (work text, direction integer, frame integer, state blob) strict;
+create table changed (frame integer primary key) strict;
+create table walk (work text, sweep text, frame integer, state blob) strict;
 create index by_object on found (object, direction, frame);
 """
+_PlaceOfKeyframe = dict[tuple[int, int], tuple[str, int, int, int, int]]
 
 
 class FoundStore:
-    """The propagated masks of a video.
+    """The propagated masks of a video; threads may share them.
 
     Each frame's masks are written by one transaction: a process that dies leaves whole frames only.
     """
@@ -47,7 +46,7 @@ class FoundStore:
         """Open or make a store.
 
         Args:
-            path: Its file; None for one in memory that SQLite moves to the disk where it grows large.
+            path: Its file; None for a temporary one.
             height: Of the frames, in pixels.
             width: Of the frames, in pixels.
 
@@ -55,35 +54,24 @@ class FoundStore:
             OutputError: If the file is no such store, or cannot be written.
         """
         self._size = height, width
-        self._path = path
-        with self._errors():
-            # An empty name is a temporary database, which spills to disk and is gone when it is closed.
-            self._data = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
-            version, application = (
-                self._data.execute(f"pragma {name}").fetchone()[0] for name in ("user_version", "application_id")
-            )
-            empty = not self._data.execute("select count(*) from sqlite_master").fetchone()[0]
-            if not empty and application != _APPLICATION:
-                raise OutputError(f"{path}: is a database of another program; give another file")
-            if not empty and version != _VERSION:
-                raise OutputError(f"{path}: holds masks of another version of persam-vos; remove it")
-            if path is None or os.access(path, os.W_OK):
-                self._data.execute("pragma journal_mode=wal")
-            self._data.execute("pragma synchronous=normal")
-            if empty:
-                known = f"pragma user_version={_VERSION}; pragma application_id={_APPLICATION}"
-                made = f"insert into size values ({height}, {width}); {known}"
-                self._data.executescript(f"begin; {_TABLES} {made}; commit;")
-            of_masks = self._data.execute("select height, width from size").fetchone()
+        self._file = SqliteFile(path, application=_APPLICATION, version=_VERSION, tables=_TABLES)
+        try:
+            if not self._file.rows("select * from size"):
+                with self._file.transaction():
+                    self._file.change("insert into size values (?,?)", self._size)
+            (of_masks,) = self._file.rows("select height, width from size")
             if of_masks != self._size:
-                given = " x ".join(map(str, of_masks or ("no",)))
+                given = " x ".join(map(str, of_masks))
                 raise OutputError(
                     f"{path}: holds masks of {given} pixels, and the video has {height} x {width}; remove it"
                 )
+        except BaseException:
+            self._file.close()
+            raise
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        self._data.close()
+        self._file.close()
 
     def save(self, path: Path) -> None:
         """Write a copy of everything into a file, which is complete once it has its name.
@@ -91,12 +79,7 @@ class FoundStore:
         Raises:
             OutputError: If it cannot be written.
         """
-        with whole_file(path) as partial, self._errors():
-            copied = sqlite3.connect(partial)
-            try:
-                self._data.backup(copied)
-            finally:
-                copied.close()
+        self._file.save(path)
 
     def load(self, path: Path) -> None:
         """Take everything from a file that ``save`` has written, instead of what is here.
@@ -108,76 +91,109 @@ class FoundStore:
             raise OutputError(f"{path}: no such file")
         saved = FoundStore(path, *self._size)
         try:
-            with self._errors():
-                saved._data.backup(self._data)
+            self._file.load(saved._file)
         finally:
             saved.close()
 
     def stretches(self) -> tuple[Stretch, ...]:
         """Return the stretches that are complete, without what they were learnt from."""
-        with self._errors():
-            rows = self._data.execute("select object, start, frames, signature from stretch").fetchall()
-        with self._errors():
+        rows = self._file.rows("select object, start, frames, signature from stretch")
+        with self._file.errors():
             found = tuple(Stretch(row[0], row[1], range(*_integers(row[2], 3)), (), row[3]) for row in rows)
             if not all(each.frames for each in found):
                 raise ValueError("a stretch has no frame")
             return found
 
-    def forget(self, stretches: Iterable[Stretch]) -> None:
-        """Forget these stretches, and what was found in their frames."""
-        with self._transaction():
-            for each in stretches:
-                ends = min(each.frames[0], each.frames[-1]), max(each.frames[0], each.frames[-1])
-                self._data.execute(
-                    "delete from found where object=? and direction=? and frame between ? and ?",
-                    (each.object_id, each.direction, *ends),
-                )
-                self._data.execute("delete from stretch where signature=?", (each.signature,))
-
-    def complete(self, stretches: Iterable[Stretch]) -> None:
-        """Note that all frames of these stretches are there."""
-        with self._transaction():
-            for each in stretches:
-                frames = f"{each.frames.start} {each.frames.stop} {each.frames.step}"
-                row = (each.object_id, each.direction, each.start, frames, each.signature)
-                self._data.execute("insert or replace into stretch values (?,?,?,?,?)", row)
-
-    def walk(self, work: str) -> WalkState | None:
-        """Return how far a piece of work has come that was not finished; None if nothing is left of it."""
-        with self._errors():
-            row = self._data.execute("select direction, frame, state from walk where work=?", (work,)).fetchone()
-        return None if row is None else WalkState(1 if row[0] == 1 else -1, row[1], row[2])
-
-    def keep_walk(self, work: str, state: WalkState | None) -> None:
-        """Keep how far a piece of work has come, instead of all earlier ones; None where it is finished."""
-        with self._transaction():
-            self._data.execute("delete from walk")
-            if state is not None:
-                row = (work, state.direction, state.frame, state.trackings)
-                self._data.execute("insert into walk values (?,?,?,?)", row)
-
-    def replace_keyframes(self, keyframes: Iterable[Keyframe]) -> list[tuple[int, Region]]:
-        """Keep where keyframes are; return the frame and place of each that has changed, come or gone."""
-        now = {}
-        for each in keyframes:
-            packed = _packed(each.mask)
-            digest = hashlib.sha256(packed[-1]).hexdigest()
-            now[each.object_id, each.frame] = (digest, *packed[:4])
-        with self._transaction():
-            rows = self._data.execute("select object, frame, digest, top, left, height, width from keyframe").fetchall()
-            earlier = {row[:2]: row[2:] for row in rows}
-            self._data.execute("delete from keyframe")
-            self._data.executemany(
-                "insert into keyframe values (?,?,?,?,?,?,?)", [(*key, *place) for key, place in now.items()]
-            )
-        differ = {*now.items()} ^ {*earlier.items()}
+    def other_keyframes(self, keyframes: Iterable[Keyframe]) -> list[tuple[int, Region]]:
+        """Return the frame and place of each keyframe that differs from those of the masks, is new or gone."""
+        rows = self._file.rows("select object, frame, digest, top, left, height, width from keyframe")
+        earlier = {row[:2]: row[2:] for row in rows}
+        differ = {*_places(keyframes).items()} ^ {*earlier.items()}
         return [(frame, Region.at(*place[1:])) for (_, frame), place in sorted(differ)]
+
+    def begin(
+        self,
+        keyframes: Iterable[Keyframe],
+        kept: Sequence[Stretch],
+        complete: Sequence[Stretch],
+        changed: Iterable[int],
+    ) -> None:
+        """Go over to other keyframes: forget all masks that do not stay.
+
+        Args:
+            keyframes: All of them.
+            kept: Stretches whose masks stay, complete or not.
+            complete: Those of them that are.
+            changed: Indices of frames that may get other masks.
+        """
+        with self._file.transaction():
+            self._file.change("delete from keyframe")
+            rows = ((*key, *place) for key, place in _places(keyframes).items())
+            self._file.change_many("insert into keyframe values (?,?,?,?,?,?,?)", rows)
+            self._file.change("create temporary table if not exists stays (object, direction, low, high, signature)")
+            self._file.change("delete from stays")
+            spans = ((e.object_id, e.direction, min(e.frames), max(e.frames), e.signature) for e in kept)
+            self._file.change_many("insert into stays values (?,?,?,?,?)", spans)
+            self._file.change(
+                "delete from found where not exists (select 1 from stays where stays.object=found.object and"
+                " stays.direction=found.direction and found.frame between low and high)"
+            )
+            self._file.change("delete from warning where signature not in (select signature from stays)")
+            self._file.change("delete from stretch")
+            self._insert(complete)
+            self._file.change_many("insert or ignore into changed values (?)", ((frame,) for frame in changed))
+
+    def complete(self, stretches: Iterable[Stretch]) -> frozenset[int]:
+        """Note that all frames of these stretches are there, and so of all.
+
+        Returns:
+            Indices of the frames that may have other masks than when all were there the last time.
+        """
+        changed = frozenset(row[0] for row in self._file.rows("select frame from changed"))
+        with self._file.transaction():
+            self._insert(stretches)
+            self._file.change("delete from walk")
+            self._file.change("delete from changed")
+        return changed
+
+    def _insert(self, stretches: Iterable[Stretch]) -> None:
+        for each in stretches:
+            frames = f"{each.frames.start} {each.frames.stop} {each.frames.step}"
+            row = (each.object_id, each.direction, each.start, frames, each.signature)
+            self._file.change("insert or replace into stretch values (?,?,?,?,?)", row)
+
+    def walks(self, work: str) -> list[WalkState]:
+        """Return how far each sweep of a piece of work has come that was not finished."""
+        return [
+            WalkState(*row) for row in self._file.rows("select sweep, frame, state from walk where work=?", (work,))
+        ]
+
+    def keep_walk(self, work: str, state: WalkState) -> None:
+        """Keep how far a sweep of a piece of work has come, instead of where it was."""
+        with self._file.transaction():
+            self._file.change("delete from walk where work<>? or sweep=?", (work, state.sweep))
+            self._file.change("insert into walk values (?,?,?,?)", (work, state.sweep, state.frame, state.trackings))
+
+    def forget_walks(self, work: str) -> None:
+        """Forget how far all other pieces of work have come."""
+        with self._file.transaction():
+            self._file.change("delete from walk where work<>?", (work,))
+
+    def warn(self, stretch: Stretch, warnings: Iterable[str]) -> None:
+        """Keep what makes the masks of a stretch doubtful."""
+        with self._file.transaction():
+            rows = ((stretch.signature, words) for words in warnings)
+            self._file.change_many("insert or ignore into warning values (?,?)", rows)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what makes masks doubtful, one line each."""
+        return tuple(row[0] for row in self._file.rows("select words from warning group by words order by min(rowid)"))
 
     def put(self, direction: Direction, frame: int, found: Iterable[Found]) -> None:
         """Keep what was found in a frame."""
-        with self._transaction():
+        with self._file.transaction():
             for each in found:
-                self._data.execute(
+                self._file.change(
                     "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?,?)",
                     (each.object_id, direction, frame, *_packed(each.mask), each.score, each.similarity,
                      " ".join(map(str, _numbers(each.reach)))),
@@ -185,22 +201,20 @@ class FoundStore:
 
     def get(self, direction: Direction, frame: int) -> dict[int, Found]:
         """Return what was found in a frame, by object."""
-        with self._errors():
-            rows = self._data.execute(
-                "select object, top, left, height, width, pixels, score, similarity, reach from found"
-                " where direction=? and frame=?",
-                (direction, frame),
-            ).fetchall()
+        rows = self._file.rows(
+            "select object, top, left, height, width, pixels, score, similarity, reach from found"
+            " where direction=? and frame=?",
+            (direction, frame),
+        )
         return {row[0]: self._unpacked(*row) for row in rows}
 
     def outlines(self, frame: int) -> dict[tuple[int, Direction], Outline]:
         """Return what was found in a frame, by object and direction, without its pixels."""
-        with self._errors():
-            rows = self._data.execute(
-                "select object, direction, top, left, height, width, area, score from found"
-                " where direction in (1, -1) and frame=?",
-                (frame,),
-            ).fetchall()
+        rows = self._file.rows(
+            "select object, direction, top, left, height, width, area, score from found"
+            " where direction in (1, -1) and frame=?",
+            (frame,),
+        )
         return {
             (row[0], 1 if row[1] == 1 else -1): Outline(Region.at(*row[2:6]) if row[6] else None, row[6], row[7])
             for row in rows
@@ -209,12 +223,11 @@ class FoundStore:
     def reaches(self, stretch: Stretch) -> list[tuple[int, Region]]:
         """Return the index of each frame of a stretch where it was found, and the pixels it competed in there."""
         ends = min(stretch.frames[0], stretch.frames[-1]), max(stretch.frames[0], stretch.frames[-1])
-        with self._errors():
-            rows = self._data.execute(
-                "select frame, reach from found where object=? and direction=? and frame between ? and ?",
-                (stretch.object_id, stretch.direction, *ends),
-            ).fetchall()
-        with self._errors():
+        rows = self._file.rows(
+            "select frame, reach from found where object=? and direction=? and frame between ? and ?",
+            (stretch.object_id, stretch.direction, *ends),
+        )
+        with self._file.errors():
             return [(frame, Region.at(*_integers(reach, 4))) for frame, reach in rows]
 
     def _unpacked(
@@ -222,7 +235,7 @@ class FoundStore:
         similarity: float | None, reach: str,
     ) -> Found:  # fmt: skip
         mask = np.zeros(self._size, np.bool_)
-        with self._errors():
+        with self._file.errors():
             if height:
                 window = mask[top : top + height, left : left + width]
                 if min(top, left) < 0 or window.shape != (height, width):
@@ -231,27 +244,6 @@ class FoundStore:
                 bits = zlib.decompressobj().decompress(pixels, (height * width + 7) // 8)
                 window[:] = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width).reshape(height, width)
             return Found(number, mask, score, similarity, Region.at(*_integers(reach, 4)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._errors():
-            self._data.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._data.execute("rollback")
-                raise
-            self._data.execute("commit")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Raise ``OutputError`` for what goes wrong with the file."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise OutputError(f"{self._path or 'temporary masks'}: masks cannot be kept there ({error})") from error
-        except (ValueError, TypeError, AttributeError, MemoryError, zlib.error) as error:
-            raise OutputError(f"{self._path or 'temporary masks'}: is damaged; remove it") from error
 
 
 def _packed(mask: Mask) -> tuple[int, int, int, int, int, bytes]:
@@ -273,3 +265,12 @@ def _integers(text: str, count: int) -> list[int]:
 
 def _numbers(region: Region) -> tuple[int, int, int, int]:
     return region.top, region.left, region.height, region.width
+
+
+def _places(keyframes: Iterable[Keyframe]) -> _PlaceOfKeyframe:
+    """Return what tells each keyframe from others, by object and frame."""
+    places: _PlaceOfKeyframe = {}
+    for each in keyframes:
+        *place, _, pixels = _packed(each.mask)
+        places[each.object_id, each.frame] = (hashlib.sha256(pixels).hexdigest(), *place)  # type: ignore[assignment]
+    return places

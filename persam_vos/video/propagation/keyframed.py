@@ -135,17 +135,10 @@ def propagate_video(
         results: Results = propagated_frames(propagated, progress, interrupt, changed.extend)
         outcome = run_stages(results, writers, timings, progress, interrupt, name=info.source.name, frames=len(frames))
         told = (_told(changed, frames),) if tell_changed else ()
-        warnings = (*_encoded_all(engine.settings), *told, *propagated.warnings, *video.warnings, *outcome.warnings)
+        warnings = (*told, *propagated.warnings, *video.warnings, *outcome.warnings)
     if not outcome.interrupted:
         finish_kept(folder)
     return replace(outcome, encoded=propagated.encoded, warnings=warnings)
-
-
-def _encoded_all(settings: Settings) -> tuple[str, ...]:
-    """Return a warning if frames between were to be passed over."""
-    if settings.encode_every == 1:
-        return ()
-    return ("with prompts after the first frame, every frame is encoded, whatever encode_every and --preset quick say",)
 
 
 def frames_of(info: StreamInfo, count: int) -> range:

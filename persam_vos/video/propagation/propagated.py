@@ -10,6 +10,7 @@ import numpy as np
 
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.media.frame import Frame
+from persam_vos.media.identity import source_identity
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.pipeline.gpu_memory import GpuMemory
 from persam_vos.pipeline.timings import Timings
@@ -23,11 +24,16 @@ from persam_vos.video.propagation.found import Found, Outline
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.fusion import Fused, fuse, share_out
 from persam_vos.video.propagation.propagation import Propagation, Walked
-from persam_vos.video.propagation.stretches import DIRECTIONS, plan
+from persam_vos.video.propagation.stretches import DIRECTIONS, Stretch, plan
+from persam_vos.video.propagation.sweeps import WHOLE, Part
+from persam_vos.video.resuming.resume import MAY_DIFFER
 from persam_vos.video.tracker import video_method
 
 # Settings that do not change masks, and so do not make masks of another run worthless.
-_OF_WRITING = {"export", "background", "batch_size", "encode_every", "reader"}
+_OF_WRITING = {"export", "background", "encode_every", "reader", "preset"}
+_ENCODED_ALL = (
+    "with prompts after the first frame, every frame is encoded, whatever encode_every and --preset quick say"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +83,23 @@ class PropagatedVideo:
         """
         self.frames, self.object_ids = frames, tuple[int, ...]()
         self._video, self._store, self._backward = video, store, backward
-        self._embedded = EmbeddedFrames(engine, video, cache, timings)
+        self._cache, self._embedded = cache, EmbeddedFrames(engine, video, cache, timings)
+        self._encoded_all = () if engine.settings.encode_every == 1 else (_ENCODED_ALL,)
         # The same encoder as the frames', and for the nearer view no other one.
         encoder = engine.encoder if engine.settings.closer_look else engine.batch_encoder
         method = video_method(encoder, engine.decoder, engine.settings)
-        self._propagation = Propagation(method, self._embedded, store, GpuMemory(engine).retry, device=engine.device)
-        deciding = engine.settings.model_dump(mode="json", exclude=_OF_WRITING)
-        self._of_run = f"{deciding} {engine.checkpoint_sha256} {engine.backend} {engine.precision}"
+        retry = GpuMemory(engine).retry
+        self._propagation = Propagation(method, self._embedded, store, retry, device=engine.device, timings=timings)
+        deciding = engine.settings.model_dump(mode="json", exclude={*_OF_WRITING, *MAY_DIFFER})
+        film = source_identity(video.info.source), len(video), video.info.height, video.info.width
+        self._of_run = f"{deciding} {engine.checkpoint_sha256} {film}"
         self._keyframes: dict[int, dict[int, Keyframe]] = {}
         self._anew: frozenset[int] = frozenset()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes it doubtful that the objects can be followed, one line each."""
-        return tuple(self._propagation.warnings)
+        """What makes results doubtful or was done otherwise than asked, one line each."""
+        return (*self._encoded_all, *self._propagation.warnings, *self._cache.warnings)
 
     @property
     def encoded(self) -> int:
@@ -109,17 +118,23 @@ class PropagatedVideo:
             self._keyframes.setdefault(each.object_id, {})[each.frame] = each
         self.object_ids = tuple(self._keyframes)
 
-    def propagate(self) -> Generator[Walked, None, frozenset[int]]:
-        """Make the masks of all frames that are not there yet or have changed; see ``Propagation.update``."""
-        keyframes = [each for own in self._keyframes.values() for each in own.values()]
-        stretches = plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
-        return self._propagation.update(keyframes, stretches)
+    def propagate(self, part: Part = WHOLE) -> Generator[Walked, None, frozenset[int]]:
+        """Make the masks of frames that are not there yet or have changed; see ``Propagation.update``.
+
+        Args:
+            part: What may be left for a later call.
+        """
+        return self._propagation.update(*self._planned(), part)
 
     def is_complete(self) -> bool:
         """Tell whether the masks of all frames are there, and none has to be made anew."""
+        keyframes, stretches = self._planned()
+        complete = {each.signature for each in self._store.stretches()}
+        return {each.signature for each in stretches} == complete and not self._store.other_keyframes(keyframes)
+
+    def _planned(self) -> tuple[list[Keyframe], tuple[Stretch, ...]]:
         keyframes = [each for own in self._keyframes.values() for each in own.values()]
-        stretches = plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
-        return {each.signature for each in stretches} == {each.signature for each in self._store.stretches()}
+        return keyframes, plan(keyframes, self.frames, backward=self._backward, of_run=self._of_run)
 
     def outlines(self, index: int, object_id: int) -> tuple[list[Outline], bool]:
         """Return what each direction found of an object in a frame, without pixels, and whether it is a keyframe."""

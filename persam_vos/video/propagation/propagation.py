@@ -6,11 +6,12 @@ compete with them for pixels.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,25 @@ from torch import Tensor
 from persam_vos.masks import Mask
 from persam_vos.media.frame import Frame
 from persam_vos.methods import Step, Study, VideoMethod, VideoTracking, step_together
+from persam_vos.pipeline.prefetch import prefetch
+from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.torch_threads import half_of_torch_threads
 from persam_vos.sam.encoder import ImageEmbedding
-from persam_vos.sam.regions import EMPTY_REGION, Region
+from persam_vos.sam.regions import Region
 from persam_vos.video.prompting.keyframes import Keyframe
+from persam_vos.video.propagation.changes import Changes
 from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
 from persam_vos.video.propagation.found import Found
 from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.propagation.latest import Latest
 from persam_vos.video.propagation.saved_walk import SavedWalk
 from persam_vos.video.propagation.stretches import DIRECTIONS, Direction, Stretch
+from persam_vos.video.propagation.sweeps import WHOLE, Part, Sweep, plan_sweeps, share
 
-# Annotated frames whose studies are kept: each takes some 10 MB.
-_KEPT_STUDIES = 12
+# Annotated frames whose studies, and the trackings that start there, are kept: each takes some 10 MB.
+_KEPT = 12
+_ANY_NUMBER = 0
 _CPU = torch.device("cpu")
-# By direction and frame: where something has changed.
-_Places = Mapping[tuple[int, int], Sequence[Region]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +77,16 @@ def walk_to_end(
     Returns:
         Indices of the frames whose masks may have changed, rising; none if it was cancelled.
     """
-    while True:
-        try:
-            walked = next(walk)
-        except StopIteration as end:
-            return sorted(end.value)
-        if on_progress is not None:
-            on_progress(walked)
-        if cancelled():
-            walk.close()
-            return []
+    with closing(walk):
+        while True:
+            try:
+                walked = next(walk)
+            except StopIteration as end:
+                return sorted(end.value)
+            if on_progress is not None:
+                on_progress(walked)
+            if cancelled():
+                return []
 
 
 class Propagation:
@@ -94,6 +100,7 @@ class Propagation:
         retry: Callable[[Callable[[], list[Step]]], list[Step]] = lambda work: work(),
         *,
         device: torch.device = _CPU,
+        timings: Timings | None = None,
     ) -> None:
         """Take what it works with.
 
@@ -103,70 +110,81 @@ class Propagation:
             store: Where the masks are kept.
             retry: Does a piece of work, and does it again where a GPU's memory was too small.
             device: Where the model computes.
+            timings: Told how long it takes to find the objects.
         """
-        self._device = device
+        self._device, self._timings = device, timings or Timings()
         self._method, self._frames, self._store, self._retry = method, frames, store, retry
         self._keyframes: dict[tuple[int, int], Keyframe] = {}
-        self._studies: OrderedDict[tuple[int, int, int], Study] = OrderedDict()
-        self.warnings: list[str] = []
+        self._studies = Latest[tuple[int, int, int], Study](_KEPT)
+        self._starts = Latest[tuple[int, int, Sequence[int]], VideoTracking](_KEPT)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes it doubtful that the objects can be followed, one line each."""
+        return self._store.warnings()
 
     @torch.inference_mode()
     def update(
-        self, keyframes: Iterable[Keyframe], wanted: Sequence[Stretch]
+        self, keyframes: Iterable[Keyframe], wanted: Sequence[Stretch], part: Part = WHOLE
     ) -> Generator[Walked, None, frozenset[int]]:
         """Propagate what is not there yet, and what has changed; forget what is no longer wanted.
 
-        A caller may stop at any frame: stretches that are complete stay.
+        A caller may stop at any frame; the next call goes on.
 
         Args:
             keyframes: All of the video.
             wanted: The stretches, by ``plan``.
+            part: What may be left for a later call.
 
         Yields:
             Each frame that was walked through.
 
         Returns:
-            Indices of the frames that may have other masks than before.
+            Indices of the frames that may have other masks than when all were there the last time. Of a part, those
+            that were walked through.
 
         Raises:
             VideoError: If a frame cannot be decoded.
             OutputError: If masks cannot be kept.
         """
         self._keyframes = {(each.frame, each.object_id): each for each in keyframes}
-        places = _Changed()
-        for frame, region in self._store.replace_keyframes(self._keyframes.values()):
+        self._starts.clear()
+        places, changed = Changes(), set[int]()
+        for frame, region in self._store.other_keyframes(self._keyframes.values()):
+            changed.add(frame)
             for direction in DIRECTIONS:
                 places.add(direction, frame, region)
         stored = {each.signature: each for each in self._store.stretches()}
-        known = {each.signature for each in wanted}
-        stale = [each for signature, each in stored.items() if signature not in known]
-        dirty = [each for each in wanted if each.signature not in stored]
-        for each in stale:
+        stale = stored.keys() - {each.signature for each in wanted}
+        for each in (stored[signature] for signature in stale):
             places.add_all(each, self._store.reaches(each))
-        changed = {frame for _, frame in places.places}
+        changed.update(frame for _, frame in places.places)
+        dirty = [each for each in wanted if each.signature not in stored]
         done = 0
         while True:
             dirty = self._with_touched(dirty, wanted, places)
-            walk = SavedWalk.of(self._store, self._method, self._device, dirty)
-            self._store.forget([*stale, *([] if walk.begun else dirty)])
-            stale = []
+            sweeps = plan_sweeps(dirty)
+            walk = SavedWalk.of(self._store, self._method, self._device, sweeps, self._keyframes.values())
+            complete = [each for each in wanted if each not in dirty]
             changed.update(frame for each in dirty for frame in each.frames)
-            expected = done + len({(each.direction, frame) for each in dirty for frame in each.frames})
-            for direction in DIRECTIONS:
-                for frame in self._sweep(direction, [each for each in dirty if each.direction == direction], walk):
+            self._store.begin(self._keyframes.values(), wanted if walk.begun else complete, complete, changed)
+            expected = done + sum(len(part.of(sweep)[1:]) for sweep in sweeps)
+            with closing(self._walk(sweeps, walk, part)) as walked:
+                for direction, frame in walked:
                     done += 1
                     yield Walked(frame, direction, done, max(expected, done))
-            self._store.complete(dirty)
-            walk.end()
-            places = _Changed()
+            if any(part.of(sweep) != sweep.frames for sweep in sweeps):
+                return frozenset(chain(*(part.of(sweep) for sweep in sweeps)))
+            places = Changes()
             for each in dirty:
                 places.add_all(each, self._store.reaches(each))
-            again = [each for each in wanted if each not in dirty and places.touch(each, self._store.reaches(each))]
+            again = [each for each in complete if places.touch(each, self._store.reaches(each))]
             if not again:
-                return frozenset(changed)
-            dirty, places = again, _Changed()
+                return self._store.complete(dirty)
+            # All of them once more: who was walked through may find others beside it now.
+            dirty, places = [*dirty, *again], Changes()
 
-    def _with_touched(self, dirty: Sequence[Stretch], wanted: Sequence[Stretch], places: _Changed) -> list[Stretch]:
+    def _with_touched(self, dirty: Sequence[Stretch], wanted: Sequence[Stretch], places: Changes) -> list[Stretch]:
         """Add the stretches that compete with what has changed, and those that compete with them."""
         found, left = list(dirty), [each for each in wanted if each not in dirty]
         for each in dirty:
@@ -178,22 +196,45 @@ class Propagation:
             found += touched
         return found
 
-    def _sweep(self, direction: Direction, stretches: Sequence[Stretch], walk: SavedWalk) -> Iterator[int]:
-        """Walk through the frames of stretches of one direction; yield the index of each that was walked through."""
+    def _walk(
+        self, sweeps: Sequence[Sweep], walk: SavedWalk, part: Part
+    ) -> Generator[tuple[Direction, int], None, None]:
+        """Walk through the frames of sweeps; yield each with its direction.
+
+        Where nothing is left to encode, two threads share the sweeps.
+        """
+        indices = set(chain(*(part.of(sweep) for sweep in sweeps)))
+        lanes = share(sweeps, 2 if self._device.type == "cpu" and self._frames.have_all(indices) else 1)
+        walked = [self._lane(lane, walk, part) for lane in lanes]
+        if len(lanes) > 1:
+            walked = [prefetch("propagate", frames, _ANY_NUMBER) for frames in walked]
+        with ExitStack() as opened:
+            for frames in walked:
+                opened.enter_context(closing(frames))
+            yield from filter(None, chain.from_iterable(zip_longest(*walked)))
+
+    @torch.inference_mode()
+    def _lane(
+        self, sweeps: Sequence[Sweep], walk: SavedWalk, part: Part
+    ) -> Generator[tuple[Direction, int], None, None]:
+        for sweep in sweeps:
+            yield from self._sweep(sweep, part.of(sweep), walk)
+
+    def _sweep(self, sweep: Sweep, frames: range, walk: SavedWalk) -> Generator[tuple[Direction, int], None, None]:
         starting: dict[int, list[Stretch]] = defaultdict(list)
-        for each in stretches:
+        for each in sweep.stretches:
             starting[each.start].append(each)
-        under_way = walk.left(direction)
-        for run in filter(None, (walk.rest(run, direction) for run in _runs(stretches, direction))):
-            with closing(self._frames.walk(run)) as walked:
-                for frame, embedding in walked:
-                    under_way = [each for each in under_way if frame.index in each[0]]
-                    if under_way:
-                        under_way = self._step(under_way, direction, frame, embedding)
-                        yield frame.index
-                    for each in starting.get(frame.index, ()):
-                        under_way.append((each, self._start(each, frame, embedding)))
-                    walk.take(direction, frame.index, under_way)
+        under_way, left = walk.left(sweep, frames)
+        # Something else computes beside this. The number is always the same, as sums depend on it.
+        with half_of_torch_threads(True), closing(self._frames.walk(left)) as embedded:
+            for frame, embedding in embedded:
+                under_way = [each for each in under_way if frame.index in each[0]]
+                if under_way:
+                    under_way = self._step(under_way, sweep.direction, frame, embedding)
+                    yield sweep.direction, frame.index
+                for each in starting.get(frame.index, ()):
+                    under_way.append((each, self._start(each, frame, embedding)))
+                walk.take(sweep, frame.index, under_way, last=frame.index == frames[-1])
 
     def _step(
         self,
@@ -204,78 +245,39 @@ class Propagation:
     ) -> list[tuple[Stretch, VideoTracking]]:
         held = self._held(frame, embedding.features.device)
         trackings = [tracking for _, tracking in under_way]
-        steps = self._retry(partial(step_together, trackings, frame, embedding, held))
+        with self._timings.stage("track"):
+            steps = self._retry(partial(step_together, trackings, frame, embedding, held))
         found = [_found(stretch, step, frame) for (stretch, _), step in zip(under_way, steps, strict=True)]
         self._store.put(direction, frame.index, found)
         return [(stretch, step.tracking) for (stretch, _), step in zip(under_way, steps, strict=True)]
 
     def _start(self, stretch: Stretch, frame: Frame, embedding: ImageEmbedding) -> VideoTracking:
-        study = self._study(stretch.object_id, frame.index, (frame, embedding))
-        others = [self._study(stretch.object_id, index) for index in stretch.learnt]
-        tracking = self._method.start(study, others)
-        self.warnings += [text for text in tracking.warnings if text not in self.warnings]
+        def start() -> VideoTracking:
+            study = self._study(stretch.object_id, frame.index, (frame, embedding))
+            return self._method.start(study, [self._study(stretch.object_id, index) for index in stretch.learnt])
+
+        # Both directions mostly start from the same knowledge, and may do so at once.
+        with self._timings.stage("track"):
+            tracking = self._starts.get((stretch.object_id, stretch.start, stretch.learnt), start)
+        self._store.warn(stretch, tracking.warnings)
         return tracking
 
     def _study(self, object_id: int, index: int, embedded: tuple[Frame, ImageEmbedding] | None = None) -> Study:
-        """Return what the method sees in a keyframe of an object; the latest ones are kept."""
+        """Return what the method sees in a keyframe of an object."""
         mask = self._keyframes[index, object_id].mask
-        key = object_id, index, hash(np.packbits(mask).tobytes())
-        if key not in self._studies:
+
+        def study() -> Study:
             frame, embedding = embedded or self._frames.one(index)
             label_map = np.where(mask, np.uint8(object_id), np.uint8(0))
-            self._studies[key] = self._method.study(frame, embedding, label_map, [object_id])
-            if len(self._studies) > _KEPT_STUDIES:
-                self._studies.popitem(last=False)
-        self._studies.move_to_end(key)
-        return self._studies[key]
+            made: Study = self._method.study(frame, embedding, label_map, [object_id])
+            return made
+
+        return self._studies.get((object_id, index, hash(np.packbits(mask).tobytes())), study)
 
     def _held(self, frame: Frame, device: torch.device) -> Tensor | None:
         """Return the pixels of all keyframes of a frame, bool H x W; None for none."""
         masks: list[Mask] = [each.mask for (index, _), each in self._keyframes.items() if index == frame.index]
         return torch.from_numpy(np.any(masks, axis=0)).to(device) if masks else None
-
-
-class _Changed:
-    """Where something has changed.
-
-    Attributes:
-        places: By direction and frame.
-    """
-
-    def __init__(self) -> None:
-        self.places: dict[tuple[int, int], list[Region]] = defaultdict(list)
-
-    def add(self, direction: int, frame: int, region: Region) -> None:
-        """Take in a place."""
-        self.places[direction, frame].append(region)
-
-    def add_all(self, stretch: Stretch, reaches: Iterable[tuple[int, Region]]) -> None:
-        """Take in where the object of a stretch competed."""
-        for frame, region in reaches:
-            self.add(stretch.direction, frame, region)
-
-    def touch(self, stretch: Stretch, reaches: Iterable[tuple[int, Region]]) -> bool:
-        """Tell whether the object of a stretch competed where something has changed."""
-        return any(
-            region.intersection(other) != EMPTY_REGION
-            for frame, region in reaches
-            for other in self.places.get((stretch.direction, frame), ())
-        )
-
-
-def _runs(stretches: Sequence[Stretch], direction: Direction) -> Iterator[range]:
-    """Yield the frames of stretches and of their starts, as few ranges, in the order in which they are walked."""
-    indices = sorted({index for each in stretches for index in (each.start, *each.frames)}, reverse=direction == -1)
-    if not indices:
-        return
-    step = stretches[0].frames.step
-    first = last = indices[0]
-    for index in indices[1:]:
-        if index != last + step:
-            yield range(first, last + direction, step)
-            first = index
-        last = index
-    yield range(first, last + direction, step)
 
 
 def _found(stretch: Stretch, step: Step, frame: Frame) -> Found:

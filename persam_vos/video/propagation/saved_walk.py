@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from persam_vos.methods import VideoMethod, VideoTracking
+from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.found import WalkState
 from persam_vos.video.propagation.found_store import FoundStore
-from persam_vos.video.propagation.stretches import Direction, Stretch
+from persam_vos.video.propagation.stretches import Stretch
+from persam_vos.video.propagation.sweeps import Sweep
 from persam_vos.video.resuming.checkpoint import EVERY
 from persam_vos.video.resuming.packing import pack, unpack
 
@@ -20,25 +24,27 @@ UnderWay = list[tuple[Stretch, VideoTracking]]
 
 
 class SavedWalk:
-    """A walk through the frames of stretches, forwards and then backwards.
+    """A walk through the frames of sweeps; each sweep may have a thread of its own.
 
     Attributes:
-        begun: Whether an earlier walk through the same stretches is gone on with.
+        begun: Whether an earlier walk through the same sweeps is gone on with.
     """
 
-    def __init__(
-        self, store: FoundStore, method: VideoMethod[Any], work: str, state: WalkState | None, under_way: UnderWay
-    ) -> None:
-        self.begun = state is not None
-        self._store, self._method, self._work = store, method, work
-        self._state, self._under_way = state, under_way
-        self._since = 0
+    def __init__(self, store: FoundStore, work: str, walked: Mapping[str, tuple[int, UnderWay]]) -> None:
+        self.begun = bool(walked)
+        self._store, self._work, self._walked = store, work, walked
+        self._since: dict[str, int] = defaultdict(int)
 
     @classmethod
     def of(
-        cls, store: FoundStore, method: VideoMethod[Any], device: torch.device, stretches: Iterable[Stretch]
+        cls,
+        store: FoundStore,
+        method: VideoMethod[Any],
+        device: torch.device,
+        sweeps: Iterable[Sweep],
+        keyframes: Iterable[Keyframe],
     ) -> SavedWalk:
-        """Return the walk through some stretches, from where an earlier one was stopped.
+        """Return the walk through some sweeps, from where an earlier one was stopped.
 
         What is left of an earlier one is hostile until it is checked: where it cannot be used, the walk begins anew.
 
@@ -46,41 +52,37 @@ class SavedWalk:
             store: Where it is kept.
             method: That finds the objects.
             device: Where the model computes.
-            stretches: What is walked through.
+            sweeps: What is walked through.
+            keyframes: All of the video: none of the objects gets their pixels.
         """
-        by_signature = {each.signature: each for each in stretches}
-        work = hashlib.sha256(" ".join(sorted(by_signature)).encode()).hexdigest()
-        state = store.walk(work)
-        if state is not None:
-            try:
-                return cls(store, method, work, state, _read(state.trackings, method, device, by_signature))
-            except Exception:
-                pass
-        return cls(store, method, work, None, [])
+        by_signature = {each.signature: each for each in sweeps}
+        known = hashlib.sha256(" ".join(sorted(by_signature)).encode())
+        for each in sorted(keyframes, key=lambda each: (each.frame, each.object_id)):
+            known.update(f"{each.frame} {each.object_id} ".encode() + np.packbits(each.mask).tobytes())
+        work = known.hexdigest()
+        walked = {}
+        try:
+            for state in store.walks(work):
+                under_way = _read(state.trackings, method, device, by_signature[state.sweep].stretches)
+                walked[state.sweep] = state.frame, under_way
+        except Exception:
+            walked = {}
+        store.forget_walks("" if not walked else work)
+        return cls(store, work, walked)
 
-    def left(self, direction: Direction) -> UnderWay:
-        """Return what is under way at the beginning of a direction, or where the earlier walk was stopped."""
-        return list(self._under_way) if self._state is not None and self._state.direction == direction else []
+    def left(self, sweep: Sweep, frames: range) -> tuple[UnderWay, range]:
+        """Return what is under way in a sweep that was stopped, and which of these frames of it are left."""
+        if sweep.signature not in self._walked:
+            return [], frames
+        last, under_way = self._walked[sweep.signature]
+        return list(under_way), frames[sweep.frames.index(last) + 1 :]
 
-    def rest(self, run: range, direction: Direction) -> range:
-        """Return the frames of a range that were not walked through."""
-        state = self._state
-        if state is None or state.direction != direction:
-            # Backwards comes last: who was under way that way has been through all frames forwards.
-            return run[:0] if state is not None and state.direction == -1 else run
-        done = sum(1 for frame in run if (state.frame - frame) * direction >= 0)
-        return run[done:]
-
-    def take(self, direction: Direction, frame: int, under_way: UnderWay) -> None:
-        """Keep the state after a frame, every so many frames."""
-        self._since += 1
-        if self._since >= EVERY:
-            self._since = 0
-            self._store.keep_walk(self._work, WalkState(direction, frame, _written(under_way)))
-
-    def end(self) -> None:
-        """Forget the state: all frames were walked through."""
-        self._store.keep_walk(self._work, None)
+    def take(self, sweep: Sweep, frame: int, under_way: UnderWay, *, last: bool) -> None:
+        """Keep the state after a frame, every so many frames and after the last one of this call."""
+        self._since[sweep.signature] += 1
+        if self._since[sweep.signature] >= EVERY or last:
+            self._since[sweep.signature] = 0
+            self._store.keep_walk(self._work, WalkState(sweep.signature, frame, _written(under_way)))
 
 
 def _written(under_way: Sequence[tuple[Stretch, VideoTracking]]) -> bytes:
@@ -89,9 +91,10 @@ def _written(under_way: Sequence[tuple[Stretch, VideoTracking]]) -> bytes:
     return file.getvalue()
 
 
-def _read(saved: bytes, method: VideoMethod[Any], device: torch.device, stretches: Mapping[str, Stretch]) -> UnderWay:
+def _read(saved: bytes, method: VideoMethod[Any], device: torch.device, stretches: Iterable[Stretch]) -> UnderWay:
     packed = torch.load(io.BytesIO(saved), weights_only=True)
+    by_signature = {each.signature: each for each in stretches}
     return [
-        (stretches[signature], method.resume(unpack(knowledge, method.records, device)))
+        (by_signature[signature], method.resume(unpack(knowledge, method.records, device)))
         for signature, knowledge in packed
     ]

@@ -12,8 +12,7 @@ from typing import Any
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.files import brief_list
-from persam_vos.media.photo_files import is_glob
-from persam_vos.media.sources import find_source
+from persam_vos.media.identity import source_identity
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.record import differences
 from persam_vos.pipeline.stages import Outcome
@@ -25,11 +24,9 @@ from persam_vos.video.resuming.checkpoint import CHECKPOINT, Checkpoint, read_ch
 
 # Settings that a run may change on its way: where and how fast it computes, and the path of the weights, whose hash is
 # compared instead.
-_MAY_DIFFER = ("device", "backend", "precision", "batch_size", "checkpoint")
+MAY_DIFFER = ("device", "backend", "precision", "batch_size", "checkpoint")
 # Keys of a fingerprint that prompts decide.
 _PROMPTS = ("keyframes_sha256", "objects")
-# Bytes at either end of a file that are compared.
-_END_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class Earlier:
         if self.run is None:
             return ()
         try:
-            found = differences(self.run, run, _MAY_DIFFER)
+            found = differences(self.run, run, MAY_DIFFER)
             # Another version may have recorded something else of the input.
             if self.run["versions"].get("persam-vos") == run["versions"].get("persam-vos"):
                 found = [*_other_input(self.run, run, () if redoes else _PROMPTS), *found]
@@ -147,32 +144,12 @@ def fingerprint(
             "frames": reader.info.frame_count,
             "time_base": str(reader.info.time_base),
             "first_frame_sha256": hashlib.sha256(reader.peek().rgb.tobytes()).hexdigest(),
-            **_identity(source),
+            **source_identity(source),
         },
         "range": None if clip is None else [clip.start, clip.stop, clip.stride],
         "keyframes_sha256": masks.hexdigest(),
         "objects": [[each.id, each.name, each.color] for each in objects],
     }
-
-
-def _identity(source: Path) -> dict[str, Any]:
-    """Return what tells a file, or images, from others of the same first frame; nothing of arrays."""
-    if source.is_file():
-        return _file_identity(source)
-    if not (source.is_dir() or is_glob(source)):
-        return {}
-    _, images = find_source(source)
-    listed = json.dumps([(path.name, path.stat().st_size) for path in images])
-    return {"images_sha256": hashlib.sha256(listed.encode()).hexdigest()}
-
-
-def _file_identity(path: Path) -> dict[str, Any]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_END_BYTES))
-        file.seek(max(0, size - _END_BYTES))
-        digest.update(file.read())
-    return {"bytes": size, "ends_sha256": digest.hexdigest()}
 
 
 def _complete_record(output: Path) -> dict[str, Any] | None:

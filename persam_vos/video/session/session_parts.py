@@ -62,9 +62,7 @@ class SessionParts:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results doubtful, one line each."""
-        if self._propagated is None or self.cache is None:
-            return tuple(self.video.warnings)
-        return (*self.video.warnings, *self._propagated.warnings, *self.cache.warnings)
+        return (*self.video.warnings, *(self._propagated.warnings if self._propagated else ()))
 
     def engine(self) -> Engine[Settings]:
         """Return the model."""
