@@ -97,6 +97,17 @@ def test_a_pixel_of_two_keyframes_goes_to_the_later_word(session: Session, truth
     assert red.keyframes[0].any()
 
 
+def test_a_part_of_a_session_is_propagated_first(session: Session, truths: list[LabelMap]) -> None:
+    session.add(2, mask=truths[2] == 1)
+
+    assert session.propagate(frames=range(4), direction="forward") == [2, 3]
+    assert session[3][1].present
+    assert not session.is_propagated
+
+    assert session.propagate() == list(range(COUNT))
+    assert session.is_propagated
+
+
 def test_a_session_that_is_cancelled_goes_on(session: Session, truths: list[LabelMap]) -> None:
     session.add(0, mask=truths[0] == 1)
     seen: list[Walked] = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from persam_vos.errors import FrameIndexError, SettingsError
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.stretches import plan
-from persam_vos.video.propagation.sweeps import Part, plan_sweeps, share
+from persam_vos.video.propagation.sweeps import Part, part_of, plan_sweeps, share
 
 HERE = np.ones((2, 2), np.bool_)
 KEYFRAMES = st.sets(st.tuples(st.integers(0, 14), st.integers(1, 3)), min_size=1, max_size=8)
@@ -46,3 +48,11 @@ def test_a_part_ends_with_the_last_frame_that_is_needed(
         wanted = set(needed) & set(sweep.frames[1:]) if direction in (None, sweep.direction) else set()
         assert wanted <= set(part)
         assert (part[-1] in wanted) if wanted else not part
+
+
+def test_frames_and_directions_that_there_are_not_are_refused() -> None:
+    assert part_of(range(2, 6, 2), "backward", range(0, 8, 2)) == Part(range(2, 6, 2), -1)
+    with pytest.raises(FrameIndexError, match="there is no frame 3 here; the first one is 0, the last 6"):
+        part_of(range(2, 5), "both", range(0, 8, 2))
+    with pytest.raises(SettingsError, match="direction is 'sideways'; it must be forward, backward, both"):
+        part_of(None, "sideways", range(8))  # type: ignore[arg-type]

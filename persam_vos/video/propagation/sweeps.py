@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from persam_vos.errors import FrameIndexError, SettingsError
 from persam_vos.video.propagation.stretches import DIRECTIONS, Direction, Stretch
 
 
@@ -60,6 +62,28 @@ class Part:
 
 
 WHOLE = Part()
+Way = Literal["forward", "backward", "both"]
+_DIRECTIONS: dict[Way, Direction | None] = {"forward": 1, "backward": -1, "both": None}
+
+
+def part_of(frames: range | None, direction: Way, known: range) -> Part:
+    """Return the part of these frames, in this direction.
+
+    Args:
+        frames: Indices of those that are needed; None for all.
+        direction: The direction that is needed.
+        known: Indices of all that there are.
+
+    Raises:
+        FrameIndexError: If there is no such frame.
+        SettingsError: If there is no such direction.
+    """
+    for index in frames or ():
+        if index not in known:
+            raise FrameIndexError(f"there is no frame {index} here; the first one is {known[0]}, the last {known[-1]}")
+    if direction not in _DIRECTIONS:
+        raise SettingsError(f"direction is {direction!r}; it must be {', '.join(_DIRECTIONS)}")
+    return Part(frames, _DIRECTIONS[direction])
 
 
 def plan_sweeps(stretches: Sequence[Stretch]) -> tuple[Sweep, ...]:

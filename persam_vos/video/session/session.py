@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from persam_vos.video.prompting.said import settings_of
 from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
 from persam_vos.video.propagation.propagated import PropagatedVideo
 from persam_vos.video.propagation.propagation import OnWalked, walk_to_end
+from persam_vos.video.propagation.sweeps import Way, part_of
 from persam_vos.video.session.doubt import Doubt, doubtful, observe
 from persam_vos.video.session.edition import Edition, History
 from persam_vos.video.session.marks import Marks
@@ -79,8 +79,7 @@ class Session(AbstractContextManager["Session"]):
 
         Raises:
             SettingsError: If a setting is not allowed.
-            VideoError: If the video is no such thing, or cannot be read.
-            FrameIndexError: If the range is not in the video.
+            VideoError, FrameIndexError: If the video is no such thing or cannot be read, or the range is not in it.
         """
         self.settings = settings_of(settings, changes)
         self._history = History(Edition())
@@ -160,9 +159,8 @@ class Session(AbstractContextManager["Session"]):
             color: A CSS name, or a code such as ``#e6194b``; "" for that of the palette.
 
         Raises:
-            PromptError: If the id is taken, the prompt is no such thing or lies outside the frame, or the object
-                covers all of another one.
-            MaskError: If the mask is no such thing, or nothing is found.
+            PromptError, MaskError: If the id is taken, the prompt or mask is no such thing, lies outside the frame,
+                finds nothing or covers all of another object.
             FrameIndexError: If the frame is not one of the session's.
         """
         self._parts.check_open()
@@ -196,27 +194,33 @@ class Session(AbstractContextManager["Session"]):
         return self._history.redo()
 
     def propagate(
-        self, on_progress: OnWalked | None = None, *, cancelled: Callable[[], bool] = lambda: False
+        self,
+        on_progress: OnWalked | None = None,
+        *,
+        frames: range | None = None,
+        direction: Way = "both",
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[int]:
-        """Make the masks of all frames, as far as they are not there yet or a change can have altered them.
+        """Make the masks of frames, as far as they are not there yet or a change can have altered them.
 
         Args:
             on_progress: Called after each frame that was walked through.
-            cancelled: Asked after each; True stops. What is complete stays, and the next call goes on.
+            frames: Indices of those that are needed now, and with them those on the way; None for all.
+            direction: Which way objects are propagated now.
+            cancelled: Asked after each frame; True stops. The next call goes on.
 
         Returns:
-            Indices of the frames whose masks may have changed, rising.
+            Indices of the frames whose masks may have changed, rising; while some are left, those walked through.
 
         Raises:
             PromptError: If there is no object.
-            VideoError: If a frame cannot be decoded.
+            FrameIndexError, SettingsError: If a frame is not one of the session's, or there is no such direction.
+            VideoError, OutputError: If a frame cannot be decoded, or masks cannot be kept.
         """
         if not self.edition.objects:
             raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
-        changed = walk_to_end(self._ready().propagate(), on_progress, cancelled)
-        if self.is_propagated:
-            self._parts.anew.clear()
-        return changed
+        part = part_of(frames, direction, self.frames)
+        return walk_to_end(self._ready().propagate(part), on_progress, cancelled)
 
     @property
     def is_propagated(self) -> bool:
@@ -236,8 +240,7 @@ class Session(AbstractContextManager["Session"]):
             path: Of the file.
 
         Raises:
-            OutputError: If it cannot be written.
-            SettingsError: If the video has no path by which it could be opened again.
+            OutputError, SettingsError: If it cannot be written, or the video has no path to be opened by again.
         """
         if not self._parts.video.files:
             raise SettingsError("a session of arrays cannot be saved; give the video as a path")
@@ -270,8 +273,7 @@ class Session(AbstractContextManager["Session"]):
             **options: As for ``Session``, but the video and its range, which the file names.
 
         Raises:
-            PromptError: If the file is no such thing, or names no video.
-            PersamVosError: As for ``Session`` and ``add``.
+            PersamVosError: If the file is no such thing, or names no video; and as for ``Session`` and ``add``.
         """
         asked, part = read_saved(Path(path))
         session = cls(asked.video or "", start=part.start, end=part.end, stride=part.stride, **options)
@@ -288,9 +290,7 @@ class Session(AbstractContextManager["Session"]):
         """Let go of the video, and remove what is temporary; a second call does nothing."""
         self._parts.close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the session."""
         self.close()
 
