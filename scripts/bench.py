@@ -15,6 +15,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
     python scripts/bench.py objects [--method memory]
     python scripts/bench.py photos [--backend B] [--precision P]
     python scripts/bench.py frames
+    python scripts/bench.py corrections
     python scripts/bench.py start
     python scripts/bench.py score DAVIS [--year 2016] [--results FOLDER] [--workers N]
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
@@ -25,9 +26,10 @@ way of the authors' script: the whole square in eager PyTorch, then three decode
 this project's decoder, which is faster than theirs. ``presets``: every preset at 480p, 720p and 1080p, in turns.
 ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage alone beside its floor. ``photos``: seconds a
 photo, from file to files, and seconds to learn, beside the authors' way: all in sequence, and the decoder run at every
-step of PerSAM-F's learning. ``frames``: frames a second of a video file in any order, beside plain reading. ``start``:
-a run of one frame, from the start of its process to the end. ``memory``: the growth of resident memory over a long
-clip, made by looping a short one. ``score``: ``score_davis`` beside ``tests/official_davis.py``; the two must agree.
+step of PerSAM-F's learning. ``frames``: frames a second of a video file in any order, beside plain reading.
+``corrections``: seconds of a correction in a session, beside the first propagation. ``start``: a run of one frame, from
+the start of its process to the end. ``memory``: the growth of resident memory over a long clip, made by looping a short
+one. ``score``: ``score_davis`` beside ``tests/official_davis.py``; the two must agree.
 
 All but ``report``, ``score``, ``start`` and ``frames`` take ``--device cuda``; ``scripts/check_cuda.py`` runs several
 of them on a CUDA device. ``encode``, ``photos``, ``score`` and the reference of ``pipeline`` need the development
@@ -43,6 +45,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from benchmarks.clips import SIZES
+from benchmarks.corrections import bench_corrections
 from benchmarks.frames import bench_frames
 from benchmarks.measure import CLIP, MASK
 from benchmarks.memory import compare_objects, watch_memory
@@ -66,16 +69,20 @@ COMMANDS = {
     "objects": bench_objects,
     "photos": bench_photos,
     "frames": bench_frames,
+    "corrections": bench_corrections,
     "start": bench_start,
     "score": bench_score,
     "memory": watch_memory,
     "objects-memory": compare_objects,
 }
 # Frames and repeats by default.
-FRAMES = {"pipeline": 96, "presets": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240, "memory": 5000}
+FRAMES = {
+    "pipeline": 96, "presets": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240,
+    "corrections": 48, "memory": 5000,
+}  # fmt: skip
 REPEATS = {
     "pipeline": 3, "presets": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "frames": 3, "start": 5,
-    "score": 3,
+    "score": 3, "corrections": 1,
 }  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""An iterator that runs ahead of its consumer, in a thread of its own."""
+"""Iterators that run ahead of their consumer, in threads of their own."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,6 +30,17 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
         items: What to run; a generator is closed in that thread.
         depth: How many items wait at most; 0 for any number.
     """
+    return side_by_side(name, [items], depth)
+
+
+def side_by_side(name: str, iterables: Sequence[Iterable[T]], depth: int) -> Generator[T, None, None]:
+    """Run iterators in threads of their own, and yield their items as they come; see ``prefetch``.
+
+    Args:
+        name: Of the threads.
+        iterables: What to run. The first error of one ends all.
+        depth: How many items of all wait at most; 0 for any number.
+    """
     ready: queue.Queue[_Item[T] | _End] = queue.Queue(depth)
     stopped = threading.Event()
 
@@ -41,7 +53,7 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
             return True
         return False
 
-    def work() -> None:
+    def work(items: Iterable[T]) -> None:
         try:
             for value in items:
                 if not offer(_Item(value)):
@@ -55,16 +67,22 @@ def prefetch(name: str, items: Iterable[T], depth: int) -> Generator[T, None, No
             if isinstance(items, Generator):
                 items.close()
 
-    worker = Worker(name, work)
+    workers = [Worker(name, partial(work, items)) for items in iterables]
     try:
-        worker.start()
-        while isinstance(item := ready.get(), _Item):
-            yield item.value
-        if item.error is not None:
-            raise item.error
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running:
+            if isinstance(item := ready.get(), _Item):
+                yield item.value
+            elif item.error is not None:
+                raise item.error
+            else:
+                running -= 1
     finally:
         stopped.set()
-        worker.wait()
+        for worker in workers:
+            worker.wait()
 
 
 class Worker:

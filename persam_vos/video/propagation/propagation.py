@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch import Tensor
 from persam_vos.masks import Mask
 from persam_vos.media.frame import Frame
 from persam_vos.methods import Step, Study, VideoMethod, VideoTracking, step_together
-from persam_vos.pipeline.prefetch import prefetch
+from persam_vos.pipeline.prefetch import side_by_side
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.torch_threads import half_of_torch_threads
 from persam_vos.sam.encoder import ImageEmbedding
@@ -206,12 +206,8 @@ class Propagation:
         indices = set(chain(*(part.of(sweep) for sweep in sweeps)))
         lanes = share(sweeps, 2 if self._device.type == "cpu" and self._frames.have_all(indices) else 1)
         walked = [self._lane(lane, walk, part) for lane in lanes]
-        if len(lanes) > 1:
-            walked = [prefetch("propagate", frames, _ANY_NUMBER) for frames in walked]
-        with ExitStack() as opened:
-            for frames in walked:
-                opened.enter_context(closing(frames))
-            yield from filter(None, chain.from_iterable(zip_longest(*walked)))
+        with closing(walked[0] if len(walked) == 1 else side_by_side("propagate", walked, _ANY_NUMBER)) as frames:
+            yield from frames
 
     @torch.inference_mode()
     def _lane(
