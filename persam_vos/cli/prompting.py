@@ -203,9 +203,9 @@ def _check_ways(options: PromptOptions, masks: MaskOptions, said: Sequence[objec
     shown = bool(options.box or options.point)
     ways = (options.first_mask is not None) + shown + bool(options.first_ref)
     if ways > 1 or not (ways or said or options.prompts):
+        others = "only one of these" if ways else "--prompt FRAME:MASK or --prompts FILE, to say what to track"
         raise SettingsError(
-            "pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK,"
-            f" {'only one of these' if ways else 'to say what to track'}"
+            f"pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK, {others}"
         )
     masks_given = options.first_mask or options.first_ref or options.object_mask or options.prompt or options.prompts
     if not masks_given and (masks.resize_mask or masks.mask_threshold is not None):

@@ -96,7 +96,8 @@ class FrameRange:
                 outside = position.seconds > length + _MAX_OVERSHOOT_SECONDS
                 index = video.index_from(first + position.seconds)
             if outside:
-                raise FrameIndexError(f"{whole}; the range goes to {position}, which is after its end")
+                way = "starts at" if position == self.start else "goes to"
+                raise FrameIndexError(f"{whole}; the range {way} {position}, which is after its end")
             return index
 
         start, stop = self._ends(index_of, whole)

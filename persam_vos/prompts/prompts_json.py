@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +30,7 @@ from persam_vos.prompts.video_prompts import (
 VERSION = 1
 _Place = tuple[str | int, ...]
 _Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 _FrameIndex = Annotated[int, Field(ge=0)]
 # What messages call allowed, by key.
 _ALLOWED = {
@@ -63,8 +64,8 @@ class _Object(_Strict):
 class _Prompt(_Strict):
     frame: _FrameIndex
     object: _Id
-    box: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
-    points: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = []
+    box: Annotated[list[_Number], Field(min_length=4, max_length=4)] | None = None
+    points: list[Annotated[list[_Number], Field(min_length=3, max_length=3)]] = []
     mask: Annotated[str, Field(min_length=1)] | None = None
     absent: Literal[True] | None = None
 
@@ -101,7 +102,7 @@ def read_prompts(path: PathLike) -> VideoPrompts:
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read ({reason(error)}); give a prompts.json") from error
     try:
-        values = json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
+        values = json.loads(text, object_pairs_hook=_each_key_once)
         return _prompts_of(values, path.parent)
     except json.JSONDecodeError as error:
         raise PromptError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
@@ -240,10 +241,6 @@ def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"{key!r} is given twice")
         found[key] = value
     return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _line_of(text: str, place: _Place) -> str:

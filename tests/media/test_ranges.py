@@ -170,7 +170,7 @@ class TestMisuse:
         [
             (30, None, "the range starts at frame 30, after the last frame"),
             ("1.2s", None, "the range starts at 1.2 s, after the last frame"),
-            (31, None, "the range goes to frame 31, which is after its end"),
+            (31, None, "the range starts at frame 31, which is after its end"),
             (None, 31, "the range goes to frame 31, which is after its end"),
             (0, "2.5s", "the range goes to 2.5 s, which is after its end"),
             (5, 5, "the range from frame 5 to frame 5 is empty: its end is the first frame that is left out"),

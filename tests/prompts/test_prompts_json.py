@@ -104,7 +104,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("240]", "240", 2, "not JSON"),
         ('"prompts": [', '"prompts": [3, ', 3, "prompts holds 3"),
         ('\n "objects"', '\n\t"objects": [],\n "objects"', None, "'objects' is given twice"),
-        ("300, 260", "300, NaN", None, "NaN is no number"),
+        ("300, 260", "300, NaN", 3, "box holds NaN"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int | None, part: str) -> None:
