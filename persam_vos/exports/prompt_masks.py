@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from persam_vos.errors import OutputError
 from persam_vos.files import output_errors, whole_file
 from persam_vos.masks import Mask
 
+Place = tuple[int, int]
+"""Index of a frame, and id of an object."""
+
 PROMPTS = "prompts"
 PROMPTS_JSON = "prompts.json"
-_NAME = re.compile(r"[0-9]{5,}_[0-9]{1,3}\.png")
+_NAME = re.compile(r"[0-9]{5,}_[0-9]{1,3}(-[0-9]+)?\.png")
 
 
-def prompt_mask_path(output: Path, frame: int, object_id: int) -> Path:
-    """Return where the mask of an object on a frame is written: ``prompts/00057_1.png``."""
-    return output / PROMPTS / f"{frame:05d}_{object_id}.png"
-
-
-def write_prompt_masks(output: Path, masks: Mapping[tuple[int, int], Mask], keep: Sequence[Path] = ()) -> None:
+def write_prompt_masks(output: Path, masks: Mapping[Place, Mask], keep: Collection[Path] = ()) -> dict[Place, Path]:
     """Write each mask in white on black, and remove those of an earlier run.
 
     Args:
@@ -32,19 +30,31 @@ def write_prompt_masks(output: Path, masks: Mapping[tuple[int, int], Mask], keep
         masks: bool, H x W, by the index of the frame and the id of the object.
         keep: Files that this run has read, which stay as they are.
 
+    Returns:
+        Where each mask is: ``prompts/00057_1.png``, or ``prompts/00057_1-2.png`` where the first one was read and holds
+        something else.
+
     Raises:
-        OutputError: If one cannot be written, or would take the place of another mask that was read.
+        OutputError: If one cannot be written.
     """
     read = {path.resolve() for path in keep}
-    written = {prompt_mask_path(output, *place): mask for place, mask in masks.items()}
-    for path, mask in written.items():
-        if path.resolve() in read:
-            if not _holds(path, mask):
-                raise OutputError(f"{path}: was read by this run, which would replace it; give another --output")
-            continue
-        with whole_file(path) as partial:
-            Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
-    remove_prompt_masks(output, keep=(*keep, *written))
+    written = {}
+    for place, mask in masks.items():
+        written[place] = next(
+            path for path in _names(output, *place) if path.resolve() not in read or _holds(path, mask)
+        )
+        if written[place].resolve() not in read:
+            with whole_file(written[place]) as partial:
+                Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
+    remove_prompt_masks(output, keep=(*keep, *written.values()))
+    return written
+
+
+def _names(output: Path, frame: int, object_id: int) -> Iterator[Path]:
+    name = f"{frame:05d}_{object_id}"
+    yield output / PROMPTS / f"{name}.png"
+    for number in count(2):
+        yield output / PROMPTS / f"{name}-{number}.png"
 
 
 def _holds(path: Path, mask: Mask) -> bool:
@@ -53,7 +63,7 @@ def _holds(path: Path, mask: Mask) -> bool:
     return False
 
 
-def remove_prompt_masks(output: Path, keep: Sequence[Path] = ()) -> None:
+def remove_prompt_masks(output: Path, keep: Collection[Path] = ()) -> None:
     """Remove what an earlier run has written there; other files stay.
 
     Args:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from persam_vos.exports.base import ResultWriter
-from persam_vos.exports.prompt_masks import PROMPTS
-from persam_vos.exports.run_record import recorded_exports, remove_run_json
-from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.exports.select import open_writers
 from persam_vos.files import remove_if_left_empty
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import Progress
-from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import Span
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import track_video
-from persam_vos.video.prompting.asked import write_asked
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting, frame_function, other_frames
-from persam_vos.video.propagation.kept import forget_unfinished, open_kept, remove_kept, told_of
+from persam_vos.video.propagation.kept import told_of
 from persam_vos.video.propagation.keyframed import propagate_video
-from persam_vos.video.resuming.checkpoint import Checkpoints, remove_checkpoint
-from persam_vos.video.resuming.resume import find_earlier, fingerprint, nothing_left
+from persam_vos.video.results_folder import ResultsFolder
+from persam_vos.video.resuming.checkpoint import Checkpoints
+from persam_vos.video.resuming.resume import find_earlier, nothing_left
 from persam_vos.video.source import WHOLE, VideoSource
 
 
@@ -120,40 +115,23 @@ def write_tracks(
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
-    given, earlier = (
-        given_record(keyframes, prompting, reader, backward=backward or frames is None),
-        recorded_exports(output),
-    )
-    run = run_record(engine, given, {}).contents()
-    doubts, same = before.check(output, run, redoes=frames is not None), before.same_prompts(run)
+    folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backward or frames is None)
+    doubts, same = before.check(output, folder.run, redoes=frames is not None), before.same_prompts(folder.run)
     if before.run is not None and before.complete and same:
         return nothing_left(before.run)
-    checkpoint = before.checkpoint if frames is None else None
+    frames_before = 0
     if frames is None:
-        remove_kept(output)
-    else:
-        run_record(engine, given, {}).write(open_kept(output, anew=before.run is None))
-    if checkpoint is None:
-        remove_checkpoint(output)
-    _replace_earlier_record(output, engine, given, earlier)
-    saving = Checkpoints(output, run, writers, checkpoint, device=engine.device)
-    if frames is None:
+        folder.begin(goes_on=before.checkpoint is not None)
+        saving = Checkpoints(output, folder.run, writers, before.checkpoint, device=engine.device)
         outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
+        frames_before = saving.frames_before
     else:
+        folder.begin(propagates=True, goes_on=before.run is not None)
         given_to = engine, frames, info, keyframes, writers, progress, output
         with told_of():
-            outcome = propagate_video(*given_to, backward=backward, resume=True, tell_changed=not same)
-    outcome = replace(outcome, warnings=(*keyframes.warnings, *doubts, *outcome.warnings))
-    stale = [name for name in earlier if name not in settings.export]
-    remove_exports(output, stale, keep=(info.source, *prompting.files))
-    asked = write_asked(output, keyframes, prompting, info)
-    ended = ended_record(outcome, saving.frames_before)
-    record = run_record(engine, given, ended, time.perf_counter() - started).write(output)
-    if not outcome.interrupted:
-        remove_checkpoint(output)
-        forget_unfinished(output)
-    made = (output / PROMPTS,) if keyframes.said else ()
-    return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
+            outcome = propagate_video(*given_to, backward=backward, tell_changed=not same)
+    warnings = (*keyframes.warnings, *doubts)
+    return folder.complete(outcome, started=started, warnings=warnings, frames_before=frames_before)
 
 
 def _streamed(
@@ -168,48 +146,3 @@ def _streamed(
     with saving.kept():
         label_map = keyframes.label_map(keyframes.frames[0])
         return track_video(engine, reader, label_map, writers, progress, checkpoints=saving)
-
-
-def _replace_earlier_record(
-    output: Path, engine: Engine[Settings], given: dict[str, Any], earlier: tuple[str, ...]
-) -> None:
-    """Replace the earlier run.json, so that it does not describe this run's files.
-
-    If this run fails, the next one still reads there which exports the earlier runs have left.
-    """
-    if earlier:
-        run_record(engine, given, {"complete": False, "earlier_exports": list(earlier)}).write(output)
-    else:
-        remove_run_json(output)
-
-
-def given_record(
-    keyframes: Keyframes, prompting: Prompting, reader: FrameReader, *, backward: bool = True
-) -> dict[str, Any]:
-    """Return what run.json says of the input."""
-    info = reader.info
-    return {
-        "source": str(info.source),
-        **keyframes.record,
-        "frame_size": [info.height, info.width],
-        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
-        # Seconds per unit of ``pts`` in tracks.jsonl.
-        "time_base": str(info.time_base),
-        "objects": list(keyframes.ids),
-        "names": {each.id: each.name for each in prompting.objects if each.name},
-        "fingerprint": fingerprint(reader, keyframes, prompting.objects, backward=backward),
-    }
-
-
-def ended_record(outcome: Outcome, frames_before: int = 0) -> dict[str, Any]:
-    """Return what run.json says of how the run ended."""
-    return {
-        "frames": frames_before + outcome.frames,
-        "frames_of_earlier_runs": frames_before,
-        "frames_encoded": outcome.encoded,
-        "complete": not outcome.interrupted,
-        # Without loading the model, which takes as long for any number of frames.
-        "frames_per_second": round(outcome.frames / outcome.seconds, 3),
-        "seconds_per_stage": outcome.timings.rounded(),
-        "warnings": list(outcome.warnings),
-    }

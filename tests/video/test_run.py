@@ -15,8 +15,11 @@ from PIL import Image
 from persam_vos.errors import OutputError
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
+from persam_vos.prompts.prompts_json import read_prompts
 from persam_vos.settings.video import Settings
 from persam_vos.video import run
+from persam_vos.video.prompting.given_prompts import GivenPrompts
 from persam_vos.video.prompting.label_maps import AnnotationFile
 from persam_vos.video.prompting.prompting import Prompting
 
@@ -129,6 +132,30 @@ def test_what_no_run_of_ours_wrote_or_this_one_reads_is_left(
     (output / "masks" / "notes.txt").write_text("mine")
     tracked(root, output, "overlay", overwrite=True)
     assert (output / "masks" / "notes.txt").read_text() == "mine"
+
+
+def test_a_painted_mask_of_the_output_is_read_and_stays(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it beside another object is written under another name, and a run of that is the same."""
+    monkeypatch.setattr(run, "Engine", engine_of)
+    output, source = tmp_path / "out", str(root / "JPEGImages" / "480p" / "alpha")
+    painted, other = output / "prompts" / "00000_1.png", tmp_path / "other.png"
+    painted.parent.mkdir(parents=True)
+    Image.fromarray(np.full((HEIGHT, WIDTH), 255, np.uint8)).save(painted)
+    half = np.zeros((HEIGHT, WIDTH), np.uint8)
+    half[:, :20] = 255
+    Image.fromarray(half).save(other)
+    before = painted.read_bytes()
+    said = [Prompt(0, 1, ObjectPrompt(mask=painted)), Prompt(0, 2, ObjectPrompt(mask=other))]
+    for _ in range(2):
+        sources = (GivenPrompts(VideoPrompts(tuple(said))),)
+        run.run_video(source, Prompting(sources), output, Settings(export=("masks",)), NoProgress(), overwrite=True)
+
+        named = read_prompts(output / "prompts.json").prompts
+        assert [each.says.mask and each.says.mask.name for each in named] == ["00000_1-2.png", "00000_2.png"]
+        assert painted.read_bytes() == before
+        assert json.loads((output / "run.json").read_text())["complete"] is True
 
 
 def test_a_model_that_cannot_be_loaded_leaves_no_folder(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from persam_vos.exports.prompt_masks import PROMPTS_JSON, prompt_mask_path, write_prompt_masks
+from persam_vos.exports.prompt_masks import PROMPTS_JSON, write_prompt_masks
 from persam_vos.media.photo_files import is_glob
 from persam_vos.media.stream import StreamInfo
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import write_prompts
-from persam_vos.video.prompting.keyframes import Keyframe, Keyframes
+from persam_vos.video.prompting.keyframes import Keyframe, Keyframes, Place
 from persam_vos.video.prompting.prompting import Prompting
 
 
@@ -31,9 +32,9 @@ def write_asked(output: Path, keyframes: Keyframes, prompting: Prompting, info: 
         OutputError: If something cannot be written.
     """
     masks = {each.place: each.mask for each in keyframes.keyframes if not each.absent}
-    write_prompt_masks(output, masks, keep=prompting.files)
+    files = write_prompt_masks(output, masks, keep=prompting.files)
     asked = VideoPrompts(
-        prompts=tuple(Prompt(*each.place, _says(each, keyframes, output)) for each in keyframes.keyframes),
+        prompts=tuple(Prompt(*each.place, _says(each, keyframes, files)) for each in keyframes.keyframes),
         objects=prompting.named(keyframes.ids),
         video=info.source if info.source.exists() or is_glob(info.source) else None,
         range=None if info.clip is None else Span(info.clip.start, info.clip.stop, info.clip.stride),
@@ -42,10 +43,10 @@ def write_asked(output: Path, keyframes: Keyframes, prompting: Prompting, info: 
     return output / PROMPTS_JSON
 
 
-def _says(keyframe: Keyframe, keyframes: Keyframes, output: Path) -> ObjectPrompt:
+def _says(keyframe: Keyframe, keyframes: Keyframes, files: Mapping[Place, Path]) -> ObjectPrompt:
     if keyframe.absent:
         return ObjectPrompt(absent=True)
     said = keyframes.said.get(keyframe.place)
     if said is not None and said.mask is None:
         return said
-    return ObjectPrompt(mask=prompt_mask_path(output, *keyframe.place))
+    return ObjectPrompt(mask=files[keyframe.place])

@@ -22,7 +22,7 @@ KEPT = ".propagation.partial"
 """Its name in the folder of the results."""
 
 
-def open_kept(output: Path, *, anew: bool) -> Path:
+def open_kept(output: Path, *, anew: bool = False) -> Path:
     """Return the folder in the folder of the results; it is made if it is missing.
 
     Args:

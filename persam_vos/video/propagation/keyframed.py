@@ -103,7 +103,6 @@ def propagate_video(
     folder: Path,
     *,
     backward: bool = True,
-    resume: bool = False,
     tell_changed: bool = False,
 ) -> Outcome:
     """Propagate the objects of keyframes through a video, and write every result.
@@ -115,9 +114,9 @@ def propagate_video(
         keyframes: On its frames.
         writers: Where the results go; closed, or after an error aborted, at the end.
         progress: Told of each frame.
-        folder: Of the results, where embeddings and masks are kept meanwhile; the masks stay.
+        folder: Of the results, where embeddings and masks are kept meanwhile; what is there already is gone on with,
+            and the masks stay.
         backward: Whether objects are looked for before their first keyframes.
-        resume: Whether what an earlier run has kept is gone on with.
         tell_changed: Whether a warning says which frames are done again.
 
     Raises:
@@ -127,7 +126,7 @@ def propagate_video(
     """
     timings, interrupt = Timings(), GracefulInterrupt(NoProgress().interrupt)
     changed: list[int] = []
-    frames, kept = frames_of(info, len(video)), open_kept(folder, anew=not resume)
+    frames, kept = frames_of(info, len(video)), open_kept(folder)
     with (
         closing(video),
         propagated_video(engine, video, frames, keyframes, kept, backward=backward, timings=timings) as propagated,

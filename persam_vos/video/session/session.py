@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from persam_vos.errors import PromptError, SettingsError
+from persam_vos.errors import PromptError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.stream import StreamInfo
+from persam_vos.pipeline.progress import OnProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
@@ -83,14 +84,9 @@ class Session(AbstractContextManager["Session"]):
         """
         self.settings = settings_of(settings, changes)
         self._history = History(Edition())
+        part = frame_range(start, end, stride)
         self._parts = SessionParts(
-            video,
-            self.settings,
-            frame_range(start, end, stride),
-            frame_rate=frame_rate,
-            cache_folder=cache,
-            cache_limit=cache_limit,
-            masks=masks,
+            video, self.settings, part, frame_rate=frame_rate, cache_folder=cache, cache_limit=cache_limit, masks=masks
         )
         self.frames = self._parts.frames
         self.marks = Marks(self._parts.video, self.frames, self._parts.engine)
@@ -167,8 +163,7 @@ class Session(AbstractContextManager["Session"]):
         number = self.edition.free_id(id, self._history.used)
         edition = self.edition.with_object(named_object(number, name, color))
         edition = self.marks.given(edition, frame, number, mask=mask, box=box, points=points)
-        if number in self._history.used:
-            self._parts.anew.add(number)
+        self._parts.anew |= {number} & self._history.used
         self.change(edition)
         return SessionObject(self, number)
 
@@ -220,7 +215,10 @@ class Session(AbstractContextManager["Session"]):
         if not self.edition.objects:
             raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
         part = part_of(frames, direction, self.frames)
-        return walk_to_end(self._ready().propagate(part), on_progress, cancelled)
+        changed = walk_to_end(self._ready().propagate(part), on_progress, cancelled)
+        # What objects of the same ids had left is gone.
+        self._parts.anew.clear()
+        return changed
 
     @property
     def is_propagated(self) -> bool:
@@ -232,7 +230,7 @@ class Session(AbstractContextManager["Session"]):
         return doubtful(observe(self._ready()), count)
 
     def save(self, path: PathLike) -> None:
-        """Write what was said into a prompts.json, and the masks into a folder beside it, such as ``dog.masks/``.
+        """Write what was said into a prompts.json, and masks and settings into a folder beside it, ``dog.masks/``.
 
         ``persam-vos run --prompts`` takes the file as well.
 
@@ -240,29 +238,36 @@ class Session(AbstractContextManager["Session"]):
             path: Of the file.
 
         Raises:
+            PromptError: If there is no object.
             OutputError, SettingsError: If it cannot be written, or the video has no path to be opened by again.
         """
-        if not self._parts.video.files:
-            raise SettingsError("a session of arrays cannot be saved; give the video as a path")
-        save_session(Path(path), self.edition, self.info.source, self.frames, self._parts.store)
+        self._parts.check_open()
+        save_session(Path(path), self.edition, self._parts)
 
     def export(
-        self, folder: PathLike, exports: Sequence[str] = ("masks", "overlay"), *, overwrite: bool = False
+        self,
+        folder: PathLike,
+        exports: Sequence[str] | str = ("masks", "overlay"),
+        on_progress: OnProgress = lambda _done, _expected: None,
+        *,
+        overwrite: bool = False,
     ) -> Outcome:
         """Propagate what is not there yet, and write the folder that ``persam-vos run`` writes.
 
         Args:
             folder: Where the files go; made if it is not there.
-            exports: Some of ``masks``, ``overlay`` and ``cutout``.
+            exports: Some of ``masks``, ``overlay`` and ``cutout``; as text, with commas.
+            on_progress: Called after each frame that is written, with the number of those and of all.
             overwrite: Replace what an earlier run has written.
 
         Raises:
+            PromptError: If there is no object.
             SettingsError: If an export is unknown.
             OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
         """
         self.propagate()
-        parts = self._parts.engine(), self._parts.video, self._ready(), self.edition
-        return export_session(*parts, Path(folder), exports, overwrite=overwrite)
+        given = self._parts, self.edition, Path(folder), exports
+        return export_session(*given, on_progress=on_progress, warnings=self.warnings, overwrite=overwrite)
 
     @classmethod
     def open(cls, path: PathLike, **options: Any) -> Session:
@@ -270,13 +275,14 @@ class Session(AbstractContextManager["Session"]):
 
         Args:
             path: Of the file.
-            **options: As for ``Session``, but the video and its range, which the file names.
+            **options: As for ``Session``, but the video and its range, which the file names; settings and frame rate
+                are those that were saved where no others are given.
 
         Raises:
             PersamVosError: If the file is no such thing, or names no video; and as for ``Session`` and ``add``.
         """
-        asked, part = read_saved(Path(path))
-        session = cls(asked.video or "", start=part.start, end=part.end, stride=part.stride, **options)
+        asked, how = read_saved(Path(path), options)
+        session = cls(asked.video or "", **how)
         try:
             load_masks(Path(path), session._parts.store)
             used = {each.object_id for each in session._parts.store.stretches()}

@@ -3,80 +3,96 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from persam_vos.exports.select import open_writers
 from persam_vos.files import remove_if_left_empty
-from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import ClipReader, frame_range
+from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.interrupt import GracefulInterrupt
-from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.record import run_record
+from persam_vos.pipeline.progress import OnProgress, ProgressFunction
 from persam_vos.pipeline.stages import Outcome, run_stages
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.prompting.asked import write_asked
 from persam_vos.video.prompting.prompting import Prompting
-from persam_vos.video.propagation.propagated import PropagatedVideo
-from persam_vos.video.run import ended_record, given_record
+from persam_vos.video.results_folder import ResultsFolder
+from persam_vos.video.resuming.resume import find_earlier
 from persam_vos.video.session.edition import Edition
+from persam_vos.video.session.session_parts import SessionParts
 
 
 def export_session(
-    engine: Engine[Settings],
-    video: RandomAccessVideo,
-    propagated: PropagatedVideo,
+    parts: SessionParts,
     edition: Edition,
     folder: Path,
-    exports: Sequence[str],
-    progress: Progress | None = None,
+    exports: Sequence[str] | str,
     *,
+    on_progress: OnProgress,
+    warnings: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Outcome:
     """Write the results of a session: the exports, tracks.jsonl, prompts.json and run.json.
 
     Args:
-        engine: The model.
-        video: The video; it stays open.
-        propagated: Its masks, complete.
+        parts: The video, which stays open, the model, and the masks, which are complete.
         edition: What was said.
         folder: Where the files go; made if it is not there.
         exports: Names of what is written.
-        progress: Told of each frame.
+        on_progress: Called after each frame.
+        warnings: What makes the results doubtful.
         overwrite: Replace what an earlier run has written.
 
     Raises:
         SettingsError: If an export is unknown.
-        OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
+        OutputError: If the folder holds an unfinished run or anything else, without ``overwrite``, or cannot be written
+            to.
     """
-    started, frames, progress = time.perf_counter(), propagated.frames, progress or NoProgress()
-    reader = ClipReader(video, frame_range(frames.start, frames.stop, frames.step))
-    keyframes = edition.as_keyframes
-    prompting = Prompting((), edition.objects)
-    settings = engine.settings
-    writers = open_writers(
-        folder,
-        exports,
-        info=reader.info,
-        overwrite=overwrite,
-        background=settings.background_rgb,
-        objects=edition.objects,
-    )
-    given = given_record(keyframes, prompting, reader)
-    interrupt = GracefulInterrupt(progress.interrupt)
-    with remove_if_left_empty(folder):
-        outcome = run_stages(
-            propagated.results(),
-            writers,
-            Timings(),
-            progress,
-            interrupt,
-            name=reader.info.source.name,
-            frames=len(frames),
+    started, engine = time.perf_counter(), parts.engine()
+    find_earlier(folder, overwrite=overwrite, resume=False)
+    reader, propagated = _reader(parts), parts.propagated(edition.placed.values())
+    prompting, name = Prompting((), edition.objects), reader.info.source.name
+    with _exporting(engine, exports) as settings:
+        writers = open_writers(
+            folder,
+            settings.export,
+            info=reader.info,
+            overwrite=overwrite,
+            background=settings.background_rgb,
+            objects=edition.objects,
         )
-    asked = write_asked(folder, keyframes, prompting, reader.info)
-    record = run_record(engine, given, ended_record(outcome), time.perf_counter() - started)
-    return replace(outcome, written=(*outcome.written, asked, record.write(folder)))
+        results = ResultsFolder(folder, engine, reader, edition.as_keyframes, prompting)
+        results.begin()
+        progress = ProgressFunction(on_progress, reader.info.clip)
+        interrupt = GracefulInterrupt(progress.interrupt)
+        with remove_if_left_empty(folder):
+            given = propagated.results(), writers, Timings(), progress, interrupt
+            outcome = run_stages(*given, name=name, frames=len(parts.frames))
+        return results.complete(replace(outcome, encoded=propagated.encoded), started=started, warnings=warnings)
+
+
+def _reader(parts: SessionParts) -> FrameReader:
+    """Return what reads the frames of a session; of a whole video, they keep their times in all exports."""
+    frames = parts.frames
+    reader = ClipReader(parts.video, frame_range(frames.start, frames.stop, frames.step))
+    if parts.is_whole:
+        reader.info = parts.video.info
+    return reader
+
+
+@contextmanager
+def _exporting(engine: Engine[Settings], exports: Sequence[str] | str) -> Iterator[Settings]:
+    """Give a model the settings of an export, so that run.json names what was written.
+
+    Raises:
+        SettingsError: If an export is unknown.
+    """
+    of_session = engine.settings
+    engine.settings = Settings(**{**of_session.model_dump(), "export": exports})
+    try:
+        yield engine.settings
+    finally:
+        engine.settings = of_session

@@ -1,21 +1,35 @@
-"""A session on disk: a prompts.json, and beside it the masks of its keyframes and those that were propagated."""
+"""A session on disk: a prompts.json, and beside it the masks of its keyframes, its settings and what was propagated."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from persam_vos.errors import OutputError, PromptError
-from persam_vos.files import whole_file
+from persam_vos.errors import OutputError, PromptError, SettingsError, reason
+from persam_vos.files import output_errors, whole_file, write_lines
+from persam_vos.masks import Mask
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
+from persam_vos.settings.video import Settings
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.session.edition import Edition
+from persam_vos.video.session.session_parts import SessionParts
 
 _PROPAGATED = "propagated.sqlite"
+_SETTINGS = "session.json"
+# Of the masks of keyframes; the digits of the hash are missing in older files.
+_MASK_NAME = re.compile(r"[0-9]{5,}_[0-9]{1,3}(\.[0-9a-f]{12})?\.png")
+# Where and how fast a session computes is another machine's own affair.
+_OF_MACHINE = {"device", "backend", "precision", "batch_size"}
 
 
 def folder_of(path: Path) -> Path:
@@ -23,45 +37,71 @@ def folder_of(path: Path) -> Path:
     return path.with_suffix(".masks")
 
 
-def save_session(path: Path, edition: Edition, video: Path, frames: range, store: FoundStore) -> None:
+def save_session(path: Path, edition: Edition, parts: SessionParts) -> None:
     """Write a session.
 
-    The file that names the masks is written last, so that what it names is there.
+    Masks have names that change with their pixels, and the file that names them is written after them: a process that
+    dies on the way leaves the session as it was saved before, or as it is now.
 
     Args:
         path: Of the prompts.json.
         edition: What was said.
-        video: The video.
-        frames: Indices of the frames of the session.
-        store: Of the propagated masks.
+        parts: The video, its frames, its settings and its propagated masks.
 
     Raises:
+        PromptError: If nothing was said.
+        SettingsError: If the video has no path by which it could be opened again.
         OutputError: If something cannot be written.
     """
+    if not parts.video.files:
+        raise SettingsError("a session of arrays cannot be saved; give the video as a path")
+    if not edition.objects:
+        raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame, before you save")
     folder, prompts = folder_of(path), []
-    for (frame, number), keyframe in sorted(edition.keyframes.items()):
-        says = ObjectPrompt(absent=True)
-        if not keyframe.absent:
-            place = folder / f"{frame:05d}_{number}.png"
-            with whole_file(place) as partial:
-                Image.fromarray(keyframe.mask.astype(np.uint8) * 255).save(partial, format="PNG")
-            says = ObjectPrompt(mask=place)
-        prompts.append(Prompt(frame, number, says))
-    store.save(folder / _PROPAGATED)
-    part = Span(frames.start, frames.stop, frames.step)
-    write_prompts(path, VideoPrompts(tuple(prompts), edition.objects, video, part))
+    for place, each in edition.keyframes.items():
+        mask = None if each.absent else _write_mask(folder, *place, each.mask)
+        prompts.append(Prompt(*place, ObjectPrompt(mask=mask, absent=each.absent)))
+    kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate)}
+    write_lines(folder / _SETTINGS, json.dumps(kept, indent=2))
+    part = None if parts.is_whole else Span(parts.frames.start, parts.frames.stop, parts.frames.step)
+    write_prompts(path, VideoPrompts(tuple(prompts), edition.objects, parts.video.info.source, part))
+    parts.store.save(folder / _PROPAGATED)
+    _remove_other_masks(folder, prompts)
 
 
-def read_saved(path: Path) -> tuple[VideoPrompts, Span]:
-    """Return what a session's file says, and which frames it is of.
+def read_saved(path: Path, options: Mapping[str, Any]) -> tuple[VideoPrompts, dict[str, Any]]:
+    """Read a session's file, or any other prompts.json.
+
+    Args:
+        path: Of the file.
+        options: Of ``Session``, which win over those that were saved.
+
+    Returns:
+        What the file says, and all options of ``Session`` with which it is opened.
 
     Raises:
         PromptError: If the file is no such thing, or names no video.
+        SettingsError: If the options name a range, or what was saved cannot be read.
     """
     asked = read_prompts(path)
     if asked.video is None:
         raise PromptError(f"{path}: names no video; add its path as video")
-    return asked, asked.range or Span()
+    if given := [name for name in Span._fields if name in options]:
+        raise SettingsError(f"{given[0]} is given, and {path} says which frames there are; change its range")
+    file, part = folder_of(path) / _SETTINGS, asked.range or Span()
+    saved = _read_options(file, whole="settings" not in options) if file.exists() else {}
+    return asked, {**part._asdict(), **saved, **options}
+
+
+def _read_options(file: Path, *, whole: bool) -> dict[str, Any]:
+    """Return the frame rate that was saved, and if they are wanted the settings."""
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return {"frame_rate": Fraction(saved["frame_rate"]), **(dict(saved["settings"]) if whole else {})}
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError) as error:
+        raise SettingsError(
+            f"{file}: cannot be read ({reason(error)}); remove it, and give the settings of the session anew"
+        ) from error
 
 
 def load_masks(path: Path, store: FoundStore) -> None:
@@ -70,3 +110,27 @@ def load_masks(path: Path, store: FoundStore) -> None:
     with suppress(OutputError):
         if kept.is_file():
             store.load(kept)
+
+
+def _chosen(settings: Settings) -> dict[str, Any]:
+    """Return method, preset, and the settings that are others than theirs."""
+    usual = Settings(method=settings.method, preset=settings.preset).model_dump(mode="json")
+    given = settings.model_dump(mode="json", exclude=_OF_MACHINE)
+    return {key: value for key, value in given.items() if key in ("method", "preset") or value != usual[key]}
+
+
+def _write_mask(folder: Path, frame: int, object_id: int, mask: Mask) -> Path:
+    digest = hashlib.sha256(f"{mask.shape}".encode() + np.packbits(mask).tobytes()).hexdigest()
+    path = folder / f"{frame:05d}_{object_id}.{digest[:12]}.png"
+    with whole_file(path) as partial:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
+    return path
+
+
+def _remove_other_masks(folder: Path, prompts: Sequence[Prompt]) -> None:
+    """Remove the masks of keyframes that these prompts do not name."""
+    named = {each.says.mask for each in prompts}
+    with output_errors(folder):
+        for path in folder.iterdir():
+            if _MASK_NAME.fullmatch(path.name) and path not in named:
+                path.unlink()

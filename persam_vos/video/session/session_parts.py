@@ -13,6 +13,7 @@ from persam_vos.files import PathLike, cache_dir
 from persam_vos.masks import Rgb
 from persam_vos.media.ranges import FrameRange
 from persam_vos.media.readers import open_random_access
+from persam_vos.media.sources import exact_rate
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.keyframes import Keyframe
@@ -26,7 +27,10 @@ class SessionParts:
 
     Attributes:
         video: The video.
+        settings: Of the run.
         frames: Indices of its frames that belong to the session.
+        is_whole: Whether these are all of them.
+        frame_rate: Frames per second of images and arrays.
         store: Of the masks.
         cache: Of the embeddings; None until the model is loaded.
         anew: Ids of objects that have the id of an earlier one, until they are propagated.
@@ -44,16 +48,18 @@ class SessionParts:
         masks: PathLike | None,
     ) -> None:
         """Open the video; for the arguments see ``Session``."""
-        self._settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
+        self.settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
         self._propagated: PropagatedVideo | None = None
         self._engine: Engine[Settings] | None = None
         self._is_open = True
         self.cache: EmbeddingCache | None = None
         self.anew: set[int] = set()
         with ExitStack() as opened:
-            self.video = opened.enter_context(open_random_access(video, frame_rate=frame_rate))
+            self.frame_rate = exact_rate(frame_rate)
+            self.video = opened.enter_context(open_random_access(video, frame_rate=self.frame_rate))
             clip = part.clip_of(self.video)
             self.frames = range(clip.start, len(self.video) if clip.stop is None else clip.stop, clip.stride)
+            self.is_whole = self.frames == range(len(self.video))
             info = self.video.info
             self.store = FoundStore(None if masks is None else Path(masks), info.height, info.width)
             opened.callback(self.store.close)
@@ -67,7 +73,7 @@ class SessionParts:
     def engine(self) -> Engine[Settings]:
         """Return the model."""
         if self._engine is None:
-            self._engine = Engine(self._settings)
+            self._engine = Engine(self.settings)
         return self._engine
 
     def propagated(self, keyframes: Iterable[Keyframe]) -> PropagatedVideo:

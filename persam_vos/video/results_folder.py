@@ -1,0 +1,143 @@
+"""The folder of a run: begun over what an earlier run has left, and completed by prompts.json and run.json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from persam_vos.exports.prompt_masks import PROMPTS
+from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
+from persam_vos.exports.select import remove_exports
+from persam_vos.media.stream import FrameReader
+from persam_vos.pipeline.record import run_record
+from persam_vos.pipeline.stages import Outcome
+from persam_vos.sam.engine import Engine
+from persam_vos.settings.video import Settings
+from persam_vos.video.prompting.asked import write_asked
+from persam_vos.video.prompting.keyframes import Keyframes
+from persam_vos.video.prompting.prompting import Prompting
+from persam_vos.video.propagation.kept import forget_unfinished, open_kept, remove_kept
+from persam_vos.video.resuming.checkpoint import remove_checkpoint
+from persam_vos.video.resuming.resume import fingerprint
+
+
+class ResultsFolder:
+    """The folder of the results of one run, whatever makes them.
+
+    Attributes:
+        path: The folder.
+        run: What the run is, as in run.json.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine: Engine[Settings],
+        reader: FrameReader,
+        keyframes: Keyframes,
+        prompting: Prompting,
+        *,
+        backward: bool = True,
+    ) -> None:
+        """Take what the run is; nothing is written yet.
+
+        Args:
+            path: The folder; it is there.
+            engine: The model; its settings are those of the run.
+            reader: The frames that are tracked.
+            keyframes: Of the run.
+            prompting: Which names them, and has read files that stay.
+            backward: Whether objects are looked for before their first keyframes.
+        """
+        self.path = path
+        self._engine, self._info, self._keyframes, self._prompting = engine, reader.info, keyframes, prompting
+        self._given = _given_record(keyframes, prompting, reader, backward=backward)
+        self._earlier = recorded_exports(path)
+        self.run = self._record({}).contents()
+
+    def begin(self, *, propagates: bool = False, goes_on: bool = False) -> None:
+        """Remove what no longer holds of an earlier run, and its run.json, which does not describe this run's files.
+
+        Args:
+            propagates: Whether embeddings and masks are kept there, so that an unfinished run can go on.
+            goes_on: Whether what the earlier run has kept of that, or its checkpoint, is gone on with.
+
+        Raises:
+            OutputError: If something cannot be written.
+        """
+        if propagates:
+            self._record({}).write(open_kept(self.path, anew=not goes_on))
+        else:
+            remove_kept(self.path)
+        if propagates or not goes_on:
+            remove_checkpoint(self.path)
+        if self._earlier:
+            # If this run fails, the next one still reads here which exports the earlier runs have left.
+            self._record({"complete": False, "earlier_exports": list(self._earlier)}).write(self.path)
+        else:
+            remove_run_json(self.path)
+
+    def complete(
+        self, outcome: Outcome, *, started: float, warnings: Sequence[str] = (), frames_before: int = 0
+    ) -> Outcome:
+        """Write what was asked and how the run ended, and remove what earlier runs exported and this one did not.
+
+        Args:
+            outcome: How it ended.
+            started: When the run began, by ``time.perf_counter``.
+            warnings: Of the prompts, which come before those of the outcome.
+            frames_before: Frames that earlier runs have done.
+
+        Returns:
+            The outcome with all warnings and all paths.
+
+        Raises:
+            OutputError: If something cannot be written.
+        """
+        outcome = replace(outcome, warnings=(*warnings, *outcome.warnings))
+        stale = [name for name in self._earlier if name not in self._engine.settings.export]
+        remove_exports(self.path, stale, keep=(self._info.source, *self._prompting.files))
+        asked = write_asked(self.path, self._keyframes, self._prompting, self._info)
+        ended = _ended_record(outcome, frames_before)
+        record = self._record(ended, time.perf_counter() - started).write(self.path)
+        if not outcome.interrupted:
+            remove_checkpoint(self.path)
+            forget_unfinished(self.path)
+        made = (self.path / PROMPTS,) if self._keyframes.said else ()
+        return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
+
+    def _record(self, outcome: dict[str, Any], seconds: float = 0.0) -> RunRecord:
+        return run_record(self._engine, self._given, outcome, seconds)
+
+
+def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader, *, backward: bool) -> dict[str, Any]:
+    """Return what run.json says of the input."""
+    info = reader.info
+    return {
+        "source": str(info.source),
+        **keyframes.record,
+        "frame_size": [info.height, info.width],
+        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
+        # Seconds per unit of ``pts`` in tracks.jsonl.
+        "time_base": str(info.time_base),
+        "objects": list(keyframes.ids),
+        "names": {each.id: each.name for each in prompting.objects if each.name},
+        "fingerprint": fingerprint(reader, keyframes, prompting.objects, backward=backward),
+    }
+
+
+def _ended_record(outcome: Outcome, frames_before: int) -> dict[str, Any]:
+    """Return what run.json says of how the run ended."""
+    return {
+        "frames": frames_before + outcome.frames,
+        "frames_of_earlier_runs": frames_before,
+        "frames_encoded": outcome.encoded,
+        "complete": not outcome.interrupted,
+        # Without loading the model, which takes as long for any number of frames.
+        "frames_per_second": round(outcome.frames / outcome.seconds, 3),
+        "seconds_per_stage": outcome.timings.rounded(),
+        "warnings": list(outcome.warnings),
+    }
