@@ -64,6 +64,11 @@ class Edition(ArrayRecord):
         ids = ", ".join(str(each.id) for each in self.objects) or "none"
         raise PromptError(f"there is no object {object_id}; the ids are {ids}")
 
+    def check_objects(self) -> None:
+        """Raise ``PromptError`` if there is no object."""
+        if not self.objects:
+            raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
+
     def of(self, object_id: int) -> dict[int, Keyframe]:
         """Return the keyframes of an object as they are placed, by frame, rising."""
         return {frame: each for (frame, number), each in self.placed.items() if number == object_id}

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy.typing as npt
 
-from persam_vos.errors import PromptError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.ranges import frame_range
@@ -212,13 +211,11 @@ class Session(AbstractContextManager["Session"]):
             FrameIndexError, SettingsError: If a frame is not one of the session's, or there is no such direction.
             VideoError, OutputError: If a frame cannot be decoded, or masks cannot be kept.
         """
-        if not self.edition.objects:
-            raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
-        part = part_of(frames, direction, self.frames)
-        changed = walk_to_end(self._ready().propagate(part), on_progress, cancelled)
-        # What objects of the same ids had left is gone.
+        self.edition.check_objects()
+        walk = self._ready().propagate(part_of(frames, direction, self.frames))
+        # Its first step forgets what earlier objects of these ids have left.
         self._parts.anew.clear()
-        return changed
+        return walk_to_end(walk, on_progress, cancelled)
 
     @property
     def is_propagated(self) -> bool:
@@ -238,8 +235,7 @@ class Session(AbstractContextManager["Session"]):
             path: Of the file.
 
         Raises:
-            PromptError: If there is no object.
-            OutputError, SettingsError: If it cannot be written, or the video has no path to be opened by again.
+            PromptError, OutputError, SettingsError: If there is no object, no way to write, or no path of the video.
         """
         self._parts.check_open()
         save_session(Path(path), self.edition, self._parts)
@@ -261,8 +257,7 @@ class Session(AbstractContextManager["Session"]):
             overwrite: Replace what an earlier run has written.
 
         Raises:
-            PromptError: If there is no object.
-            SettingsError: If an export is unknown.
+            PromptError, SettingsError: If there is no object, or an export is unknown.
             OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
         """
         self.propagate()
@@ -284,8 +279,7 @@ class Session(AbstractContextManager["Session"]):
         asked, how = read_saved(Path(path), options)
         session = cls(asked.video or "", **how)
         try:
-            load_masks(Path(path), session._parts.store)
-            used = {each.object_id for each in session._parts.store.stretches()}
+            used = load_masks(Path(path), session._parts.store)
             session._history = History(session.marks.all_of(asked), used)
         except BaseException:
             session.close()

@@ -55,8 +55,7 @@ def save_session(path: Path, edition: Edition, parts: SessionParts) -> None:
     """
     if not parts.video.files:
         raise SettingsError("a session of arrays cannot be saved; give the video as a path")
-    if not edition.objects:
-        raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame, before you save")
+    edition.check_objects()
     folder, prompts = folder_of(path), []
     for place, each in edition.keyframes.items():
         mask = None if each.absent else _write_mask(folder, *place, each.mask)
@@ -104,12 +103,18 @@ def _read_options(file: Path, *, whole: bool) -> dict[str, Any]:
         ) from error
 
 
-def load_masks(path: Path, store: FoundStore) -> None:
-    """Take the propagated masks of a session's file, if they are there and whole; else they are made anew."""
+def load_masks(path: Path, store: FoundStore) -> set[int]:
+    """Take the propagated masks of a session's file, if they are there and whole; else they are made anew.
+
+    Returns:
+        The ids of their objects, of which some may be gone from the session.
+    """
     kept = folder_of(path) / _PROPAGATED
     with suppress(OutputError):
         if kept.is_file():
             store.load(kept)
+        return {each.object_id for each in store.stretches()}
+    return set()
 
 
 def _chosen(settings: Settings) -> dict[str, Any]:
