@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from persam_vos.media.photo_files import find_photos, read_photo
     from persam_vos.media.readers import open_video
     from persam_vos.photos.finder import PhotoFinder
+    from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, Span, VideoPrompts
     from persam_vos.results import FrameResult, ObjectResult, SegmentedObject
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
@@ -72,6 +73,7 @@ _MODULES = {
     "persam_vos.media.photo_files": ("find_photos", "read_photo"),
     "persam_vos.media.readers": ("open_video",),
     "persam_vos.photos.finder": ("PhotoFinder",),
+    "persam_vos.prompts": ("Box", "NamedObject", "ObjectPrompt", "Point", "Prompt", "Span", "VideoPrompts"),
     "persam_vos.results": ("FrameResult", "ObjectResult", "SegmentedObject"),
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
@@ -85,6 +87,7 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Box",
     "CheckpointError",
     "DatasetError",
     "Doubt",
@@ -95,23 +98,29 @@ __all__ = [
     "MaskError",
     "MaskSizeError",
     "MissingDependencyError",
+    "NamedObject",
     "NotStartedError",
+    "ObjectPrompt",
     "ObjectResult",
     "OutputError",
     "PersamVosError",
     "PhotoError",
     "PhotoFinder",
     "PhotoSettings",
+    "Point",
+    "Prompt",
     "PromptError",
     "SegmentedObject",
     "Session",
     "SessionObject",
     "Settings",
     "SettingsError",
+    "Span",
     "TrackedFrame",
     "Tracker",
     "Tracking",
     "VideoError",
+    "VideoPrompts",
     "Walked",
     "__version__",
     "as_label_map",

@@ -29,6 +29,7 @@ from persam_vos.cli.prompting import PromptOptions, RangeOptions, prompting_of
 from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
+    from persam_vos.pipeline.stages import Outcome
     from persam_vos.prompts import Span
     from persam_vos.settings.video import Settings
     from persam_vos.video.prompting.prompting import Prompting
@@ -86,7 +87,7 @@ def run(
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
-    """Track the objects of the first frame through VIDEO and write masks, overlay and tracks into OUTPUT."""
+    """Track objects, said on the first frame or on any, through VIDEO; write masks, overlay and tracks into OUTPUT."""
     flags = method.given() | persam.given() | files.given() | engine.given()
     said = prompting_of(prompts, masks)
     how = {"overwrite": overwrite, "resume": resume, "quiet": quiet}
@@ -170,6 +171,11 @@ def _track_video(
             overwrite=overwrite,
             resume=resume,
         )
+    _tell(outcome, output, resume=resume, quiet=quiet)
+
+
+def _tell(outcome: Outcome, output: Path, *, resume: bool, quiet: bool) -> None:
+    """Say how a run ended; exit if it was interrupted."""
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     if outcome.interrupted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
 from persam_vos.files import output_errors
 from persam_vos.media import StreamInfo
-from persam_vos.media.photo_files import is_glob
+from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import NamedObject
 
 
@@ -88,19 +87,10 @@ def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
     if is_glob(source):
         pictures = [output / PROMPTS / "00000_1.png", *(output / name / "00000.png" for name in exports)]
         for path in pictures:
-            if _matches(source.absolute().parts, path.absolute().parts):
+            if glob_holds(source, path):
                 raise OutputError(
                     f"{output}: {source} would read its {path.parent.name} as frames; give another --output, elsewhere"
                 )
-
-
-def _matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Tell whether a glob, in parts, matches a path, which need not exist."""
-    if not pattern or not path:
-        return not pattern and not path
-    if pattern[0] == "**":
-        return any(_matches(pattern[1:], path[start:]) for start in range(len(path)))
-    return fnmatch.fnmatchcase(path[0], pattern[0]) and _matches(pattern[1:], path[1:])
 
 
 def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:

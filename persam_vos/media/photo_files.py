@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from collections.abc import Iterator, Sequence
@@ -94,6 +95,23 @@ def _photos_of(source: str | Path) -> list[Path]:
 def is_glob(source: str | Path) -> bool:
     """Tell whether a source is a glob: it contains ``*``, ``?`` or ``[``, and no file or folder has that name."""
     return any(character in str(source) for character in "*?[") and not Path(source).exists()
+
+
+def glob_holds(pattern: PathLike, path: PathLike) -> bool:
+    """Tell whether a path, which need not exist, would be one of those of a glob.
+
+    >>> glob_holds("film/**/*.png", "film/a/1.png"), glob_holds("film/*.png", "film/a/1.png")
+    (True, False)
+    """
+    return _matches(Path(pattern).absolute().parts, Path(path).absolute().parts)
+
+
+def _matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    if not pattern or not path:
+        return not pattern and not path
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], path[start:]) for start in range(len(path)))
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _matches(pattern[1:], path[1:])
 
 
 def list_images(source: str | Path, *, suffixes: frozenset[str], noun: str) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -90,13 +90,6 @@ class RandomAccessVideo(ABC):
             FrameIndexError: If the video has no such frame.
         """
         return self._pts(self._checked(index)) * self.info.time_base
-
-    def index_at(self, seconds: Fraction | float) -> int:
-        """Return the index of the frame that is shown at a time, counted as ``Frame.time``.
-
-        Before the first frame that is the first one, after the end the last one.
-        """
-        return max(bisect_right(range(len(self)), seconds, key=self.time_of) - 1, 0)
 
     def index_from(self, seconds: Fraction | float) -> int:
         """Return the index of the first frame shown at a time or later; the number of frames if there is none."""

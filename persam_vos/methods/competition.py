@@ -52,7 +52,7 @@ def resolve_overlaps(
 
     Args:
         patches: Masks of N objects on the frame.
-        object_ids: N ids, 1..254.
+        object_ids: N ids, 1..255.
         geometry: Of the frame.
         aggregate: Who gets which pixel: ``soft_aggregation`` or ``hard_argmax``.
         presence: Which objects are there; it has rated the masks of the returned label map last.
@@ -78,7 +78,7 @@ def soft_aggregation(patches: Sequence[Patch], object_ids: Sequence[int], region
 
     Args:
         patches: N, of a frame.
-        object_ids: N ids, 1..254.
+        object_ids: N ids, 1..255.
         region: h x w pixels of the frame.
 
     Returns:

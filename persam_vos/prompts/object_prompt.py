@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def prompts_of(
     if not len(box) and not len(points):
         return ()
     try:
-        boxes = [box] if len(box) and isinstance(box[0], (int, float)) else list(box)
+        boxes = [box] if len(box) and isinstance(box[0], Real) else list(box)
         return object_prompts([as_box(each) for each in boxes], [as_point(each) for each in points])  # type: ignore[arg-type]
     except TypeError:
         raise PromptError(f"box= takes {BOX_FORM}, or several of them; points= takes several of {POINT_FORM}") from None

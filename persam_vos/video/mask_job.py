@@ -7,6 +7,7 @@ from pathlib import Path
 from persam_vos.errors import OutputError
 from persam_vos.exports.draw import palette_image
 from persam_vos.files import whole_file
+from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
@@ -44,6 +45,7 @@ def write_mask(
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
+    _check_source(source, output)
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; give the name of a file, such as {output / 'mask.png'}")
     if output.exists() and not overwrite:
@@ -56,3 +58,13 @@ def write_mask(
     with whole_file(output) as partial:
         palette_image(keyframes.label_map(keyframes.frames[0])).save(partial, format="PNG")
     return keyframes.warnings
+
+
+def _check_source(source: str, output: Path) -> None:
+    """Refuse a mask that would replace what is read, or count as a frame of it."""
+    if is_glob(source):
+        lies_there = glob_holds(source, output)
+    else:
+        lies_there = output.resolve().is_relative_to(Path(source).resolve())
+    if lies_there:
+        raise OutputError(f"{output}: is what is read, or lies in it; give another --output")

@@ -13,6 +13,7 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
+from persam_vos.media.file_access import VideoFileAccess
 from persam_vos.media.photo_files import is_glob
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import SkippingReader, frame_range
@@ -87,13 +88,17 @@ class VideoSource:
         """
         video: Any = self._video
         if self._is_reader and (video.info.source.exists() or is_glob(video.info.source)):
-            return open_random_access(video.info.source, frame_rate=self._frame_rate)
-        if self.is_read_once or not isinstance(video, (str, os.PathLike, np.ndarray, Sequence)):
+            video = video.info.source
+        elif self.is_read_once or not isinstance(video, (str, os.PathLike, np.ndarray, Sequence)):
             raise VideoError(
                 "prompts after the first frame need a video whose frames can be read in any order; give a path, an"
                 " array or a list of arrays"
             )
-        return open_random_access(video, frame_rate=self._frame_rate)
+        frames = open_random_access(video, frame_rate=self._frame_rate)
+        if self._settings.reader != "pyav" and isinstance(frames, VideoFileAccess):
+            reader = self._settings.reader
+            frames.warnings.append(f"with prompts after the first frame, PyAV reads the video, and not {reader}")
+        return frames
 
     def _cut(self, reader: FrameReader) -> FrameReader:
         """Return the frames of a reader that are tracked."""

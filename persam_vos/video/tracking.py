@@ -25,7 +25,7 @@ from persam_vos.settings.video import Settings
 from persam_vos.video.pipeline import new_tracker, tracked_frames
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting, frame_function, other_frames
-from persam_vos.video.prompting.said import prompting_of, settings_of
+from persam_vos.video.prompting.said import prompting_of_call, settings_of
 from persam_vos.video.propagation.keyframed import frames_of, propagated_frames, propagated_video
 from persam_vos.video.run import write_tracks
 from persam_vos.video.source import VideoLike, VideoSource
@@ -112,7 +112,7 @@ def track(
     1 1/25 (360, 640, 3) True (360, 640)
     """
     settings = settings_of(settings, changes)
-    said, span = prompting_of(mask, prompts_of(box, points), prompts, references, settings)
+    said, span = prompting_of_call(mask, prompts_of(box, points), prompts, references, settings)
     return Tracking(
         VideoSource(video, settings, frame_rate, span_of(start, end, stride, span)),
         said,

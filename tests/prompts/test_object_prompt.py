@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +92,12 @@ def test_the_record_of_a_prompt_is_that_of_prompts_json() -> None:
 
     assert prompt.record() == {"box": [10, 20, 40, 60], "points": [[1, 2, 1], [3, 4, 0]]}
     assert ObjectPrompt(points=(Point(1, 2),)).record() == {"points": [[1, 2, 1]]}
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.float32, np.float64])
+def test_boxes_and_points_may_be_arrays(kind: type) -> None:
+    box = np.array(BOX, kind)
+
+    assert prompts_of(box, ()) == prompts_of(BOX, ())
+    assert prompts_of(np.array([BOX, BOX], kind), ()) == prompts_of([BOX, BOX], ())
+    assert prompts_of((), np.array([[15, 30, 1], [90, 60, 0]], kind)) == prompts_of((), [(15, 30), (90, 60, 0)])

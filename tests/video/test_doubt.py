@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moving import film, keyframe, propagated
 
-from persam_vos.video.session.doubt import Observed, doubtful
+from persam_vos.video.propagation.propagated import FoundObject, PropagatedVideo
+from persam_vos.video.session.doubt import Observed, doubtful, observe
 
 CALM = Observed(False, 0.1, 0.0, 400, (50.0, 50.0))
 
@@ -59,3 +63,22 @@ def test_a_keyframe_is_never_named() -> None:
 
     assert all(each.frame != 3 for each in doubtful(frames, 6))
     assert doubtful({0: {1: said}}, 3) == []
+
+
+def test_the_masks_of_a_frame_are_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, truths = film({1: lambda i: 8 + 8 * i, 2: lambda i: 150 - 8 * i, 3: lambda i: 8 + 8 * i}, 6)
+    video = propagated(frames, tmp_path)
+    video.place(keyframe(truths, frame, number) for number in (1, 2, 3) for frame in (0, 5))
+    list(video.propagate())
+    asked, found = [], PropagatedVideo.found
+
+    def counted(self: PropagatedVideo, index: int) -> dict[int, FoundObject]:
+        asked.append(index)
+        return found(self, index)
+
+    monkeypatch.setattr(PropagatedVideo, "found", counted)
+
+    observed = observe(video)
+
+    assert asked == list(range(6))
+    assert all(observed[0][number].is_keyframe and observed[3][number].area > 0 for number in (1, 2, 3))

@@ -18,7 +18,7 @@ from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.propagation import propagated as propagated_module
-from persam_vos.video.propagation.kept import KEPT, MASKS
+from persam_vos.video.propagation.kept import KEPT, MASKS, open_kept
 from persam_vos.video.propagation.keyframed import propagate_video
 from persam_vos.video.propagation.propagation import Propagation
 
@@ -54,7 +54,8 @@ def run(folder: Path, output: Path, progress: NoProgress, *, resume: bool = Fals
     said = Keyframes((keyframe(truths, 4, 1), keyframe(truths, 7, 2), keyframe(truths, 9, 1)))
     output.mkdir(exist_ok=True)
     writers = [MaskWriter(output / "masks")]
-    return propagate_video(SeeingEngine(), video, video.info, said, writers, progress, output, resume=resume)
+    open_kept(output, anew=not resume)
+    return propagate_video(SeeingEngine(), video, video.info, said, writers, progress, output)
 
 
 def masks(output: Path) -> list[LabelMap]:

@@ -34,7 +34,7 @@ def settings_of(settings: Settings | None, changes: dict[str, Any]) -> Settings:
     return settings
 
 
-def prompting_of(
+def prompting_of_call(
     mask: PathLike | npt.ArrayLike | None,
     shown: tuple[ObjectPrompt, ...],
     prompts: PathLike | VideoPrompts | None,

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import box_xyxy
-from persam_vos.video.propagation.propagated import PropagatedVideo
+from persam_vos.video.propagation.found import Outline
+from persam_vos.video.propagation.propagated import FoundObject, PropagatedVideo
 
 _Doubts = npt.NDArray[np.float64]
 
@@ -70,13 +71,20 @@ class Observed:
 
 def observe(video: PropagatedVideo) -> dict[int, dict[int, Observed]]:
     """Look at all frames of a video that was propagated; pixels are read only where two directions are compared."""
-    return {frame: {i: _observed(video, frame, i) for i in video.object_ids} for frame in video.frames}
+    return {frame: _observed_in(video, frame) for frame in video.frames}
 
 
-def _observed(video: PropagatedVideo, frame: int, object_id: int) -> Observed:
-    outlines, is_keyframe = video.outlines(frame, object_id)
-    if len(outlines) != 1 or is_keyframe:
-        fused = video.found(frame)[object_id].fused
+def _observed_in(video: PropagatedVideo, frame: int) -> dict[int, Observed]:
+    outlines = {number: video.outlines(frame, number) for number in video.object_ids}
+    alone = all(len(sides) == 1 and not is_keyframe for sides, is_keyframe in outlines.values())
+    # Masks of all objects, which take long, are asked for once.
+    found = {} if alone else video.found(frame)
+    return {number: _observed(*outlines[number], found.get(number)) for number in outlines}
+
+
+def _observed(outlines: Sequence[Outline], is_keyframe: bool, found: FoundObject | None) -> Observed:
+    if found is not None and (len(outlines) != 1 or is_keyframe):
+        fused = found.fused
         box, area = box_xyxy(fused.mask), int(fused.mask.sum())
         middle = None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         lacking = 0.0 if is_keyframe or box is None else 1 - fused.score
