@@ -6,13 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from fakes import FakeDecoder, FakeEncoder
+from pictures import frame_of
 
 from persam_vos import demo_clip, open_video, read_mask
 from persam_vos.masks import Mask, interior_point
 from persam_vos.media.frame import Frame
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.prompts import Box, ObjectPrompt, Point
+from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
+from persam_vos.sam.prompts import Candidates, Prompts
 from persam_vos.settings.video import Settings
 
 
@@ -35,6 +40,44 @@ def iou(found: np.ndarray, truth: Mask) -> float:
 
 def found(engine: Engine[Settings], frame: Frame, *prompts: ObjectPrompt) -> np.ndarray:
     return masks_of_prompts(engine.encoder, engine.decoder, frame, prompts).label_map.numpy()
+
+
+class NestedDecoder(FakeDecoder):
+    """Answers with the left 64, 128 and 192 of 256 samples, is most sure of the fewest, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Prompts] = []
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
+        self.asked.append(prompts)
+        logits = torch.full((1, 4, 256, 256), -5.0)
+        for candidate, columns in enumerate((256, 64, 128, 192)):
+            logits[0, candidate, :, :columns] = 5.0
+        return Candidates(logits, torch.tensor([[0.5, 0.95, 0.9, 0.7]]), torch.zeros(1, 0, 256, 256))
+
+
+def test_one_point_is_not_the_smallest_part_that_it_may_mean() -> None:
+    frame, decoder = frame_of(np.zeros((64, 64, 3), np.uint8)), NestedDecoder()
+
+    masks = masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(points=(Point(4, 4),))])
+
+    assert (masks.label_map.numpy()[:, :32] == 1).all()
+    assert (masks.label_map.numpy()[:, 32:] == 0).all()
+
+
+def test_the_mask_of_a_box_alone_is_looked_at_once_more_with_the_box() -> None:
+    frame, decoder = frame_of(np.zeros((64, 64, 3), np.uint8)), NestedDecoder()
+    box = Box(0, 0, 63, 63)
+
+    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box)])
+    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box, (Point(60, 4, positive=False),))])
+
+    alone, again, boxed, pointed = decoder.asked
+    assert alone.mask_logits is None
+    assert again.mask_logits is not None
+    assert again.points.equal(alone.points)
+    assert boxed.mask_logits is None
+    assert pointed.points.shape[1] == alone.points.shape[1] + 1
 
 
 def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:

@@ -1,0 +1,121 @@
+"""A frame and a box go in; out come the parts of the frame that the encoder sees, and what prompts are in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from persam_vos.masks import Rgb
+from persam_vos.media.frame import Frame
+from persam_vos.methods.colour_model import follow_colours
+from persam_vos.methods.memory.crop import cropped
+from persam_vos.prompts import Box, Point
+from persam_vos.sam.encoder import Encoder, ImageEmbedding
+from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
+from persam_vos.sam.prompts import BOTTOM_RIGHT, POSITIVE, TOP_LEFT, Prompts
+from persam_vos.sam.regions import Region, mask_regions
+from persam_vos.settings.common import MemorySettings
+
+MAX_LOGIT = 10.0
+"""Logits are mixed up to this: beyond, one view would outvote another."""
+
+# Label of a point beside the object; see ``Prompts``.
+_NEGATIVE = 0
+# A crop shows this much on each side of a box, as a share of the square root of the box's area.
+_MARGIN_SHARE = 0.15
+# How edges follow the colours: as those of tracked masks do.
+_COLOURS = MemorySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of a frame, or all of it, that the encoder has seen.
+
+    Attributes:
+        region: Pixels of the frame.
+        rgb: uint8, h x w x 3: these pixels.
+        embedding: Of that part.
+    """
+
+    region: Region
+    rgb: Rgb
+    embedding: ImageEmbedding
+
+    def prompts(self, box: Box | None, points: Sequence[Point], mask: Tensor | None) -> Prompts:
+        """Return the prompts of one object in pixels of the view; points outside it are left out.
+
+        Args:
+            box: In pixels of the frame, as all the others.
+            points: On the object and beside it.
+            mask: Logits of the mask so far, float, H x W.
+        """
+        device = self.embedding.features.device
+        top, left, region = self.region.top, self.region.left, self.region
+        given = [(point.x - left, point.y - top, POSITIVE if point.positive else _NEGATIVE) for point in points]
+        given = [each for each in given if -0.5 <= each[0] < region.width and -0.5 <= each[1] < region.height]
+        if box is not None:
+            given += [(box.x0 - left, box.y0 - top, TOP_LEFT), (box.x1 - left, box.y1 - top, BOTTOM_RIGHT)]
+        places = torch.tensor([each[:2] for each in given], dtype=torch.float32, device=device)
+        labels = torch.tensor([each[2] for each in given], device=device)
+        prompts = Prompts(places[None], labels[None])
+        if mask is None:
+            return prompts
+        return prompts.with_mask(self.embedding.geometry.to_grid(mask[region][None], MASK_SIDE_SAMPLES))
+
+    def to_pixels(self, grid: Tensor, *, along_colours: bool) -> Tensor:
+        """Return logits over the view's padded square, float n x n, at its pixels: float, h x w.
+
+        Args:
+            grid: The logits, at most ``MAX_LOGIT`` far from 0.
+            along_colours: Whether edges follow the colours around them.
+        """
+        geometry = self.embedding.geometry
+        if not along_colours:
+            return geometry.to_frame(grid[None])[0]
+        [patch] = follow_colours(grid[None], self.rgb, geometry, _COLOURS, -MAX_LOGIT)
+        logits = grid.new_full((self.region.height, self.region.width), -MAX_LOGIT)
+        logits[patch.window] = patch.logits.clamp(-MAX_LOGIT, MAX_LOGIT)
+        return logits
+
+    def fit(self, logits: Tensor, box: Box) -> Tensor:
+        """Return the IoU of a box with the boxes of masks, float K x 256 x 256 over the view's square: float, K."""
+        wanted, fits = pixels_of(box), []
+        for held in mask_regions(logits > 0):
+            pixels = self.embedding.geometry.region_to_frame(held, MASK_SIDE_SAMPLES)
+            found = Region.at(self.region.top + pixels.top, self.region.left + pixels.left, pixels.height, pixels.width)
+            shared = _area(found.intersection(wanted))
+            fits.append(shared / (_area(found) + _area(wanted) - shared))
+        return torch.tensor(fits, device=logits.device)
+
+
+def whole_view(encoder: Encoder, frame: Frame) -> View:
+    """Return all of a frame."""
+    return View(Region.whole(frame.height, frame.width), frame.rgb, encoder.encode([frame])[0])
+
+
+def closer_view(encoder: Encoder, frame: Frame, box: Box) -> View | None:
+    """Return the part of a frame around a box; None where that is the whole frame."""
+    whole = Region.whole(frame.height, frame.width)
+    margin = _MARGIN_SHARE * math.sqrt((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1))
+    crop = pixels_of(box, margin).intersection(whole)
+    if crop == whole:
+        return None
+    closer = cropped(frame, crop)
+    return View(crop, closer.rgb, encoder.encode([closer])[0])
+
+
+def pixels_of(box: Box, beyond: float = 0) -> Region:
+    """Return the pixels of a box, and those up to ``beyond`` pixels beyond it; they may lie outside the frame."""
+    y, x = (
+        slice(math.floor(low - beyond + 0.5), math.ceil(high + beyond + 0.5))
+        for low, high in ((box.y0, box.y1), (box.x0, box.x1))
+    )
+    return Region(y, x)
+
+
+def _area(region: Region) -> int:
+    return region.height * region.width
