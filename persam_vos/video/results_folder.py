@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from persam_vos.exports.base import ResumableWriter
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
-from persam_vos.exports.select import remove_exports
-from persam_vos.media.stream import FrameReader
+from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
+from persam_vos.prompts import NamedObject
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.asked import write_asked
@@ -22,6 +24,27 @@ from persam_vos.video.prompting.prompting import Prompting
 from persam_vos.video.propagation.kept import forget_unfinished, open_kept, remove_kept
 from persam_vos.video.resuming.checkpoint import remove_checkpoint
 from persam_vos.video.resuming.resume import fingerprint
+
+
+def writers_of(
+    path: Path,
+    settings: Settings,
+    info: StreamInfo,
+    objects: Sequence[NamedObject],
+    *,
+    overwrite: bool,
+    resume: bool = False,
+) -> list[ResumableWriter]:
+    """Make the folder, and the writers of what the settings export; see ``open_writers``."""
+    return open_writers(
+        path,
+        settings.export,
+        info=info,
+        overwrite=overwrite,
+        resume=resume,
+        background=settings.background_rgb,
+        objects=objects,
+    )
 
 
 class ResultsFolder:

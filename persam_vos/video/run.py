@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
-from persam_vos.exports.select import open_writers
 from persam_vos.files import remove_if_left_empty
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
@@ -21,7 +20,7 @@ from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting, frame_function, other_frames
 from persam_vos.video.propagation.kept import told_of
 from persam_vos.video.propagation.keyframed import propagate_video
-from persam_vos.video.results_folder import ResultsFolder
+from persam_vos.video.results_folder import ResultsFolder, writers_of
 from persam_vos.video.resuming.checkpoint import Checkpoints
 from persam_vos.video.resuming.resume import find_earlier, nothing_left
 from persam_vos.video.source import WHOLE, VideoSource
@@ -103,15 +102,8 @@ def write_tracks(
     """
     started, info = time.perf_counter(), reader.info
     before = find_earlier(output, overwrite=overwrite, resume=resume)
-    writers = open_writers(
-        output,
-        settings.export,
-        info=info,
-        overwrite=overwrite,
-        resume=before.run is not None,
-        background=settings.background_rgb,
-        objects=prompting.objects,
-    )
+    goes_on = before.run is not None
+    writers = writers_of(output, settings, info, prompting.objects, overwrite=overwrite, resume=goes_on)
     with remove_if_left_empty(output):
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
@@ -126,7 +118,7 @@ def write_tracks(
         outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
         frames_before = saving.frames_before
     else:
-        folder.begin(propagates=True, goes_on=before.run is not None)
+        folder.begin(propagates=True, goes_on=goes_on)
         given_to = engine, frames, info, keyframes, writers, progress, output
         with told_of():
             outcome = propagate_video(*given_to, backward=backward, tell_changed=not same)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from persam_vos.exports.select import open_writers
 from persam_vos.files import remove_if_left_empty
 from persam_vos.media.ranges import ClipReader, frame_range
 from persam_vos.media.stream import FrameReader
@@ -19,7 +18,7 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.prompting import Prompting
-from persam_vos.video.results_folder import ResultsFolder
+from persam_vos.video.results_folder import ResultsFolder, writers_of
 from persam_vos.video.resuming.resume import find_earlier
 from persam_vos.video.session.edition import Edition
 from persam_vos.video.session.session_parts import SessionParts
@@ -56,14 +55,7 @@ def export_session(
     reader, propagated = _reader(parts), parts.propagated(edition.placed.values())
     prompting, name = Prompting((), edition.objects), reader.info.source.name
     with _exporting(engine, exports) as settings:
-        writers = open_writers(
-            folder,
-            settings.export,
-            info=reader.info,
-            overwrite=overwrite,
-            background=settings.background_rgb,
-            objects=edition.objects,
-        )
+        writers = writers_of(folder, settings, reader.info, edition.objects, overwrite=overwrite)
         results = ResultsFolder(folder, engine, reader, edition.as_keyframes, prompting)
         results.begin()
         progress = ProgressFunction(on_progress, reader.info.clip)
