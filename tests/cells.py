@@ -69,7 +69,10 @@ class Seeing:
 
 
 class PriorAsMask:
-    """In place of ``PriorDecoder``: masks are the priors."""
+    """In place of ``PriorDecoder``: masks are the priors, and as trustworthy as ``softness``, above 0 to 1, is low."""
+
+    def __init__(self, softness: float = 0.1) -> None:
+        self._softness = softness
 
     def decode(
         self,
@@ -79,11 +82,9 @@ class PriorAsMask:
         _tokens: object,
         rivals: object = None,
     ) -> Decoded:
-        patches, certain = (
-            masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT),
-            torch.ones(len(prior_logits)),
-        )
-        return Decoded(patches, dict.fromkeys(_FEATURES, certain))
+        patches = masks_to_patches(prior_logits, embedding.geometry, MIN_MASK_LOGIT)
+        features = dict.fromkeys(_FEATURES, torch.full((len(prior_logits),), self._softness))
+        return Decoded(patches, features | {"cells": torch.full((len(prior_logits),), 5.0)})
 
 
 class Following:
@@ -110,15 +111,15 @@ class Following:
 
 
 def started(
-    encoder: Seeing, frame: Frame, label_map: LabelMap, *, closer_look: float = 0.0, learn_every: int = 3
+    encoder: Seeing, frame: Frame, label_map: LabelMap, *, closer_decoder: PriorAsMask | None = None, **changes: Any
 ) -> Following:
     """Learn the objects of an annotated frame; masks will be the priors."""
     # Without a decoder, the first mask is taken as it is.
-    settings = TrackerSettings(closer_look=closer_look, learn_every=learn_every, mask_token=False, keep_first_mask=True)
+    settings = TrackerSettings(mask_token=False, keep_first_mask=True, **changes)
     method = MemoryVideo(encoder, cast("Decoder", SimpleNamespace(dtype=torch.float32)), settings)
     ids = [int(i) for i in np.unique(label_map) if i]
     following = Following.start(method, frame, encoder.encode([frame])[0], label_map, ids)
     following.tracking.decoder = PriorAsMask()
     if following.tracking.closer is not None:
-        following.tracking.closer._decoder = following.tracking.decoder
+        following.tracking.closer._decoder = closer_decoder or following.tracking.decoder
     return following

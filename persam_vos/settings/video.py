@@ -84,7 +84,11 @@ class TrackerSettings(MemorySettings, PersamSettings):
         gate_found_share: Share of the object's area that must be found where it was for the gate to close.
         gate_cells: Cells that any object may move in a frame, however small.
         gate_coverage: Coverage above which an object was in a cell, for the gate; at most half of its highest one.
-        crop_coverage: The same, where the crop of ``closer_look`` is placed around the objects.
+        closer_min_score: Score below which a mask is not looked at closer, since it probably shows something else.
+        closer_margin: Score by which the mask of a closer look may be lower and still win: its prior is a mix of two,
+            and less decided.
+        crop_coverage: Coverage above which an object was in a cell, where the crop of ``closer_look`` is placed; at
+            most half of its highest one.
         crop_min_share: Share of an object that must lie in the crop: a memory that saw less takes the rest of the
             object for background.
         crop_margin: Context on each side of the objects in the crop, in square roots of their box's area.
@@ -131,6 +135,8 @@ class TrackerSettings(MemorySettings, PersamSettings):
     gate_found_share: Annotated[float, Field(ge=0, le=1)] = 0.6
     gate_cells: Annotated[int, Field(ge=1, le=64)] = 2
     gate_coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
+    closer_min_score: Annotated[float, Field(ge=0, le=1)] = 0.3
+    closer_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     crop_coverage: Annotated[float, Field(ge=0, le=1)] = 0.1
     crop_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     crop_margin: Annotated[float, Field(ge=0, le=10)] = 0.3

@@ -70,7 +70,7 @@ def test_what_is_thinner_than_a_cell_is_seen_more_sharply() -> None:
     closer = learnt(encoder, first, [mask])
     assert closer is not None
 
-    sharper = closer.refine_prior(prior_logits, second, later, query)
+    sharper = closer.refine_prior(prior_logits, second, later, query, query.seen)
 
     def error(logits: torch.Tensor) -> float:
         found = everywhere_on_frame(logits, later.geometry).sigmoid()[0].numpy()
@@ -97,12 +97,18 @@ def test_an_object_out_of_sight_is_left_to_the_first_memory() -> None:
     closer = learnt(encoder, frame, [mask, beside])
     assert closer is not None
 
-    only_first = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, torch.tensor([True, False])))
-    nobody = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, torch.tensor([False, False])))
+    def refined(seen: tuple[bool, bool], trusted: tuple[bool, bool]) -> torch.Tensor:
+        query = asked(coverage, torch.tensor(seen))
+        return closer.refine_prior(prior_logits, frame, embedding, query, torch.tensor(trusted))
+
+    only_first = refined((True, False), (True, True))
+    nobody = refined((False, False), (True, True))
+    untrusted = refined((True, True), (True, False))
 
     assert not torch.equal(only_first[0], prior_logits[0])
     assert torch.equal(only_first[1], prior_logits[1])
     assert torch.equal(nobody, prior_logits)
+    assert torch.equal(untrusted[1], prior_logits[1])
 
 
 def test_of_two_objects_far_apart_only_the_smaller_one_is_spoken_of() -> None:
@@ -117,7 +123,8 @@ def test_of_two_objects_far_apart_only_the_smaller_one_is_spoken_of() -> None:
     prior_logits = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
     coverage = embedding.geometry.to_cells(torch.from_numpy(np.stack([wide, far])), 64)
 
-    found = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, torch.tensor([True, True])))
+    both = torch.tensor([True, True])
+    found = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, both), both)
 
     assert torch.equal(found[0], prior_logits[0])
     assert not torch.equal(found[1], prior_logits[1])
@@ -140,7 +147,8 @@ def test_an_object_that_fills_the_frame_costs_no_second_encoding() -> None:
     prior_logits = torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(0))
     coverage = embedding.geometry.to_cells(torch.from_numpy(mask)[None], 64)
 
-    found = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, torch.tensor([True])))
+    seen = torch.tensor([True])
+    found = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, seen), seen)
 
     assert torch.equal(found, prior_logits)
     assert len(encoder.shown) == shown + 1
@@ -157,7 +165,7 @@ def test_what_was_small_at_first_is_known_when_it_fills_the_frame() -> None:
         last = Geometry(288, 512).to_cells(torch.from_numpy(mask)[None], 64)
         frame, mask = block(side)
         (embedding,) = encoder.encode([frame])
-        found = closer.refine_prior(torch.full((1, 256, 256), -0.1), frame, embedding, asked(last, seen))
+        found = closer.refine_prior(torch.full((1, 256, 256), -0.1), frame, embedding, asked(last, seen), seen)
         closer.update(label_map_of(mask), seen)
         on_frame = everywhere_on_frame(found, embedding.geometry)[0].numpy() > 0
         assert (on_frame & mask).sum() > 0.85 * (on_frame | mask).sum()
@@ -175,7 +183,7 @@ def walk(encoder: Seeing, places: Sequence[int | None]) -> list[np.ndarray]:
         if place is None:
             mask[:], frame.rgb[:] = False, [20, 90, 200]
         (embedding,) = encoder.encode([frame])
-        prior_logits = closer.refine_prior(torch.full((1, 256, 256), -0.1), frame, embedding, asked(last, seen))
+        prior_logits = closer.refine_prior(torch.full((1, 256, 256), -0.1), frame, embedding, asked(last, seen), seen)
         found.append(everywhere_on_frame(prior_logits, embedding.geometry)[0].numpy() > 0)
         seen = torch.tensor([place is not None])
         closer.update(label_map_of(mask), seen)
@@ -203,6 +211,42 @@ def test_an_object_that_comes_back_is_learnt_from_before_it_is_spoken_of(back: i
     # The crop is told where the object was, not whether: in the second frame without it, that is nowhere.
     assert [bool(mask.any()) for mask in found] == [True, False, False, False, False, True]
     assert abs(found[-1].nonzero()[1].mean() - back - 8 - 2.5) < 4
+
+
+def first_step(softness: float, **changes: float) -> tuple[torch.Tensor, np.ndarray, int]:
+    """Follow a bar for a frame, decoded with ``softness`` in the closer look; return its mask, the truth, the crops."""
+    encoder, (first, mask), (second, truth) = Seeing(), thin_bar(201), thin_bar(206)
+    decoder = PriorAsMask(softness)
+    tracking = started(encoder, first, mask.astype(np.uint8), closer_decoder=decoder, **changes)
+    encoder.shown.clear()
+    found = tracking.step(second, encoder.encode([second])[0])
+    return torch.from_numpy(found.label_map), truth, len(encoder.shown) - 1
+
+
+def test_of_two_masks_the_one_that_scores_higher_is_taken() -> None:
+    """By the margin, the finer mask may score less."""
+    plain, truth, crops = first_step(0.1, closer_look=0)
+    assert crops == 0
+
+    def wrong(label_map: torch.Tensor) -> int:
+        return int((label_map.numpy() != truth).sum())
+
+    surer, _, _ = first_step(0.05, closer_look=0.5, closer_margin=0)
+    less_sure, _, crops = first_step(0.2, closer_look=0.5, closer_margin=0)
+    hardly_less, _, _ = first_step(0.2, closer_look=0.5, closer_margin=1)
+
+    assert wrong(surer) < wrong(plain)
+    assert torch.equal(less_sure, plain)
+    assert crops == 1
+    assert torch.equal(hardly_less, surer)
+
+
+def test_an_object_that_is_hardly_recognised_costs_no_second_encoding() -> None:
+    plain, _, _ = first_step(0.1, closer_look=0)
+    found, _, crops = first_step(0.01, closer_look=0.5, closer_min_score=0.99)
+
+    assert torch.equal(found, plain)
+    assert crops == 0
 
 
 def second_step(failing: int | None) -> tuple[int, Following]:

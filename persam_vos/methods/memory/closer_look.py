@@ -1,4 +1,4 @@
-"""Frames and priors go in; out come finer ones, from a crop around the objects that is encoded and decoded once more.
+"""Frames and priors go in; out come finer masks, from a crop around the objects that is encoded and decoded once more.
 
 The setting ``closer_look`` is the share of the crop's memory in the prior, and of its masks in the masks.
 """
@@ -6,14 +6,16 @@ The setting ``closer_look`` is the share of the crop's memory in the prior, and 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from persam_vos.media.frame import Frame
+from persam_vos.methods.memory.closer_records import CloserKnowledge, CloserState, CropLook
 from persam_vos.methods.memory.crop import Resampling, cropped, fading, mix_patches, place_crop
-from persam_vos.methods.memory.decoding import AnnotatedPrior, PriorDecoder, prior_to_logits
+from persam_vos.methods.memory.decoding import AnnotatedPrior, Decoded, PriorDecoder, prior_to_logits
 from persam_vos.methods.memory.memory import KeyValues, Memory
 from persam_vos.methods.memory.prior import Query, foreground_prior
 from persam_vos.sam.cells import cell_features
@@ -30,65 +32,10 @@ from persam_vos.settings.video import TrackerSettings
 _USUAL_SCALE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What passes from one frame to the next.
-
-    Attributes:
-        memory: Of N objects; its recent cells are those of ``crop``.
-        crop: Pixels of the last frame that were looked at.
-        label_map: uint8, H x W: of the last frame.
-        learnt: bool, N: whether most of the object lay in the crop of the annotated frame.
-        tracked: bool, N: whether most of it was found in the crop of the last frame.
-    """
-
-    memory: Memory
-    crop: Region
-    label_map: Tensor
-    learnt: Tensor
-    tracked: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A crop of the frame in work.
-
-    Attributes:
-        crop: Its pixels.
-        frame: The crop as a frame.
-        embedding: Of the crop.
-        query: Of the crop; ``seen`` tells of which objects its memory speaks.
-        prior_logits: float, N x 256 x 256 over the crop's padded square: of the mixed prior.
-    """
-
-    crop: Region
-    frame: Frame
-    embedding: ImageEmbedding
-    query: Query
-    prior_logits: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class CloserKnowledge:
-    """All that a ``CloserLook`` knows between two frames.
-
-    Attributes:
-        object_ids: uint8, N.
-        tokens: The objects' mask tokens in a crop; None where they are not learnt.
-        state: After the last frame.
-        learnt_whole: Whether the crop of the annotated frame was all of it.
-    """
-
-    object_ids: Tensor
-    tokens: Tensor | None
-    state: _State
-    learnt_whole: bool
-
-
 class CloserLook:
     """A memory of a crop around the objects."""
 
-    records = (CloserKnowledge, _State, Region)
+    records = (CloserKnowledge, CloserState, Region)
 
     def __init__(
         self,
@@ -97,17 +44,18 @@ class CloserLook:
         settings: TrackerSettings,
         dtype: torch.dtype,
         object_ids: Tensor,
-        state: _State,
+        state: CloserState,
     ) -> None:
         self._encoder = encoder
         self._decoder = decoder
         self._settings = settings
         self._dtype = dtype
         self._object_ids = object_ids
+        self._frame_tokens: Tensor | None = None
         self._tokens: Tensor | None = None
         # What the next frame starts from, and what it will leave if it succeeds.
         self._state = self._next_state = state
-        self._look: _Look | None = None
+        self._look: CropLook | None = None
         self._learnt_whole = state.crop == Region.whole(*state.label_map.shape)
 
     @classmethod
@@ -144,13 +92,14 @@ class CloserLook:
         coverage = closer.geometry.to_cells(masks[(..., *crop)], closer.cells)
         memory = Memory.learn(cell_features(closer, dtype), coverage.flatten(1), settings)
         learnt = _mostly_inside(masks, crop, settings)
-        state = _State(memory, crop, label_map.clone(), learnt, learnt)
+        state = CloserState(memory, crop, label_map.clone(), learnt, learnt)
         return cls(encoder, decoder, settings, dtype, object_ids, state)
 
     @property
     def knowledge(self) -> CloserKnowledge:
         """What ``resume`` needs to go on after the last frame."""
-        return CloserKnowledge(self._object_ids, self._tokens, self._state, self._learnt_whole)
+        tokens = self._frame_tokens, self._tokens
+        return CloserKnowledge(self._object_ids, *tokens, self._state, self._learnt_whole)
 
     @classmethod
     def resume(
@@ -163,19 +112,25 @@ class CloserLook:
     ) -> CloserLook:
         """Go on from what another one knew; see ``learn`` for the other arguments."""
         closer = cls(encoder, decoder, settings, dtype, knowledge.object_ids, knowledge.state)
-        closer._tokens, closer._learnt_whole = knowledge.tokens, knowledge.learnt_whole
+        closer._frame_tokens, closer._tokens = knowledge.frame_tokens, knowledge.tokens
+        closer._learnt_whole = knowledge.learnt_whole
         return closer
 
-    def learn_tokens(self, masks: Tensor, tokens: Tensor) -> None:
-        """Learn the objects' mask tokens in the annotated frame's crop, after ``refine_prior`` of that frame.
+    def learn_tokens(self, frame: Frame, query: Query, examples: Sequence[AnnotatedPrior]) -> None:
+        """Learn the objects' mask tokens.
 
         Args:
-            masks: bool, N x H x W: the annotation.
-            tokens: Those of the whole frame, which stand for the crop's where that is the whole frame.
+            frame: The annotated frame that was learnt from.
+            query: Of it.
+            examples: Annotated frames with the priors of the whole frame, this one first.
         """
-        look, self._tokens = self._look, tokens
-        if look is not None:
-            example = AnnotatedPrior(look.embedding, look.prior_logits, masks[(..., *look.crop)])
+        first = examples[0]
+        logits = self.refine_prior(first.prior_logits, frame, first.embedding, query, query.seen)
+        mixed = [replace(first, prior_logits=logits), *examples[1:]]
+        # Where the crop would be the whole frame, its tokens are the frame's.
+        self._frame_tokens = self._tokens = self._decoder.learn_tokens(mixed)
+        if (look := self._look) is not None:
+            example = AnnotatedPrior(look.embedding, look.prior_logits, first.masks[(..., *look.crop)])
             self._tokens = self._decoder.learn_tokens([example])
 
     def out_of_sight(self) -> CloserLook:
@@ -186,7 +141,33 @@ class CloserLook:
         other._look = None
         return other
 
-    def refine_prior(self, logits: Tensor, frame: Frame, embedding: ImageEmbedding, query: Query) -> Tensor:
+    @property
+    def spoken_of(self) -> Tensor:
+        """Bool, N: of which objects the crop's memory has said where they are in the frame in work."""
+        return torch.zeros_like(self._state.tracked) if self._look is None else self._look.query.seen
+
+    def decode(
+        self,
+        logits: Tensor,
+        frame: Frame,
+        embedding: ImageEmbedding,
+        query: Query,
+        trusted: Tensor,
+        rivals: Tensor | None = None,
+    ) -> Decoded | None:
+        """Return finer masks of the objects that it has ``spoken_of``; None if there are none.
+
+        For the arguments see ``refine_prior`` and ``PriorDecoder.decode``.
+        """
+        mixed = self.refine_prior(logits, frame, embedding, query, trusted)
+        if not bool(self.spoken_of.any()):
+            return None
+        decoded = self._decoder.decode(frame, embedding, mixed, self._frame_tokens, rivals=rivals)
+        return replace(decoded, patches=self.refine_masks(decoded.patches, frame))
+
+    def refine_prior(
+        self, logits: Tensor, frame: Frame, embedding: ImageEmbedding, query: Query, trusted: Tensor
+    ) -> Tensor:
         """Mix the prior of this memory into that of the whole frame's.
 
         An object that was out of sight, or outside the crop, is first only learnt again. The state stays as it is until
@@ -197,6 +178,7 @@ class CloserLook:
             frame: The frame in work.
             embedding: Of the whole frame.
             query: Of the whole frame: where objects were that were not seen in the last frame is unknown.
+            trusted: bool, N: whether each object is worth the look; the others are as if out of sight.
 
         Returns:
             float, N x 256 x 256.
@@ -204,13 +186,14 @@ class CloserLook:
         state, settings = self._state, self._settings
         self._look, self._next_state = None, replace(state, tracked=torch.zeros_like(state.tracked))
         whole = Region.whole(frame.height, frame.width)
-        crop = _placed(query.last[query.seen & state.learnt], embedding.geometry, settings, state.crop)
+        wanted = query.seen & trusted
+        crop = _placed(query.last[wanted & state.learnt], embedding.geometry, settings, state.crop)
         if crop is None or (crop == whole and self._learnt_whole):
             return logits
         picture, seen_as = _encoded(self._encoder, crop, frame, embedding)
         state, was = self._moved_to(crop, seen_as)
         scale = 1 if crop == whole else _USUAL_SCALE
-        known = query.seen & state.tracked
+        known = wanted & state.tracked
         closer = Query.of(state.memory, cell_features(seen_as, self._dtype), was, known, scale=scale)
         to_crop = Resampling.between(whole, crop, MASK_SIDE_SAMPLES, logits.device)
         there = to_crop(logits).masked_fill(~to_crop.inside, OUTSIDE_LOGIT)
@@ -220,10 +203,10 @@ class CloserLook:
             there = torch.lerp(there, prior, share)
             back = Resampling.between(crop, whole, MASK_SIDE_SAMPLES, logits.device)
             logits = torch.lerp(logits, back(prior), share * back.inside)
-        self._look, self._next_state = _Look(crop, picture, seen_as, closer, there), state
+        self._look, self._next_state = CropLook(crop, picture, seen_as, closer, there), state
         return logits
 
-    def _moved_to(self, crop: Region, embedding: ImageEmbedding) -> tuple[_State, Tensor]:
+    def _moved_to(self, crop: Region, embedding: ImageEmbedding) -> tuple[CloserState, Tensor]:
         """Return the state with its recent cells moved to another crop, and the coverage of the cells there."""
         state, cells = self._state, embedding.cells
         was = embedding.geometry.to_cells(state.label_map[crop] == self._object_ids[:, None, None], cells)

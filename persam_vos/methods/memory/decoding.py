@@ -65,6 +65,12 @@ class Decoded:
     patches: list[Patch]
     features: dict[str, Tensor]
 
+    def where(self, taken: Tensor, other: Decoded) -> Decoded:
+        """Return these masks, but the others of the objects that are ``taken``: bool, N."""
+        pairs = zip(self.patches, other.patches, taken.tolist(), strict=True)
+        features = {name: torch.where(taken, other.features[name], own) for name, own in self.features.items()}
+        return Decoded([theirs if take else own for own, theirs, take in pairs], features)
+
 
 def prior_to_logits(prior: Tensor, embedding: ImageEmbedding) -> Tensor:
     """Bring priors, float N x rows x columns in 0..1, to logits on the decoder's grid: N x 256 x 256."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from persam_vos.methods.memory.closer_look import CloserKnowledge
+from persam_vos.methods.memory.closer_records import CloserKnowledge
 from persam_vos.methods.memory.memory import KeyValues, Memory
 from persam_vos.methods.memory.ridge import Basis, Moments
 

@@ -21,6 +21,7 @@ from persam_vos.methods.competition import (
     CellPresence,
     mean_similarity,
     no_threshold,
+    resolve_overlaps,
     soft_aggregation,
 )
 from persam_vos.methods.memory.annotated_cells import AnnotatedCells
@@ -158,19 +159,17 @@ class MemoryVideo:
         self, memory: Memory, first: MemoryStudy, more: Sequence[MemoryStudy], closer: CloserLook | None
     ) -> Tensor:
         """Learn what the masks of annotated frames lack when they are segmented as if they were not annotated."""
-        examples = []
+        examples, queries = [], []
         for each in (first, *more):
             if each is not first:
                 memory = memory.as_after(each.cells.features, each.cells.coverage)
             query = Query.of(memory, each.cells.features, each.coverage, each.shown)
             logits = prior_to_logits(foreground_prior(memory, query, self._settings), each.embedding)
-            if closer is not None and each is first:
-                logits = closer.refine_prior(logits, each.frame, each.embedding, query)
+            queries.append(query)
             examples.append(AnnotatedPrior(each.embedding, logits, each.masks))
-        tokens = self._decoder.learn_tokens(examples)
         if closer is not None:
-            closer.learn_tokens(first.masks, tokens)
-        return tokens
+            closer.learn_tokens(first.frame, queries[0], examples)
+        return self._decoder.learn_tokens(examples)
 
 
 class MemoryTracking:
@@ -237,15 +236,32 @@ class MemoryLook:
         prior = self.prior if rivals is None else outdone(self.prior, rivals, tracking.settings)
         logits = prior_to_logits(prior, embedding)
         others = None if rivals is None else prior_to_logits(rivals[None], embedding)[0].sigmoid()
+        decoded = tracking.decoder.decode(frame, embedding, logits, tracking.tokens, rivals=others)
         if self._closer is not None:
-            logits = self._closer.refine_prior(logits, frame, embedding, self._query)
-        self._decoded = tracking.decoder.decode(frame, embedding, logits, tracking.tokens, rivals=others)
-        patches = self._decoded.patches
-        if self._closer is not None:
-            patches = self._closer.refine_masks(patches, frame)
-        self._presence = self._test(patches)
-        self._windows = [patch.window for patch in patches]
-        return patches, self._presence
+            decoded = self._look_closer(self._closer, decoded, logits, others)
+        self._decoded, self._presence = decoded, self._test(decoded.patches)
+        self._windows = [patch.window for patch in decoded.patches]
+        return decoded.patches, self._presence
+
+    def _look_closer(self, closer: CloserLook, decoded: Decoded, logits: Tensor, others: Tensor | None) -> Decoded:
+        """Give each object that is found and probably right its mask of the closer look, where that one scores higher.
+
+        An object that is hardly recognised stays as it is: a closer look at something else only follows it more surely.
+        """
+        plain, settings = self._rate(decoded), self._tracking.settings
+        trusted = plain > settings.closer_min_score
+        near = closer.decode(logits, self._frame, self._embedding, self._query, trusted, others)
+        if near is None:
+            return decoded
+        better = self._rate(near) > plain - settings.closer_margin
+        return decoded.where(closer.spoken_of & better, near)
+
+    def _rate(self, decoded: Decoded) -> Tensor:
+        """Return the score, float, N, that masks would have if they were settled; 0 without a mask."""
+        tracking, presence = self._tracking, self._test(decoded.patches)
+        resolve_overlaps(decoded.patches, tracking.object_ids, self._embedding.geometry, tracking.aggregate, presence)
+        seen = ~presence.similarity.isnan()
+        return video_evidence(decoded.features, presence.coverage, seen, self._query, tracking.state.memory).score
 
     def settle(self, label_map: Tensor, /) -> tuple[MemoryTracking, Segmentation]:
         """Remember the objects that were recognised; see ``VideoLook``."""
