@@ -101,14 +101,34 @@ def test_an_object_out_of_sight_is_left_to_the_first_memory() -> None:
         query = asked(coverage, torch.tensor(seen))
         return closer.refine_prior(prior_logits, frame, embedding, query, torch.tensor(trusted))
 
+    both = refined((True, True), (True, True))
+    closer.update(label_map_of(mask), torch.tensor([True, False]))
     only_first = refined((True, False), (True, True))
     nobody = refined((False, False), (True, True))
-    untrusted = refined((True, True), (True, False))
 
+    assert not torch.equal(both[1], prior_logits[1])
     assert not torch.equal(only_first[0], prior_logits[0])
     assert torch.equal(only_first[1], prior_logits[1])
     assert torch.equal(nobody, prior_logits)
-    assert torch.equal(untrusted[1], prior_logits[1])
+
+
+def test_an_object_that_meets_another_one_is_left_to_the_first_memory() -> None:
+    """Of two that look alike, a crop that knows one alone takes both; one that is not trusted is not known."""
+    frame, mask = thin_bar(40)
+    beside = np.roll(mask, 20, axis=1)
+    encoder = Seeing()
+    (embedding,) = encoder.encode([frame])
+    coverage = embedding.geometry.to_cells(torch.from_numpy(np.stack([mask, beside])), 64)
+    prior_logits, seen = torch.zeros(2, 256, 256), torch.tensor([True, True])
+    closer = learnt(encoder, frame, [mask, beside])
+    assert closer is not None
+    shown = len(encoder.shown)
+
+    found = closer.refine_prior(prior_logits, frame, embedding, asked(coverage, seen), torch.tensor([True, False]))
+
+    assert torch.equal(found, prior_logits)
+    assert not closer.spoken_of.any()
+    assert len(encoder.shown) == shown
 
 
 def test_of_two_objects_far_apart_only_the_smaller_one_is_spoken_of() -> None:

@@ -188,7 +188,7 @@ class CloserLook:
         whole = Region.whole(frame.height, frame.width)
         wanted = query.seen & trusted
         crop = _placed(query.last[wanted & state.learnt], embedding.geometry, settings, state.crop)
-        if crop is None or (crop == whole and self._learnt_whole):
+        if crop is None or (crop == whole and self._learnt_whole) or self._meets_another(crop, wanted):
             return logits
         picture, seen_as = _encoded(self._encoder, crop, frame, embedding)
         state, was = self._moved_to(crop, seen_as)
@@ -205,6 +205,11 @@ class CloserLook:
             logits = torch.lerp(logits, back(prior), share * back.inside)
         self._look, self._next_state = CropLook(crop, picture, seen_as, closer, there), state
         return logits
+
+    def _meets_another(self, crop: Region, wanted: Tensor) -> bool:
+        """Tell whether an object lies in a crop that its memory cannot tell from those that are wanted: bool, N."""
+        labels, known = self._state.label_map[crop], self._object_ids[wanted & self._state.learnt]
+        return bool(((labels != 0) & ~torch.isin(labels, known)).any())
 
     def _moved_to(self, crop: Region, embedding: ImageEmbedding) -> tuple[CloserState, Tensor]:
         """Return the state with its recent cells moved to another crop, and the coverage of the cells there."""
