@@ -97,6 +97,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
         crop_max_scale: And at most this much: what is enlarged more holds no more detail.
         min_area_share: A mask smaller than this share of the object as last seen is no object.
         min_return_share: A mask smaller than this share of the object's size is not taken for its return.
+        trusted_score: A mask with a lower predicted IoU is not learnt from, and the object counts as not seen.
         size_decay: Share of that size that is left a frame later, however little of the object is seen.
         initial_similarity: Assumed similarity of an object to its memory until it is seen again; nearly all objects
             have more.
@@ -144,6 +145,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
     crop_max_scale: Annotated[float, Field(ge=1, le=16)] = 4.0
     min_area_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     min_return_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    trusted_score: Annotated[float, Field(ge=0, le=1)] = 0.2
     size_decay: Annotated[float, Field(ge=0, le=1)] = 0.95
     initial_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.85
     similarity_rate: Annotated[float, Field(ge=0, le=1)] = 0.1

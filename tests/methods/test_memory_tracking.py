@@ -79,3 +79,20 @@ def test_a_tracking_never_changes(closer_look: float) -> None:
     other = Following(original.tracking)
     step(original, 3, 60)
     assert torch.equal(step(other, 3, 168), expected[2])
+
+
+@pytest.mark.parametrize(("trusted_score", "learns"), [(0.0, True), (1.0, False)])
+def test_a_mask_that_is_not_trusted_is_shown_but_not_learnt(trusted_score: float, learns: bool) -> None:
+    encoder, (first, labels) = Seeing(), square(60, 0)
+    tracking = started(encoder, first, labels, learn_every=1, trusted_score=trusted_score)
+    before = tracking.tracking.state
+    frame, _ = square(60, 1, left=170)
+
+    found = tracking.step(frame, encoder.encode([frame])[0])
+
+    after = tracking.tracking.state
+    assert found.label_map.any()
+    assert not found.similarity.isnan().any()
+    assert (after.memory is not before.memory) == learns
+    assert bool(after.seen.all()) == learns
+    assert torch.equal(after.last, before.last) != learns

@@ -269,13 +269,16 @@ class MemoryLook:
         assert self._presence is not None, "masks come first"
         state, query, settings = self._tracking.state, self._query, self._tracking.settings
         coverage, similarity = self._presence.coverage, self._presence.similarity
-        seen = ~similarity.isnan()
+        present = ~similarity.isnan()
+        evidence = video_evidence(self._decoded.features, coverage, present, query, state.memory)
+        # What is probably another thing must not be learnt: it would be followed from then on.
+        seen = present & (evidence.score >= settings.trusted_score)
+        coverage = coverage * seen[:, None, None]
         memory = state.memory.update(query.view, coverage.flatten(1), seen, similarity, settings)
         last = torch.where(seen[:, None, None], coverage, state.last)
         # The size sinks out of sight as well: an object may come back smaller. Not every frame need be tracked.
         left = settings.size_decay ** max(abs(self._frame.index - state.index), 1)
-        size = (seen * coverage.sum(dim=(1, 2))).maximum(left * state.size)
-        evidence = video_evidence(self._decoded.features, coverage, seen, query, state.memory)
+        size = coverage.sum(dim=(1, 2)).maximum(left * state.size)
         found = Segmentation(label_map.cpu().numpy(), evidence.score, similarity, self._windows, evidence)
         closer = copy.copy(self._closer)
         if closer is not None:
