@@ -167,7 +167,7 @@ def test_a_mask_that_belongs_elsewhere_is_doubted(
     _, warnings = learnt_from(rgb, drawn, encoder, decoder, monkeypatch)
 
     (warning,) = warnings
-    assert warning.startswith("object 1: its first mask and what is found there share only ")
+    assert warning.startswith("object 1: its mask on frame 0 and what is found there share only ")
 
 
 def test_one_odd_pixel_is_no_reason_to_fail(

@@ -86,8 +86,8 @@ def snap_first_masks(
         drawn_here |= mask & drawn
         if iou < _DOUBTED_IOU:
             warnings.append(
-                f"object {object_id}: its first mask and what is found there share only {100 * iou:.0f}% of their "
-                "pixels; does it belong to this frame, and show one thing?"
+                f"object {object_id}: its mask on frame {frame.index} and what is found there share only"
+                f" {100 * iou:.0f}% of their pixels; does it belong to this frame, and show one thing?"
             )
     return snapped, tuple(warnings)
 
