@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import Any
 
 REPEAT_SECONDS = 1.0
 """An interrupt within this time of the last one is the same: GNU ``timeout`` sends two, and a key may bounce."""
+_RETRY_SECONDS = 0.05
+_IMPORT_SYSTEM = "<frozen importlib._bootstrap"
 
 
 def ending_signals() -> list[signal.Signals]:
@@ -23,6 +26,15 @@ def ending_signals() -> list[signal.Signals]:
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         found.append(signal.SIGHUP)
     return found
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported at a point of the program."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class InterruptFilter:
@@ -45,8 +57,15 @@ class InterruptFilter:
         return True
 
     def raise_if_new(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal: raise KeyboardInterrupt, but not for a repetition."""
-        if self.is_new():
+        """Handle a signal: raise KeyboardInterrupt, but not for a repetition.
+
+        During an import, it is raised after it: PyTorch's libraries do not survive an import that ends half-way.
+        """
+        if _is_importing(frame):
+            again = threading.Timer(_RETRY_SECONDS, _thread.interrupt_main, [number])
+            again.daemon = True
+            again.start()
+        elif self.is_new():
             signal.default_int_handler(number, frame)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +92,23 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.join()
 
     assert seen == [before]
+
+
+def test_an_interrupt_during_an_import_comes_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interrupted_import.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.2)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    former = signal.signal(signal.SIGINT, InterruptFilter().raise_if_new)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _import_and_wait("interrupted_import")
+        assert sys.modules["interrupted_import"].whole
+    finally:
+        signal.signal(signal.SIGINT, former)
+        sys.modules.pop("interrupted_import", None)
+
+
+def _import_and_wait(name: str) -> None:
+    importlib.import_module(name)
+    time.sleep(2)
