@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -16,11 +17,12 @@ class Timings:
     A GPU stage only queues its work, so time of ``encode`` may show under ``track``.
 
     Attributes:
-        seconds: Per stage; each stage is written by one thread only.
+        seconds: Per stage. Several threads may be in one stage.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -33,7 +35,8 @@ class Timings:
 
     def add(self, name: str, seconds: float) -> None:
         """Count time that was taken elsewhere."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """Count the time that an iterable takes to give its items."""

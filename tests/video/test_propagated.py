@@ -244,7 +244,10 @@ def test_a_propagation_that_was_killed_goes_on_where_its_state_was_kept(
         again._store.close()
 
 
-def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("harmed", ["state", "frame"])
+def test_a_state_that_is_damaged_or_hostile_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harmed: str
+) -> None:
     monkeypatch.setattr("persam_vos.video.propagation.saved_walk.EVERY", 2)
     frames, truths = film({1: lambda i: 8 + 8 * i}, COUNT)
     said, path = [keyframe(truths, 0, 1)], tmp_path / "masks.sqlite"
@@ -256,7 +259,8 @@ def test_a_state_that_is_damaged_or_hostile_is_not_used(tmp_path: Path, monkeypa
     walk.close()
     harm = tmp_path / "harm"
     hostile = pickle.dumps(Hostile(str(harm)))
-    killed._store._file._data.execute("update walk set state = ?", (hostile,))
+    value = hostile if harmed == "state" else 999
+    killed._store._file._data.execute(f"update walk set {harmed} = ?", (value,))
     killed._store.close()
 
     again = propagated(frames, tmp_path, store=path)

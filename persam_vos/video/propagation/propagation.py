@@ -149,18 +149,8 @@ class Propagation:
         """
         self._keyframes = {(each.frame, each.object_id): each for each in keyframes}
         self._starts.clear()
-        places, changed = Changes(), set[int]()
-        for frame, region in self._store.other_keyframes(self._keyframes.values()):
-            changed.add(frame)
-            for direction in DIRECTIONS:
-                places.add(direction, frame, region)
-        stored = {each.signature: each for each in self._store.stretches()}
-        stale = stored.keys() - {each.signature for each in wanted}
-        for each in (stored[signature] for signature in stale):
-            places.add_all(each, self._store.reaches(each))
-        changed.update(frame for _, frame in places.places)
-        dirty = [each for each in wanted if each.signature not in stored]
-        done = 0
+        dirty, places = self._changed(wanted)
+        changed, done = {frame for _, frame in places.places}, 0
         while True:
             dirty = self._with_touched(dirty, wanted, places)
             sweeps = plan_sweeps(dirty)
@@ -183,6 +173,17 @@ class Propagation:
                 return self._store.complete(dirty)
             # All of them once more: who was walked through may find others beside it now.
             dirty, places = [*dirty, *again], Changes()
+
+    def _changed(self, wanted: Sequence[Stretch]) -> tuple[list[Stretch], Changes]:
+        """Return the stretches that are not there yet, and where keyframes and other stretches have come or gone."""
+        places = Changes()
+        for frame, region in self._store.other_keyframes(self._keyframes.values()):
+            for direction in DIRECTIONS:
+                places.add(direction, frame, region)
+        stored = {each.signature: each for each in self._store.stretches()}
+        for signature in stored.keys() - {each.signature for each in wanted}:
+            places.add_all(stored[signature], self._store.reaches(stored[signature]))
+        return [each for each in wanted if each.signature not in stored], places
 
     def _with_touched(self, dirty: Sequence[Stretch], wanted: Sequence[Stretch], places: Changes) -> list[Stretch]:
         """Add the stretches that compete with what has changed, and those that compete with them."""

@@ -63,8 +63,9 @@ class SavedWalk:
         walked = {}
         try:
             for state in store.walks(work):
-                under_way = _read(state.trackings, method, device, by_signature[state.sweep].stretches)
-                walked[state.sweep] = state.frame, under_way
+                sweep = by_signature[state.sweep]
+                done = sweep.frames.index(state.frame) + 1
+                walked[state.sweep] = done, _read(state.trackings, method, device, sweep.stretches)
         except Exception:
             walked = {}
         store.forget_walks("" if not walked else work)
@@ -74,8 +75,8 @@ class SavedWalk:
         """Return what is under way in a sweep that was stopped, and which of these frames of it are left."""
         if sweep.signature not in self._walked:
             return [], frames
-        last, under_way = self._walked[sweep.signature]
-        return list(under_way), frames[sweep.frames.index(last) + 1 :]
+        done, under_way = self._walked[sweep.signature]
+        return list(under_way), frames[done:]
 
     def take(self, sweep: Sweep, frame: int, under_way: UnderWay, *, last: bool) -> None:
         """Keep the state after a frame, every so many frames and after the last one of this call."""
