@@ -61,6 +61,16 @@ class ReadingAndWritingOptions(OptionGroup):
             help="Behind a cut-out: a CSS name such as green, or a code such as #0f0.",
         ),
     ] = None
+    masks_format: Annotated[
+        str | None,
+        typer.Option("--masks-format", help="Of masks: one label map a frame, or one black and white PNG per object."),
+    ] = None
+    start_number: Annotated[
+        str | None, typer.Option("--start-number", help="Of masks: number of the first one, such as 1001.")
+    ] = None
+    keep_names: Annotated[
+        bool | None, typer.Option("--keep-names", help="Of masks: call them like the images of an image sequence.")
+    ] = None
     reader: Annotated[
         str | None,
         typer.Option(

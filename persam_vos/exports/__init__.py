@@ -6,7 +6,8 @@ Files of a run get their names once they are whole.
 from persam_vos.exports.base import ExportSettings, ResultWriter, ResumableWriter, open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
 from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
-from persam_vos.exports.masks import MaskWriter
+from persam_vos.exports.frame_folder import FrameFolderWriter
+from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photos import PhotoWriter, open_output
 from persam_vos.exports.results_jsonl import PhotoResult, read_results
@@ -17,7 +18,8 @@ __all__ = [
     "PHOTO_EXPORTS",
     "ContactSheet",
     "ExportSettings",
-    "MaskWriter",
+    "FrameFolderWriter",
+    "FrameNames",
     "PhotoResult",
     "PhotoWriter",
     "ResultWriter",

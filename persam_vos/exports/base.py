@@ -11,6 +11,7 @@ from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.files import check_writable, content_of_folder, output_errors
 from persam_vos.media import Frame, FramesDone, StreamInfo
 from persam_vos.results import FrameResult
+from persam_vos.settings.output import DEFAULTS, ExportOptions
 
 
 class ResultWriter(Protocol):
@@ -80,13 +81,13 @@ class ExportSettings:
     Attributes:
         folder: The folder that its file goes to; it exists.
         info: What the source of the frames says of itself.
-        background: RGB, 0..255, behind objects that are cut out.
+        options: How exports are written.
         styles: Names and colours of objects.
     """
 
     folder: Path
     info: StreamInfo
-    background: tuple[int, int, int] = (0, 0, 0)
+    options: ExportOptions = DEFAULTS
     styles: ObjectStyles = PLAIN
 
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
-from persam_vos.exports.masks import MaskWriter, remove_masks
+from persam_vos.exports.frame_folder import remove_frame_folder
+from persam_vos.exports.frame_names import FrameNames
+from persam_vos.exports.masks import mask_writer
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TracksWriter
@@ -17,17 +19,19 @@ from persam_vos.files import output_errors
 from persam_vos.media import StreamInfo
 from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import NamedObject
+from persam_vos.settings.output import DEFAULTS, ExportOptions
 
 
 class VideoExport(NamedTuple):
-    """What an export writes, a file or a folder, and its writer."""
+    """What an export writes, a file or a folder, its writer, and what the folder holds besides files of frames."""
 
     path: str
     writer: Callable[[ExportSettings], ResumableWriter]
+    extra_files: tuple[str, ...] = ()
 
 
 EXPORTS = {
-    "masks": VideoExport("masks", lambda settings: MaskWriter(settings.folder / "masks", settings.styles)),
+    "masks": VideoExport("masks", mask_writer),
     "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
     "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
 }
@@ -40,7 +44,7 @@ def open_writers(
     info: StreamInfo,
     overwrite: bool = False,
     resume: bool = False,
-    background: tuple[int, int, int] = (0, 0, 0),
+    options: ExportOptions = DEFAULTS,
     objects: Sequence[NamedObject] = (),
 ) -> list[ResumableWriter]:
     """Make the writers of a run: always the tracks, and the exports asked for.
@@ -54,23 +58,21 @@ def open_writers(
         overwrite: ``output`` may hold anything; files of the same names are replaced, others stay; see
             ``remove_exports``.
         resume: ``output`` holds what an earlier run has left, which the writers' ``resume`` takes up.
-        background: RGB, 0..255, behind objects that are cut out.
+        options: How exports are written.
         objects: Those that have names and colours.
 
     Raises:
-        SettingsError: If an export is unknown or the background is no colour.
+        SettingsError: If an export is unknown, or an option does not fit the source.
         OutputError: If ``output`` is a file, holds something (without ``overwrite`` or ``resume``), or cannot be
             written to, or an export would replace the source.
     """
     unknown = [name for name in exports if name not in EXPORTS]
     if unknown:
         raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(EXPORTS)}")
-    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
-        raise SettingsError(f"background is {background}; it must be three values of 0..255")
     chosen = tuple(dict.fromkeys(exports))
     _check_source(info.source, output, chosen)
     open_folder(output, overwrite=overwrite or resume)
-    settings = ExportSettings(output, info, background, ObjectStyles(objects))
+    settings = ExportSettings(output, info, options, ObjectStyles(objects))
     return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
 
 
@@ -93,13 +95,15 @@ def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
                 )
 
 
-def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -> None:
+def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep: Sequence[Path]) -> None:
     """Remove what an earlier run exported and this one did not, because it belongs to other results.
 
     Args:
         output: The folder of both runs.
         exports: Names of the earlier run's exports.
-        keep: Files that this run has read. They stay, and so does a folder that holds one, or anything but masks.
+        info: The source of the frames.
+        keep: Files that this run has read. They stay, and so does a folder that holds one, or anything else than
+            exports have.
 
     Raises:
         OutputError: If it cannot be removed.
@@ -115,4 +119,4 @@ def remove_exports(output: Path, exports: Iterable[str], keep: Sequence[Path]) -
             if path.is_file():
                 path.unlink()
             else:
-                remove_masks(path)
+                remove_frame_folder(path, FrameNames(info.images), EXPORTS[name].extra_files)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 
 from persam_vos.exports.palettes import Palette, davis_palette, overlay_palette
 from persam_vos.prompts import NamedObject
+
+_MAX_NAME = 60  # letters of an object's name in a path
 
 
 class ObjectStyles:
@@ -33,6 +36,15 @@ class ObjectStyles:
         """Return the number of an object, and its name in the letters that OpenCV draws: ASCII, without accents."""
         name = unicodedata.normalize("NFKD", self.name(object_id)).encode("ascii", "ignore").decode()
         return f"{object_id} {name.strip()}".strip()
+
+    def file_name(self, object_id: int) -> str:
+        """Return what files and folders of an object are called: its number and its name, without what paths forbid.
+
+        >>> ObjectStyles([NamedObject(2, "Löffel/rechts", "")]).file_name(2)
+        '2_Löffel_rechts'
+        """
+        name = re.sub(r"[^\w.+-]+", "_", unicodedata.normalize("NFC", self.name(object_id))).strip("_.")
+        return f"{object_id}_{name[:_MAX_NAME]}".rstrip("_.")
 
     @cached_property
     def overlay(self) -> Palette:

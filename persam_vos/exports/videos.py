@@ -72,4 +72,4 @@ class CutoutWriter(_DrawnVideo):
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the objects on the background."""
-        return draw_cutout(frame.rgb, result.label_map, self.settings.background)
+        return draw_cutout(frame.rgb, result.label_map, self.settings.options.background_rgb)

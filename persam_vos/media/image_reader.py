@@ -38,6 +38,7 @@ class Images:
             time_base=1 / frame_rate,
             frame_count=len(paths),
             has_audio=False,
+            images=self.paths,
         )
 
     def frame(self, index: int) -> Frame:

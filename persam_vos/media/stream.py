@@ -56,6 +56,7 @@ class StreamInfo:
         frame_count: Expected number of frames, for progress only, because containers may be wrong; None if unknown.
         has_audio: Whether ``source`` is a file with an audio stream.
         clip: The part of the source that is delivered; None for all of it.
+        images: Of an image sequence: the file of each frame of the source, by index.
     """
 
     source: Path
@@ -66,6 +67,7 @@ class StreamInfo:
     frame_count: int | None
     has_audio: bool
     clip: Clip | None = None
+    images: tuple[Path, ...] = ()
 
 
 class FrameReader(Protocol):

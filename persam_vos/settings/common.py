@@ -14,7 +14,9 @@ from persam_vos.settings.faults import first_fault
 AnySettings = TypeVar("AnySettings", bound=BaseModel)
 
 
-class _Validated(BaseModel):
+class Validated(BaseModel):
+    """Base of all settings: frozen, and each fault a ``SettingsError``."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     if not TYPE_CHECKING:  # type checkers see the fields as arguments
@@ -36,7 +38,7 @@ class _Validated(BaseModel):
         return value
 
 
-class MemorySettings(_Validated):
+class MemorySettings(Validated):
     """What ``memory`` does alike on video and on photos; the defaults are chosen by measurement (docs/accuracy.md).
 
     The first ten are worth a try on new material; the others are numbers of the algorithm.
@@ -100,7 +102,7 @@ class MemorySettings(_Validated):
     box_growth: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
-class PersamSettings(_Validated):
+class PersamSettings(Validated):
     """What ``persam`` and ``persam-f`` do alike on video and on photos.
 
     Attributes:
@@ -130,7 +132,7 @@ class PersamSettings(_Validated):
     finetune_learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
 
 
-class EngineSettings(_Validated):
+class EngineSettings(Validated):
     """Which network, and what runs it.
 
     Attributes:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from PIL import ImageColor
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from persam_vos.prompts import hex_colour
-from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings, split_names
+from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings
 from persam_vos.settings.loading import load_settings_of, refuse_flags_of_others
-from persam_vos.settings.suggestions import did_you_mean
+from persam_vos.settings.output import OutputSettings
 
 # What a preset sets, unless it is set beside it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -21,16 +18,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"passes": 1, "closer_look": 0.0, "encode_every": 1},
     "best": {"passes": 1, "closer_look": 0.5, "encode_every": 1},
 }
-
-
-def _hex_colour(text: str) -> str:
-    """Return a colour as #rrggbb."""
-    colour = hex_colour(text)
-    if colour is None:
-        question = did_you_mean(text, ImageColor.colormap)
-        allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
-        raise PydanticCustomError("colour", "{message}", {"message": question + allowed})
-    return colour
 
 
 class TrackerSettings(MemorySettings, PersamSettings):
@@ -155,7 +142,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
     update_min_similarity: Annotated[float, Field(ge=0, le=1)] = 0.8
 
 
-class Settings(TrackerSettings, EngineSettings):
+class Settings(TrackerSettings, EngineSettings, OutputSettings):
     """All settings of a tracking run: the tracker's, and those of the machine and the output.
 
     Attributes:
@@ -164,16 +151,10 @@ class Settings(TrackerSettings, EngineSettings):
             no notice of it.
         encode: The part of the model's square input that holds picture, with a margin, or all of it; ``auto`` is the
             square for ``persam`` and ``persam-f``, which lose ten points of J&F without the padding.
-        reader: What decodes a video file.
-        export: What is written besides tracks.jsonl and run.json.
-        background: Colour behind a cut-out object: a CSS name such as ``green``, #rgb or #rrggbb; kept as #rrggbb.
     """
 
     preset: Literal["quick", "fast", "best"] = "fast"
     encode: Literal["auto", "picture", "square"] = "auto"
-    reader: Literal["pyav", "decord"] = "pyav"
-    export: tuple[Literal["masks", "overlay", "cutout"], ...] = ("masks", "overlay")
-    background: Annotated[str, AfterValidator(_hex_colour)] = "#000000"
 
     @model_validator(mode="before")
     @classmethod
@@ -184,21 +165,10 @@ class Settings(TrackerSettings, EngineSettings):
         expanded = PRESETS.get(preset, {}) if values.get("method", "memory") == "memory" else PRESETS["fast"]
         return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
 
-    @field_validator("export", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return split_names(value)
-
     @property
     def encodes_square(self) -> bool:
         """Whether the padding of SAM's square input is encoded as well, on which PerSAM's masks depend."""
         return self.encode == "square" or (self.encode == "auto" and self.method != "memory")
-
-    @property
-    def background_rgb(self) -> tuple[int, int, int]:
-        """The background as red, green, blue in 0..255."""
-        red, green, blue = bytes.fromhex(self.background[1:])
-        return red, green, blue
 
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:

@@ -42,7 +42,7 @@ def writers_of(
         info=info,
         overwrite=overwrite,
         resume=resume,
-        background=settings.background_rgb,
+        options=settings,
         objects=objects,
     )
 
@@ -122,7 +122,7 @@ class ResultsFolder:
         """
         outcome = replace(outcome, warnings=(*warnings, *outcome.warnings))
         stale = [name for name in self._earlier if name not in self._engine.settings.export]
-        remove_exports(self.path, stale, keep=(self._info.source, *self._prompting.files))
+        remove_exports(self.path, stale, self._info, keep=(self._info.source, *self._prompting.files))
         asked = write_asked(self.path, self._keyframes, self._prompting, self._info)
         ended = _ended_record(outcome, frames_before)
         record = self._record(ended, time.perf_counter() - started).write(self.path)

@@ -78,6 +78,7 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
+    " --masks-format --start-number --keep-names"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",

@@ -1,0 +1,69 @@
+"""What is read, what is written, and how: the settings of everything that writes the results of a video."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from PIL import ImageColor
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from persam_vos.prompts import hex_colour
+from persam_vos.settings.common import Validated, split_names
+from persam_vos.settings.suggestions import did_you_mean
+
+ExportName = Literal["masks", "overlay", "cutout"]
+
+
+def _hex_colour(text: str) -> str:
+    """Return a colour as #rrggbb."""
+    colour = hex_colour(text)
+    if colour is None:
+        question = did_you_mean(text, ImageColor.colormap)
+        allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
+        raise PydanticCustomError("colour", "{message}", {"message": question + allowed})
+    return colour
+
+
+class ExportOptions(Validated):
+    """How exports are written.
+
+    Attributes:
+        background: Colour behind a cut-out object: a CSS name such as ``green``, #rgb or #rrggbb; kept as #rrggbb.
+        masks_format: Of the export ``masks``: ``label`` is one label map a frame; ``binary`` is one white-on-black
+            picture a frame and object, in a folder for each object.
+        start_number: Number in the name of the first mask; the others follow without gaps. None for the frame's number
+            in the video, from 0.
+        keep_names: Whether masks are called like the images of an image sequence.
+    """
+
+    background: Annotated[str, AfterValidator(_hex_colour)] = "#000000"
+    masks_format: Literal["label", "binary"] = "label"
+    start_number: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    keep_names: bool = False
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as red, green, blue in 0..255."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+
+DEFAULTS = ExportOptions()
+
+
+class OutputSettings(ExportOptions):
+    """What is read, and what is written.
+
+    Attributes:
+        reader: What decodes a video file.
+        export: What is written besides tracks.jsonl and run.json.
+    """
+
+    reader: Literal["pyav", "decord"] = "pyav"
+    export: tuple[ExportName, ...] = ("masks", "overlay")
+
+    @field_validator("export", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_names(value)
