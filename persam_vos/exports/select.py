@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
+from persam_vos.exports.benchmark_folders import DavisWriter, MoseWriter, SavWriter, YoutubeVosWriter
 from persam_vos.exports.frame_folder import remove_frame_folder
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.masks import mask_writer
@@ -34,6 +35,10 @@ EXPORTS = {
     "masks": VideoExport("masks", mask_writer),
     "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
     "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
+    "davis": VideoExport(DavisWriter.name, DavisWriter),
+    "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
+    "mose": VideoExport(MoseWriter.name, MoseWriter),
+    "sa-v": VideoExport(SavWriter.name, SavWriter),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from persam_vos.exports.select import EXPORTS
 from persam_vos.settings.allowed import allowed_values, default_of, metavar_of
 from persam_vos.settings.photos import PhotoSettings
 from persam_vos.settings.suggestions import nearest
@@ -18,7 +19,12 @@ from persam_vos.settings.video import Settings
         ("choice_temperature", "a number above 0 and at most 10", "above 0, at most 10", "0.02"),
         ("batch_size", "auto or a whole number from 1 to 256", "auto|1..256", "auto"),
         ("mask_token", "true or false", "", "True"),
-        ("export", "masks, overlay or cutout", "[masks,overlay,cutout]", "masks,overlay"),
+        (
+            "export",
+            " or ".join(", ".join(EXPORTS).rsplit(", ", 1)),
+            f"[{','.join(EXPORTS)}]",
+            "masks,overlay",
+        ),
         ("checkpoint", "", "", ""),
         ("background", "", "", "#000000"),
     ],

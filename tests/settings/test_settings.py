@@ -6,9 +6,11 @@ import pytest
 import yaml
 
 from persam_vos.errors import SettingsError
+from persam_vos.exports.select import EXPORTS
 from persam_vos.settings.photos import METHODS, PhotoSettings, load_photo_settings
 from persam_vos.settings.video import Settings, load_settings
 
+EXPORTS_ALLOWED = " or ".join(", ".join(EXPORTS).rsplit(", ", 1))
 EXAMPLES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 CONFIGS = [path for path in EXAMPLES if not path.stem.startswith("photos")]
 OF_PHOTOS = {path.stem: path for path in EXAMPLES if path.stem.startswith("photos")}
@@ -155,8 +157,14 @@ def test_background(colour: str, kept: str, rgb: tuple[int, int, int], tmp_path:
         ({"background": "#00ff0080"}, "--background is '#00ff0080': it must be a colour: a CSS name such as green, or"),
         ({"device": "gpu"}, "--device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"),
         ({"method": "PerSAM"}, "--method is 'PerSAM': did you mean persam? it must be memory, persam or persam-f"),
-        ({"export": "mask"}, "--export is 'mask': did you mean masks? it must be masks, overlay or cutout"),
-        ({"export": "masks,gif"}, "--export is 'gif': it must be masks, overlay or cutout"),
+        (
+            {"export": "mask"},
+            f"--export is 'mask': did you mean masks? it must be {EXPORTS_ALLOWED}",
+        ),
+        (
+            {"export": "masks,gif"},
+            f"--export is 'gif': it must be {EXPORTS_ALLOWED}",
+        ),
         ({"guidance": "both"}, "--guidance is a setting of persam and persam-f, but the method is memory"),
         ({"method": "persam", "preset": "best"}, "--preset is a setting of memory, but the method is persam"),
         ({"method": "persam", "keep_first_mask": True}, "--keep-first-mask is a setting of memory, but the method is"),
