@@ -20,14 +20,14 @@ _DECIMALS = 6  # of seconds; ``pts`` and the time base of run.json are exact
 class TracksWriter:
     """Writes ``tracks.jsonl``: one line per frame and object.
 
-    Keys: frame, time (seconds), pts, object, name, present, score, similarity, area, box_xyxy, keyframe. ``similarity``
-    and ``box_xyxy`` are null if the object is absent, ``name`` if it has none. Numbers that are not finite become null,
-    because JSON has none.
+    Keys: frame, time (seconds), pts, source, object, name, present, score, similarity, area, box_xyxy, keyframe.
+    ``source`` is the file name of an image, and null where frames are none. ``similarity`` and ``box_xyxy`` are null if
+    the object is absent, ``name`` if it has none. Numbers that are not finite become null, because JSON has none.
     """
 
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
-        self._styles = settings.styles
+        self._styles, self._images = settings.styles, settings.info.images
         self._file = PartialFile(settings.folder / "tracks.jsonl")
         check_file(self._file.path)
         self._stream: TextIO | None = None
@@ -37,8 +37,9 @@ class TracksWriter:
         with output_errors(self._file.path):
             if self._stream is None:
                 self._stream = self._file.partial.open("w", encoding="utf-8", newline="\n")
+            source = self._images[frame.index].name if self._images else None
             for entry in result.objects:
-                self._stream.write(_track_line(frame, entry, self._styles.name(entry.id)))
+                self._stream.write(_track_line(frame, source, entry, self._styles.name(entry.id)))
 
     def close(self) -> tuple[Path, ...]:
         """Give the file its final name; see ``ResultWriter``."""
@@ -102,12 +103,13 @@ def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
     return end, len(frames)
 
 
-def _track_line(frame: Frame, entry: ObjectResult, name: str) -> str:
+def _track_line(frame: Frame, source: str | None, entry: ObjectResult, name: str) -> str:
     found = object_record(entry)
     record = {
         "frame": frame.index,
         "time": round(float(frame.time), _DECIMALS),
         "pts": frame.pts,
+        "source": source,
         "object": found.pop("object"),
         "name": name or None,
         **found,

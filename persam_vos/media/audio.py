@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.media.decoding import open_container, video_stream
+from persam_vos.media.container import open_container, video_stream
 
 # Codecs that players expect in an MP4 file; others (PCM, Vorbis, WMA) become AAC.
 _COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})

@@ -1,4 +1,4 @@
-"""Decodes a video file with PyAV: its container, its stream, its packets, and upright frames in full-range RGB."""
+"""Decodes a video with PyAV: its packets, and upright frames in full-range RGB."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import cast
 import av
 import numpy as np
 from av.sidedata.sidedata import SideData
-from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from persam_vos.errors import VideoError, reason
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
+from persam_vos.media.shown_times import ShownTimes
 from persam_vos.media.stream import DisplayMatrix, StreamInfo, swaps_axes, upright
 
 # From the colour matrix in a frame's tag (numbers of H.273) to swscale's name of it. Untagged video is read as BT.601
@@ -34,35 +34,6 @@ _SWSCALE_COLORSPACES = {
 }
 _MAX_MISSING_SECONDS = Fraction(1, 2)  # the length in a header may be rounded
 _MAX_SKEW = 0.01  # of a rotation matrix: the ratio of its smaller entry to its larger one
-
-
-def open_container(path: Path) -> av.container.InputContainer:
-    """Open a video file; raises ``VideoError`` if it is missing or FFmpeg cannot open it."""
-    if not path.is_file():
-        raise VideoError(f"{path}: no such file")
-    # torchvision before 0.26 makes FFmpeg log through Python, and decoding threads may then wait for ever.
-    av.logging.set_level(None)
-    try:
-        # FFmpeg cannot take a resolved path for one of its protocols ("pipe:", "concat:").
-        container = av.open(str(path.resolve()), mode="r", metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error
-    if container.format.name == "tty":  # FFmpeg draws any *.txt as a terminal would
-        container.close()
-        raise VideoError(f"{path}: a text file, not a video")
-    return container
-
-
-def video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
-    """Return the first video stream, ready to decode; raises ``VideoError`` if there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # cover art is not a video
-            if stream.codec_context is None:
-                raise VideoError(f"{path}: FFmpeg has no decoder for its video stream")
-            stream.thread_type = "AUTO"
-            return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
-    raise VideoError(f"{path}: holds no video stream (its streams: {kinds}); give a video")
 
 
 @dataclass(slots=True)
@@ -93,9 +64,19 @@ class Tally:
 
 
 def decode(
-    stream: av.VideoStream, packets: Iterator[av.Packet[av.VideoStream]], tally: Tally
+    stream: av.VideoStream,
+    packets: Iterator[av.Packet[av.VideoStream]],
+    tally: Tally,
+    times: ShownTimes | None = None,
 ) -> Generator[av.VideoFrame, None, None]:
-    """Yield the frames of packets, in presentation order; skip packets that cannot be decoded."""
+    """Yield the frames of packets, in presentation order; skip packets that cannot be decoded.
+
+    Args:
+        stream: The video.
+        packets: Its packets, in the order of the file.
+        tally: Told what happens.
+        times: Gives the frames their times, where FFmpeg would guess them.
+    """
     packet: av.Packet[av.VideoStream] | None = None
     while True:
         try:
@@ -105,6 +86,8 @@ def decode(
             packet = None
         if packet is not None and packet.size:
             tally.hidden += packet.is_discard
+            if times is not None:
+                times.add(packet)
         try:
             frames = stream.decode(packet)
         except av.EOFError:  # the demuxer's last, empty packet has flushed the decoder already
@@ -112,9 +95,13 @@ def decode(
         except av.FFmpegError:
             frames = []
             tally.damaged += 1
+            if times is not None and packet is not None:
+                times.drop(packet)
         for frame in frames:
             tally.damaged += bool(frame.is_corrupt)
             tally.delivered += 1
+            if times is not None:
+                frame.pts = times.take()
             yield frame
         if packet is None:
             return
@@ -139,6 +126,7 @@ class FrameMaker:
     Attributes:
         width: Width of a frame in pixels, rotation applied.
         height: Height of a frame in pixels, rotation applied.
+        swaps_axes: Whether rows of the file are columns of a frame.
         warnings: What is doubtful about the rotation.
     """
 
@@ -147,7 +135,8 @@ class FrameMaker:
         self._size = (first.width, first.height)
         self._matrix = _display_matrix(first)
         self._reformatter = VideoReformatter()
-        self.width, self.height = self._size[::-1] if swaps_axes(self._matrix) else self._size
+        self.swaps_axes = swaps_axes(self._matrix)
+        self.width, self.height = self._size[::-1] if self.swaps_axes else self._size
         self.warnings: list[str] = []
         a, b = (int(value) for value in self._matrix[:2])
         if min(abs(a), abs(b)) > _MAX_SKEW * max(abs(a), abs(b)):
@@ -193,6 +182,7 @@ def describe(
     count = stream.frames or None
     if count is None and rate and (seconds := _seconds(container, stream)):
         count = round(seconds * rate)
+    aspect = stream.sample_aspect_ratio or Fraction(1)
     return StreamInfo(
         source=path,
         width=maker.width,
@@ -201,6 +191,7 @@ def describe(
         time_base=time_base_of(stream),
         frame_count=count,
         has_audio=bool(container.streams.audio),
+        pixel_aspect=1 / aspect if maker.swaps_axes else aspect,
     )
 
 

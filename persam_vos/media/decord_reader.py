@@ -10,9 +10,10 @@ import numpy as np
 
 from persam_vos.errors import MissingDependencyError, VideoError
 from persam_vos.masks import Rgb
-from persam_vos.media.decoding import open_container, video_stream
+from persam_vos.media.container import open_container, video_stream
 from persam_vos.media.frame import Frame
 from persam_vos.media.pyav_reader import VideoReader
+from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, DisplayMatrix, GeneratorReader, upright
 
 _MAX_MEAN_DIFFERENCE = 2.0  # of 255 levels, between two decodings of the same frame
@@ -96,5 +97,8 @@ def _turn_between(rgb: Rgb, reference: Rgb) -> DisplayMatrix | None:
 def _presentation_times(path: Path) -> list[int]:
     """Return the timestamps of all frames, in presentation order, without decoding any."""
     with open_container(path) as container:
-        packets = container.demux(video_stream(path, container))
-        return sorted(packet.pts for packet in packets if packet.pts is not None and not packet.is_discard)
+        stream = video_stream(path, container)
+        guessed = shown_times(container, stream, path) is not None
+        shown = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        times = (packet.dts if guessed else packet.pts for packet in shown)
+        return sorted(time for time in times if time is not None)

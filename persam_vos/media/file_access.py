@@ -13,19 +13,19 @@ import av
 import numpy as np
 
 from persam_vos.errors import VideoError
+from persam_vos.media.container import open_container, other_videos, video_stream
 from persam_vos.media.decoding import (
     FrameMaker,
     Tally,
     decode,
     describe,
     first_frame,
-    open_container,
     time_base_of,
-    video_stream,
 )
 from persam_vos.media.frame import Frame
 from persam_vos.media.packet_index import FrameTable, decode_table, read_table
 from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.media.shown_times import ShownTimes, shown_times
 from persam_vos.media.stream import StreamInfo
 
 _MAX_AHEAD_BYTES = 200 * 2**20  # of decoded frames that wait while a video is read backwards
@@ -182,6 +182,7 @@ class _Cursor:
         first = first_frame(self._path, self._stream, self._frames, self._tally)
         self._frames = chain([first], self._frames)
         maker = FrameMaker(self._path, first, time_base_of(self._stream))
+        maker.warnings[:0] = other_videos(self._container, self._stream)
         return first, describe(self._path, self._container, self._stream, maker), maker
 
     def restart(self, _index: int = 0) -> bool:
@@ -238,7 +239,8 @@ class _Cursor:
         except BaseException:
             self._container.close()
             raise
-        self._begin(self._container.demux(self._stream), next_index=0, first_pts=None)
+        times = shown_times(self._container, self._stream, self._path)
+        self._begin(self._container.demux(self._stream), next_index=0, first_pts=None, times=times)
 
     def _packets_from(self, target: int) -> Iterator[av.Packet[av.VideoStream]]:
         """Go to a timestamp, as near as the container can, and yield the packets from there on."""
@@ -248,7 +250,14 @@ class _Cursor:
         except av.FFmpegError:
             return
 
-    def _begin(self, packets: Iterator[av.Packet[av.VideoStream]], *, next_index: int, first_pts: int | None) -> None:
+    def _begin(
+        self,
+        packets: Iterator[av.Packet[av.VideoStream]],
+        *,
+        next_index: int,
+        first_pts: int | None,
+        times: ShownTimes | None = None,
+    ) -> None:
         self._tally = Tally()
-        self._frames = decode(self._stream, packets, self._tally)
+        self._frames = decode(self._stream, packets, self._tally, times)
         self.next_index, self._first_pts = next_index, first_pts

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.errors import reason
-from persam_vos.media.decoding import Tally, decode, end_warnings, open_container, video_stream
+from persam_vos.media.container import open_container, video_stream
+from persam_vos.media.decoding import Tally, decode, end_warnings
+from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, StreamInfo
 
 Times = npt.NDArray[np.int64]
@@ -66,9 +68,10 @@ def read_table(path: Path, info: StreamInfo) -> FrameTable:
     """
     with open_container(path) as container:
         stream = video_stream(path, container)
+        guessed = shown_times(container, stream, path) is not None
         packets = _read_packets(container, stream)
         times = packets.times()
-        if packets.is_doubtful or times is None:
+        if guessed or packets.is_doubtful or times is None:
             return _decode_all(path, info, packets.keys)
         clock = Clock(info)
         clock.tick(times[-1], packets.last_duration)
@@ -137,12 +140,14 @@ def _decode_all(path: Path, info: StreamInfo, keys: Sequence[tuple[int, int]]) -
     times: list[int] = []
     with open_container(path) as container:
         stream = video_stream(path, container)
-        for decoded in decode(stream, container.demux(stream), tally):
+        given = shown_times(container, stream, path)
+        for decoded in decode(stream, container.demux(stream), tally, given):
             raw.append(decoded.pts)
             times.append(clock.tick(decoded.pts, decoded.duration or 0))
         warnings = [*tally.warnings(stream), *clock.warnings(), *end_warnings(container, stream, clock.end)]
-    is_sought = raw == times
-    if not is_sought:
+    # A decoder that begins elsewhere would give other times to frames whose times FFmpeg guesses.
+    is_sought = raw == times and given is None
+    if raw != times:
         warnings.append("timestamps are missing or do not rise; each frame is found by reading from the start")
     return _table(times, keys, clock.end, is_sought=is_sought, is_decoded=True, warnings=warnings)
 

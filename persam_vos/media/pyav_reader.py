@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from persam_vos.media.container import open_container, other_videos, video_stream
 from persam_vos.media.decoding import (
     FrameMaker,
     Tally,
@@ -14,18 +15,17 @@ from persam_vos.media.decoding import (
     describe,
     end_warnings,
     first_frame,
-    open_container,
     time_base_of,
-    video_stream,
 )
 from persam_vos.media.frame import Frame
+from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, GeneratorReader
 
 
 class VideoReader(GeneratorReader):
     """Reads a video file with PyAV.
 
-    Rotation by a multiple of 90 degrees and mirroring are applied. The sample aspect ratio is not: pixels stay as
+    Rotation by a multiple of 90 degrees and mirroring are applied. The pixel aspect ratio is not: pixels stay as
     stored. HDR is not tone-mapped. Damaged frames that the decoder can conceal are delivered, packets that it cannot
     decode are skipped, and a file that ends early gives the frames that it has; each case adds a warning. Timestamps
     that do not rise are mended (see ``Clock``), so that no frame is lost and no two share a time.
@@ -43,10 +43,11 @@ class VideoReader(GeneratorReader):
         try:
             self._stream = video_stream(path, self._container)
             self._tally = Tally()
-            self._decoded = decode(self._stream, self._container.demux(self._stream), self._tally)
+            times = shown_times(self._container, self._stream, path)
+            self._decoded = decode(self._stream, self._container.demux(self._stream), self._tally, times)
             first = first_frame(path, self._stream, self._decoded, self._tally)
             self._maker = FrameMaker(path, first, time_base_of(self._stream))
-            self.warnings += self._maker.warnings
+            self.warnings += [*other_videos(self._container, self._stream), *self._maker.warnings]
             self.info = describe(path, self._container, self._stream, self._maker)
         except BaseException:
             self._container.close()

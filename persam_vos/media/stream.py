@@ -57,6 +57,7 @@ class StreamInfo:
         has_audio: Whether ``source`` is a file with an audio stream.
         clip: The part of the source that is delivered; None for all of it.
         images: Of an image sequence: the file of each frame of the source, by index.
+        pixel_aspect: Width of a pixel as it is shown, in its heights, rotation applied: 64/45 for PAL in 16:9.
     """
 
     source: Path
@@ -68,6 +69,7 @@ class StreamInfo:
     has_audio: bool
     clip: Clip | None = None
     images: tuple[Path, ...] = ()
+    pixel_aspect: Fraction = Fraction(1)
 
 
 class FrameReader(Protocol):

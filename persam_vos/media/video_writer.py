@@ -82,7 +82,7 @@ class VideoWriter:
                 self._parts.begin()
                 self._shift, self._begun = self._shift_of(frame.pts), True
             if self._part is None:
-                self._part = _Part(self._parts.unfinished, frame, self._rate)
+                self._part = _Part(self._parts.unfinished, frame, self._rate, self._info.pixel_aspect)
             self._part.write(picture, frame.pts - self._shift)
             self._last, self._last_index = frame.pts, frame.index
 
@@ -191,12 +191,13 @@ class _Part:
         path: The file; its folder exists.
         frame: The first one.
         rate: Frames per second, for the encoder's rate control.
+        pixel_aspect: Width of a pixel as it is shown, in its heights.
 
     Attributes:
         first_index: Of the first frame.
     """
 
-    def __init__(self, path: Path, frame: Frame, rate: Fraction) -> None:
+    def __init__(self, path: Path, frame: Frame, rate: Fraction, pixel_aspect: Fraction) -> None:
         self.first_index = frame.index
         self._time_base = frame.time_base
         self._reformatter = VideoReformatter()
@@ -208,6 +209,7 @@ class _Part:
             stream.time_base = stream.codec_context.time_base = frame.time_base
             context = stream.codec_context
             context.color_range = ColorRange.MPEG
+            context.sample_aspect_ratio = pixel_aspect
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             self._stream = stream
         except BaseException:

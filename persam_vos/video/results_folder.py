@@ -143,6 +143,7 @@ def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReade
         "source": str(info.source),
         **keyframes.record,
         "frame_size": [info.height, info.width],
+        "pixel_aspect_ratio": str(info.pixel_aspect),
         "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
         # Seconds per unit of ``pts`` in tracks.jsonl.
         "time_base": str(info.time_base),

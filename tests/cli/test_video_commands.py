@@ -138,8 +138,8 @@ def test_tracks(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "tracks.jsonl").read_text().splitlines()]
 
     assert [(line["frame"], line["object"], line["present"]) for line in lines] == [(i, 1, True) for i in range(5)]
-    keys = ["frame", "time", "pts", "object", "name", "present", "score", "similarity", "area", "box_xyxy", "keyframe"]
-    assert all(list(line) == keys for line in lines)
+    keys = ["frame", "time", "pts", "source", "object", "name", "present", "score", "similarity", "area", "box_xyxy"]
+    assert all(list(line) == [*keys, "keyframe"] for line in lines)
     assert [line["keyframe"] for line in lines] == [True, False, False, False, False]
     assert lines[0]["box_xyxy"] == [0, 16, 15, 31]
 

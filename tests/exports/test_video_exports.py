@@ -288,11 +288,14 @@ class TestTracks:
         assert not (tmp_path / "tracks.jsonl").exists()
         assert writer.close() == (tmp_path / "tracks.jsonl",)
         assert (tmp_path / "tracks.jsonl").read_text().splitlines() == [
-            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 1, "name": null, "present": true, "score": 0.9,'
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "source": null, "object": 1, "name": null, "present": true,'
+            ' "score": 0.9,'
             ' "similarity": 0.123457, "area": 70000, "box_xyxy": [1, 2, 30, 40], "keyframe": false}',
-            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 9, "name": "Löffel", "present": false, "score": 0.0,'
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "source": null, "object": 9, "name": "Löffel", "present": false,'
+            ' "score": 0.0,'
             ' "similarity": null, "area": 0, "box_xyxy": null, "keyframe": true}',
-            '{"frame": 3, "time": 0.1001, "pts": 3003, "object": 10, "name": null, "present": true, "score": null,'
+            '{"frame": 3, "time": 0.1001, "pts": 3003, "source": null, "object": 10, "name": null, "present": true,'
+            ' "score": null,'
             ' "similarity": null, "area": 5, "box_xyxy": [0, 1, 2, 3], "keyframe": false}',
         ]
 

@@ -247,9 +247,13 @@ class TestDoubtfulFiles:
             told = [each for each in video.warnings if "is found by reading from the start" not in each]
         assert told == read_all(path)[2]
 
-    def test_missing_timestamps_are_told(self, clip):
-        with open_random_access(clip(avi_without_times)[0]) as video:
+    def test_missing_timestamps_are_told(self, tmp_path):
+        with open_random_access(write_clip(tmp_path / "a.h264", moving_square(9))) as video:
             assert any("each frame is found by reading from the start" in warning for warning in video.warnings)
+
+    def test_times_of_decoding_are_enough(self, clip):
+        with open_random_access(clip(avi_without_times)[0]) as video:
+            assert video.warnings == []
 
     def test_damage_that_shows_late_renumbers_and_is_told(self, clip):
         path, read = clip(damaged_late)
