@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
+from persam_vos.exports.annotations.coco import CocoWriter
+from persam_vos.exports.annotations.youtube_vis import YoutubeVisWriter
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
 from persam_vos.exports.benchmark_folders import DavisWriter, MoseWriter, SavWriter, YoutubeVosWriter
 from persam_vos.exports.frame_folder import remove_frame_folder
@@ -35,6 +37,8 @@ EXPORTS = {
     "masks": VideoExport("masks", mask_writer),
     "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
     "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
+    "coco": VideoExport(CocoWriter.name, CocoWriter),
+    "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
     "davis": VideoExport(DavisWriter.name, DavisWriter),
     "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
     "mose": VideoExport(MoseWriter.name, MoseWriter),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
-from persam_vos.errors import OutputError
 from persam_vos.exports.base import ExportSettings
+from persam_vos.exports.frame_lines import FrameLines
 from persam_vos.files import PartialFile, check_file, output_errors
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult, ObjectResult, object_record
@@ -30,82 +27,43 @@ class TracksWriter:
         self._styles, self._images = settings.styles, settings.info.images
         self._file = PartialFile(settings.folder / "tracks.jsonl")
         check_file(self._file.path)
-        self._stream: TextIO | None = None
+        self._lines = FrameLines(self._file.partial, self._file.path)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write the lines of a frame; see ``ResultWriter``."""
-        with output_errors(self._file.path):
-            if self._stream is None:
-                self._stream = self._file.partial.open("w", encoding="utf-8", newline="\n")
-            source = self._images[frame.index].name if self._images else None
-            for entry in result.objects:
-                self._stream.write(_track_line(frame, source, entry, self._styles.name(entry.id)))
+        source = self._images[frame.index].name if self._images else None
+        self._lines.append(*(_track(frame, source, entry, self._styles.name(entry.id)) for entry in result.objects))
 
     def close(self) -> tuple[Path, ...]:
         """Give the file its final name; see ``ResultWriter``."""
-        if self._stream is None:
+        if not self._lines.begun:
             return ()
+        self._lines.close()
         with output_errors(self._file.path):
-            self._stream.close()
-            path = self._file.finish()
-        self._stream = None
-        return (path,)
+            return (self._file.finish(),)
 
     def abort(self) -> None:
         """Remove the unfinished file; see ``ResultWriter``."""
-        self.suspend()
-        self._file.discard()
+        self._lines.discard()
 
     def checkpoint(self) -> None:
         """Bring the lines so far to the disk; see ``ResumableWriter``."""
-        if self._stream is not None:
-            with output_errors(self._file.path):
-                self._stream.flush()
-                os.fsync(self._stream.fileno())
+        self._lines.save()
 
     def resume(self, done: FramesDone) -> None:
         """Go on after the lines of the frames done; see ``ResumableWriter``."""
         with output_errors(self._file.path):
             self._file.take_back()
-            end, count = _end_of_frame(self._file.partial, done.last_index)
-            if count != done.count:
-                raise OutputError(
-                    f"{self._file.path}: {count} of the {done.count} frames done are left; the run cannot be resumed;"
-                    " pass --overwrite to start anew"
-                )
-            os.truncate(self._file.partial, end)
-            self._stream = self._file.partial.open("a", encoding="utf-8", newline="\n")
+        self._lines.resume(done)
 
     def suspend(self) -> None:
         """Leave the unfinished file; see ``ResumableWriter``."""
-        if self._stream is not None:
-            with suppress(OSError):
-                self._stream.close()
-            self._stream = None
+        self._lines.suspend()
 
 
-def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
-    """Return the bytes up to the last line of a frame, and the number of frames that these lines are of.
-
-    What follows may be cut anywhere.
-    """
-    end, frames = 0, set()
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                index = json.loads(line)["frame"]
-            except (ValueError, TypeError, KeyError):
-                break
-            if not line.endswith(b"\n") or index > last_index:
-                break
-            frames.add(index)
-            end += len(line)
-    return end, len(frames)
-
-
-def _track_line(frame: Frame, source: str | None, entry: ObjectResult, name: str) -> str:
+def _track(frame: Frame, source: str | None, entry: ObjectResult, name: str) -> dict[str, Any]:
     found = object_record(entry)
-    record = {
+    return {
         "frame": frame.index,
         "time": round(float(frame.time), _DECIMALS),
         "pts": frame.pts,
@@ -115,4 +73,3 @@ def _track_line(frame: Frame, source: str | None, entry: ObjectResult, name: str
         **found,
         "keyframe": entry.keyframe,
     }
-    return json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"

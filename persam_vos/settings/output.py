@@ -12,7 +12,7 @@ from persam_vos.prompts import hex_colour
 from persam_vos.settings.common import Validated, split_names
 from persam_vos.settings.suggestions import did_you_mean
 
-ExportName = Literal["masks", "overlay", "cutout", "davis", "youtube-vos", "mose", "sa-v"]
+ExportName = Literal["masks", "overlay", "cutout", "coco", "youtube-vis", "davis", "youtube-vos", "mose", "sa-v"]
 
 
 def _hex_colour(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
@@ -129,6 +130,7 @@ class ResultsFolder:
         if not outcome.interrupted:
             remove_checkpoint(self.path)
             forget_unfinished(self.path)
+            forget_journals(self.path)
         made = (self.path / PROMPTS,) if self._keyframes.said else ()
         return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
 

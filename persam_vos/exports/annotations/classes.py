@@ -1,0 +1,33 @@
+"""Classes of objects: what annotation tools call categories or labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from persam_vos.exports.styles import ObjectStyles
+
+UNNAMED = "object"
+
+
+class ObjectClasses:
+    """Classes by name: objects of one name are of one class, and those without a name are of the class ``object``.
+
+    Args:
+        styles: Names of objects.
+        ids: All objects.
+
+    Attributes:
+        names: Of the classes, in the order of their first objects.
+    """
+
+    def __init__(self, styles: ObjectStyles, ids: Iterable[int]) -> None:
+        self._class_of = {each: styles.name(each) or UNNAMED for each in sorted(ids)}
+        self.names = tuple(dict.fromkeys(self._class_of.values()))
+
+    def name(self, object_id: int) -> str:
+        """Return the name of an object's class."""
+        return self._class_of[object_id]
+
+    def index(self, object_id: int) -> int:
+        """Return the position of an object's class among ``names``, from 0."""
+        return self.names.index(self._class_of[object_id])
