@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -13,8 +13,12 @@ from persam_vos.cli.groups import OptionGroup
 from persam_vos.errors import SettingsError
 from persam_vos.prompts import ObjectPrompt, object_prompts, parse_box, parse_point
 
+if TYPE_CHECKING:
+    from persam_vos.media.mask_reading import MaskReading
+
 VIDEO_SETTINGS = "persam_vos.settings.video:Settings"
 PHOTO_SETTINGS = "persam_vos.settings.photos:PhotoSettings"
+_MAX_ID = 255
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
@@ -138,9 +142,29 @@ class MaskOptions(OptionGroup):
             "--mask-threshold",
             metavar="0..254",
             callback=_only(range(255)),
-            help="Read a soft mask as one object: the pixels brighter than this.",
+            help="Read a soft mask as one object: the pixels with more alpha, or brighter, than this.",
         ),
     ] = None
+    invert_mask: Annotated[bool, typer.Option("--invert-mask", help="The object is what a mask leaves unpainted.")] = (
+        False
+    )
+    mask_ids: Annotated[
+        str | None, typer.Option("--mask-ids", metavar="ID,...", help="Read only these objects of a label map.")
+    ] = None
+
+    def reading(self) -> MaskReading:
+        """Return how masks are read.
+
+        Raises:
+            SettingsError: If an id is none.
+        """
+        from persam_vos.media.mask_reading import MaskReading
+
+        ids = names_of(self.mask_ids)
+        if ids is not None and not (ids and all(each.isdecimal() and 0 < int(each[:4]) <= _MAX_ID for each in ids)):
+            raise SettingsError(f"--mask-ids is {self.mask_ids!r}: it must be ids from 1 to 255, such as 1,5")
+        numbers = None if ids is None else tuple(sorted({int(each) for each in ids}))
+        return MaskReading(self.resize_mask, self.mask_threshold, self.invert_mask, numbers)
 
 
 @dataclass(frozen=True)

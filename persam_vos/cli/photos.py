@@ -143,7 +143,7 @@ def image(
         from persam_vos.settings.photos import load_photo_settings
 
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
-        references = [ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs]
+        references = [ReferenceFile(*pair, masks.reading()) for pair in pairs]
         settings = load_photo_settings(config, flags)
         outcome = run_photos(
             references, photos, output, settings, ProgressBar(quiet, "photo"), **results.job_arguments()

@@ -164,7 +164,7 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
         from persam_vos.video.prompting.label_maps import AnnotationFile
         from persam_vos.video.prompting.prompting import Prompting
 
-        resize, threshold = masks.resize_mask, masks.mask_threshold
+        reading = masks.reading()
         sources: list[PromptSource] = []
         named, span = {each.id: each for each in objects}, None
         if options.prompts is not None:
@@ -172,16 +172,16 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
             from persam_vos.prompts.prompts_json import read_prompts
 
             given = read_prompts(options.prompts)
-            sources.append(GivenPrompts(given, resize, threshold))
+            sources.append(GivenPrompts(given, reading))
             span = given.range
             for each in given.objects:
                 flags = named.get(each.id, each)
                 named[each.id] = replace(each, name=flags.name or each.name, color=flags.color or each.color)
         if options.first_mask is not None:
-            sources.append(AnnotationFile(options.first_mask, None, resize, threshold))
+            sources.append(AnnotationFile(options.first_mask, None, reading))
         if first:
-            sources.append(GivenPrompts(VideoPrompts(first), resize, threshold))
-        sources += [AnnotationFile(path, frame, resize, threshold) for frame, path in later]
+            sources.append(GivenPrompts(VideoPrompts(first), reading))
+        sources += [AnnotationFile(path, frame, reading) for frame, path in later]
         if options.first_ref:
             sources.append(_references(options, masks, settings))
         return Prompting(tuple(sources), tuple(named.values())), span
@@ -195,7 +195,7 @@ def _references(options: PromptOptions, masks: MaskOptions, settings: Settings) 
     from persam_vos.video.prompting.first_reference import FirstReference, reference_settings
 
     pairs = [split_pair(pair) for pair in options.first_ref or ()]
-    files = tuple(ReferenceFile(*pair, masks.resize_mask, masks.mask_threshold) for pair in pairs)
+    files = tuple(ReferenceFile(*pair, masks.reading()) for pair in pairs)
     return FirstReference(files, reference_settings(settings, settings.method, **options.of_photos()))
 
 
@@ -208,8 +208,11 @@ def _check_ways(options: PromptOptions, masks: MaskOptions, said: Sequence[objec
             f"pass --first-mask MASK, --box X0,Y0,X1,Y1 or --point X,Y, or --first-ref PHOTO:MASK, {others}"
         )
     masks_given = options.first_mask or options.first_ref or options.object_mask or options.prompt or options.prompts
-    if not masks_given and (masks.resize_mask or masks.mask_threshold is not None):
-        raise SettingsError("--resize-mask and --mask-threshold go with a mask, and --box and --point give none")
+    if not masks_given and masks != MaskOptions():
+        raise SettingsError(
+            "--resize-mask, --mask-threshold, --invert-mask and --mask-ids go with a mask, and --box and --point give"
+            " none"
+        )
     given = [name for name, value in options.of_photos().items() if value is not None]
     if not options.first_ref and given:
         raise SettingsError(f"--{given[0].replace('_', '-')} goes with --first-ref, which was not given")

@@ -5,7 +5,9 @@ Drawn frames come in as well, and go out as a video file with the times and the 
 
 from persam_vos.media.demo import DemoClip, demo_clip
 from persam_vos.media.frame import Frame, FramesDone
-from persam_vos.media.mask_files import annotation_warnings, as_mask, read_mask
+from persam_vos.media.mask_doubts import annotation_warnings
+from persam_vos.media.mask_files import as_mask, read_mask
+from persam_vos.media.mask_reading import MaskReading
 from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import FrameAt, FrameRange, SecondsAt, frame_range, parse_position
@@ -23,6 +25,7 @@ __all__ = [
     "FrameReader",
     "FramesDone",
     "GeneratorReader",
+    "MaskReading",
     "RandomAccessVideo",
     "ReferenceFile",
     "SecondsAt",

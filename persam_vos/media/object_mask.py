@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from persam_vos.errors import MaskError
 from persam_vos.files import PathLike
 from persam_vos.masks import LabelMap, Mask
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 
 
 def read_object_mask(
@@ -16,8 +18,7 @@ def read_object_mask(
     *,
     height: int,
     width: int,
-    resize: bool = False,
-    threshold: int | None = None,
+    reading: MaskReading = AS_IT_IS,
     doubts: list[str] | None = None,
 ) -> Mask:
     """Read the mask of one object.
@@ -27,8 +28,7 @@ def read_object_mask(
         object_id: Of the object.
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
-        resize: See ``read_mask``.
-        threshold: See ``read_mask``.
+        reading: How it is read.
         doubts: Gets a line about what was perhaps meant otherwise.
 
     Returns:
@@ -37,7 +37,7 @@ def read_object_mask(
     Raises:
         MaskError: If the file is no mask, does not fit, or shows other objects only.
     """
-    label_map = read_mask(path, height=height, width=width, resize=resize, threshold=threshold, doubts=doubts)
+    label_map = reading.read(Path(path), height=height, width=width, doubts=doubts)
     return object_of(label_map, object_id, name=str(path))
 
 

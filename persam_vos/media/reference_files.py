@@ -9,7 +9,7 @@ from typing import Any
 from persam_vos.errors import MaskError
 from persam_vos.files import file_sha256
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.media.photo_files import read_photo
 
 # Objects of a larger share of the photo leave no background to tell them from.
@@ -22,8 +22,7 @@ class ReferenceFile:
 
     photo: Path
     mask: Path
-    resize: bool = False
-    threshold: int | None = None
+    reading: MaskReading = AS_IT_IS
 
     def read(self, max_pixels: int) -> tuple[Rgb, LabelMap]:
         """Read the photo and its mask.
@@ -33,13 +32,8 @@ class ReferenceFile:
             MaskError: If the mask cannot be read, does not fit, is empty, or covers the whole photo.
         """
         rgb = read_photo(self.photo, max_pixels=max_pixels)
-        label_map = read_mask(
-            self.mask,
-            like=rgb,
-            resize=self.resize,
-            threshold=self.threshold,
-            of="photo",
-        )
+        height, width = rgb.shape[:2]
+        label_map = self.reading.read(self.mask, height=height, width=width, of="photo")
         if (label_map > 0).mean() > _MAX_AREA_SHARE:
             raise MaskError(f"{self.mask}: covers all of {self.photo}; leave something that is not the object")
         return rgb, label_map
@@ -51,6 +45,5 @@ class ReferenceFile:
             "photo_sha256": file_sha256(self.photo),
             "mask": str(self.mask),
             "mask_sha256": file_sha256(self.mask),
-            "resize_mask": self.resize,
-            "mask_threshold": self.threshold,
+            **self.reading.record(),
         }

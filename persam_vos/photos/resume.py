@@ -62,5 +62,5 @@ def _changes(earlier: dict[str, Any], record: dict[str, Any]) -> list[str]:
 
 def _reference_identity(record: dict[str, Any]) -> list[list[Any]]:
     """Return what the references say, wherever their files lie."""
-    keys = ("photo_sha256", "mask_sha256", "resize_mask", "mask_threshold")
+    keys = ("photo_sha256", "mask_sha256", "resize_mask", "mask_threshold", "invert_mask", "mask_ids")
     return [[each[key] for key in keys] for each in record["references"]]

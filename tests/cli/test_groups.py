@@ -78,12 +78,14 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
+    " --invert-mask --mask-ids"
     " --masks-format --start-number --keep-names"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",
     "image": f"{ENGINE} --method --ref --resize-mask --mask-threshold --all-instances --max-objects --iou-threshold"
+    " --invert-mask --mask-ids"
     " --erase --presence --guidance --max-megapixels --export --resume --keep-going --overwrite",
     "perseg": f"{ENGINE} --method --guidance --max-megapixels --classes --overwrite",
     "score": "--output -o --year --split --sequences --quiet -q",

@@ -17,6 +17,7 @@ from persam_vos.photos.resume import check_resumable
 
 def record() -> dict[str, Any]:
     reference = {"photo_sha256": "a", "mask_sha256": "b", "resize_mask": False, "mask_threshold": None}
+    reference |= {"invert_mask": False, "mask_ids": None}
     return {
         "settings": {"method": "memory", "presence": 0.5, "device": "cpu"},
         "checkpoint": {"sha256": "c"},

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import PromptError
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.media.object_mask import read_object_mask
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.prompts import Prompt, VideoPrompts
@@ -31,13 +32,11 @@ class GivenPrompts:
 
     Attributes:
         prompts: Where the objects are.
-        resize: Whether masks of another size are scaled.
-        threshold: Brightness (0..254) above which a soft mask is the object; None for masks that are not soft.
+        reading: How masks are read.
     """
 
     prompts: VideoPrompts
-    resize: bool = False
-    threshold: int | None = None
+    reading: MaskReading = AS_IT_IS
     _fitted: tuple[Prompt, ...] = field(default=(), init=False, repr=False, compare=False)
     _drawn: dict[Place, Keyframe] = field(default_factory=dict, init=False, repr=False, compare=False)
     _doubts: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -111,8 +110,7 @@ class GivenPrompts:
             prompt.object_id,
             height=info.height,
             width=info.width,
-            resize=self.resize,
-            threshold=self.threshold,
+            reading=self.reading,
             doubts=doubts,
         )
         if not prompt.says.decoded:

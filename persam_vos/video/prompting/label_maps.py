@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
-from persam_vos.media.mask_files import annotation_warnings, read_mask, void_warnings
+from persam_vos.media.mask_doubts import annotation_warnings, void_warnings
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.media.stream import FrameReader
 from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, of_label_map
 
@@ -25,14 +26,12 @@ class AnnotationFile:
     Attributes:
         path: The mask.
         frame: Index of the frame; None for the first one that is tracked.
-        resize: Whether a mask of another size is scaled.
-        threshold: Brightness (0..254) above which a soft mask is one object; None for a label map.
+        reading: How it is read.
     """
 
     path: Path
     frame: int | None = None
-    resize: bool = False
-    threshold: int | None = None
+    reading: MaskReading = AS_IT_IS
     _at: int = field(default=0, init=False, repr=False, compare=False)
     _label_map: LabelMap | None = field(default=None, init=False, repr=False, compare=False)
     _doubts: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -49,21 +48,15 @@ class AnnotationFile:
             MaskError: If it cannot be read, does not fit, or is empty.
         """
         self._doubts.clear()
-        self._label_map = read_mask(
-            self.path,
-            height=video.info.height,
-            width=video.info.width,
-            resize=self.resize,
-            threshold=self.threshold,
-            doubts=self._doubts,
-        )
+        height, width = video.info.height, video.info.width
+        self._label_map = self.reading.read(self.path, height=height, width=width, doubts=self._doubts)
         self._at = video.peek().index if self.frame is None else self.frame
         return _places(self._at, self._label_map)
 
     def find(self, engine: Engine[Any], frame_of: FrameOf) -> Keyframes:  # noqa: ARG002 - a mask needs no model
         """Return the mask's objects; see ``PromptSource``."""
         assert self._label_map is not None, "check comes first"
-        reading = {"resize_mask": self.resize, "mask_threshold": self.threshold}
+        reading = self.reading.record()
         record = (
             {"first_mask": str(self.path), **reading}
             if self.frame is None

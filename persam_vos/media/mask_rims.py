@@ -1,0 +1,87 @@
+"""Values of a mask that are no objects: levels between two values, which smoothing or resizing leaves along edges."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from persam_vos.masks import VOID, Mask
+
+Values = npt.NDArray[np.int64]
+
+# Grey levels of a smoothed edge form thin rings. A label map's objects do not.
+_THIN_LEVELS_SHARE = 0.5
+_THIN_LEVELS_SHARE_WITHOUT_WHITE = 0.8
+_MIN_LEVELS_WITHOUT_WHITE = 17
+# A rim is at most twice as wide as this share of the frame's longer side, in pixels, and runs along so much of an
+# object's edge.
+_RIM_SHARE, _MIN_RIM_RADIUS = 1 / 400, 2
+_ALONG = 0.9
+
+
+def is_soft(values: Values) -> bool:
+    """Tell whether values, H x W, are the ramp of a smoothed edge: many levels, none of which has a body of its own."""
+    ids = np.unique(values[values != 0])
+    if ids.size < 2 or ids[0] < 0 or ids[-1] > VOID:
+        return False
+    if ids[-1] != VOID:
+        # Smoothing leaves full white somewhere, unless the shape is as thin as its edge.
+        many = ids.size >= _MIN_LEVELS_WITHOUT_WHITE
+        return bool(many and _share_of_thin_levels(values, ids) > _THIN_LEVELS_SHARE_WITHOUT_WHITE)
+    return _share_of_thin_levels(values, ids[:-1]) > _THIN_LEVELS_SHARE
+
+
+def rim_ids(values: Values) -> tuple[list[int], list[int]]:
+    """Find the ids of a label map that are rims of others: what interpolation leaves where a label map is resized.
+
+    Args:
+        values: H x W, of which 0 is ground.
+
+    Returns:
+        The ids that are rims, and those that have a body, both in rising order. An id with a body is a rim as well if
+        it also surrounds another object. No rims if no object is surrounded by thin parts of others.
+    """
+    ids = np.unique(values[(values != 0) & (values != VOID)]).tolist()
+    kernel = np.ones((2 * max(_MIN_RIM_RADIUS, round(_RIM_SHARE * max(values.shape))) + 1,) * 2, np.uint8)
+    bodies = {each: cv2.morphologyEx((values == each).astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0 for each in ids}
+    solid = [each for each in ids if bodies[each].any()]
+    thin = np.zeros(values.shape, np.bool_)
+    for each in ids:
+        thin |= (values == each) & ~bodies[each]
+    rims: set[int] = set()
+    for each in solid:
+        rims |= _around(values, thin & (values != each), values == each, kernel)
+    return sorted(rims), solid
+
+
+def _around(values: Values, thin: Mask, mask: Mask, kernel: npt.NDArray[np.uint8]) -> set[int]:
+    """Return the ids of the thin parts that run along an object's edge; none if they leave out much of it.
+
+    Args:
+        values: H x W.
+        thin: bool, H x W: parts of other objects that are no wider than ``kernel``.
+        mask: bool, H x W: the object.
+        kernel: Square of ones.
+    """
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+    bits = mask.astype(np.uint8)
+    # Beyond the frame, OpenCV takes everything for the object: its edge there is none.
+    edge = mask & ~(cv2.erode(bits, cross) > 0)
+    near = cv2.dilate(thin.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    if not edge.any() or (edge & near).sum() < _ALONG * edge.sum():
+        return set()
+    beside = cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    _, pieces = cv2.connectedComponents(thin.astype(np.uint8), connectivity=8)
+    close = cv2.dilate(edge.astype(np.uint8), kernel, iterations=2) > 0
+    return set(np.unique(values[thin & close & np.isin(pieces, pieces[thin & beside])]).tolist())
+
+
+def _share_of_thin_levels(values: Values, ids: npt.NDArray[np.int64]) -> float:
+    """Return the share of the levels whose region vanishes when it is eroded by one pixel."""
+    thin = 0
+    for level in ids.tolist():
+        region = values == level
+        inner = region[1:-1, 1:-1] & region[:-2, 1:-1] & region[2:, 1:-1] & region[1:-1, :-2] & region[1:-1, 2:]
+        thin += not inner.any()
+    return thin / len(ids)
