@@ -15,6 +15,8 @@ from persam_vos.exports.frame_folder import remove_frame_folder
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.masks import mask_writer
 from persam_vos.exports.prompt_masks import PROMPTS
+from persam_vos.exports.report import ReportWriter
+from persam_vos.exports.report.pictures import REPORT
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import CutoutWriter, OverlayWriter
@@ -43,6 +45,7 @@ EXPORTS = {
     "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
     "mose": VideoExport(MoseWriter.name, MoseWriter),
     "sa-v": VideoExport(SavWriter.name, SavWriter),
+    "report": VideoExport(REPORT, ReportWriter),
 }
 
 

@@ -11,6 +11,7 @@ from persam_vos.files import PartialFile, check_file, output_errors
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult, ObjectResult, object_record
 
+TRACKS = "tracks.jsonl"
 _DECIMALS = 6  # of seconds; ``pts`` and the time base of run.json are exact
 
 
@@ -25,7 +26,7 @@ class TracksWriter:
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
         self._styles, self._images = settings.styles, settings.info.images
-        self._file = PartialFile(settings.folder / "tracks.jsonl")
+        self._file = PartialFile(settings.folder / TRACKS)
         check_file(self._file.path)
         self._lines = FrameLines(self._file.partial, self._file.path)
 

@@ -12,7 +12,9 @@ from persam_vos.prompts import hex_colour
 from persam_vos.settings.common import Validated, split_names
 from persam_vos.settings.suggestions import did_you_mean
 
-ExportName = Literal["masks", "overlay", "cutout", "coco", "youtube-vis", "davis", "youtube-vos", "mose", "sa-v"]
+ExportName = Literal[
+    "masks", "overlay", "cutout", "report", "coco", "youtube-vis", "davis", "youtube-vos", "mose", "sa-v",
+]  # fmt: skip
 
 
 def _hex_colour(text: str) -> str:
@@ -61,7 +63,7 @@ class OutputSettings(ExportOptions):
     """
 
     reader: Literal["pyav", "decord"] = "pyav"
-    export: tuple[ExportName, ...] = ("masks", "overlay")
+    export: tuple[ExportName, ...] = ("masks", "overlay", "report")
 
     @field_validator("export", mode="before")
     @classmethod

@@ -11,14 +11,19 @@ from typing import Any
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.exports.prompt_masks import PROMPTS
+from persam_vos.exports.report import read_series, write_report
+from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.exports.styles import ObjectStyles
+from persam_vos.exports.tracks import TRACKS
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.record import run_record
 from persam_vos.pipeline.stages import Outcome
 from persam_vos.prompts import NamedObject
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
+from persam_vos.video.looks import frames_to_look_at
 from persam_vos.video.prompting.asked import write_asked
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting
@@ -126,13 +131,26 @@ class ResultsFolder:
         remove_exports(self.path, stale, self._info, keep=(self._info.source, *self._prompting.files))
         asked = write_asked(self.path, self._keyframes, self._prompting, self._info)
         ended = _ended_record(outcome, frames_before)
-        record = self._record(ended, time.perf_counter() - started).write(self.path)
+        record = self._record(ended, time.perf_counter() - started)
+        report = self._report(record, outcome)
+        written = record.write(self.path)
         if not outcome.interrupted:
             remove_checkpoint(self.path)
             forget_unfinished(self.path)
             forget_journals(self.path)
         made = (self.path / PROMPTS,) if self._keyframes.said else ()
-        return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, asked, record))
+        return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, *report, asked, written))
+
+    def _report(self, record: RunRecord, outcome: Outcome) -> tuple[Path, ...]:
+        """Write the report, if it is asked for and there is a frame; return its path."""
+        if "report" not in self._engine.settings.export or not outcome.frames:
+            return ()
+        series = read_series(self.path / TRACKS)
+        styles = ObjectStyles(self._prompting.named(self._keyframes.ids))
+        path = write_report(self.path, record.contents(), series, frames_to_look_at(series), styles)
+        if not outcome.interrupted:
+            pictures_file(self.path).discard()
+        return (path,)
 
     def _record(self, outcome: dict[str, Any], seconds: float = 0.0) -> RunRecord:
         return run_record(self._engine, self._given, outcome, seconds)
