@@ -39,13 +39,13 @@ EXPORTS = {
     "masks": VideoExport("masks", mask_writer),
     "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
     "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
+    "report": VideoExport(REPORT, ReportWriter),
     "coco": VideoExport(CocoWriter.name, CocoWriter),
     "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
     "davis": VideoExport(DavisWriter.name, DavisWriter),
     "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
     "mose": VideoExport(MoseWriter.name, MoseWriter),
     "sa-v": VideoExport(SavWriter.name, SavWriter),
-    "report": VideoExport(REPORT, ReportWriter),
 }
 
 

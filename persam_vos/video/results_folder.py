@@ -143,7 +143,7 @@ class ResultsFolder:
 
     def _report(self, record: RunRecord, outcome: Outcome) -> tuple[Path, ...]:
         """Write the report, if it is asked for and there is a frame; return its path."""
-        if "report" not in self._engine.settings.export or not outcome.frames:
+        if "report" not in self._engine.settings.export or not record.outcome["frames"]:
             return ()
         series = read_series(self.path / TRACKS)
         styles = ObjectStyles(self._prompting.named(self._keyframes.ids))

@@ -23,7 +23,7 @@ from persam_vos.settings.video import Settings
             "export",
             " or ".join(", ".join(EXPORTS).rsplit(", ", 1)),
             f"[{','.join(EXPORTS)}]",
-            "masks,overlay",
+            "masks,overlay,report",
         ),
         ("checkpoint", "", "", ""),
         ("background", "", "", "#000000"),

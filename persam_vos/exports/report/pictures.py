@@ -14,7 +14,7 @@ import numpy as np
 
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_overlay
-from persam_vos.files import PartialFile, check_file, output_errors, save_to_disk
+from persam_vos.files import PartialFile, check_file, save_to_disk, whole_file
 from persam_vos.masks import check_size
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult
@@ -146,8 +146,9 @@ class ReportWriter:
 
     def __init__(self, settings: ExportSettings) -> None:
         self.warnings: list[str] = []
-        self._styles, self._file = settings.styles, pictures_file(settings.folder)
-        check_file(settings.folder / REPORT)
+        self._styles, self._path = settings.styles, settings.folder / REPORT
+        self._file, self._unfinished = pictures_file(settings.folder), False
+        check_file(self._path)
         self._pictures = Pictures()
         self._present: frozenset[int] | None = None
 
@@ -169,23 +170,26 @@ class ReportWriter:
 
     def close(self) -> tuple[Path, ...]:
         """Leave the pictures to ``write_report``; see ``ResultWriter``."""
-        self.checkpoint()
+        if self._pictures.count:
+            self.checkpoint()
+        self._unfinished = False
         return ()
 
     def abort(self) -> None:
         """Remove the pictures; see ``ResultWriter``."""
-        self._file.discard()
+        if self._unfinished:
+            self._file.discard()
 
     def checkpoint(self) -> None:
         """Bring the pictures so far to the disk; see ``ResumableWriter``."""
-        with output_errors(self._file.path):
-            beside = PartialFile(self._file.partial)
-            beside.partial.write_text(self._pictures.to_json(), encoding="utf-8")
-            save_to_disk(beside.partial)
-            beside.finish()
+        self._unfinished = True
+        with whole_file(self._file.partial) as beside:
+            beside.write_text(self._pictures.to_json(), encoding="utf-8")
+            save_to_disk(beside)
 
     def resume(self, done: FramesDone) -> None:
         """Go on with the pictures of the frames done; see ``ResumableWriter``."""
+        self._unfinished = True
         try:
             self._pictures = Pictures.from_json(self._file.partial.read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -243,7 +243,7 @@ class Session(AbstractContextManager["Session"]):
     def export(
         self,
         folder: PathLike,
-        exports: Sequence[str] | str = ("masks", "overlay"),
+        exports: Sequence[str] | str = ("masks", "overlay", "report"),
         on_progress: OnProgress = lambda _done, _expected: None,
         *,
         overwrite: bool = False,
