@@ -160,7 +160,7 @@ def test_run_json_says_all(finished: Path) -> None:
 
 def test_nothing_else_is_left(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
-    assert names == {*"masks prompts".split(), "overlay.mp4", "cutout.mp4", "tracks.jsonl", "run.json", "prompts.json"}
+    assert names == {"masks", "prompts", "overlay.mp4", "cutout.mp4", "tracks.jsonl", "run.json", "prompts.json"}
 
 
 def test_results_are_not_replaced_without_being_asked(finished: Path, clip: Path, mask: Path) -> None:
