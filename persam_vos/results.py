@@ -12,6 +12,7 @@ import numpy as np
 
 from persam_vos.errors import MaskError
 from persam_vos.masks import ArrayRecord, LabelMap, Mask
+from persam_vos.soft_edges import Alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,11 @@ class FrameResult(ArrayRecord):
         time_base: Seconds per unit of ``pts``.
         label_map: uint8, H x W; 0 is background, n is object n.
         objects: One record per object, in rising order of id, absent ones included.
+        alpha: uint8, H x W: how much of each pixel the objects cover, 0..255, soft at their edges: at least 128 on
+            objects and less elsewhere. None where nobody asked for it, and of photos.
 
     Raises:
-        MaskError: If ``label_map`` is not uint8 of shape H x W.
+        MaskError: If ``label_map`` is not uint8 of shape H x W, or ``alpha`` has another shape or dtype.
 
     >>> left = ObjectResult(id=1, present=True, score=0.9, similarity=0.8, area=2, box=(0, 0, 0, 1))
     >>> result = FrameResult(0, 0, Fraction(1, 25), np.array([[1, 0], [1, 0]], np.uint8), (left,))
@@ -85,11 +88,15 @@ class FrameResult(ArrayRecord):
     time_base: Fraction
     label_map: LabelMap
     objects: tuple[ObjectResult, ...]
+    alpha: Alpha | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.label_map.dtype != np.uint8 or self.label_map.ndim != 2:
             found = f"{self.label_map.dtype} {self.label_map.shape}"
             raise MaskError(f"label map is {found}; it must be uint8 of shape (height, width)")
+        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != self.label_map.shape):
+            found = f"{self.alpha.dtype} {self.alpha.shape}"
+            raise MaskError(f"alpha is {found}; it must be uint8 of the shape of the label map, {self.label_map.shape}")
 
     @property
     def time(self) -> Fraction:

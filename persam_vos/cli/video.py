@@ -71,6 +71,13 @@ class ReadingAndWritingOptions(OptionGroup):
     keep_names: Annotated[
         bool | None, typer.Option("--keep-names", help="Of masks: call them like the images of an image sequence.")
     ] = None
+    matte_codec: Annotated[
+        str | None, typer.Option("--matte-codec", help="Of matte: H.264 in MP4, or ProRes 422 HQ in MOV.")
+    ] = None
+    alpha: Annotated[
+        str | None,
+        typer.Option("--alpha", help="Of prores, webm and rgba: colours as they are, or multiplied by alpha."),
+    ] = None
     reader: Annotated[
         str | None,
         typer.Option(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
+from persam_vos.exports.alpha.films import MatteWriter, ProresWriter, WebmWriter
+from persam_vos.exports.alpha.pictures import ExrWriter, RgbaWriter
 from persam_vos.exports.annotations.coco import CocoWriter
 from persam_vos.exports.annotations.youtube_vis import YoutubeVisWriter
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
@@ -28,18 +30,31 @@ from persam_vos.settings.output import DEFAULTS, ExportOptions
 
 
 class VideoExport(NamedTuple):
-    """What an export writes, a file or a folder, its writer, and what the folder holds besides files of frames."""
+    """An export.
+
+    Attributes:
+        path: What it writes, a file or a folder.
+        writer: Makes its writer.
+        extra_files: What the folder holds besides files of frames.
+        others: What it writes instead with other options.
+    """
 
     path: str
     writer: Callable[[ExportSettings], ResumableWriter]
     extra_files: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 EXPORTS = {
     "masks": VideoExport("masks", mask_writer),
-    "overlay": VideoExport(OverlayWriter.name, OverlayWriter),
-    "cutout": VideoExport(CutoutWriter.name, CutoutWriter),
+    "overlay": VideoExport("overlay.mp4", OverlayWriter),
+    "cutout": VideoExport("cutout.mp4", CutoutWriter),
     "report": VideoExport(REPORT, ReportWriter),
+    "matte": VideoExport("matte.mp4", MatteWriter, others=("matte.mov",)),
+    "prores": VideoExport("prores.mov", ProresWriter),
+    "webm": VideoExport("alpha.webm", WebmWriter),
+    "rgba": VideoExport("rgba", RgbaWriter),
+    "exr": VideoExport("exr", ExrWriter),
     "coco": VideoExport(CocoWriter.name, CocoWriter),
     "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
     "davis": VideoExport(DavisWriter.name, DavisWriter),
@@ -91,10 +106,9 @@ def open_writers(
 def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
     """Refuse a folder in which results would replace the video, or count as frames of it."""
     for name in exports:
-        path = output / EXPORTS[name].path
-        if source.resolve().is_relative_to(path.resolve()):
+        if found := [path for path in _paths(output, name) if source.resolve().is_relative_to(path.resolve())]:
             raise OutputError(
-                f"{source}: is the video, and the export {name!r} would replace {path}; give another folder"
+                f"{source}: is the video, and the export {name!r} would replace {found[0]}; give another folder"
             )
     if source.is_dir() and source.resolve() == output.resolve():
         raise OutputError(f"{output}: is the folder of images that is read; give another --output, beside it")
@@ -124,11 +138,17 @@ def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep:
     for name in exports:
         if name not in EXPORTS:
             continue
-        path = output / EXPORTS[name].path
-        if any(each.is_relative_to(path.resolve()) for each in kept):
-            continue
-        with output_errors(path):
-            if path.is_file():
-                path.unlink()
-            else:
-                remove_frame_folder(path, FrameNames(info.images), EXPORTS[name].extra_files)
+        for path in _paths(output, name):
+            if any(each.is_relative_to(path.resolve()) for each in kept):
+                continue
+            with output_errors(path):
+                if path.is_file():
+                    path.unlink()
+                else:
+                    remove_frame_folder(path, FrameNames(info.images), EXPORTS[name].extra_files)
+
+
+def _paths(output: Path, name: str) -> list[Path]:
+    """Return all files and folders that an export may write."""
+    export = EXPORTS[name]
+    return [output / each for each in (export.path, *export.others)]

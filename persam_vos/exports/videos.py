@@ -5,27 +5,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from persam_vos.exports.alpha.pixels import alpha_of, draw_on_colour
 from persam_vos.exports.base import ExportSettings
-from persam_vos.exports.draw import draw_cutout, draw_overlay
+from persam_vos.exports.draw import draw_overlay
 from persam_vos.exports.legend import draw_legend
 from persam_vos.masks import Rgb, check_size
 from persam_vos.media import Frame, FramesDone, VideoWriter
+from persam_vos.media.video_encoder import Picture
+from persam_vos.media.video_formats import H264, VideoFormat
 from persam_vos.results import FrameResult
 
 
-class _DrawnVideo(ABC):
-    """Base of the video writers: draws one picture per result and encodes it; see ``ResumableWriter``."""
+class DrawnVideo(ABC):
+    """Base of the video writers: draws one picture per result and encodes it; see ``ResumableWriter``.
+
+    Attributes:
+        name: Of the file, without its suffix.
+    """
 
     name: str
 
     def __init__(self, settings: ExportSettings) -> None:
         self.settings = settings
-        self._writer = VideoWriter(settings.folder / self.name, settings.info)
+        made = self.video_format(settings)
+        self._writer = VideoWriter(settings.folder / f"{self.name}{made.suffix}", settings.info, made)
         self.warnings = self._writer.warnings
 
+    def video_format(self, settings: ExportSettings) -> VideoFormat:  # noqa: ARG002
+        """Return what the file is."""
+        return H264
+
     @abstractmethod
-    def draw(self, frame: Frame, result: FrameResult) -> Rgb:
-        """Return the picture of a frame: uint8, H x W x 3, the frame's size."""
+    def draw(self, frame: Frame, result: FrameResult) -> Picture:
+        """Return the picture of a frame, of its size."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Draw and encode a frame; see ``ResultWriter``."""
@@ -53,10 +65,10 @@ class _DrawnVideo(ABC):
         self._writer.suspend()
 
 
-class OverlayWriter(_DrawnVideo):
+class OverlayWriter(DrawnVideo):
     """Writes ``overlay.mp4``: the frames with each object tinted and outlined, and a legend of several objects."""
 
-    name = "overlay.mp4"
+    name = "overlay"
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the frame with its objects tinted; the legend lists absent objects too, so that it stays the same."""
@@ -65,11 +77,11 @@ class OverlayWriter(_DrawnVideo):
         return drawn
 
 
-class CutoutWriter(_DrawnVideo):
-    """Writes ``cutout.mp4``: the objects alone on a plain background."""
+class CutoutWriter(DrawnVideo):
+    """Writes ``cutout.mp4``: the objects alone on a plain background, with soft edges."""
 
-    name = "cutout.mp4"
+    name = "cutout"
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the objects on the background."""
-        return draw_cutout(frame.rgb, result.label_map, self.settings.options.background_rgb)
+        return draw_on_colour(frame.rgb, alpha_of(result), self.settings.options.background_rgb)

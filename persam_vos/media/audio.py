@@ -6,23 +6,31 @@ from collections.abc import Generator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 
 from persam_vos.errors import VideoError, reason
 from persam_vos.media.container import open_container, video_stream
 
-# Codecs that players expect in an MP4 file; others (PCM, Vorbis, WMA) become AAC.
-_COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+# Codecs that players and editors expect in a file, by FFmpeg's name of its container.
+_COPIED_CODECS = {
+    "mp4": frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}),
+    "mov": frozenset({"aac", "ac3", "alac", "eac3", "mp3", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le"}),
+    "webm": frozenset({"opus", "vorbis"}),
+}
+# What other codecs (WMA; in MP4 also PCM and Vorbis) become.
+_ENCODER = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
 _SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
 class AudioTrack:
     """Adds an audio stream to an open container and fills it as the video goes on.
 
-    Packets are copied if MP4 can hold their codec, else decoded and encoded again as AAC. Memory does not grow with the
-    length of the source. An error in the source's audio ends the audio with a warning; the video goes on.
+    Packets are copied if files of this kind usually hold their codec, else decoded and encoded again as AAC or Opus.
+    Memory does not grow with the length of the source.
+
+    An error in the source's audio ends the audio with a warning; the video goes on.
 
     Args:
         source: The file with the audio.
@@ -97,11 +105,13 @@ class AudioTrack:
             self._input.close()
 
     def _add_stream(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
-        if stream.codec_context.codec.canonical_name in _COPIED_CODECS:
+        if stream.codec_context.codec.canonical_name in _COPIED_CODECS[self._container.format.name]:
             self._output = self._container.add_stream_from_template(stream)
             return self._copied(stream)
-        rates = av.Codec("aac", "w").audio_rates or []
-        self._output = self._container.add_stream("aac", rate=stream.rate if stream.rate in rates else 48000)
+        encoder = _ENCODER[self._container.format.name]
+        rates = av.Codec(encoder, "w").audio_rates or []
+        rate = stream.rate if stream.rate in rates else 48000
+        self._output = cast(av.AudioStream, self._container.add_stream(encoder, rate=rate))
         self._output.codec_context.layout = "stereo" if stream.channels > 1 else "mono"
         return self._encoded(stream)
 

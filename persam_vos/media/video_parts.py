@@ -1,4 +1,4 @@
-"""A video in parts, complete MP4 files of some frames each, which are joined without being encoded again."""
+"""A video in parts, complete files of some frames each, which are joined without being encoded again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import av
 from persam_vos.errors import OutputError, reason
 from persam_vos.files import save_to_disk
 
-# Frames by which x264 decodes ahead of what it shows, with its usual B-frames.
-_REORDERED = 2
 _START_ANEW = "the run cannot be resumed; pass --overwrite to start anew"
 
 
@@ -33,7 +31,7 @@ class VideoParts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._folder = path.with_name(f".{path.name}.parts.partial")
-        self.unfinished = self._folder / "unfinished.mp4"
+        self.unfinished = self._folder / f"unfinished{path.suffix}"
 
     def begin(self) -> None:
         """Make the folder, empty.
@@ -51,7 +49,7 @@ class VideoParts:
             OSError: If that fails.
         """
         save_to_disk(self.unfinished)
-        self.unfinished.replace(self._folder / f"{first_index:05d}.mp4")
+        self.unfinished.replace(self._folder / f"{first_index:05d}{self._path.suffix}")
 
     def paths(self) -> list[Path]:
         """Return the parts in order; none if the folder is missing."""
@@ -69,7 +67,7 @@ class VideoParts:
                 path.unlink()
 
     def check(self, count: int) -> None:
-        """Check that the parts hold so many frames by their headers.
+        """Check that the parts hold so many frames.
 
         Raises:
             OutputError: If they hold more or fewer, or cannot be read.
@@ -77,8 +75,7 @@ class VideoParts:
         held = 0
         for path in self.paths():
             try:
-                with av.open(str(path)) as container:
-                    held += container.streams.video[0].frames
+                held += _frames(path)
             except (av.FFmpegError, OSError, IndexError) as error:
                 raise OutputError(f"{path}: cannot be read ({reason(error)}); {_START_ANEW}") from error
         if held != count:
@@ -89,19 +86,29 @@ class VideoParts:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _numbered(self) -> list[tuple[int, Path]]:
-        parts = (path for path in self._folder.glob("*.mp4") if path.stem.isdecimal())
+        parts = (path for path in self._folder.glob(f"*{self._path.suffix}") if path.stem.isdecimal())
         return sorted((int(path.stem), path) for path in parts)
 
 
-def joined_packets(parts: Iterable[Path], nominal: Fraction) -> Generator[av.Packet[av.VideoStream], None, None]:
+def _frames(path: Path) -> int:
+    """Return the number of frames that a file's header tells; of a WebM file, whose header does not, count them."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.frames or sum(packet.pts is not None for packet in container.demux(stream))
+
+
+def joined_packets(
+    parts: Iterable[Path], nominal: Fraction, reordered: int
+) -> Generator[av.Packet[av.VideoStream], None, None]:
     """Yield the packets of parts of one video, as those of one stream, in decoding order.
 
     Frames keep their presentation times. Each part starts its decoding times anew; here they rise over all parts, since
-    players and MP4 want it so: each frame is decoded when the one two places before it is shown.
+    players and MP4 want it so: each frame is decoded when the one ``reordered`` places before it is shown.
 
     Args:
         parts: Files whose presentation times rise from one to the next; each begins with a key frame.
         nominal: Seconds that a frame lasts; of the last frame, which no other ends.
+        reordered: Frames by which the encoder decodes ahead of what it shows.
 
     Raises:
         OutputError: If a part is another encoder's, whose frames this stream's headers do not describe.
@@ -121,8 +128,8 @@ def joined_packets(parts: Iterable[Path], nominal: Fraction) -> Generator[av.Pac
                     continue  # the empty packet at the end
                 packet.duration = max(1, round(nominal / packet.time_base))
                 heapq.heappush(shown, packet.pts)
-                if count < _REORDERED:
-                    packet.dts = shown[0] - (_REORDERED - count) * packet.duration
+                if count < reordered:
+                    packet.dts = shown[0] - (reordered - count) * packet.duration
                 else:
                     packet.dts = heapq.heappop(shown)
                 count += 1

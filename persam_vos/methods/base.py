@@ -19,6 +19,7 @@ from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import Region
+from persam_vos.soft_edges import Alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Segmentation:
             under its mask; NaN where it is absent.
         windows: N regions of the frame, each of which holds all pixels of an object; None for the whole frame.
         evidence: What ``score`` was made of; None on an annotated frame.
+        alpha: uint8, H x W; see ``FrameResult``. None where it is not made.
     """
 
     label_map: LabelMap
@@ -39,6 +41,7 @@ class Segmentation:
     similarity: Tensor
     windows: Sequence[Region] | None = None
     evidence: Evidence | None = None
+    alpha: Alpha | None = None
 
 
 def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -> FrameResult:
@@ -61,7 +64,7 @@ def frame_result(frame: Frame, found: Segmentation, object_ids: Sequence[int]) -
                 keyframe=found.evidence is None,
             )
         )
-    return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects))
+    return FrameResult(frame.index, frame.pts, frame.time_base, found.label_map, tuple(objects), alpha=found.alpha)
 
 
 class VideoLook(Protocol):

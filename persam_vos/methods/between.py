@@ -19,13 +19,14 @@ from torch import Tensor
 from persam_vos.masks import LabelMap, Mask, Rgb, box_xyxy
 from persam_vos.media.frame import Frame
 from persam_vos.methods.colour_model import follow_colours
-from persam_vos.methods.competition import soft_aggregation
+from persam_vos.methods.competition import soft_aggregation, soft_alpha
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sizes import MASK_SIDE_SAMPLES
 from persam_vos.sam.patches import MIN_MASK_LOGIT, masks_to_patches
 from persam_vos.sam.regions import Region
 from persam_vos.settings.video import TrackerSettings
+from persam_vos.soft_edges import Alpha
 
 _Array = npt.NDArray[np.float32]
 
@@ -99,7 +100,9 @@ class Between:
         ids = before.result.ids
         part = _part_around((before, after))
         if part is None:
-            return _result(frame, before, after, np.zeros((frame.height, frame.width), np.uint8), [1.0] * len(ids)), 1.0
+            nothing = np.zeros((frame.height, frame.width), np.uint8)
+            alpha = nothing.copy() if self._settings.makes_alpha else None
+            return _result(frame, before, after, nothing, [1.0] * len(ids), alpha), 1.0
         grey = _scaled_grey(frame.rgb, part)
         first, second = (self._carry(grey, part, each) for each in (before, after))
         a, b = (
@@ -108,8 +111,8 @@ class Between:
         )
         joined = np.asarray((a * first.masks + b * second.masks) / (a + b), np.float32)
         agreement = _agreement(first, second, joined)
-        label_map = self._on_frame(joined, part, frame, ids)
-        return _result(frame, before, after, label_map, agreement), min(agreement)
+        label_map, alpha = self._on_frame(joined, part, frame, ids)
+        return _result(frame, before, after, label_map, agreement, alpha), min(agreement)
 
     def _carry(self, grey: npt.NDArray[np.uint8], part: Region, source: Tracked) -> _Carried:
         """Carry a neighbour's masks to the frame of which ``grey`` is the part."""
@@ -124,8 +127,12 @@ class Between:
         areas = np.array([mask.sum() for mask in masks], np.float32)
         return _Carried(np.stack([_moved(mask, places) for mask in masks]), areas, likeness)
 
-    def _on_frame(self, masks: _Array, part: Region, frame: Frame, ids: Sequence[int]) -> LabelMap:
-        """Bring masks, N x h x w in 0..1, to the frame, with edges that follow its colours: uint8, H x W."""
+    def _on_frame(self, masks: _Array, part: Region, frame: Frame, ids: Sequence[int]) -> tuple[LabelMap, Alpha | None]:
+        """Bring masks, N x h x w in 0..1, to the frame, with edges that follow its colours.
+
+        Returns:
+            The label map, uint8, H x W; and ``alpha``, if it is asked for.
+        """
         geometry = Geometry(frame.height, frame.width)
         size = part.height, part.width
         # One mask at a time: at the size of the part, all of them may take a gigabyte.
@@ -136,8 +143,9 @@ class Between:
             patches = follow_colours(logits, frame.rgb, geometry, self._settings, MIN_MASK_LOGIT)
         else:
             patches = masks_to_patches(logits, geometry, MIN_MASK_LOGIT)
-        label_map = soft_aggregation(patches, ids, Region.whole(frame.height, frame.width))
-        return np.asarray(label_map.numpy(), np.uint8)
+        aggregated = soft_aggregation(patches, ids, Region.whole(frame.height, frame.width))
+        label_map = np.asarray(aggregated.numpy(), np.uint8)
+        return label_map, soft_alpha(patches, ids, label_map) if self._settings.makes_alpha else None
 
 
 def _part_around(neighbours: Sequence[Tracked]) -> Region | None:
@@ -210,14 +218,19 @@ def _to_logits(coverage: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _result(
-    frame: Frame, before: Tracked, after: Tracked, label_map: LabelMap, agreement: Sequence[float]
+    frame: Frame,
+    before: Tracked,
+    after: Tracked,
+    label_map: LabelMap,
+    agreement: Sequence[float],
+    alpha: Alpha | None,
 ) -> FrameResult:
-    """Describe the objects of a frame, given its label map, uint8 H x W, and the agreement on each, 0..1."""
+    """Describe the objects of a frame, given its label map and alpha, uint8 H x W, and the agreement on each, 0..1."""
     objects = tuple(
         _object(*both, label_map == both[0].id, agreed)
         for both, agreed in zip(zip(before.result.objects, after.result.objects, strict=True), agreement, strict=True)
     )
-    return FrameResult(frame.index, frame.pts, frame.time_base, label_map, objects)
+    return FrameResult(frame.index, frame.pts, frame.time_base, label_map, objects, alpha=alpha)
 
 
 def _object(before: ObjectResult, after: ObjectResult, mask: Mask, agreement: float) -> ObjectResult:

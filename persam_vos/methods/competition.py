@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from persam_vos.masks import LabelMap
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import EMPTY_REGION, Region, bounding_region
+from persam_vos.soft_edges import Alpha, Logits, alpha_of_logits, edge_reach
 
 # Pixels that compete at once, so that what is known of them stays in the processor's cache.
 _CONTESTED_STRIP_PIXELS = 500_000
+# Logits are as those of probabilities at least this far from 0 and 1.
+_SURE = 1e-6
 
 Aggregation = Callable[[Sequence[Patch], Sequence[int], Region], Tensor]
 """Turns N masks and their ids into the label map, uint8 h x w, of a region of the frame."""
@@ -115,6 +120,41 @@ def hard_argmax(patches: Sequence[Patch], object_ids: Sequence[int], region: Reg
             label_map[here].masked_fill_(logits > best[here], object_id)
             best[here].clamp_(min=logits)
     return label_map
+
+
+def soft_alpha(patches: Sequence[Patch], object_ids: Sequence[int], label_map: LabelMap) -> Alpha:
+    """Return how much of each pixel the objects cover together, soft at their edges as their logits are.
+
+    Where two objects touch, their probabilities add up, so that no seam is seen.
+
+    Args:
+        patches: N, of a frame.
+        object_ids: N ids, 1..255.
+        label_map: uint8, H x W, what came of them; an object without a pixel in it, as one withdrawn, covers nothing.
+            Pixels of other objects count as outside.
+
+    Returns:
+        uint8, H x W; see ``FrameResult.alpha``.
+    """
+    alpha = np.zeros_like(label_map)
+    pixels = np.bincount(label_map.ravel(), minlength=256)
+    held = [patch for patch, number in zip(patches, object_ids, strict=True) if pixels[number]]
+    around = bounding_region([patch.window for patch in held])
+    if around == EMPTY_REGION:
+        return alpha
+    inside = np.isin(label_map[around], np.array(object_ids, np.uint8))
+    alpha[around] = alpha_of_logits(_joint_logits(held, around), inside, edge_reach(label_map.shape))
+    return alpha
+
+
+def _joint_logits(patches: Sequence[Patch], around: Region) -> Logits:
+    """Return the logits, float32 h x w, of the sum of the probabilities of masks in a region that holds them."""
+    if len(patches) == 1 and patches[0].window == around:
+        return np.asarray(patches[0].logits.float().cpu().numpy())
+    total = torch.zeros((around.height, around.width), device=patches[0].logits.device)
+    for patch in patches:
+        total[patch.window.relative_to(around)] += patch.probability(patch.window).float()
+    return np.asarray(total.logit(eps=_SURE).cpu().numpy())
 
 
 class CellPresence:

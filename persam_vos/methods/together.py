@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from persam_vos.media.frame import Frame
 from persam_vos.methods.base import Segmentation, VideoTracking
-from persam_vos.methods.competition import Aggregation, PresenceTest, resolve_overlaps
+from persam_vos.methods.competition import Aggregation, PresenceTest, resolve_overlaps, soft_alpha
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.regions import Region
@@ -34,7 +34,12 @@ class Step:
 
 
 def step_together(
-    trackings: Sequence[VideoTracking], frame: Frame, embedding: ImageEmbedding, held: Tensor | None = None
+    trackings: Sequence[VideoTracking],
+    frame: Frame,
+    embedding: ImageEmbedding,
+    held: Tensor | None = None,
+    *,
+    soft: bool = False,
 ) -> list[Step]:
     """Find the objects of several trackings in the next frame, where they compete for pixels.
 
@@ -45,6 +50,7 @@ def step_together(
         frame: The frame.
         embedding: Of it.
         held: bool, H x W: pixels that none of these objects may get; None for none.
+        soft: Whether what is found has ``alpha``, of the objects of each tracking alone.
 
     Returns:
         A step for each tracking, in the same order.
@@ -58,7 +64,16 @@ def step_together(
     if held is not None:
         aggregate = partial(_beside, held, aggregate)
     label_map = resolve_overlaps(patches, object_ids, embedding.geometry, aggregate, presence)
-    return [Step(*look.settle(label_map)) for look in looks]
+    steps = [Step(*look.settle(label_map)) for look in looks]
+    if soft:
+        softened = zip(steps, trackings, (of_one for of_one, _ in asked), strict=True)
+        steps = [_softened(step, tracking.object_ids, of_one) for step, tracking, of_one in softened]
+    return steps
+
+
+def _softened(step: Step, object_ids: Sequence[int], patches: Sequence[Patch]) -> Step:
+    found = step.found
+    return replace(step, found=replace(found, alpha=soft_alpha(patches, object_ids, found.label_map)))
 
 
 def _rivals(priors: Sequence[Tensor | None]) -> list[Tensor | None]:

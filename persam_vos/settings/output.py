@@ -13,8 +13,14 @@ from persam_vos.settings.common import Validated, split_names
 from persam_vos.settings.suggestions import did_you_mean
 
 ExportName = Literal[
-    "masks", "overlay", "cutout", "report", "coco", "youtube-vis", "davis", "youtube-vos", "mose", "sa-v",
+    "masks", "overlay", "cutout", "report",
+    "matte", "prores", "webm", "rgba", "exr",
+    "coco", "youtube-vis",
+    "davis", "youtube-vos", "mose", "sa-v",
 ]  # fmt: skip
+
+SOFT_EXPORTS = frozenset({"cutout", "matte", "prores", "webm", "rgba", "exr"})
+"""Exports that show soft edges."""
 
 
 def _hex_colour(text: str) -> str:
@@ -36,6 +42,8 @@ class ExportOptions(Validated):
             picture a frame and object, in a folder for each object.
         start_number: Number in the name of the first mask; the others follow without gaps. None for the frame's number
             in the video, from 0.
+        matte_codec: Of the export ``matte``: ``h264``, or ``prores`` for ProRes 422 HQ in ``matte.mov``.
+        alpha: Whether colours of exports with alpha are ``straight``, or ``premultiplied``: multiplied by it.
         keep_names: Whether masks are called like the images of an image sequence.
     """
 
@@ -43,6 +51,8 @@ class ExportOptions(Validated):
     masks_format: Literal["label", "binary"] = "label"
     start_number: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     keep_names: bool = False
+    matte_codec: Literal["h264", "prores"] = "h264"
+    alpha: Literal["straight", "premultiplied"] = "straight"
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:

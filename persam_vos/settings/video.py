@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from persam_vos.settings.common import EngineSettings, MemorySettings, PersamSettings
 from persam_vos.settings.loading import load_settings_of, refuse_flags_of_others
-from persam_vos.settings.output import OutputSettings
+from persam_vos.settings.output import SOFT_EXPORTS, OutputSettings
 
 # What a preset sets, unless it is set beside it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -89,6 +89,7 @@ class TrackerSettings(MemorySettings, PersamSettings):
         initial_similarity: Assumed similarity of an object to its memory until it is seen again; nearly all objects
             have more.
         similarity_rate: Share of each frame in the running mean of that similarity.
+        soft_edges: Whether results have ``alpha``, soft at the edges. Exports that show it have it in either case.
         rival_margin: Cosine similarity by which another object must be more similar for a mask of ``persam`` to be
             withdrawn. On annotated objects of two-object clips no other object came closer.
         area_tie_break: Cosine similarity by which a wrong mask of ``persam`` counts as less similar if it fills the
@@ -136,10 +137,16 @@ class TrackerSettings(MemorySettings, PersamSettings):
     size_decay: Annotated[float, Field(ge=0, le=1)] = 0.95
     initial_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.85
     similarity_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    soft_edges: bool = False
     rival_margin: Annotated[float, Field(ge=0, le=2)] = 0.02
     area_tie_break: Annotated[float, Field(ge=0, le=1)] = 1e-4
     update_min_iou: Annotated[float, Field(ge=0, le=1)] = 0.8
     update_min_similarity: Annotated[float, Field(ge=0, le=1)] = 0.8
+
+    @property
+    def makes_alpha(self) -> bool:
+        """Whether results have ``alpha``."""
+        return self.soft_edges
 
 
 class Settings(TrackerSettings, EngineSettings, OutputSettings):
@@ -164,6 +171,11 @@ class Settings(TrackerSettings, EngineSettings, OutputSettings):
         # Other methods have no presets: what is left open is as with none.
         expanded = PRESETS.get(preset, {}) if values.get("method", "memory") == "memory" else PRESETS["fast"]
         return {**values, **{key: value for key, value in expanded.items() if values.get(key) is None}}
+
+    @property
+    def makes_alpha(self) -> bool:
+        """Whether results have ``alpha``, which some exports show."""
+        return self.soft_edges or not SOFT_EXPORTS.isdisjoint(self.export)
 
     @property
     def encodes_square(self) -> bool:

@@ -123,7 +123,9 @@ class GapTracker:
         frame, result = found[-1]
         if self._longest > 1:
             # Masks are carried from a copy: whoever gets the frame and its result may draw on them.
-            frame, result = replace(frame, rgb=frame.rgb.copy()), replace(result, label_map=result.label_map.copy())
+            alpha = None if result.alpha is None else result.alpha.copy()
+            frame = replace(frame, rgb=frame.rgb.copy())
+            result = replace(result, label_map=result.label_map.copy(), alpha=alpha)
         self._tracker, self._last, self._reach = tracker, Tracked(frame, result), reach
         self._waiting, self.encoded = (), self.encoded + encoded
         return found

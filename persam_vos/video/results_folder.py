@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.exports.prompt_masks import PROMPTS
@@ -153,7 +154,9 @@ class ResultsFolder:
         return (path,)
 
     def _record(self, outcome: dict[str, Any], seconds: float = 0.0) -> RunRecord:
-        return run_record(self._engine, self._given, outcome, seconds)
+        settings = self._engine.settings
+        given = {**self._given, "alpha": kinds_of_alpha(settings.export, settings)}
+        return run_record(self._engine, given, outcome, seconds)
 
 
 def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader, *, backward: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder, ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings, TrackerSettings
+from persam_vos.soft_edges import alpha_of_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Tracker:
     def _set_up(
         self, encoder: Encoder, decoder: Decoder, settings: TrackerSettings, method: VideoMethod[Any] | None
     ) -> None:
-        self._encoder = encoder
+        self._encoder, self._soft = encoder, settings.makes_alpha
         self._method = method or video_method(encoder, decoder, settings)
         self._tracking: VideoTracking | None = None
         self._object_ids: list[int] = []
@@ -144,7 +145,8 @@ class Tracker:
         self._tracking = self._method.start(study)
         self._object_ids, self._size = object_ids, (frame.height, frame.width)
         self._next_index = frame.index + 1
-        return frame_result(frame, study.segmentation, object_ids)
+        alpha = alpha_of_labels(label_map) if self._soft else None
+        return frame_result(frame, replace(study.segmentation, alpha=alpha), object_ids)
 
     @torch.inference_mode()
     def step(self, image: Frame | Rgb, embedding: ImageEmbedding | None = None) -> FrameResult:
@@ -165,7 +167,7 @@ class Tracker:
             height, width = self._size
             raise VideoError(f"frame {frame.index} is {frame.height} x {frame.width}, the first was {height} x {width}")
         embedding = embedding or self._encoder.encode([frame])[0]
-        (step,) = step_together([self._tracking], frame, embedding)
+        (step,) = step_together([self._tracking], frame, embedding, soft=self._soft)
         result = frame_result(frame, step.found, self._object_ids)
         # Replace all state last, so that a step that fails can be repeated.
         self._tracking, self._next_index = step.tracking, frame.index + 1

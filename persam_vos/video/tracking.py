@@ -41,7 +41,7 @@ class TrackedFrame(FrameResult):
         image: uint8, H x W x 3, full-range RGB, upright.
 
     The other attributes are those of ``FrameResult``: ``index``, ``pts``, ``time_base``, ``label_map``, ``objects``,
-    ``time`` and ``ids``.
+    ``alpha``, ``time`` and ``ids``.
     """
 
     image: Rgb

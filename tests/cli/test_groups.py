@@ -79,7 +79,7 @@ COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
     " --invert-mask --mask-ids"
-    " --masks-format --start-number --keep-names"
+    " --masks-format --start-number --keep-names --matte-codec --alpha"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",

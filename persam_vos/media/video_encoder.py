@@ -1,0 +1,108 @@
+"""Pictures go in; out comes a file with their video alone, which may be a part of a longer one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+
+from persam_vos.media.frame import Frame
+from persam_vos.media.video_formats import VideoFormat
+
+Picture = npt.NDArray[np.uint8]
+"""uint8: H x W, grey; H x W x 3, RGB; or H x W x 4, RGBA."""
+
+_BT709 = 1  # the number of the matrix, the primaries and the transfer function in H.273
+_OF_CHANNELS = {1: "gray", 3: "rgb24", 4: "rgba"}
+
+
+class VideoEncoder:
+    """Encodes pictures into a file, without audio. Colours are tagged BT.709, limited range.
+
+    Args:
+        path: The file; its folder exists.
+        frame: The first one.
+        video_format: What the file is.
+        rate: Frames per second, for the encoder's rate control and level.
+        pixel_aspect: Width of a pixel as it is shown, in its heights.
+
+    Attributes:
+        first_index: Of the first frame.
+    """
+
+    def __init__(
+        self, path: Path, frame: Frame, video_format: VideoFormat, rate: Fraction, pixel_aspect: Fraction
+    ) -> None:
+        self.first_index = frame.index
+        self._format, self._time_base = video_format, frame.time_base
+        self._reformatter = VideoReformatter()
+        self._container = open_output(path, video_format, frame.time_base)
+        try:
+            encoder = video_format.encoder_for(frame.width)
+            stream = cast(
+                av.VideoStream, self._container.add_stream(encoder, rate=rate, options=dict(video_format.options))
+            )
+            odd_columns, odd_rows = (side % 2 if video_format.even else 0 for side in (frame.width, frame.height))
+            stream.width, stream.height = frame.width + odd_columns, frame.height + odd_rows
+            stream.pix_fmt = video_format.pixels
+            stream.time_base = stream.codec_context.time_base = frame.time_base
+            context = stream.codec_context
+            context.color_range = ColorRange.MPEG
+            context.sample_aspect_ratio = pixel_aspect
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            self._stream = stream
+        except BaseException:
+            self._container.close()
+            raise
+
+    def write(self, picture: Picture, pts: int) -> None:
+        """Encode a picture with a presentation time in units of the first frame's time base."""
+        encodable = self._encodable(picture)
+        encodable.pts, encodable.time_base = pts, self._time_base
+        self._container.mux(self._stream.encode(encodable))
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def abort(self) -> None:
+        """Let go of the file; never raises."""
+        close_quietly(self._container)
+
+    def _encodable(self, picture: Picture) -> av.VideoFrame:
+        odd_rows, odd_columns = (side % 2 if self._format.even else 0 for side in picture.shape[:2])
+        if odd_rows or odd_columns:
+            grown = cv2.copyMakeBorder(picture, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)
+            picture = np.asarray(grown, np.uint8)
+        source = _OF_CHANNELS[1 if picture.ndim == 2 else picture.shape[2]]
+        return self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=source),
+            format=self._format.pixels,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_primaries=ColorPrimaries.BT709,
+            dst_color_trc=ColorTrc.BT709,
+            # From 8 to 10 bits, several threads now and then leave wrong pixels where their parts meet.
+            threads=1 if "10" in self._format.pixels else 0,
+        )
+
+
+def open_output(path: Path, video_format: VideoFormat, time_base: Fraction) -> av.container.OutputContainer:
+    """Open a file for a video whose times are in units of ``time_base`` seconds."""
+    options = video_format.container_options(time_base)
+    return av.open(str(path), "w", format=video_format.container, options=options)
+
+
+def close_quietly(container: av.container.OutputContainer) -> None:
+    """Let go of a file; never raises."""
+    with suppress(OSError, ValueError, av.FFmpegError):
+        container.close()
