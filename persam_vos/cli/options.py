@@ -42,6 +42,13 @@ Points = Annotated[
     ),
 ]
 
+Names = Annotated[
+    list[str] | None, typer.Option("--name", metavar="ID=NAME", help="Name of an object; may be repeated.")
+]
+Colors = Annotated[
+    list[str] | None, typer.Option("--color", metavar="ID=COLOR", help="Colour of an object; may be repeated.")
+]
+
 
 def _only(allowed: Collection[int]) -> Callable[[int | None], int | None]:
     """Refuse other numbers; the option's metavar says which are allowed."""

@@ -24,7 +24,7 @@ from persam_vos.cli.progress import ProgressBar
 from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
-    from persam_vos.pipeline.stages import Outcome
+    from persam_vos.pipeline.writing import Outcome
 
 IMAGE_EPILOG = """
 Example:

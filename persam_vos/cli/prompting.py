@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from persam_vos.cli.groups import OptionGroup
-from persam_vos.cli.options import PHOTO_SETTINGS, Boxes, MaskOptions, Points, prompts_given, split_pair
+from persam_vos.cli.options import PHOTO_SETTINGS, Boxes, Colors, MaskOptions, Names, Points, prompts_given, split_pair
 from persam_vos.errors import PromptError, SettingsError
 from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, Span, VideoPrompts, hex_colour, span_of
 
@@ -59,12 +59,8 @@ class PromptOptions(OptionGroup):
     prompts: Annotated[
         Path | None, typer.Option("--prompts", metavar="FILE", help="All of it in a prompts.json, as every run writes.")
     ] = None
-    name: Annotated[
-        list[str] | None, typer.Option("--name", metavar="ID=NAME", help="Name of an object; may be repeated.")
-    ] = None
-    color: Annotated[
-        list[str] | None, typer.Option("--color", metavar="ID=COLOR", help="Colour of an object; may be repeated.")
-    ] = None
+    name: Names = None
+    color: Colors = None
     all_instances: Annotated[
         bool, typer.Option("--all-instances", help="With --first-ref: track everything that resembles the object.")
     ] = False
@@ -98,26 +94,10 @@ class PromptOptions(OptionGroup):
         masks = [_split_id(text, "--object", _OBJECT_FORM) for text in self.object_mask or ()]
         return (*shown, *(Prompt(None, number, ObjectPrompt(mask=Path(path))) for number, path in masks))
 
-    def objects(self) -> tuple[NamedObject, ...]:
-        """Return the objects that --name and --color are about.
-
-        Raises:
-            PromptError: If one of them is no such thing.
-        """
-        found: dict[int, NamedObject] = {}
-        for number, name in (_split_id(text, "--name", "ID=NAME, such as 1=dog") for text in self.name or ()):
-            found[number] = replace(found.get(number, NamedObject(number)), name=name)
-        for number, text in (_split_id(text, "--color", "ID=COLOR, such as 1=red") for text in self.color or ()):
-            colour = hex_colour(text)
-            if colour is None:
-                raise PromptError(f"--color is {text!r}: it must be a CSS name such as red, or a code such as #e6194b")
-            found[number] = replace(found.get(number, NamedObject(number)), color=colour)
-        return tuple(found.values())
-
 
 @dataclass(frozen=True)
-class RangeOptions(OptionGroup):
-    """Which frames are tracked."""
+class SpanOptions(OptionGroup):
+    """Which frames of a video."""
 
     title: ClassVar = "Which frames"
 
@@ -131,10 +111,6 @@ class RangeOptions(OptionGroup):
     stride: Annotated[
         str | None, typer.Option("--stride", metavar="N", help="Every N-th frame from the start on.  [default: 1]")
     ] = None
-    backward: Annotated[
-        bool,
-        typer.Option("--backward/--no-backward", help="Propagate also to the frames before the first one with a mask."),
-    ] = True
 
     def span(self, other: Span | None = None) -> Span:
         """Return the frames; the other span counts where nothing is given.
@@ -147,6 +123,16 @@ class RangeOptions(OptionGroup):
         return span_of(self.start, self.end, None if self.stride is None else int(self.stride), other)
 
 
+@dataclass(frozen=True)
+class RangeOptions(SpanOptions):
+    """Which frames are tracked."""
+
+    backward: Annotated[
+        bool,
+        typer.Option("--backward/--no-backward", help="Propagate also to the frames before the first one with a mask."),
+    ] = True
+
+
 def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settings], tuple[Prompting, Span | None]]:
     """Return what makes the prompting of a run, and the range of its prompts.json, once its settings are known.
 
@@ -155,7 +141,7 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
             option goes with another one that is missing.
         PromptError: If a prompt is no such thing.
     """
-    first, objects = options.of_first_frame(), options.objects()
+    first, objects = options.of_first_frame(), named_objects(options.name, options.color)
     later = [_split_frame(text) for text in options.prompt or ()]
     _check_ways(options, masks, [*first, *later])
 
@@ -187,6 +173,23 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
         return Prompting(tuple(sources), tuple(named.values())), span
 
     return prompting
+
+
+def named_objects(names: Sequence[str] | None, colors: Sequence[str] | None) -> tuple[NamedObject, ...]:
+    """Return the objects that --name and --color are about.
+
+    Raises:
+        PromptError: If one of them is no such thing.
+    """
+    found: dict[int, NamedObject] = {}
+    for number, name in (_split_id(text, "--name", "ID=NAME, such as 1=dog") for text in names or ()):
+        found[number] = replace(found.get(number, NamedObject(number)), name=name)
+    for number, text in (_split_id(text, "--color", "ID=COLOR, such as 1=red") for text in colors or ()):
+        colour = hex_colour(text)
+        if colour is None:
+            raise PromptError(f"--color is {text!r}: it must be a CSS name such as red, or a code such as #e6194b")
+        found[number] = replace(found.get(number, NamedObject(number)), color=colour)
+    return tuple(found.values())
 
 
 def _references(options: PromptOptions, masks: MaskOptions, settings: Settings) -> PromptSource:

@@ -29,7 +29,7 @@ from persam_vos.cli.prompting import PromptOptions, RangeOptions, prompting_of
 from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
-    from persam_vos.pipeline.stages import Outcome
+    from persam_vos.pipeline.writing import Outcome
     from persam_vos.prompts import Span
     from persam_vos.settings.video import Settings
     from persam_vos.video.prompting.prompting import Prompting

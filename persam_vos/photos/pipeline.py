@@ -15,8 +15,9 @@ from persam_vos.photos.finder import PhotoFinder
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.pixel_budget import PixelBudget
 from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.stages import EachAlone, Outcome, Source, run_stages, stage_results
+from persam_vos.pipeline.stages import EachAlone, Source, stage_results
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.writing import Outcome, run_stages
 from persam_vos.sam.engine import Engine
 
 # Pixels of all photos between reading and writing, and of those encoded at once; one photo may exceed the first. Photos

@@ -22,7 +22,7 @@ from persam_vos.photos.resume import check_resumable
 from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.photos import PhotoSettings

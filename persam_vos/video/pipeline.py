@@ -16,9 +16,10 @@ from persam_vos.media.stream import FrameReader
 from persam_vos.methods.memory import MASK_TOKEN_IMPORTS
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.stages import Outcome, Results, Source, run_stages, stage_results
+from persam_vos.pipeline.stages import Source, stage_results
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.torch_threads import half_of_torch_threads
+from persam_vos.pipeline.writing import Outcome, Results, run_stages
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.between import GapTracker

@@ -20,7 +20,7 @@ from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TRACKS
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.pipeline.record import run_record
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings

@@ -11,7 +11,7 @@ from persam_vos.files import remove_if_left_empty
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import Progress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import Span
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings

@@ -17,7 +17,7 @@ from persam_vos.masks import Rgb
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import OnProgress, Progress, ProgressFunction
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import VideoPrompts, prompts_of, span_of
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine

@@ -19,7 +19,7 @@ from persam_vos.media.frame import Frame
 from persam_vos.photos import pipeline as photo_pipeline
 from persam_vos.photos.pipeline import PhotoFailure, find_in_photos
 from persam_vos.pipeline.pixel_budget import PixelBudget
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.results import FrameResult
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.settings.photos import PhotoSettings

@@ -87,7 +87,7 @@ def test_an_interrupt_while_the_stages_start_keeps_the_first_frame(monkeypatch: 
             super().__init__(*arguments)
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("persam_vos.pipeline.stages.WriteStage", Interrupted)
+    monkeypatch.setattr("persam_vos.pipeline.writing.WriteStage", Interrupted)
     writer = FakeWriter()
 
     outcome = track_video(FakeEngine(), FakeReader(9), first_mask(), [writer])

@@ -20,7 +20,7 @@ from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.methods.prompted import PromptedMasks
 from persam_vos.pipeline.progress import NoProgress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import Box, ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.video import Settings

@@ -15,7 +15,7 @@ from persam_vos.exports.masks import MaskWriter
 from persam_vos.masks import LabelMap
 from persam_vos.media.readers import open_random_access
 from persam_vos.pipeline.progress import NoProgress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.propagation import propagated as propagated_module
 from persam_vos.video.propagation.kept import KEPT, MASKS, open_kept

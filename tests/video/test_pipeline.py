@@ -65,9 +65,9 @@ def test_doubts_about_the_first_mask_are_told_before_other_warnings(monkeypatch:
 def test_freed_memory_goes_back_every_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back: list[int] = []
     writer = FakeWriter()
-    monkeypatch.setattr("persam_vos.pipeline.stages.give_back_freed", lambda: given_back.append(len(writer.indices)))
+    monkeypatch.setattr("persam_vos.pipeline.writing.give_back_freed", lambda: given_back.append(len(writer.indices)))
 
-    monkeypatch.setattr("persam_vos.pipeline.stages._GIVE_BACK_AFTER", 5)
+    monkeypatch.setattr("persam_vos.pipeline.writing._GIVE_BACK_AFTER", 5)
 
     track_video(FakeEngine(), FakeReader(12), first_mask(), [writer])
 

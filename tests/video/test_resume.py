@@ -22,7 +22,7 @@ from PIL import Image
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.media.readers import open_video
 from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.results import FrameResult
 from persam_vos.sam import Decoder, SamEncoder

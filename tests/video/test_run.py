@@ -14,7 +14,7 @@ from PIL import Image
 
 from persam_vos.errors import OutputError
 from persam_vos.pipeline.progress import NoProgress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts
 from persam_vos.settings.video import Settings

@@ -14,8 +14,8 @@ from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.progress import NoProgress, Progress
-from persam_vos.pipeline.stages import Outcome, Results, run_stages
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.writing import Outcome, Results, run_stages
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings

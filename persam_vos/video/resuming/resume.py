@@ -15,8 +15,8 @@ from persam_vos.files import brief_list
 from persam_vos.media.identity import source_identity
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.record import differences
-from persam_vos.pipeline.stages import Outcome
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.propagation.kept import unfinished_record

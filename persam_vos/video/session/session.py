@@ -15,7 +15,7 @@ from persam_vos.masks import Rgb
 from persam_vos.media.ranges import frame_range
 from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.progress import OnProgress
-from persam_vos.pipeline.stages import Outcome
+from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
 from persam_vos.settings.video import Settings

@@ -13,8 +13,8 @@ from persam_vos.media.ranges import ClipReader, frame_range
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.progress import OnProgress, ProgressFunction
-from persam_vos.pipeline.stages import Outcome, run_stages
 from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.writing import Outcome, run_stages
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.prompting import Prompting

@@ -1,0 +1,105 @@
+"""What the folder of a run says of its masks: names and colours of objects, how files are named, and the tracks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from persam_vos.errors import MaskError
+from persam_vos.exports.prompt_masks import PROMPTS_JSON
+from persam_vos.exports.run_record import RUN_JSON
+from persam_vos.prompts import NamedObject
+from persam_vos.prompts.prompts_json import read_prompts
+
+TRACKS = "tracks.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """The folder of a run.
+
+    Attributes:
+        folder: The folder.
+        settings: Of the run, by name.
+        ids: Of its objects.
+        objects: Those that have names or colours.
+        start: The first frame that was tracked.
+        stride: Every so many-th frame was tracked.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    ids: tuple[int, ...]
+    objects: tuple[NamedObject, ...]
+    start: int = 0
+    stride: int = 1
+
+    @property
+    def masks(self) -> Path:
+        """The folder of its masks."""
+        return self.folder / "masks"
+
+
+def read_earlier_run(folder: Path) -> EarlierRun | None:
+    """Read the folder of a run, or its folder of masks; None if it is no such folder.
+
+    Raises:
+        MaskError: If the run has no masks, or its run.json cannot be read.
+        PromptError: If its prompts.json cannot be read.
+    """
+    if not (folder / RUN_JSON).is_file() and folder.name == "masks" and (folder.parent / RUN_JSON).is_file():
+        folder = folder.parent
+    if not (folder / RUN_JSON).is_file():
+        return None
+    try:
+        record = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
+        settings, ids = dict(record["settings"]), tuple(int(each) for each in record["objects"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MaskError(f"{folder / RUN_JSON}: is not of a run on video; give a folder of masks") from error
+    if not (folder / "masks").is_dir():
+        raise MaskError(f"{folder}: has no masks; run it with --export masks")
+    names = {int(each): name for each, name in record.get("names", {}).items()}
+    colours = {int(each): colour for each, colour in record.get("colors", {}).items()}
+    objects = {each: NamedObject(each, names.get(each, ""), colours.get(each, "")) for each in {*names, *colours}}
+    start, stride = record.get("frames_from", 0), record.get("stride", 1)
+    if (folder / PROMPTS_JSON).is_file():
+        asked = read_prompts(folder / PROMPTS_JSON)
+        objects |= {each.id: each for each in asked.objects}
+        if asked.range is not None:
+            start, stride = int(asked.range.start or 0), asked.range.stride
+    return EarlierRun(folder, settings, ids, tuple(objects.values()), start, stride)
+
+
+class EarlierTracks:
+    """Reads ``tracks.jsonl`` in step with the frames: memory does not grow with their number.
+
+    Args:
+        path: The file; one that is not there has no records.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames = self._read() if path.is_file() else iter(())
+        self._next: tuple[int, dict[int, dict[str, Any]]] | None = next(self._frames, None)
+
+    def of_frame(self, index: int) -> Mapping[int, Mapping[str, Any]]:
+        """Return the records of a frame by object; frames must be asked for in rising order.
+
+        Raises:
+            MaskError: If the file is damaged.
+        """
+        while self._next is not None and self._next[0] < index:
+            self._next = next(self._frames, None)
+        return self._next[1] if self._next is not None and self._next[0] == index else {}
+
+    def _read(self) -> Iterator[tuple[int, dict[int, dict[str, Any]]]]:
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                for index, records in groupby(map(json.loads, file), key=lambda record: int(record["frame"])):
+                    yield index, {int(record["object"]): record for record in records}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise MaskError(f"{self._path}: cannot be read as the tracks of a run ({error})") from error

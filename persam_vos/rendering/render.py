@@ -1,0 +1,219 @@
+"""The job on masks that exist: they are read beside their video, and everything that was asked for is written."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from persam_vos.errors import MaskError, OutputError
+from persam_vos.exports.annotations.journal import forget_journals
+from persam_vos.exports.run_record import (
+    RUN_JSON,
+    machine,
+    peak_memory_mib,
+    recorded_exports,
+    remove_run_json,
+    versions,
+)
+from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.files import remove_if_left_empty, write_lines
+from persam_vos.masks import box_xyxy
+from persam_vos.media import Frame, FrameReader, StreamInfo, open_video
+from persam_vos.pipeline.interrupt import GracefulInterrupt
+from persam_vos.pipeline.prefetch import prefetch
+from persam_vos.pipeline.progress import Progress
+from persam_vos.pipeline.timings import Timings
+from persam_vos.pipeline.writing import Outcome, Results, run_stages
+from persam_vos.prompts import NamedObject, Span
+from persam_vos.rendering.earlier_run import TRACKS, EarlierRun, EarlierTracks, read_earlier_run
+from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks, span_of_masks
+from persam_vos.results import FrameResult, ObjectResult
+from persam_vos.settings.output import OutputSettings
+
+_DEPTH = 4  # frames that are read ahead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What is rendered.
+
+    Attributes:
+        masks: Of the frames.
+        folder: That the masks were read from.
+        run: That wrote them; None where that is unknown.
+        objects: Those that have names or colours.
+    """
+
+    masks: MaskSource
+    folder: Path
+    run: EarlierRun | None
+    objects: tuple[NamedObject, ...]
+
+
+def render_video(
+    source: str,
+    masks: Path,
+    output: Path,
+    settings: OutputSettings,
+    progress: Progress,
+    *,
+    objects: Sequence[NamedObject] = (),
+    span: Span = Span(),  # noqa: B008 - it is a tuple
+    resize: bool = False,
+    threshold: int | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+    """Write exports, tracks.jsonl and run.json of masks that exist already.
+
+    Args:
+        source: Video file, folder of images, or glob.
+        masks: Folder of label maps, folder of folders of one object each, or the folder of a run.
+        output: The folder to write.
+        settings: What is read and written.
+        progress: Told of each frame.
+        objects: Names and colours, which win over those of the masks.
+        span: The frames that are rendered; by default those that have masks.
+        resize: Whether masks of another size are scaled.
+        threshold: Take pictures as soft masks of one object each: what is brighter than this, 0..254.
+        overwrite: Replace earlier results.
+
+    Raises:
+        PersamVosError: Of the kind that fits what is wrong.
+    """
+    started = time.perf_counter()
+    _check_folders(masks, output)
+    run = read_earlier_run(masks)
+    with open_video(source, backend=settings.reader) as whole:
+        reading = Reading(whole.info.height, whole.info.width, resize, threshold)
+        folder = run.masks if run else masks
+        found = find_masks(folder, whole.info, run, reading)
+        info = whole.info
+    job = _Job(masks=found, folder=folder, run=run, objects=_named(found.objects, objects))
+    with _reader_of(source, settings, info, found, span) as reader, remove_if_left_empty(output):
+        return _render(job, reader, output, settings, progress, started, overwrite=overwrite)
+
+
+def _render(
+    job: _Job,
+    reader: FrameReader,
+    output: Path,
+    settings: OutputSettings,
+    progress: Progress,
+    started: float,
+    *,
+    overwrite: bool,
+) -> Outcome:
+    earlier = recorded_exports(output)
+    writers = open_writers(
+        output, settings.export, info=reader.info, overwrite=overwrite, options=settings, objects=job.objects
+    )
+    remove_run_json(output)
+    timings, interrupt = Timings(), GracefulInterrupt(progress.interrupt)
+    given = _results(job, reader, timings), writers, timings, progress, interrupt
+    outcome = run_stages(*given, name=reader.info.source.name, frames=reader.info.frame_count)
+    forget_journals(output)
+    stale = [name for name in earlier if name not in settings.export]
+    remove_exports(output, stale, reader.info, keep=(reader.info.source, job.folder))
+    outcome = replace(outcome, warnings=(*job.masks.warnings, *reader.warnings, *outcome.warnings))
+    record = _record(job, reader.info, settings, outcome, time.perf_counter() - started)
+    write_lines(output / RUN_JSON, json.dumps(record, indent=2, ensure_ascii=False))
+    return replace(outcome, written=(*outcome.written, output / RUN_JSON))
+
+
+def _check_folders(masks: Path, output: Path) -> None:
+    """Refuse to write over masks that are read, or over the results of a run."""
+    if not masks.is_dir():
+        raise MaskError(f"{masks}: is no folder; give a folder of masks, or the folder of a run")
+    if masks.resolve().is_relative_to(output.resolve()) or output.resolve().is_relative_to(masks.resolve()):
+        raise OutputError(f"{output}: is where the masks are read from, {masks}; give another --output")
+
+
+def _reader_of(source: str, settings: OutputSettings, info: StreamInfo, masks: MaskSource, span: Span) -> FrameReader:
+    """Open the frames that are rendered."""
+    if span == Span():
+        start, stop, stride = span_of_masks(masks.indices)
+        if start == 0 and stride == 1 and (info.frame_count is None or stop >= info.frame_count):
+            return open_video(source, backend=settings.reader)
+        span = Span(start, stop, stride)
+    return open_video(source, backend=settings.reader, start=span.start, end=span.end, stride=span.stride)
+
+
+def _results(job: _Job, reader: FrameReader, timings: Timings) -> Results:
+    """Yield the frames with their masks; both are read ahead, in a thread."""
+    with closing(prefetch("read", _read(job, reader, timings), _DEPTH)) as results:
+        yield from results
+
+
+def _read(job: _Job, reader: FrameReader, timings: Timings) -> Iterator[tuple[Frame, FrameResult]]:
+    tracks, known, without = (
+        EarlierTracks((job.run.folder if job.run else job.folder) / TRACKS),
+        set(job.masks.indices),
+        0,
+    )
+    for frame in timings.timed("decode", reader):
+        with timings.stage("masks"):
+            without += frame.index not in known
+            label_map = job.masks.label_map(frame.index)
+            recorded = tracks.of_frame(frame.index)
+            found = tuple(_object(label_map == each, each, recorded.get(each, {})) for each in job.masks.ids)
+            result = FrameResult(frame.index, frame.pts, frame.time_base, label_map, found)
+        yield frame, result
+    if without:
+        job.masks.warnings.append(f"{without} frames have no mask, and count as empty")
+
+
+def _object(mask: Any, object_id: int, recorded: Any) -> ObjectResult:
+    """Return what is known of an object in a frame; a score that nobody recorded is 1."""
+    box = box_xyxy(mask)
+    similarity = recorded.get("similarity") if box else None
+    score = recorded.get("score", 1.0) if box else 0.0
+    return ObjectResult(
+        id=object_id,
+        present=box is not None,
+        score=float("nan") if score is None else float(score),
+        similarity=None if similarity is None else float(similarity),
+        area=int(np.count_nonzero(mask)),
+        box=box,
+        keyframe=bool(recorded.get("keyframe", False)),
+    )
+
+
+def _named(of_masks: Sequence[NamedObject], given: Sequence[NamedObject]) -> tuple[NamedObject, ...]:
+    named = {each.id: each for each in of_masks}
+    for each in given:
+        known = named.get(each.id, each)
+        named[each.id] = replace(each, name=each.name or known.name, color=each.color or known.color)
+    return tuple(named.values())
+
+
+def _record(job: _Job, info: StreamInfo, settings: OutputSettings, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Return what run.json says."""
+    return {
+        "settings": settings.model_dump(mode="json", include=set(OutputSettings.model_fields)),
+        "versions": versions(),
+        "machine": machine("cpu"),
+        "seconds": round(seconds, 3),
+        "peak_memory_mib": peak_memory_mib(),
+        "source": str(info.source),
+        "masks": str(job.folder),
+        "frame_size": [info.height, info.width],
+        "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
+        "time_base": str(info.time_base),
+        "frames_from": info.clip.start if info.clip else 0,
+        "stride": info.clip.stride if info.clip else 1,
+        "objects": list(job.masks.ids),
+        "names": {each.id: each.name for each in job.objects if each.name},
+        "colors": {each.id: each.color for each in job.objects if each.color},
+        "frames": outcome.frames,
+        "complete": not outcome.interrupted,
+        "frames_per_second": round(outcome.frames / outcome.seconds, 3),
+        "seconds_per_stage": outcome.timings.rounded(),
+        "warnings": list(outcome.warnings),
+    }
