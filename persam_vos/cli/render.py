@@ -57,8 +57,7 @@ def render(
             progress,
             objects=named_objects(name, color),
             span=frames.span(),
-            resize=reading.resize_mask,
-            threshold=reading.mask_threshold,
+            how=reading.reading(),
             overwrite=overwrite,
         )
     for warning in outcome.warnings:

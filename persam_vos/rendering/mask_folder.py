@@ -16,13 +16,15 @@ from persam_vos.errors import DatasetError, EmptyMaskError, MaskError
 from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.files import is_clutter, list_files
 from persam_vos.masks import VOID, LabelMap, Mask
-from persam_vos.media import StreamInfo, read_mask
+from persam_vos.media import StreamInfo
+from persam_vos.media.mask_reading import MaskReading
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.rendering.earlier_run import EarlierRun
 from persam_vos.rendering.frame_numbers import IndexOf, index_by_name, index_by_record
 
 _SUFFIXES = (".png", ".PNG", ".bmp", ".tif", ".tiff")
 _OBJECT_FOLDER = re.compile(r"(?P<id>[0-9]{1,3})(_(?P<name>.+))?")
+PLAIN = MaskReading()
 _SAV_FOLDER = re.compile(r"[0-9]{3}")
 
 
@@ -33,14 +35,12 @@ class Reading:
     Attributes:
         height: Of a frame, in pixels.
         width: Of a frame, in pixels.
-        resize: Whether masks of another size are scaled.
-        threshold: Take pictures as soft masks of one object each: what is brighter than this, 0..254; None for no such.
+        how: What is said of the files.
     """
 
     height: int
     width: int
-    resize: bool = False
-    threshold: int | None = None
+    how: MaskReading = PLAIN
 
     def label_map(self, path: Path) -> LabelMap:
         """Read a label map of the frame's size; it may be empty, and holds 255 where that is beside other values.
@@ -48,7 +48,7 @@ class Reading:
         Raises:
             MaskError: If it is no label map, or of another size.
         """
-        if self.threshold is None and not self.resize and path.suffix.lower() == ".png":
+        if self.how == PLAIN and path.suffix.lower() == ".png":
             try:
                 values = read_png_label_map(path)
             except DatasetError:
@@ -57,8 +57,7 @@ class Reading:
                 if values.shape == (self.height, self.width):
                     return values
         try:
-            height, width = self.height, self.width
-            return read_mask(path, height=height, width=width, resize=self.resize, threshold=self.threshold)
+            return self.how.read(path, height=self.height, width=self.width)
         except EmptyMaskError:
             return np.zeros((self.height, self.width), np.uint8)
 

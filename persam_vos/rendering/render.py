@@ -14,6 +14,8 @@ import numpy as np
 
 from persam_vos.errors import MaskError, OutputError
 from persam_vos.exports.annotations.journal import forget_journals
+from persam_vos.exports.report import read_series, write_report
+from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import (
     RUN_JSON,
     machine,
@@ -23,9 +25,11 @@ from persam_vos.exports.run_record import (
     versions,
 )
 from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.exports.styles import ObjectStyles
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo, open_video
+from persam_vos.media.mask_reading import MaskReading
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.progress import Progress
@@ -33,7 +37,7 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.writing import Outcome, Results, run_stages
 from persam_vos.prompts import NamedObject, Span
 from persam_vos.rendering.earlier_run import TRACKS, EarlierRun, EarlierTracks, read_earlier_run
-from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks, span_of_masks
+from persam_vos.rendering.mask_folder import PLAIN, MaskSource, Reading, find_masks, span_of_masks
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import OutputSettings
 
@@ -66,8 +70,7 @@ def render_video(
     *,
     objects: Sequence[NamedObject] = (),
     span: Span = Span(),  # noqa: B008 - it is a tuple
-    resize: bool = False,
-    threshold: int | None = None,
+    how: MaskReading = PLAIN,
     overwrite: bool = False,
 ) -> Outcome:
     """Write exports, tracks.jsonl and run.json of masks that exist already.
@@ -80,8 +83,7 @@ def render_video(
         progress: Told of each frame.
         objects: Names and colours, which win over those of the masks.
         span: The frames that are rendered; by default those that have masks.
-        resize: Whether masks of another size are scaled.
-        threshold: Take pictures as soft masks of one object each: what is brighter than this, 0..254.
+        how: How mask files are read.
         overwrite: Replace earlier results.
 
     Raises:
@@ -91,7 +93,7 @@ def render_video(
     _check_folders(masks, output)
     run = read_earlier_run(masks)
     with open_video(source, backend=settings.reader) as whole:
-        reading = Reading(whole.info.height, whole.info.width, resize, threshold)
+        reading = Reading(whole.info.height, whole.info.width, how)
         folder = run.masks if run else masks
         found = find_masks(folder, whole.info, run, reading)
         info = whole.info
@@ -123,8 +125,18 @@ def _render(
     remove_exports(output, stale, reader.info, keep=(reader.info.source, job.folder))
     outcome = replace(outcome, warnings=(*job.masks.warnings, *reader.warnings, *outcome.warnings))
     record = _record(job, reader.info, settings, outcome, time.perf_counter() - started)
+    report = _report(job, output, settings, record)
     write_lines(output / RUN_JSON, json.dumps(record, indent=2, ensure_ascii=False))
-    return replace(outcome, written=(*outcome.written, output / RUN_JSON))
+    return replace(outcome, written=(*outcome.written, *report, output / RUN_JSON))
+
+
+def _report(job: _Job, output: Path, settings: OutputSettings, record: dict[str, Any]) -> tuple[Path, ...]:
+    """Write the report, if it is asked for and there is a frame; return its path."""
+    if "report" not in settings.export or not record["frames"]:
+        return ()
+    path = write_report(output, record, read_series(output / TRACKS), (), ObjectStyles(job.objects))
+    pictures_file(output).discard()
+    return (path,)
 
 
 def _check_folders(masks: Path, output: Path) -> None:

@@ -81,8 +81,8 @@ COMMANDS = {
     " --invert-mask --mask-ids"
     " --masks-format --start-number --keep-names --matte-codec --alpha"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
-    "render": "--start --end --stride --resize-mask --mask-threshold --export --background --masks-format"
-    " --start-number --keep-names --reader --name --color --output -o --config --overwrite --quiet -q",
+    "render": "--start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --export --background"
+    " --masks-format --start-number --keep-names --reader --name --color --output -o --config --overwrite --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",

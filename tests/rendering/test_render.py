@@ -19,6 +19,7 @@ from persam_vos.errors import FrameIndexError, MaskError, MaskSizeError, OutputE
 from persam_vos.exports.palettes import davis_palette
 from persam_vos.exports.select import open_writers
 from persam_vos.media import open_video
+from persam_vos.media.mask_reading import MaskReading
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject, Span
@@ -236,6 +237,16 @@ def test_another_run_replaces_what_is_there_when_told_to(tmp_path: Path, clip: P
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["overlay.mp4", "run.json", "tracks.jsonl"]
 
 
+def test_the_report_of_masks_names_their_objects(tmp_path: Path, clip: Path) -> None:
+    masks = write_label_maps(tmp_path / "in")
+
+    outcome = render(clip, masks, tmp_path / "out", "report", objects=[NamedObject(4, "Käfer")])
+
+    assert tmp_path / "out" / "report.html" in outcome.written
+    assert "Käfer" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert [each.name for each in (tmp_path / "out").iterdir() if each.name.startswith(".")] == []
+
+
 def test_masks_are_not_written_over(tmp_path: Path, clip: Path) -> None:
     run = write_run(clip, tmp_path / "run")
 
@@ -287,8 +298,8 @@ def test_soft_masks_are_cut_and_others_scaled_when_told_to(tmp_path: Path, clip:
     save(tmp_path / "soft" / "0.png", ramp)
     save(tmp_path / "small" / "0.png", label_map_of(0)[::2, ::2])
 
-    render(clip, tmp_path / "soft", tmp_path / "a", "masks", threshold=127)
-    render(clip, tmp_path / "small", tmp_path / "b", "masks", resize=True)
+    render(clip, tmp_path / "soft", tmp_path / "a", "masks", how=MaskReading(threshold=127))
+    render(clip, tmp_path / "small", tmp_path / "b", "masks", how=MaskReading(resize=True))
 
     assert np.array_equal(rendered(tmp_path / "a")["00000"], (ramp > 127).astype(np.uint8))
     assert np.array_equal(rendered(tmp_path / "b")["00000"], label_map_of(0))

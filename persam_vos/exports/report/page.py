@@ -218,11 +218,14 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the page says of the run in a table."""
     machine, versions = record["machine"], record["versions"]
     stages = record.get("seconds_per_stage", {})
-    found = [
+    network = [
         ("method", f"{record['settings'].get('method')}, {record['settings'].get('model')}"),
-        ("encoder", f"{record['backend']}, {record['precision']}"),
+        ("encoder", f"{record.get('backend')}, {record.get('precision')}"),
+    ]
+    found = [
+        *(network if "backend" in record else [("masks", str(record.get("masks", "")))]),
         ("frames a second", f"{record['frames_per_second']:.2f}"),
-        ("seconds", f"{record['seconds']:.1f}, with loading the model"),
+        ("seconds", f"{record['seconds']:.1f}" + (", with loading the model" if "backend" in record else "")),
         ("seconds per stage", ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items())),
         ("peak memory", "unknown" if record["peak_memory_mib"] is None else f"{record['peak_memory_mib']:.0f} MiB"),
         ("machine", f"{machine.get('gpu') or machine['device']}, {machine['cpus']} CPUs, {machine['system']}"),
