@@ -14,7 +14,7 @@ from persam_vos.exports.masks import MaskWriter
 from persam_vos.exports.run_record import remove_run_json
 from persam_vos.files import remove_if_left_empty
 from persam_vos.masks import LabelMap
-from persam_vos.media.image_reader import ImageReader
+from persam_vos.media.image_reader import ImageReader, Images
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.record import run_record
 from persam_vos.sam.engine import Engine
@@ -55,7 +55,7 @@ def run_davis(
     records = {}
     for sequence, writer in writers.items():
         # Opened one after the other, which checks the sizes of all frames.
-        reader = ImageReader(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE)
+        reader = ImageReader(Images(root / sequence, dataset.frames(sequence), frame_rate=_DAVIS_RATE))
         outcome = track_video(engine, reader, firsts[sequence], [writer], progress, keep_interrupted=False)
         records[sequence] = {
             "frames": outcome.frames,
@@ -81,7 +81,7 @@ def _first_annotation(dataset: DavisDataset, sequence: str) -> LabelMap:
     if odd is not None:
         raise DatasetError(f"{odd}: frames must be named 00000.jpg and on, without a gap")
     label_map = dataset.first_label_map(sequence)
-    with ImageReader(frames[0], frames[:1], frame_rate=_DAVIS_RATE) as reader:
+    with ImageReader(Images(frames[0], frames[:1], frame_rate=_DAVIS_RATE)) as reader:
         height, width = reader.info.height, reader.info.width
     if label_map.shape != (height, width):
         raise DatasetError(f"{truths[0]} is {label_map.shape[0]} x {label_map.shape[1]}, its frame {height} x {width}")

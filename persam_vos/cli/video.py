@@ -78,6 +78,9 @@ class ReadingAndWritingOptions(OptionGroup):
         str | None,
         typer.Option("--alpha", help="Of prores, webm and rgba: colours as they are, or multiplied by alpha."),
     ] = None
+    deinterlace: Annotated[
+        bool | None, typer.Option("--deinterlace", help="Make every second row of interlaced frames anew.")
+    ] = None
     reader: Annotated[
         str | None,
         typer.Option(

@@ -3,22 +3,75 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import av
 from av.stream import Disposition
 
 from persam_vos.errors import VideoError, reason
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# They open other files or addresses that the file names, or draw text.
+_FORMATS_THAT_LEAD_ELSEWHERE = frozenset(
+    {"concat", "dash", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
+)
+# How such files begin, apart from white space, or what they hold near their beginning.
+_BEGINNINGS = (
+    (b"#extm3u", "an HLS playlist (m3u8)"),
+    (b"ffconcat version", "a list of files (ffconcat)"),
+    (b"[playlist]", "a playlist (pls)"),
+    (b"[reference]", "a list of addresses (asx)"),
+    (b"<asx", "a list of addresses (asx)"),
+    (b"rtsptext", "a list of addresses (RTSPtext)"),
+    (b"v=0", "a description of a stream (sdp)"),
+)
+_ROOTS = (
+    (b"<mpd", "a DASH manifest"),
+    (b"<smoothstreamingmedia", "a Smooth Streaming manifest"),
+    (b"<compositionplaylist", "an IMF playlist"),
+    (b"<assetmap", "an IMF asset map"),
+    (b"<smil", "a playlist (smil)"),
+)
+_HEAD_BYTES = 4096
+
+
+def playlist_kind(path: Path) -> str:
+    """Return what a file is that only names other files or addresses; "" for any other one, and for none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").strip().lower()
+    except OSError:
+        return ""
+    for beginning, kind in _BEGINNINGS:
+        if head.startswith(beginning):
+            return kind
+    return next((kind for root, kind in _ROOTS if head.startswith(b"<") and root in head), "")
+
+
+def _only_this_file(path: Path) -> dict[str, str]:
+    """Return options that keep FFmpeg from opening anything but one file."""
+    # This reader takes a name with % for a pattern of many files.
+    refused = _FORMATS_THAT_LEAD_ELSEWHERE | ({"image2"} if "%" in path.name else set())
+    formats = ",".join(sorted(each for each in av.formats_available if each not in refused))
+    return {"protocol_whitelist": "file", "format_whitelist": formats}
+
 
 def open_container(path: Path) -> av.container.InputContainer:
     """Open a video file; raises ``VideoError`` if it is missing or FFmpeg cannot open it."""
     if not path.is_file():
         raise VideoError(f"{path}: no such file")
+    if kind := playlist_kind(path):
+        raise VideoError(
+            f"{path}: is {kind}, which makes FFmpeg open other files or addresses; give a video file itself, or"
+            " --allow-playlists if you trust it"
+        )
     # torchvision before 0.26 makes FFmpeg log through Python, and decoding threads may then wait for ever.
     av.logging.set_level(None)
     try:
         # FFmpeg cannot take a resolved path for one of its protocols ("pipe:", "concat:").
-        container = av.open(str(path.resolve()), mode="r", metadata_errors="replace")
+        container = av.open(
+            str(path.resolve()), mode="r", metadata_errors="replace", container_options=_only_this_file(path)
+        )
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws any *.txt as a terminal would
@@ -38,7 +91,9 @@ def video_stream(path: Path, container: av.container.InputContainer) -> av.Video
         best = container.streams.best("video")
         stream = next((each for each in films if best is not None and each.index == best.index), films[0])
         if stream.codec_context is None:
-            raise VideoError(f"{path}: FFmpeg has no decoder for its video stream")
+            raise VideoError(
+                f"{path}: FFmpeg has no decoder for its video stream ({container.format.long_name}); convert it"
+            )
         stream.thread_type = "AUTO"
         return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
@@ -61,3 +116,11 @@ def other_videos(container: av.container.InputContainer, chosen: av.VideoStream)
 
 def _size(stream: av.VideoStream) -> str:
     return f"{stream.width} x {stream.height}"
+
+
+def decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """Return the decoder of a video whose alpha FFmpeg's usual decoder drops: VP8 and VP9; None for others."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    return cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))

@@ -1,4 +1,4 @@
-"""Decodes a video with PyAV: its packets, and upright frames in full-range RGB."""
+"""Decodes the packets of a video with PyAV, and says what its header says."""
 
 from __future__ import annotations
 
@@ -6,34 +6,16 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-import numpy as np
-from av.sidedata.sidedata import SideData
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.masks import Rgb
-from persam_vos.media.frame import Frame
+from persam_vos.media.container import decoder_with_alpha
+from persam_vos.media.frame_maker import FrameMaker
 from persam_vos.media.shown_times import ShownTimes
-from persam_vos.media.stream import DisplayMatrix, StreamInfo, swaps_axes, upright
+from persam_vos.media.stream import StreamInfo
 
-# From the colour matrix in a frame's tag (numbers of H.273) to swscale's name of it. Untagged video is read as BT.601
-# whatever its size, as swscale, ffmpeg and decord do. Matrices not listed go to swscale under their own number.
-_SWSCALE_COLORSPACES = {
-    0: Colorspace.DEFAULT,
-    1: Colorspace.ITU709,
-    2: Colorspace.DEFAULT,
-    3: Colorspace.DEFAULT,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    10: 9,  # BT.2020 with constant luminance, which swscale has no conversion for, as without
-}
 _MAX_MISSING_SECONDS = Fraction(1, 2)  # the length in a header may be rounded
-_MAX_SKEW = 0.01  # of a rotation matrix: the ratio of its smaller entry to its larger one
 
 
 @dataclass(slots=True)
@@ -77,6 +59,7 @@ def decode(
         tally: Told what happens.
         times: Gives the frames their times, where FFmpeg would guess them.
     """
+    decoder = decoder_with_alpha(stream) or stream
     packet: av.Packet[av.VideoStream] | None = None
     while True:
         try:
@@ -89,7 +72,7 @@ def decode(
             if times is not None:
                 times.add(packet)
         try:
-            frames = stream.decode(packet)
+            frames = decoder.decode(packet)
         except av.EOFError:  # the demuxer's last, empty packet has flushed the decoder already
             frames = []
         except av.FFmpegError:
@@ -113,65 +96,6 @@ def first_frame(path: Path, stream: av.VideoStream, frames: Iterator[av.VideoFra
         told = "; ".join(tally.warnings(stream))
         raise VideoError(f"{path}: holds no frame that can be decoded{told and f' ({told})'}")
     return first
-
-
-class FrameMaker:
-    """Makes upright RGB frames of decoded ones, which must all have the size of the first.
-
-    Args:
-        path: The file, for messages.
-        first: The first frame of the stream, which says how it is rotated.
-        time_base: Seconds per unit of ``Frame.pts``.
-
-    Attributes:
-        width: Width of a frame in pixels, rotation applied.
-        height: Height of a frame in pixels, rotation applied.
-        swaps_axes: Whether rows of the file are columns of a frame.
-        warnings: What is doubtful about the rotation.
-    """
-
-    def __init__(self, path: Path, first: av.VideoFrame, time_base: Fraction) -> None:
-        self._path, self._time_base = path, time_base
-        self._size = (first.width, first.height)
-        self._matrix = _display_matrix(first)
-        self._reformatter = VideoReformatter()
-        self.swaps_axes = swaps_axes(self._matrix)
-        self.width, self.height = self._size[::-1] if self.swaps_axes else self._size
-        self.warnings: list[str] = []
-        a, b = (int(value) for value in self._matrix[:2])
-        if min(abs(a), abs(b)) > _MAX_SKEW * max(abs(a), abs(b)):
-            self.warnings.append("the rotation in the metadata is not a multiple of 90 degrees; it is rounded to one")
-
-    def make(self, decoded: av.VideoFrame, index: int, pts: int) -> Frame:
-        """Return a decoded frame as the one at ``index``, shown at ``pts``.
-
-        Raises:
-            VideoError: If it has another size than the first, or no conversion to RGB.
-        """
-        if (decoded.width, decoded.height) != self._size:
-            raise VideoError(
-                f"{self._path}: frame {index} is {decoded.width} x {decoded.height} pixels, the frames before it"
-                f" are {self._size[0]} x {self._size[1]}; all frames must have one size"
-            )
-        try:
-            rgb = self._to_rgb(decoded)
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(
-                f"{self._path}: frame {index} ({decoded.format.name}) has no conversion to RGB: {error}"
-            ) from error
-        return Frame(index=index, pts=pts, time_base=self._time_base, rgb=upright(rgb, self._matrix))
-
-    def _to_rgb(self, decoded: av.VideoFrame) -> Rgb:
-        full = decoded.color_range == ColorRange.JPEG or decoded.format.name.startswith("yuvj")
-        converted = self._reformatter.reformat(
-            decoded,
-            format="rgb24",
-            src_colorspace=None if decoded.format.is_rgb else _SWSCALE_COLORSPACES.get(decoded.colorspace),
-            src_color_range=ColorRange.JPEG if full or decoded.format.is_rgb else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BICUBIC,  # of the chroma, as ffmpeg does
-        )
-        return cast(Rgb, converted.to_ndarray())
 
 
 def describe(
@@ -216,10 +140,3 @@ def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> 
     if container.duration and len(container.streams) == 1:
         return Fraction(container.duration, av.time_base)
     return None
-
-
-def _display_matrix(decoded: av.VideoFrame) -> DisplayMatrix:
-    data = decoded.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return np.array([1, 0, 0, 0, 1, 0, 0, 0, 1], np.int32)
-    return np.frombuffer(memoryview(cast(SideData, data)).tobytes(), np.int32, count=9)

@@ -15,7 +15,6 @@ import numpy as np
 from persam_vos.errors import VideoError
 from persam_vos.media.container import open_container, other_videos, video_stream
 from persam_vos.media.decoding import (
-    FrameMaker,
     Tally,
     decode,
     describe,
@@ -23,6 +22,7 @@ from persam_vos.media.decoding import (
     time_base_of,
 )
 from persam_vos.media.frame import Frame
+from persam_vos.media.frame_maker import FrameMaker
 from persam_vos.media.packet_index import FrameTable, decode_table, read_table
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.shown_times import ShownTimes, shown_times
@@ -40,6 +40,7 @@ class VideoFileAccess(RandomAccessVideo):
 
     Args:
         path: The file.
+        deinterlace: Make every second row of interlaced frames anew.
 
     Raises:
         VideoError: If the file is missing, is not a video, or has no frame that can be decoded.
@@ -47,7 +48,7 @@ class VideoFileAccess(RandomAccessVideo):
 
     _table: FrameTable
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, deinterlace: bool = False) -> None:
         self.files, self.warnings = (path,), []
         self._path = path
         self._lock = threading.RLock()
@@ -56,7 +57,7 @@ class VideoFileAccess(RandomAccessVideo):
         self._last_delivered = -1
         self._is_closed = False
         try:
-            first, self._header, self._maker = self._cursor.describe()
+            first, self._header, self._maker = self._cursor.describe(deinterlace)
             self._room = max(1, _MAX_AHEAD_BYTES // sum(plane.buffer_size for plane in first.planes))
             self._take(read_table(path, self._header))
             for index in range(_PROBED_FRAMES):
@@ -177,11 +178,11 @@ class _Cursor:
         self._path = path
         self._open()
 
-    def describe(self) -> tuple[av.VideoFrame, StreamInfo, FrameMaker]:
+    def describe(self, deinterlace: bool) -> tuple[av.VideoFrame, StreamInfo, FrameMaker]:
         """Return the first frame, what the header says, and what makes frames like it; to be called first."""
         first = first_frame(self._path, self._stream, self._frames, self._tally)
         self._frames = chain([first], self._frames)
-        maker = FrameMaker(self._path, first, time_base_of(self._stream))
+        maker = FrameMaker(self._path, first, time_base_of(self._stream), deinterlace=deinterlace)
         maker.warnings[:0] = other_videos(self._container, self._stream)
         return first, describe(self._path, self._container, self._stream, maker), maker
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 from persam_vos.errors import PhotoError, VideoError
 from persam_vos.media.frame import Frame
+from persam_vos.media.image_lists import gap_warnings, refuse_twins, without_masks
 from persam_vos.media.photo_files import MAX_PIXELS, photo_size, read_photo
 from persam_vos.media.stream import GeneratorReader, StreamInfo
 
@@ -22,12 +23,24 @@ class Images:
         source: The path that the user gave, for ``info``.
         paths: The images, in order, at least one.
         frame_rate: Frames per second.
+        masks: Files that are masks, and no frames wherever they lie.
+
+    Attributes:
+        warnings: What is doubtful about the list of images, one line each.
 
     Raises:
-        VideoError: If an image cannot be read, has more than 100 million pixels, or another size than the first.
+        VideoError: If two images differ in their suffix only, or an image cannot be read, has more than 100 million
+            pixels, or another size than the first.
     """
 
-    def __init__(self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction) -> None:
+    def __init__(
+        self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction, masks: Collection[Path] = ()
+    ) -> None:
+        paths, told = without_masks(paths, masks)
+        if not paths:
+            raise VideoError(f"{source}: holds no image besides what is given as a mask; give the frames")
+        refuse_twins(source, paths)
+        self.warnings = (*told, *gap_warnings(paths))
         self.paths = tuple(paths)
         width, height = _size_of_all(paths)
         self.info = StreamInfo(
@@ -57,9 +70,8 @@ class Images:
 class ImageReader(GeneratorReader):
     """Reads still images as the frames of a video, one at a time, in order; see ``Images``."""
 
-    def __init__(self, source: Path, paths: Sequence[Path], *, frame_rate: Fraction) -> None:
-        images = Images(source, paths, frame_rate=frame_rate)
-        self.warnings: list[str] = []
+    def __init__(self, images: Images) -> None:
+        self.warnings = list(images.warnings)
         self.info = images.info
         self._frames = (images.frame(index) for index in range(len(images.paths)))
 

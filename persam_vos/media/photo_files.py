@@ -243,10 +243,26 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     if image.mode in ("I", "F"):
         raise ValueError("grey of 32 bits has no value for white; save it with 8 or 16 bits")
     if image.has_transparency_data:
-        seen, white = image.convert("RGBA"), Image.new("RGB", image.size, "white")
-        white.paste(seen, mask=seen)
-        return white
+        return _on_white(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def rgb_of_image(image: ImageFile.ImageFile) -> Rgb:
+    """Return a decoded image, not turned, as it is seen: uint8, H x W x 3."""
+    return np.array(_to_rgb(image))
+
+
+def over_white(rgba: Rgb) -> Rgb:
+    """Return a picture, uint8, H x W x 4 with straight alpha, as it is seen over white: uint8, H x W x 3."""
+    if rgba[..., 3].min() == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    return np.array(_on_white(Image.fromarray(rgba)))
+
+
+def _on_white(rgba: Image.Image) -> Image.Image:
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba)
+    return white
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

@@ -9,7 +9,6 @@ import av
 
 from persam_vos.media.container import open_container, other_videos, video_stream
 from persam_vos.media.decoding import (
-    FrameMaker,
     Tally,
     decode,
     describe,
@@ -18,6 +17,7 @@ from persam_vos.media.decoding import (
     time_base_of,
 )
 from persam_vos.media.frame import Frame
+from persam_vos.media.frame_maker import FrameMaker
 from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, GeneratorReader
 
@@ -26,18 +26,19 @@ class VideoReader(GeneratorReader):
     """Reads a video file with PyAV.
 
     Rotation by a multiple of 90 degrees and mirroring are applied. The pixel aspect ratio is not: pixels stay as
-    stored. HDR is not tone-mapped. Damaged frames that the decoder can conceal are delivered, packets that it cannot
+    stored. HDR is tone-mapped. Damaged frames that the decoder can conceal are delivered, packets that it cannot
     decode are skipped, and a file that ends early gives the frames that it has; each case adds a warning. Timestamps
     that do not rise are mended (see ``Clock``), so that no frame is lost and no two share a time.
 
     Args:
         path: The file.
+        deinterlace: Make every second row of interlaced frames anew.
 
     Raises:
         VideoError: If the file is missing, is not a video, or has no frame that can be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, deinterlace: bool = False) -> None:
         self.warnings = []
         self._container = open_container(path)
         try:
@@ -46,7 +47,7 @@ class VideoReader(GeneratorReader):
             times = shown_times(self._container, self._stream, path)
             self._decoded = decode(self._stream, self._container.demux(self._stream), self._tally, times)
             first = first_frame(path, self._stream, self._decoded, self._tally)
-            self._maker = FrameMaker(path, first, time_base_of(self._stream))
+            self._maker = FrameMaker(path, first, time_base_of(self._stream), deinterlace=deinterlace)
             self.warnings += [*other_videos(self._container, self._stream), *self._maker.warnings]
             self.info = describe(path, self._container, self._stream, self._maker)
         except BaseException:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
+from persam_vos.media.animations import AnimationAccess, AnimationReader, is_animated_webp
 from persam_vos.media.decord_reader import DecordReader
 from persam_vos.media.file_access import VideoFileAccess
 from persam_vos.media.image_reader import ImageReader, Images
@@ -33,6 +35,8 @@ def open_video(
     start: str | int | None = None,
     end: str | int | None = None,
     stride: int = 1,
+    deinterlace: bool = False,
+    masks: Collection[Path] = (),
 ) -> FrameReader:
     """Open a video, or images as a video, or a range of its frames.
 
@@ -46,6 +50,8 @@ def open_video(
         start: The first frame: its index, or as text seconds after the video's first frame, such as ``"12.5s"``.
         end: The first frame that is left out, given in the same way; None for the end of the video.
         stride: Every so many-th frame, counted from ``start``.
+        deinterlace: Make every second row of interlaced frames anew; PyAV only.
+        masks: Files that are masks: images of a sequence that are no frames.
 
     Returns:
         A reader, to be closed (it is a context manager).
@@ -65,7 +71,7 @@ def open_video(
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
     frames, rate = frame_range(start, end, stride), exact_rate(frame_rate)
     if not frames.is_whole:
-        video = open_random_access(source, frame_rate=rate)
+        video = open_random_access(source, frame_rate=rate, deinterlace=deinterlace, masks=masks)
         try:
             if backend == "pyav" or not isinstance(video, VideoFileAccess):
                 return ClipReader(video, frames)
@@ -76,18 +82,26 @@ def open_video(
             raise
     path, images = find_source(source)
     if images:
-        return ImageReader(path, images, frame_rate=rate)
-    return VideoReader(path) if backend == "pyav" else DecordReader(path)
+        return ImageReader(Images(path, images, frame_rate=rate, masks=masks))
+    if is_animated_webp(path):
+        return AnimationReader(path)
+    return VideoReader(path, deinterlace=deinterlace) if backend == "pyav" else DecordReader(path)
 
 
 def open_random_access(
-    source: PathLike | Rgb | Sequence[Rgb], *, frame_rate: Fraction | float = Fraction(24)
+    source: PathLike | Rgb | Sequence[Rgb],
+    *,
+    frame_rate: Fraction | float = Fraction(24),
+    deinterlace: bool = False,
+    masks: Collection[Path] = (),
 ) -> RandomAccessVideo:
     """Open a video whose frames are read in any order.
 
     Args:
         source: What ``open_video`` takes; or an array N x H x W x 3, or N arrays H x W x 3, uint8, RGB.
         frame_rate: Frames per second of images and arrays; a video file has its own.
+        deinterlace: Make every second row of interlaced frames anew.
+        masks: Files that are masks: images of a sequence that are no frames.
 
     Returns:
         The video, to be closed (it is a context manager).
@@ -105,4 +119,6 @@ def open_random_access(
     if isinstance(source, np.ndarray) or not isinstance(source, (str, os.PathLike)):
         return ArrayAccess(source, frame_rate=rate)
     path, images = find_source(source)
-    return ImageAccess(Images(path, images, frame_rate=rate)) if images else VideoFileAccess(path)
+    if images:
+        return ImageAccess(Images(path, images, frame_rate=rate, masks=masks))
+    return AnimationAccess(path) if is_animated_webp(path) else VideoFileAccess(path, deinterlace=deinterlace)

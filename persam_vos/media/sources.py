@@ -8,6 +8,7 @@ from pathlib import Path
 
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.files import PathLike
+from persam_vos.media.animations import is_animation
 from persam_vos.media.image_reader import as_video_errors
 from persam_vos.media.photo_files import is_glob, list_images
 
@@ -60,4 +61,4 @@ def find_source(source: PathLike) -> tuple[Path, list[Path]]:
         raise VideoError(
             f"{text}: no such file or folder; give a video, a folder of JPEG or PNG images, a glob of them, or an image"
         )
-    return path, [path] if path.suffix.lower() in _IMAGE_SUFFIXES else []
+    return path, [path] if path.suffix.lower() in _IMAGE_SUFFIXES and not is_animation(path) else []

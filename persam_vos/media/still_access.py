@@ -37,7 +37,7 @@ class ImageAccess(_EvenlyTimed):
 
     def __init__(self, images: Images) -> None:
         self._images = images
-        self.info, self.warnings, self.files = images.info, [], images.paths
+        self.info, self.warnings, self.files = images.info, list(images.warnings), images.paths
 
     def _frame(self, index: int) -> Frame:
         return self._images.frame(index)

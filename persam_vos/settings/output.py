@@ -69,10 +69,12 @@ class OutputSettings(ExportOptions):
 
     Attributes:
         reader: What decodes a video file.
+        deinterlace: Whether every second row of interlaced frames is made anew from the others.
         export: What is written besides tracks.jsonl and run.json.
     """
 
     reader: Literal["pyav", "decord"] = "pyav"
+    deinterlace: bool = False
     export: tuple[ExportName, ...] = ("masks", "overlay", "report")
 
     @field_validator("export", mode="before")

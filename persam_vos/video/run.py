@@ -56,7 +56,7 @@ def run_video(
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
-    video = VideoSource(source, settings, span=span)
+    video = VideoSource(source, settings, span=span, masks=prompting.files)
     with video.open() as reader:
         prompting.check(reader)
         with other_frames(video, reader, prompting) as frames:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,17 +37,23 @@ class VideoSource:
         settings: Which reader decodes files.
         frame_rate: Frames per second of images and arrays.
         span: The frames that are tracked.
+        masks: Files that are masks: images of a sequence that are no frames.
 
     Attributes:
         is_read_once: Whether it is an iterator or a reader, whose frames can be read once.
     """
 
     def __init__(
-        self, video: VideoLike, settings: Settings, frame_rate: Fraction | float = 24, span: Span = WHOLE
+        self,
+        video: VideoLike,
+        settings: Settings,
+        frame_rate: Fraction | float = 24,
+        span: Span = WHOLE,
+        masks: Collection[Path] = (),
     ) -> None:
         self._video, self._settings, self._frame_rate = video, settings, exact_rate(frame_rate)
         self._frames = frame_range(*span)
-        self._span = span
+        self._span, self._masks = span, masks
         self._is_reader = isinstance(getattr(video, "info", None), StreamInfo)
         self.is_read_once = self._is_reader or isinstance(video, Iterator)
         self._was_read = False
@@ -70,6 +77,8 @@ class VideoSource:
                 start=start,
                 end=end,
                 stride=stride,
+                deinterlace=self._settings.deinterlace,
+                masks=self._masks,
             )
         if self._is_reader:
             return self._cut(video)
@@ -94,7 +103,9 @@ class VideoSource:
                 "prompts after the first frame need a video whose frames can be read in any order; give a path, an"
                 " array or a list of arrays"
             )
-        frames = open_random_access(video, frame_rate=self._frame_rate)
+        frames = open_random_access(
+            video, frame_rate=self._frame_rate, deinterlace=self._settings.deinterlace, masks=self._masks
+        )
         if self._settings.reader != "pyav" and isinstance(frames, VideoFileAccess):
             reader = self._settings.reader
             frames.warnings.append(f"with prompts after the first frame, PyAV reads the video, and not {reader}")

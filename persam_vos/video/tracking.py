@@ -114,7 +114,7 @@ def track(
     settings = settings_of(settings, changes)
     said, span = prompting_of_call(mask, prompts_of(box, points), prompts, references, settings)
     return Tracking(
-        VideoSource(video, settings, frame_rate, span_of(start, end, stride, span)),
+        VideoSource(video, settings, frame_rate, span_of(start, end, stride, span), said.files),
         said,
         settings,
         backward=backward,

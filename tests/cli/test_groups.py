@@ -78,7 +78,7 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
-    " --invert-mask --mask-ids"
+    " --invert-mask --mask-ids --deinterlace"
     " --masks-format --start-number --keep-names --matte-codec --alpha"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "render": "--start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --export --background"

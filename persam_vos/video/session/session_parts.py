@@ -56,7 +56,9 @@ class SessionParts:
         self.anew: set[int] = set()
         with ExitStack() as opened:
             self.frame_rate = exact_rate(frame_rate)
-            self.video = opened.enter_context(open_random_access(video, frame_rate=self.frame_rate))
+            self.video = opened.enter_context(
+                open_random_access(video, frame_rate=self.frame_rate, deinterlace=settings.deinterlace)
+            )
             clip = part.clip_of(self.video)
             self.frames = range(clip.start, len(self.video) if clip.stop is None else clip.stop, clip.stride)
             self.is_whole = self.frames == range(len(self.video))
