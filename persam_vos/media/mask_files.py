@@ -15,6 +15,7 @@ from persam_vos.files import PathLike
 from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.media.mask_doubts import stretch_warnings, void_warnings
+from persam_vos.media.mask_json import json_values
 from persam_vos.media.mask_pictures import Values, brightness, picture_values
 from persam_vos.media.mask_rims import is_soft, rim_ids
 from persam_vos.quiet import quiet_warnings
@@ -38,10 +39,11 @@ def read_mask(
     A palette or greyscale picture holds object n as value n, unless all its colours are black and white; a picture of
     one single value besides 0 (255, say) is one object; 255 beside other values is void and becomes background, as in
     DAVIS. A colour picture of one colour on black, or with one flat shape in its alpha channel, is one object; where
-    one colour is painted on opaque black, its alpha does not matter.
+    one colour is painted on opaque black, its alpha does not matter. A JSON file holds polygons or run lengths; see
+    ``json_values``.
 
     Args:
-        path: PNG or any other picture Pillow reads; EXIF orientation is not applied.
+        path: PNG or any other picture Pillow reads, whose EXIF orientation is not applied; or JSON of LabelMe or COCO.
         like: The frame, or its pixels: its size is the mask's. Without it, and without ``height`` and ``width``, a
             mask of any size is read.
         height: Of the frame, in pixels, instead of ``like``.
@@ -69,8 +71,13 @@ def read_mask(
     """
     path, told = Path(path), [] if doubts is None else doubts
     size = _size(like, height, width)
-    values = _read_values(path, threshold, None if resize else size, of, told)
-    _refuse_smoothed(path, values, ids)
+    if path.suffix.lower() == ".json":
+        values = json_values(path, size, told)
+        if not resize:
+            _check_size(path, values.shape, size, of)
+    else:
+        values = _read_values(path, threshold, None if resize else size, of, told)
+        _refuse_smoothed(path, values, ids)
     told += void_warnings(values)
     if ids is not None:
         values = _only(path, values, ids)
@@ -121,12 +128,7 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
         with quiet_warnings(Image.DecompressionBombWarning):
             picture = Image.open(path)
         with picture:
-            if size is not None and picture.size[::-1] != size:
-                (height, width), (rows, columns) = picture.size[::-1], size
-                raise MaskSizeError(
-                    f"{path}: mask is {height} x {width}, {of} is {rows} x {columns} (height x width); pass "
-                    "--resize-mask to scale it, in Python read_mask(..., resize=True)"
-                )
+            _check_size(path, picture.size[::-1], size, of)
             picture.load()
             if threshold is not None:
                 return (brightness(picture) > threshold).astype(np.int64)
@@ -137,6 +139,15 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
         raise MaskError(f"{path}: no such file; give a mask, a PNG of the {of}'s size") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
+
+
+def _check_size(path: Path, found: tuple[int, ...], size: tuple[int, int] | None, of: str) -> None:
+    if size is not None and found != size:
+        (height, width), (rows, columns) = found, size
+        raise MaskSizeError(
+            f"{path}: mask is {height} x {width}, {of} is {rows} x {columns} (height x width); pass "
+            "--resize-mask to scale it, in Python read_mask(..., resize=True)"
+        )
 
 
 def _refuse_smoothed(path: Path, values: Values, ids: Sequence[int] | None) -> None:

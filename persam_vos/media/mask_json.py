@@ -1,0 +1,206 @@
+"""Masks in JSON: polygons of LabelMe, and polygons or run lengths of COCO."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from persam_vos.errors import MaskError, MissingDependencyError
+from persam_vos.masks import VOID, Mask
+from persam_vos.media.mask_pictures import Values
+from persam_vos.media.photo_files import MAX_PIXELS
+from persam_vos.quiet import quiet_warnings
+
+_ALLOWED = "give what LabelMe saves, or COCO's annotations of one image"
+# Polygons are drawn so many times larger, so that a pixel is inside if half of it is.
+_FINER = 4
+_MAX_SHAPES = VOID - 1
+_Shape = tuple[int, Mask]
+
+
+def json_values(path: Path, size: tuple[int, int] | None, doubts: list[str]) -> Values:
+    """Return the label map of a JSON file, H x W: the n-th object has the value n, and what is drawn later is in front.
+
+    Parts of one object share their ``group_id`` in LabelMe; in COCO, an object's number is its ``track_id`` if all
+    annotations have one.
+
+    Args:
+        path: The file.
+        size: (height, width) of the frame, for a file that does not say it; None if that is unknown.
+        doubts: Gets a line about what is left out.
+
+    Raises:
+        MaskError: If it is no such file, or too large.
+        MissingDependencyError: If run lengths are compressed, and pycocotools is not installed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        labelme = isinstance(content, dict) and "shapes" in content
+        found = _labelme(content, size, doubts) if labelme else _coco(content, size, doubts)
+        values: Values | None = None
+        for number, mask in found:
+            values = np.zeros(mask.shape, np.int64) if values is None else values
+            values[mask] = number
+    except (MaskError, MissingDependencyError):
+        raise
+    except FileNotFoundError:
+        raise MaskError(f"{path}: no such file; give a mask") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        cv2.error,
+    ) as error:
+        raise MaskError(f"{path}: not readable as a mask ({type(error).__name__}: {error}); {_ALLOWED}") from error
+    if values is None:
+        raise MaskError(f"{path}: holds no polygon, and no other shape with an area; {_ALLOWED}")
+    return values
+
+
+def _labelme(content: dict[str, Any], size: tuple[int, int] | None, doubts: list[str]) -> Iterator[_Shape]:
+    height, width = _checked_size(content.get("imageHeight"), content.get("imageWidth"), size)
+    numbers: dict[Any, int] = {}
+    for place, shape in enumerate(content["shapes"]):
+        kind, group = shape.get("shape_type") or "polygon", shape.get("group_id")
+        if (draw := _LABELME_SHAPES.get(kind)) is None:
+            doubts.append(f"a {kind} of {shape.get('label')!r} has no area, and is left out")
+            continue
+        key = ("alone", place) if group is None else (str(shape.get("label")), str(group))
+        number = numbers.setdefault(key, len(numbers) + 1)
+        yield _checked_number(number), draw(shape, height, width)
+
+
+def _coco(content: Any, size: tuple[int, int] | None, doubts: list[str]) -> Iterator[_Shape]:
+    if isinstance(content, dict) and "counts" in content:
+        content = {"segmentation": content}
+    images = content.get("images", []) if isinstance(content, dict) else []
+    annotations = content if isinstance(content, list) else content.get("annotations", [content])
+    annotations = [each for each in annotations if each.get("segmentation")]
+    of_images = list(dict.fromkeys(each.get("image_id") for each in annotations))
+    if len(of_images) > 1:
+        order = [each["id"] for each in images if each["id"] in of_images] or of_images
+        annotations = [each for each in annotations if each.get("image_id") == order[0]]
+        doubts.append(f"holds annotations of {len(of_images)} images, of which those of image {order[0]} are taken")
+    image: dict[str, Any] = next(
+        (each for each in images if annotations and each["id"] == annotations[0].get("image_id")), {}
+    )
+    tracks = [each.get("track_id", (each.get("attributes") or {}).get("track_id")) for each in annotations]
+    tracked = all(isinstance(each, int) for each in tracks) and len(set(tracks)) == len(tracks)
+    for place, annotation in enumerate(annotations):
+        number = tracks[place] if tracked else place + 1
+        yield _checked_number(number), _segmentation(annotation["segmentation"], image, size)
+
+
+def _segmentation(said: Any, image: dict[str, Any], size: tuple[int, int] | None) -> Mask:
+    """Return the mask of a COCO segmentation: polygons, or run lengths by column that begin with ground."""
+    if not isinstance(said, dict):
+        height, width = _checked_size(image.get("height"), image.get("width"), size)
+        return _filled([np.reshape(np.asarray(each, np.float64), (-1, 2)) for each in said], height, width)
+    rows, columns = said["size"]
+    height, width = _checked_size(rows, columns, None)
+    counts = said["counts"]
+    if isinstance(counts, str):
+        return _decompressed(counts, height, width)
+    runs = np.asarray(counts, np.int64)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f"run lengths add up to {runs.sum()}, the mask has {height * width} pixels")
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return np.asarray(flat.reshape(width, height).T)
+
+
+def _decompressed(counts: str, height: int, width: int) -> Mask:
+    try:
+        from pycocotools import mask as masks
+    except ImportError as error:
+        raise MissingDependencyError(
+            "compressed run lengths of COCO need the package pycocotools, which is not installed; pip install"
+            " pycocotools, or give polygons"
+        ) from error
+    with quiet_warnings(DeprecationWarning):  # NumPy 2 warns of an interface that version 2.0.11 uses
+        decoded = masks.decode({"size": [height, width], "counts": counts.encode("ascii")})
+    return np.asarray(decoded, np.bool_)
+
+
+def _polygon(shape: dict[str, Any], height: int, width: int) -> Mask:
+    return _filled([np.asarray(shape["points"], np.float64)], height, width)
+
+
+def _rectangle(shape: dict[str, Any], height: int, width: int) -> Mask:
+    (x0, y0), (x1, y1) = shape["points"]
+    return _filled([np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)], height, width)
+
+
+def _circle(shape: dict[str, Any], height: int, width: int) -> Mask:
+    (x, y), edge = shape["points"]
+    radius = float(np.hypot(edge[0] - x, edge[1] - y))
+    rows, columns = np.ogrid[:height, :width]
+    return np.asarray((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2)
+
+
+def _picture(shape: dict[str, Any], height: int, width: int) -> Mask:
+    """Return the mask of a picture of the part of the frame that begins at the shape's first point."""
+    with Image.open(io.BytesIO(base64.b64decode(shape["mask"])), formats=["PNG"]) as picture:
+        part = np.asarray(picture.convert("L")) > 0
+    left, top = (int(each) for each in shape["points"][0])
+    whole = np.zeros((height, width), np.bool_)
+    target = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
+    target[...] = part[: target.shape[0], : target.shape[1]]
+    return whole
+
+
+_LABELME_SHAPES = {"polygon": _polygon, "rectangle": _rectangle, "circle": _circle, "mask": _picture}
+
+
+def _filled(polygons: Sequence[np.ndarray[Any, np.dtype[np.float64]]], height: int, width: int) -> Mask:
+    """Return the pixels that lie inside polygons by half at least: bool, H x W.
+
+    Args:
+        polygons: Each N x 2, (x, y) in pixels, where the top left pixel reaches from 0 to 1.
+        height: Of the frame.
+        width: Of the frame.
+    """
+    mask = np.zeros((height, width), np.bool_)
+    for points in polygons:
+        if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
+            raise ValueError("a polygon needs three points or more, each of two finite numbers")
+        points = np.clip(points, -1, (width + 1, height + 1))
+        left, top = np.floor(points.min(axis=0)).astype(int).clip(0, (width, height))
+        right, bottom = np.ceil(points.max(axis=0)).astype(int).clip(0, (width, height))
+        if right <= left or bottom <= top:
+            continue
+        fine = np.zeros(((bottom - top) * _FINER, (right - left) * _FINER), np.uint8)
+        cv2.fillPoly(fine, [np.rint((points - (left, top)) * _FINER - 0.5).astype(np.int32)], 255)
+        share = cv2.resize(fine, (int(right - left), int(bottom - top)), interpolation=cv2.INTER_AREA)
+        mask[top:bottom, left:right] |= share >= 128
+    return mask
+
+
+def _checked_size(height: Any, width: Any, size: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the size that a file says, else that of the frame."""
+    if height is None or width is None:
+        if size is None:
+            raise ValueError("it says no size of its image")
+        return size
+    rows, columns = int(height), int(width)
+    if rows <= 0 or columns <= 0 or rows * columns > MAX_PIXELS:
+        raise ValueError(f"its image is {rows} x {columns}; 1 to {MAX_PIXELS:,} pixels are allowed")
+    return rows, columns
+
+
+def _checked_number(number: int) -> int:
+    if not 0 < number <= _MAX_SHAPES:
+        raise ValueError(f"it has an object {number}; 1 to {_MAX_SHAPES} are allowed")
+    return number

@@ -1,0 +1,165 @@
+"""First masks in JSON, as LabelMe and COCO write them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from persam_vos.errors import MaskError, MaskSizeError
+from persam_vos.media.mask_files import read_mask
+
+HEIGHT, WIDTH = 48, 64
+SQUARE = [[10, 8], [30, 8], [30, 28], [10, 28]]
+OTHER = [[40, 30], [60, 30], [60, 44], [40, 44]]
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def labelme(*shapes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    listed = [{"label": "dog", "shape_type": "polygon", "group_id": None, "flags": {}, **each} for each in shapes]
+    size = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
+    return {"version": "5.0.1", "shapes": listed, "imagePath": "a.jpg", "imageData": None, **size, **more}
+
+
+def coco(*segmentations: Any, **more: Any) -> dict[str, Any]:
+    listed = [
+        {"id": 900 + place, "image_id": 7, "category_id": 1, "segmentation": each, "iscrowd": 0}
+        for place, each in enumerate(segmentations)
+    ]
+    return {
+        "images": [{"id": 7, "height": HEIGHT, "width": WIDTH, "file_name": "a.jpg"}],
+        "annotations": listed,
+        **more,
+    }
+
+
+def row(points: list[list[int]]) -> list[float]:
+    return [float(value) for point in points for value in point]
+
+
+def square(value: int = 1) -> np.ndarray:
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[8:28, 10:30] = value
+    return labels
+
+
+def read(path: Path, **options: Any) -> np.ndarray:
+    return read_mask(path, height=HEIGHT, width=WIDTH, **options)
+
+
+def test_polygons_of_labelme_are_filled_to_the_pixel(tmp_path: Path) -> None:
+    found = read(write(tmp_path / "a.json", labelme({"points": SQUARE}, {"points": OTHER, "label": "cat"})))
+
+    expected = square()
+    expected[30:44, 40:60] = 2
+    assert np.array_equal(found, expected)
+
+
+def test_parts_of_one_group_are_one_object(tmp_path: Path) -> None:
+    shapes = ({"points": SQUARE, "group_id": 4}, {"points": OTHER, "group_id": 4}, {"points": [[0, 0], [6, 0], [0, 6]]})
+
+    found = read(write(tmp_path / "a.json", labelme(*shapes)))
+
+    assert (found[10, 12], found[40, 50], found[1, 1]) == (1, 1, 2)
+
+
+def test_other_shapes_of_labelme(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.fromarray(np.full((5, 6), 255, np.uint8)).save(picture, "PNG")
+    shapes = (
+        {"points": [[10, 8], [30, 28]], "shape_type": "rectangle"},
+        {"points": [[50, 20], [56, 20]], "shape_type": "circle"},
+        {"points": [[2, 40], [8, 45]], "shape_type": "mask", "mask": base64.b64encode(picture.getvalue()).decode()},
+        {"points": [[0, 0], [9, 9]], "shape_type": "line", "label": "edge"},
+    )
+    doubts: list[str] = []
+
+    found = read(write(tmp_path / "a.json", labelme(*shapes)), doubts=doubts)
+
+    assert np.array_equal(found == 1, square() == 1)
+    assert abs(int((found == 2).sum()) - np.pi * 36) < 6
+    assert ((found == 3).sum(), found[40, 2], found[44, 7]) == (30, 3, 3)
+    assert doubts == ["a line of 'edge' has no area, and is left out"]
+
+
+def test_polygons_and_run_lengths_of_coco(tmp_path: Path) -> None:
+    flat = (square() > 0).T.ravel().astype(np.int8)
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *ends, flat.size]).tolist()
+    run_lengths = {"size": [HEIGHT, WIDTH], "counts": counts}
+    polygons = [row(SQUARE)]
+
+    for content in (coco(polygons), coco(run_lengths), run_lengths, coco(run_lengths)["annotations"]):
+        assert np.array_equal(read(write(tmp_path / "a.json", content)), square())
+
+
+def test_compressed_run_lengths_of_coco(tmp_path: Path) -> None:
+    masks = pytest.importorskip("pycocotools.mask")
+    encoded = masks.encode(np.asfortranarray(square()))
+    run_lengths = {"size": encoded["size"], "counts": encoded["counts"].decode()}
+
+    assert np.array_equal(read(write(tmp_path / "a.json", coco(run_lengths))), square())
+
+
+def test_tracks_of_coco_keep_their_numbers_and_the_first_image_is_taken(tmp_path: Path) -> None:
+    content = coco([row(SQUARE)], [row(OTHER)], [row(OTHER)])
+    for annotation, image, track in zip(content["annotations"], (7, 7, 8), (5, 3, 5), strict=True):
+        annotation.update(image_id=image, track_id=track)
+    content["images"].append({"id": 8, "height": HEIGHT, "width": WIDTH, "file_name": "b.jpg"})
+    doubts: list[str] = []
+
+    found = read(write(tmp_path / "a.json", content), doubts=doubts)
+
+    assert (found[10, 12], found[40, 50]) == (5, 3)
+    assert doubts == ["holds annotations of 2 images, of which those of image 7 are taken"]
+
+
+def test_size_and_options_count_as_for_pictures(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", labelme({"points": SQUARE}, {"points": OTHER}))
+
+    with pytest.raises(MaskSizeError, match="mask is 48 x 64, video is 96 x 128"):
+        read_mask(path, height=96, width=128)
+    large = read_mask(path, height=96, width=128, resize=True, ids=(1,))
+    assert np.array_equal(large, cv2.resize(square(), (128, 96), interpolation=cv2.INTER_NEAREST))
+    one = write(tmp_path / "one.json", labelme({"points": SQUARE}, imageHeight=None))
+    assert np.array_equal(read(one, invert=True), 1 - square())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        3,
+        "text",
+        {"shapes": []},
+        {"shapes": [{"points": [[1, 2], [3, 4]]}], "imageHeight": 48, "imageWidth": 64},
+        {"shapes": [{"points": SQUARE}], "imageHeight": 10**9, "imageWidth": 10**9},
+        {"shapes": [{"points": [[1, 2], [3, float("nan")], [4, 4]]}], "imageHeight": 48, "imageWidth": 64},
+        {"size": [48, 64], "counts": [1, 2, 3]},
+        {"size": [48, 64], "counts": [-1, 3073]},
+        {"annotations": [{"segmentation": [[1, 2, 3]]}]},
+    ],
+)
+def test_other_json_is_refused_in_one_line(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(MaskError, match=r"a\.json") as refused:
+        read(write(tmp_path / "a.json", content))
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    for path in (tmp_path / "a.json", tmp_path / "none.json"):
+        with pytest.raises(MaskError, match=r"\.json"):
+            read(path)
