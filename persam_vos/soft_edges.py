@@ -85,6 +85,27 @@ def agreeing(alpha: Alpha, inside: Mask, reach: int) -> Alpha:
     return _on_either_side(np.asarray(cv2.min(cv2.max(alpha, within), near), np.uint8), inside)
 
 
+def feathered(inside: Mask, radius: int) -> Alpha:
+    """Return alpha that rises from 0 at so many pixels outside of a mask to 255 as far inside.
+
+    Args:
+        inside: bool, h x w; what lies beyond its border is unknown, and no edge.
+        radius: In pixels, at least 1.
+
+    Returns:
+        uint8, h x w: at least 128 inside and less outside.
+    """
+    if inside.all() or not inside.any():
+        return inside.astype(np.uint8) * np.uint8(OPAQUE)
+    to_outside, to_inside = (
+        cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for mask in (inside, ~inside)
+    )
+    # The edge lies half a pixel beyond the outermost one.
+    distance = np.where(inside, to_outside - 0.5, 0.5 - to_inside)
+    share = np.clip(0.5 + distance / (2 * radius), 0, 1)
+    return _on_either_side(np.rint(OPAQUE * share * share * (3 - 2 * share)).astype(np.uint8), inside)
+
+
 def owners(label_map: LabelMap) -> LabelMap:
     """Return the object that each pixel of a frame is on or nearest to: uint8, H x W; 0 if there is none."""
     outside = (label_map == 0).astype(np.uint8)

@@ -81,6 +81,18 @@ class ReadingAndWritingOptions(OptionGroup):
     deinterlace: Annotated[
         bool | None, typer.Option("--deinterlace", help="Make every second row of interlaced frames anew.")
     ] = None
+    grow: Annotated[
+        str | None, typer.Option("--grow", help="Pixels by which objects are grown in all exports; below 0, shrunk.")
+    ] = None
+    feather: Annotated[
+        str | None, typer.Option("--feather", help="Pixels to either side of the edges over which objects fade.")
+    ] = None
+    fill_holes: Annotated[
+        bool | None, typer.Option("--fill-holes", help="Fill what one object encloses, in all exports.")
+    ] = None
+    min_area: Annotated[
+        str | None, typer.Option("--min-area", help="Leave out parts of fewer pixels, in all exports.")
+    ] = None
     reader: Annotated[
         str | None,
         typer.Option(

@@ -17,6 +17,7 @@ from persam_vos.exports.frame_folder import remove_frame_folder
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.masks import mask_writer
 from persam_vos.exports.prompt_masks import PROMPTS
+from persam_vos.exports.refine import RefinedWriters, refines
 from persam_vos.exports.report import ReportWriter
 from persam_vos.exports.report.pictures import REPORT
 from persam_vos.exports.styles import ObjectStyles
@@ -100,7 +101,8 @@ def open_writers(
     _check_source(info.source, output, chosen)
     open_folder(output, overwrite=overwrite or resume)
     settings = ExportSettings(output, info, options, ObjectStyles(objects))
-    return [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
+    writers = [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
+    return [RefinedWriters(writers, options)] if refines(options) else writers
 
 
 def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:

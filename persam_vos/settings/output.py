@@ -44,6 +44,10 @@ class ExportOptions(Validated):
             in the video, from 0.
         matte_codec: Of the export ``matte``: ``h264``, or ``prores`` for ProRes 422 HQ in ``matte.mov``.
         alpha: Whether colours of exports with alpha are ``straight``, or ``premultiplied``: multiplied by it.
+        grow: Pixels by which objects are grown into the background in all exports; below 0, they shrink from it.
+        feather: Pixels to either side of their edges over which they fade; 0 keeps their own soft edges.
+        fill_holes: Whether background that one object encloses becomes part of it.
+        min_area: Parts of objects of fewer pixels are left out.
         keep_names: Whether masks are called like the images of an image sequence.
     """
 
@@ -51,6 +55,10 @@ class ExportOptions(Validated):
     masks_format: Literal["label", "binary"] = "label"
     start_number: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     keep_names: bool = False
+    grow: Annotated[int, Field(ge=-200, le=200)] = 0
+    feather: Annotated[int, Field(ge=0, le=200)] = 0
+    fill_holes: bool = False
+    min_area: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     matte_codec: Literal["h264", "prores"] = "h264"
     alpha: Literal["straight", "premultiplied"] = "straight"
 

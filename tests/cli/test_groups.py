@@ -74,15 +74,17 @@ def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
 
 # The options of each command, which users have in their scripts.
 ENGINE = "--model --checkpoint --device --backend --precision --batch-size --config --output -o --quiet -q"
+FILES = (
+    "--reader --deinterlace --export --background --masks-format --start-number --keep-names --matte-codec --alpha"
+    " --grow --feather --fill-holes --min-area"
+)
 PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
-    "run": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
-    " --all-instances --max-objects --presence --resize-mask --mask-threshold --reader --export --background"
-    " --invert-mask --mask-ids --deinterlace"
-    " --masks-format --start-number --keep-names --matte-codec --alpha"
+    "run": f"{ENGINE} {PERSAM} {FILES} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
+    " --all-instances --max-objects --presence --resize-mask --mask-threshold --invert-mask --mask-ids"
     " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
-    "render": "--start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --export --background"
-    " --masks-format --start-number --keep-names --reader --name --color --output -o --config --overwrite --quiet -q",
+    "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
+    " --output -o --config --overwrite --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",

@@ -16,6 +16,7 @@ from persam_vos.pipeline.gpu_memory import GpuMemory
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.sam.engine import Engine
+from persam_vos.settings.output import OutputSettings
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
@@ -30,7 +31,7 @@ from persam_vos.video.resuming.resume import MAY_DIFFER
 from persam_vos.video.tracker import video_method
 
 # Settings that do not change masks, and so do not make masks of another run worthless.
-_OF_WRITING = {"export", "background", "encode_every", "reader", "preset"}
+_OF_WRITING = {*OutputSettings.model_fields, "encode_every", "preset", "soft_edges"}
 _ENCODED_ALL = (
     "with prompts after the first frame, every frame is encoded, whatever encode_every and --preset quick say"
 )
