@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from persam_vos.errors import OutputError
 from persam_vos.files import output_errors
@@ -39,7 +39,7 @@ class FrameLines:
         """
         with output_errors(self._of):
             if self._stream is None:
-                self._stream = self.path.open("w", encoding="utf-8", newline="\n")
+                self._stream = self._open("w")
             for record in records:
                 self._stream.write(json_line(record))
 
@@ -77,7 +77,7 @@ class FrameLines:
                     " pass --overwrite to start anew"
                 )
             os.truncate(self.path, end)
-            self._stream = self.path.open("a", encoding="utf-8", newline="\n")
+            self._stream = self._open("a")
 
     def close(self) -> None:
         """Write what waits and close the file.
@@ -89,6 +89,10 @@ class FrameLines:
             with output_errors(self._of):
                 self._stream.close()
             self._stream = None
+
+    def _open(self, mode: Literal["w", "a"]) -> TextIO:
+        # Names of files need not be text: what is none of it becomes a question mark.
+        return self.path.open(mode, encoding="utf-8", errors="replace", newline="\n")
 
     def suspend(self) -> None:
         """Close the file; never raises."""

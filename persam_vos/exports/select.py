@@ -10,6 +10,7 @@ from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.alpha.films import MatteWriter, ProresWriter, WebmWriter
 from persam_vos.exports.alpha.pictures import ExrWriter, RgbaWriter
 from persam_vos.exports.annotations.coco import CocoWriter
+from persam_vos.exports.annotations.cvat import CvatWriter
 from persam_vos.exports.annotations.youtube_vis import YoutubeVisWriter
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
 from persam_vos.exports.benchmark_folders import DavisWriter, MoseWriter, SavWriter, YoutubeVosWriter
@@ -58,6 +59,7 @@ EXPORTS = {
     "exr": VideoExport("exr", ExrWriter),
     "coco": VideoExport(CocoWriter.name, CocoWriter),
     "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
+    "cvat": VideoExport(CvatWriter.name, CvatWriter),
     "davis": VideoExport(DavisWriter.name, DavisWriter),
     "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
     "mose": VideoExport(MoseWriter.name, MoseWriter),

@@ -18,11 +18,14 @@ class ObjectClasses:
 
     Attributes:
         names: Of the classes, in the order of their first objects.
+        first_objects: The lowest id of each class, by its name.
     """
 
     def __init__(self, styles: ObjectStyles, ids: Iterable[int]) -> None:
         self._class_of = {each: styles.name(each) or UNNAMED for each in sorted(ids)}
         self.names = tuple(dict.fromkeys(self._class_of.values()))
+        self.first_objects = {name: object_id for object_id, name in reversed(self._class_of.items())}
+        self.first_objects = {name: self.first_objects[name] for name in self.names}
 
     def name(self, object_id: int) -> str:
         """Return the name of an object's class."""

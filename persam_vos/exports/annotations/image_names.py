@@ -9,14 +9,15 @@ from persam_vos.media import StreamInfo
 
 
 class ImageNames:
-    """Names of images: of an image sequence, paths of its files below their common folder; else ``00000.jpg``.
+    """Names of images: of an image sequence, paths of its files below their common folder; else numbers.
 
     Args:
         info: The source of the frames.
+        of_video: Format of the name of a frame of a video.
     """
 
-    def __init__(self, info: StreamInfo) -> None:
-        self._images = info.images
+    def __init__(self, info: StreamInfo, of_video: str = "{:05d}.jpg") -> None:
+        self._images, self._of_video = info.images, of_video
         folders = {path.parent for path in info.images}
         self._folder = PurePath(os.path.commonpath(folders)) if len(folders) > 1 else next(iter(folders), PurePath())
 
@@ -26,4 +27,5 @@ class ImageNames:
         Args:
             index: Of the frame, in the source.
         """
-        return self._images[index].relative_to(self._folder).as_posix() if self._images else f"{index:05d}.jpg"
+        images = self._images
+        return images[index].relative_to(self._folder).as_posix() if images else self._of_video.format(index)

@@ -60,7 +60,7 @@ class JournalWriter(ABC):
             return ()
         self.notes.close()
         with output_errors(self._file.path):
-            with self._file.partial.open("w", encoding="utf-8", newline="\n") as file:
+            with self._file.partial.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
                 self.compose(file)
             return (self._file.finish(),)
 
