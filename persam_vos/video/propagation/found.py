@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from persam_vos.masks import ArrayRecord, Mask
 from persam_vos.sam.regions import Region
+from persam_vos.soft_edges import Alpha
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -18,6 +19,7 @@ class Found(ArrayRecord):
         score: Predicted IoU of the mask with the truth, 0..1; 0 where absent.
         similarity: See ``ObjectResult``; None where absent.
         reach: Pixels in which the object competed with others.
+        alpha: uint8, H x W: how much of each pixel the object covers; None where it is not made.
     """
 
     object_id: int
@@ -25,6 +27,7 @@ class Found(ArrayRecord):
     score: float
     similarity: float | None
     reach: Region
+    alpha: Alpha | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from persam_vos.masks import Mask, box_xyxy
 from persam_vos.sam.regions import Region
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.found import Found, Outline, WalkState
+from persam_vos.video.propagation.packed_alpha import pack_alpha, unpack_alpha
 from persam_vos.video.propagation.sqlite_file import SqliteFile
 from persam_vos.video.propagation.stretches import Direction, Stretch
 
-_VERSION = 2
+_VERSION = 3
 # Tells these files from other databases: "PVOS".
 _APPLICATION = 0x50564F53
 _TABLES = """
@@ -25,7 +26,7 @@ create table size (height integer, width integer) strict;
 create table stretch (object integer, direction integer, start integer, frames text, signature text primary key) strict;
 create table warning (signature text, words text, primary key (signature, words)) strict;
 create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
-    width integer, area integer, pixels blob, score real, similarity real, reach text,
+    width integer, area integer, pixels blob, score real, similarity real, reach text, alpha blob,
     primary key (direction, frame, object)) without rowid, strict;
 create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
     width integer, primary key (object, frame)) without rowid, strict;
@@ -194,15 +195,16 @@ class FoundStore:
         with self._file.transaction():
             for each in found:
                 self._file.change(
-                    "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?,?)",
+                    "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     (each.object_id, direction, frame, *_packed(each.mask), each.score, each.similarity,
-                     " ".join(map(str, _numbers(each.reach)))),
+                     " ".join(map(str, _numbers(each.reach))),
+                     None if each.alpha is None else pack_alpha(each.alpha)),
                 )  # fmt: skip
 
     def get(self, direction: Direction, frame: int) -> dict[int, Found]:
         """Return what was found in a frame, by object."""
         rows = self._file.rows(
-            "select object, top, left, height, width, pixels, score, similarity, reach from found"
+            "select object, top, left, height, width, pixels, score, similarity, reach, alpha from found"
             " where direction=? and frame=?",
             (direction, frame),
         )
@@ -232,7 +234,7 @@ class FoundStore:
 
     def _unpacked(
         self, number: int, top: int, left: int, height: int, width: int, pixels: bytes, score: float,
-        similarity: float | None, reach: str,
+        similarity: float | None, reach: str, alpha: bytes | None,
     ) -> Found:  # fmt: skip
         mask = np.zeros(self._size, np.bool_)
         with self._file.errors():
@@ -243,7 +245,8 @@ class FoundStore:
                 # No more is unpacked than the window holds.
                 bits = zlib.decompressobj().decompress(pixels, (height * width + 7) // 8)
                 window[:] = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width).reshape(height, width)
-            return Found(number, mask, score, similarity, Region.at(*_integers(reach, 4)))
+            soft = None if alpha is None else unpack_alpha(alpha, self._size)
+            return Found(number, mask, score, similarity, Region.at(*_integers(reach, 4)), soft)
 
 
 def _packed(mask: Mask) -> tuple[int, int, int, int, int, bytes]:

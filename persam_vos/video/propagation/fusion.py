@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, Mask, box_xyxy
 from persam_vos.sam.regions import Region
+from persam_vos.soft_edges import Alpha, agreeing, alpha_of_labels, edge_reach
 from persam_vos.video.propagation.found import Found
 
 _Distances = npt.NDArray[np.float32]
@@ -21,6 +22,8 @@ _SURE_DISTANCE_SHARE = 0.1
 _MIN_SURE_DISTANCE = 2.0
 # A side that has lost the object counts this much beside one that has it.
 _MIN_SCORE = 0.05
+# Alpha at the outline of a mask.
+_HALF = 127.5
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -33,6 +36,7 @@ class Fused(ArrayRecord):
         score: Predicted IoU of the mask with the truth, 0..1.
         similarity: See ``ObjectResult``.
         agreement: IoU of both sides' masks, 0..1; None if there is one side only.
+        alpha: uint8, H x W: how much of each pixel the object covers; None where a side does not know.
     """
 
     object_id: int
@@ -40,6 +44,7 @@ class Fused(ArrayRecord):
     score: float
     similarity: float | None
     agreement: float | None = None
+    alpha: Alpha | None = None
 
 
 def fuse(before: Found, after: Found, share: float) -> Fused:
@@ -62,13 +67,22 @@ def fuse(before: Found, after: Found, share: float) -> Fused:
     if not common:
         # Averages of places that have nothing in common lie in neither: one of both is wrong.
         chosen = before if a >= b else after
-        return Fused(chosen.object_id, chosen.mask, chosen.score, chosen.similarity, agreement)
+        return Fused(chosen.object_id, chosen.mask, chosen.score, chosen.similarity, agreement, chosen.alpha)
     window = _around([before.mask, after.mask])
     limit = max(_SURE_DISTANCE_SHARE * float(np.sqrt(union)), _MIN_SURE_DISTANCE)
     first, second = (np.clip(_signed_distance(each.mask[window]), -limit, limit) for each in (before, after))
     mask = np.zeros_like(before.mask)
     mask[window] = a * first + b * second > 0
-    return Fused(before.object_id, mask, score, min(known, default=None), agreement)
+    alpha = None
+    if before.alpha is not None and after.alpha is not None:
+        mixed = a * before.alpha + b * after.alpha
+        # Where both outlines are apart, their mean would be a veil between them: there, the joined outline has an edge
+        # of one pixel.
+        apart = np.clip(np.abs(first - second) - 1, 0, 1)
+        edge = np.clip(_HALF + 2 * _HALF * (a * first + b * second), 0, 2 * _HALF)
+        mixed[window] += apart * (edge - mixed[window])
+        alpha = agreeing(np.rint(mixed).astype(np.uint8), mask, edge_reach(mask.shape))
+    return Fused(before.object_id, mask, score, min(known, default=None), agreement, alpha)
 
 
 def share_out(fused: Sequence[Fused], keyframes: Mapping[int, Mask], size: tuple[int, int]) -> LabelMap:
@@ -97,6 +111,25 @@ def share_out(fused: Sequence[Fused], keyframes: Mapping[int, Mask], size: tuple
     for object_id, mask in keyframes.items():
         label_map[mask] = object_id
     return label_map
+
+
+def joined_alpha(fused: Sequence[Fused], keyframes: Mapping[int, Mask], label_map: LabelMap) -> Alpha:
+    """Return the alpha of all objects: that of each where it is known, else of its mask; they add up where they touch.
+
+    Args:
+        fused: Masks of objects without a keyframe on this frame.
+        keyframes: Masks of those with one, by object.
+        label_map: uint8, H x W, by ``share_out``.
+
+    Returns:
+        uint8, H x W; see ``FrameResult``.
+    """
+    alpha = np.zeros_like(label_map)
+    hard = [*keyframes.values(), *(each.mask for each in fused if each.alpha is None)]
+    soft = [each.alpha for each in fused if each.alpha is not None]
+    for own in (*soft, *(alpha_of_labels(mask.view(np.uint8)) for mask in hard)):
+        alpha = np.asarray(cv2.add(alpha, own), np.uint8)
+    return agreeing(alpha, label_map > 0, edge_reach(label_map.shape))
 
 
 def _signed_distance(mask: Mask) -> _Distances:

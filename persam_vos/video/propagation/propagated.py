@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from persam_vos.video.propagation.embedded_frames import EmbeddedFrames
 from persam_vos.video.propagation.embedding_cache import EmbeddingCache
 from persam_vos.video.propagation.found import Found, Outline
 from persam_vos.video.propagation.found_store import FoundStore
-from persam_vos.video.propagation.fusion import Fused, fuse, share_out
+from persam_vos.video.propagation.fusion import Fused, fuse, joined_alpha, share_out
 from persam_vos.video.propagation.propagation import Propagation, Walked
 from persam_vos.video.propagation.stretches import DIRECTIONS, Stretch, plan
 from persam_vos.video.propagation.sweeps import WHOLE, Part
@@ -70,6 +71,7 @@ class PropagatedVideo:
         *,
         backward: bool = True,
         timings: Timings | None = None,
+        soft: bool | None = None,
     ) -> None:
         """Take what it works with.
 
@@ -81,7 +83,9 @@ class PropagatedVideo:
             frames: Indices of the frames of the run, rising.
             backward: Whether objects are looked for before their first keyframes.
             timings: Told how long each stage takes.
+            soft: Whether masks are kept with alpha; None as the settings of the model say.
         """
+        self._soft = engine.settings.makes_alpha if soft is None else soft
         self.frames, self.object_ids = frames, tuple[int, ...]()
         self._video, self._store, self._backward = video, store, backward
         self._cache, self._embedded = cache, EmbeddedFrames(engine, video, cache, timings)
@@ -90,7 +94,8 @@ class PropagatedVideo:
         encoder = engine.encoder if engine.settings.closer_look else engine.batch_encoder
         method = video_method(encoder, engine.decoder, engine.settings)
         retry = GpuMemory(engine).retry
-        self._propagation = Propagation(method, self._embedded, store, retry, device=engine.device, timings=timings)
+        how: dict[str, Any] = {"device": engine.device, "timings": timings, "soft": self._soft}
+        self._propagation = Propagation(method, self._embedded, store, retry, **how)
         deciding = engine.settings.model_dump(mode="json", exclude={*_OF_WRITING, *MAY_DIFFER})
         film = source_identity(video.info.source), len(video), video.info.height, video.info.width
         self._of_run = f"{deciding} {engine.checkpoint_sha256} {film}"
@@ -148,8 +153,8 @@ class PropagatedVideo:
         forwards, backwards = self._store.get(1, index), self._store.get(-1, index)
         return {number: self._found(number, index, forwards, backwards) for number in self.object_ids}
 
-    def result(self, index: int) -> FrameResult:
-        """Return the objects in a frame.
+    def result(self, index: int, *, soft: bool = False) -> FrameResult:
+        """Return the objects in a frame, with alpha if it is asked for.
 
         Raises:
             FrameIndexError: If the video has no such frame.
@@ -160,13 +165,18 @@ class PropagatedVideo:
         label_map = share_out(free, held, (self._video.info.height, self._video.info.width))
         objects = tuple(_object_result(label_map == number, each) for number, each in found.items())
         time_base = self._video.info.time_base
-        return FrameResult(index, int(self._video.time_of(index) / time_base), time_base, label_map, objects)
+        alpha = joined_alpha(free, held, label_map) if soft else None
+        pts = int(self._video.time_of(index) / time_base)
+        return FrameResult(index, pts, time_base, label_map, objects, alpha=alpha)
 
-    def results(self, frames: range | None = None) -> Generator[tuple[Frame, FrameResult], None, None]:
-        """Yield the frames of the run, or some of them, with their objects."""
+    def results(
+        self, frames: range | None = None, *, soft: bool | None = None
+    ) -> Generator[tuple[Frame, FrameResult], None, None]:
+        """Yield the frames of the run, or some of them, with their objects; with alpha if it is kept, or as asked."""
+        soft = self._soft if soft is None else soft
         wanted = self.frames if frames is None else frames
         for frame in self._video.frames(wanted.start, wanted.stop, wanted.step):
-            yield frame, replace(self.result(frame.index), pts=frame.pts)
+            yield frame, replace(self.result(frame.index, soft=soft), pts=frame.pts)
 
     def _found(self, number: int, index: int, forwards: dict[int, Found], backwards: dict[int, Found]) -> FoundObject:
         own = list(self._keyframes[number])
@@ -182,7 +192,8 @@ class PropagatedVideo:
         if earlier is not None and later is not None and before is not None and after is not None:
             return FoundObject(fuse(earlier, later, (index - before) / (after - before)), False, nearest)
         if (only := earlier or later) is not None:
-            return FoundObject(Fused(number, only.mask, only.score, only.similarity), False, nearest)
+            one = Fused(number, only.mask, only.score, only.similarity, alpha=only.alpha)
+            return FoundObject(one, False, nearest)
         nothing = np.zeros((self._video.info.height, self._video.info.width), np.bool_)
         return FoundObject(Fused(number, nothing, 0.0, None), False, nearest)
 

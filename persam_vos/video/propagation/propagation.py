@@ -101,6 +101,7 @@ class Propagation:
         *,
         device: torch.device = _CPU,
         timings: Timings | None = None,
+        soft: bool = False,
     ) -> None:
         """Take what it works with.
 
@@ -111,7 +112,9 @@ class Propagation:
             retry: Does a piece of work, and does it again where a GPU's memory was too small.
             device: Where the model computes.
             timings: Told how long it takes to find the objects.
+            soft: Whether masks are kept with alpha.
         """
+        self._soft = soft
         self._device, self._timings = device, timings or Timings()
         self._method, self._frames, self._store, self._retry = method, frames, store, retry
         self._keyframes: dict[tuple[int, int], Keyframe] = {}
@@ -243,7 +246,7 @@ class Propagation:
         held = self._held(frame, embedding.features.device)
         trackings = [tracking for _, tracking in under_way]
         with self._timings.stage("track"):
-            steps = self._retry(partial(step_together, trackings, frame, embedding, held))
+            steps = self._retry(partial(step_together, trackings, frame, embedding, held, soft=self._soft))
         found = [_found(stretch, step, frame) for (stretch, _), step in zip(under_way, steps, strict=True)]
         self._store.put(direction, frame.index, found)
         return [(stretch, step.tracking) for (stretch, _), step in zip(under_way, steps, strict=True)]
@@ -282,6 +285,6 @@ def _found(stretch: Stretch, step: Step, frame: Frame) -> Found:
     mask: Mask = found.label_map == stretch.object_id
     reach = found.windows[0] if found.windows else Region.whole(frame.height, frame.width)
     if not mask.any():
-        return Found(stretch.object_id, mask, 0.0, None, reach)
+        return Found(stretch.object_id, mask, 0.0, None, reach, found.alpha)
     score = min(max(float(found.score[0]), 0.0), 1.0)
-    return Found(stretch.object_id, mask, score, float(found.similarity[0]), reach)
+    return Found(stretch.object_id, mask, score, float(found.similarity[0]), reach, found.alpha)

@@ -61,7 +61,7 @@ def export_session(
         progress = ProgressFunction(on_progress, reader.info.clip)
         interrupt = GracefulInterrupt(progress.interrupt)
         with remove_if_left_empty(folder):
-            given = propagated.results(), writers, Timings(), progress, interrupt
+            given = propagated.results(soft=settings.makes_alpha), writers, Timings(), progress, interrupt
             outcome = run_stages(*given, name=name, frames=len(parts.frames))
         return results.complete(replace(outcome, encoded=propagated.encoded), started=started, warnings=warnings)
 

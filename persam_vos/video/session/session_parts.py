@@ -84,7 +84,7 @@ class SessionParts:
             engine, video = self.engine(), self.video
             identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
             self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
-            self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames)
+            self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames, soft=True)
         self._propagated.place(keyframes, self.anew)
         return self._propagated
 
