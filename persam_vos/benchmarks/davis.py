@@ -11,6 +11,7 @@ from persam_vos.errors import DatasetError
 from persam_vos.evaluation import DavisDataset, DavisScores, Year, score_davis
 from persam_vos.exports.base import open_folder
 from persam_vos.exports.masks import MaskWriter
+from persam_vos.exports.report import write_davis_report
 from persam_vos.exports.run_record import remove_run_json
 from persam_vos.files import remove_if_left_empty
 from persam_vos.masks import LabelMap
@@ -35,7 +36,7 @@ def run_davis(
     sequences: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> DavisScores:
-    """Track every sequence of a DAVIS split into ``output/<sequence>/*.png``, then score them.
+    """Track every sequence of a DAVIS split into ``output/<sequence>/*.png``, score them, write ``report.html``.
 
     A sequence's folder gets its name once it is complete, so an interrupted run leaves no half of one.
 
@@ -63,9 +64,11 @@ def run_davis(
             "seconds_per_stage": outcome.timings.rounded(),
         }
     given, seconds = {"davis": str(root), "sequences": records}, time.perf_counter() - started
-    run_record(engine, given, {}, seconds).write(output)
+    record = run_record(engine, given, {}, seconds)
+    record.write(output)
     scores = score_davis(output, root, year=year, split=split, sequences=dataset.sequences)
     scores.write(output)
+    write_davis_report(output, dataset, scores, record.contents())
     return scores
 
 

@@ -52,6 +52,11 @@ def test_a_split_is_tracked_and_scored(root: Path, tmp_path: Path) -> None:
     assert float(row["J&F-Mean"]) == pytest.approx(scores.jf_mean, abs=1e-6)
     with (output / "per-sequence_results-val.csv").open() as file:
         assert [line["Sequence"] for line in csv.DictReader(file)] == ["alpha_1", "beta_1", "beta_2"]
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert f"J&amp;F {100 * scores.jf_mean:.1f}" in page
+    assert page.count("data:image/jpeg;base64,") == 3, "the worst frame of each object"
+    assert page.count("<svg") == 6, "J and F of each object"
+    assert "https:" not in page
     record = json.loads((output / "run.json").read_text())
     assert set(record["sequences"]) == {"alpha", "beta"}
     assert record["settings"]["method"] == "memory"

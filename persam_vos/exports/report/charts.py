@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ class Chart:
         dots: x, y of stretches of a single point.
     """
 
+    width: ClassVar = WIDTH
+    height: ClassVar = HEIGHT
+
     title: str
     low: str
     high: str
@@ -48,9 +52,9 @@ def charts_of(series: ObjectSeries, pixels: int) -> list[Chart]:
     similarities = np.asarray(series.similarities, np.float64)
     most = float(np.nanmax(shares)) if np.isfinite(shares).any() else 1.0
     return [
-        _chart("score", np.asarray(series.scores, np.float64), 0.0, 1.0, np.nanmin, "{:.0f}"),
-        _chart("area, % of the frame", shares, 0.0, most, np.nanmean, "{:.3g}"),
-        _chart("similarity", similarities, 0.0, 1.0, np.nanmin, "{:.0f}"),
+        chart_of("score", np.asarray(series.scores, np.float64), 0.0, 1.0, np.nanmin, "{:.0f}"),
+        chart_of("area, % of the frame", shares, 0.0, most, np.nanmean, "{:.3g}"),
+        chart_of("similarity", similarities, 0.0, 1.0, np.nanmin, "{:.0f}"),
     ]
 
 
@@ -59,10 +63,19 @@ def position_at(place: int, count: int) -> float:
     return round(WIDTH * (place + 0.5) / max(count, 1), 1)
 
 
-def _chart(
+def chart_of(
     title: str, values: _Values, low: float, high: float, summary: Callable[[_Values], np.float64], form: str
 ) -> Chart:
-    """Draw values; where there are more than points, each point is of several frames."""
+    """Return a chart of one number over time.
+
+    Args:
+        title: What it is.
+        values: float, one a frame; NaN where there is none.
+        low: At the bottom of the chart.
+        high: At its top.
+        summary: Makes one point of several frames, where there are more frames than points.
+        form: How ``low`` and ``high`` become text.
+    """
     step = -(-len(values) // _MOST_POINTS) or 1
     lines: list[list[tuple[float, float]]] = [[]]
     for start in range(0, len(values), step):

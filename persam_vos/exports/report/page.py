@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError
-from persam_vos.exports.report.charts import HEIGHT, WIDTH, Chart, charts_of, position_at
+from persam_vos.exports.report.charts import Chart, charts_of, position_at
 from persam_vos.exports.report.pictures import REPORT, Picture, Pictures, pictures_file
+from persam_vos.exports.report.rendering import data_url, rendered
 from persam_vos.exports.report.series import ObjectSeries
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.files import write_lines
@@ -90,33 +90,21 @@ def write_report(
         OutputError: If it cannot be written.
     """
     pictures = _pictures(folder)
-    # It takes time to import.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("persam_vos.exports.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["source"] = _data_url
     height, width = record["frame_size"]
     places: list[_Place] = []
     for look in looks:
         place = _place(look, series, pictures.all, record, folder)
         if place is not None and not any(place.lies_in(other) for other in places):
             places.append(place)
-    text = environment.get_template("report.html").render(
+    text = rendered(
+        "report.html",
         record=record,
         name=Path(str(record["source"])).name,
         rate=_rate(record.get("frame_rate")),
-        sheet=_evenly(pictures.spaced, _SHEET),
+        sheet=[(each, data_url(each.jpeg)) for each in _evenly(pictures.spaced, _SHEET)],
         tracked=[_tracked(each, places, height * width, styles) for each in series],
         places=places,
         facts=_facts(record),
-        width=WIDTH,
-        height=HEIGHT,
     )
     write_lines(folder / REPORT, text)
     return folder / REPORT
@@ -180,7 +168,7 @@ def _place(
         time=own.times[at],
         score=score if score == score else None,
         shown=picture.frame,
-        picture=_data_url(picture),
+        picture=data_url(picture.jpeg),
         commands=_commands(look, own, at, record, folder),
     )
 
@@ -239,7 +227,3 @@ def _rate(text: str | None) -> str:
         return ""
     top, _, bottom = text.partition("/")
     return f"{int(top) / int(bottom or 1):.3g} frames/s"
-
-
-def _data_url(picture: Picture) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()

@@ -15,7 +15,7 @@ import numpy as np
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.files import PartialFile, check_file, save_to_disk, whole_file
-from persam_vos.masks import check_size
+from persam_vos.masks import Rgb, check_size
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult
 
@@ -159,14 +159,11 @@ class ReportWriter:
         if not self._pictures.wants(doubt):
             self._pictures.skip()
             return
-        height, width = result.label_map.shape
-        scale = min(1.0, _SIDE / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+        size = _small(*result.label_map.shape)
         rgb = np.asarray(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
         labels = np.asarray(cv2.resize(result.label_map, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-        drawn = cv2.cvtColor(draw_overlay(rgb, labels, self._styles), cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        self._pictures.add(Picture(frame.index, float(frame.time), doubt, jpeg.tobytes()))
+        jpeg = small_jpeg(draw_overlay(rgb, labels, self._styles))
+        self._pictures.add(Picture(frame.index, float(frame.time), doubt, jpeg))
 
     def close(self) -> tuple[Path, ...]:
         """Leave the pictures to ``write_report``; see ``ResultWriter``."""
@@ -205,6 +202,19 @@ class ReportWriter:
         lacking = [1 - each.score for each in result.objects if each.present and not each.keyframe]
         before, self._present = self._present, frozenset(each.id for each in result.objects if each.present)
         return max(lacking, default=0.0) + (_CHANGE if before is not None and before != self._present else 0.0)
+
+
+def small_jpeg(rgb: Rgb) -> bytes:
+    """Return a picture, uint8, H x W x 3, as a JPEG file of at most 320 pixels a side."""
+    small = cv2.resize(rgb, _small(*rgb.shape[:2]), interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return jpeg.tobytes()
+
+
+def _small(height: int, width: int) -> tuple[int, int]:
+    """Return the width and height of a small picture."""
+    scale = min(1.0, _SIDE / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def pictures_file(folder: Path) -> PartialFile:
