@@ -15,7 +15,7 @@ from persam_vos.masks import check_size
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult
 
-_SUFFIXES = frozenset({".png", ".jpg", ".txt", ".exr"})
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".txt", ".exr"})
 # So many files are remembered until the next checkpoint; beyond, all are brought to the disk.
 _MAX_UNSAVED = 4096
 
@@ -101,12 +101,12 @@ class FrameFolderWriter(ABC):
         """Go on after the files of the frames done; see ``ResumableWriter``."""
         with output_errors(self._folder.path):
             self._folder.take_back()
-            left: Counter[tuple[Path, str]] = Counter()
+            left: Counter[Path] = Counter()
             for path in _files(self._folder.partial):
                 if path.name in self.extra_files or not self.names.is_done(path.stem, done):
                     path.unlink()
                 else:
-                    left[path.parent, path.suffix] += 1
+                    left[path.parent] += 1
         for count in sorted(left.values()) or [0]:
             if count != done.count:
                 raise OutputError(

@@ -11,6 +11,8 @@ from persam_vos.exports.alpha.films import MatteWriter, ProresWriter, WebmWriter
 from persam_vos.exports.alpha.pictures import ExrWriter, RgbaWriter
 from persam_vos.exports.annotations.coco import CocoWriter
 from persam_vos.exports.annotations.cvat import CvatWriter
+from persam_vos.exports.annotations.label_studio import LabelStudioWriter
+from persam_vos.exports.annotations.yolo import YoloWriter
 from persam_vos.exports.annotations.youtube_vis import YoutubeVisWriter
 from persam_vos.exports.base import ExportSettings, ResumableWriter, open_folder
 from persam_vos.exports.benchmark_folders import DavisWriter, MoseWriter, SavWriter, YoutubeVosWriter
@@ -59,7 +61,9 @@ EXPORTS = {
     "exr": VideoExport("exr", ExrWriter),
     "coco": VideoExport(CocoWriter.name, CocoWriter),
     "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
+    "yolo": VideoExport(YoloWriter.name, YoloWriter, YoloWriter.extra_files),
     "cvat": VideoExport(CvatWriter.name, CvatWriter),
+    "label-studio": VideoExport(LabelStudioWriter.name, LabelStudioWriter),
     "davis": VideoExport(DavisWriter.name, DavisWriter),
     "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
     "mose": VideoExport(MoseWriter.name, MoseWriter),

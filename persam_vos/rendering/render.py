@@ -92,7 +92,7 @@ def render_video(
     started = time.perf_counter()
     _check_folders(masks, output)
     run = read_earlier_run(masks)
-    with open_video(source, backend=settings.reader) as whole:
+    with open_video(source, backend=settings.reader, deinterlace=settings.deinterlace) as whole:
         reading = Reading(whole.info.height, whole.info.width, how)
         folder = run.masks if run else masks
         found = find_masks(folder, whole.info, run, reading)
@@ -152,9 +152,10 @@ def _reader_of(source: str, settings: OutputSettings, info: StreamInfo, masks: M
     if span == Span():
         start, stop, stride = span_of_masks(masks.indices)
         if start == 0 and stride == 1 and (info.frame_count is None or stop >= info.frame_count):
-            return open_video(source, backend=settings.reader)
+            return open_video(source, backend=settings.reader, deinterlace=settings.deinterlace)
         span = Span(start, stop, stride)
-    return open_video(source, backend=settings.reader, start=span.start, end=span.end, stride=span.stride)
+    how: dict[str, Any] = {"backend": settings.reader, "deinterlace": settings.deinterlace}
+    return open_video(source, start=span.start, end=span.end, stride=span.stride, **how)
 
 
 def _results(job: _Job, reader: FrameReader, timings: Timings) -> Results:

@@ -15,7 +15,7 @@ from persam_vos.settings.suggestions import did_you_mean
 ExportName = Literal[
     "masks", "overlay", "cutout", "report",
     "matte", "prores", "webm", "rgba", "exr",
-    "coco", "youtube-vis", "cvat",
+    "coco", "youtube-vis", "yolo", "cvat", "label-studio",
     "davis", "youtube-vos", "mose", "sa-v",
 ]  # fmt: skip
 

@@ -35,7 +35,7 @@ class JournalWriter(ABC):
         self.settings = settings
         self._file = PartialFile(settings.folder / self.name)
         check_file(self._file.path)
-        self.notes = FrameLines(self._file.path.with_name(_JOURNAL.format(self.name)), self._file.path)
+        self.notes = journal_of(self._file.path)
 
     @abstractmethod
     def note(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
@@ -80,6 +80,11 @@ class JournalWriter(ABC):
     def suspend(self) -> None:
         """Leave the notes; see ``ResumableWriter``."""
         self.notes.suspend()
+
+
+def journal_of(path: Path) -> FrameLines:
+    """Return the notes of what a file or folder is made of, hidden beside it."""
+    return FrameLines(path.with_name(_JOURNAL.format(path.name)), path)
 
 
 def forget_journals(folder: Path) -> None:

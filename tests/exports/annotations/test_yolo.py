@@ -1,0 +1,106 @@
+"""Ultralytics' folder, read back as Ultralytics describes that it reads it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from annotated import FRAMES, HEIGHT, WIDTH, export, info_of, label_map_of
+from clips import save
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from persam_vos.exports.annotations.polygons import filled, iou_of, polygon_of
+from persam_vos.exports.select import remove_exports
+
+
+def read_labels(images: Path) -> list[tuple[int, np.ndarray]]:
+    """The classes and masks of an image: the path of its labels, shares of its size, whole pixels, filled."""
+    path = Path(str(images).replace("/images/", "/labels/")).with_suffix(".txt")
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        number, *shares = line.split()
+        points = np.array(shares, float).reshape(-1, 2)
+        assert len(points) >= 3
+        assert points.min() > 0
+        assert points.max() < 1
+        pixels = (points * (WIDTH, HEIGHT)).astype(np.int32)
+        found.append((int(number), cv2.fillPoly(np.zeros((HEIGHT, WIDTH), np.uint8), [pixels], 1) > 0))
+    return found
+
+
+def test_every_mask_comes_back_but_for_lines_between_its_parts(tmp_path: Path) -> None:
+    path, warnings = export(tmp_path, "yolo")
+    data = yaml.safe_load((path / "data.yaml").read_text(encoding="utf-8"))
+
+    assert data == {"train": "train.txt", "val": "train.txt", "names": {0: "dog", 1: "Käfer & <Co>", 2: "object"}}
+    images = (path / "train.txt").read_text(encoding="utf-8").splitlines()
+    assert images == [f"./images/train/{index:05d}.jpg" for index in range(FRAMES)]
+    for index, image in enumerate(images):
+        with Image.open(path / image) as picture:
+            assert picture.size == (WIDTH, HEIGHT)
+            assert abs(int(np.asarray(picture).mean()) - 40 * index) <= 1
+        label_map, labels = label_map_of(index), read_labels(path / image)
+        ids = [each for each in (1, 3, 7) if (label_map == each).any()]
+        assert [number for number, _ in labels] == [{1: 0, 3: 1, 7: 0}[each] for each in ids]
+        for object_id, (_, found) in zip(ids, labels, strict=True):
+            truth = label_map == object_id
+            if object_id == 3:  # Two parts, 17 pixels apart.
+                assert not (truth & ~found).any()
+                assert 0 < (found & ~truth).sum() <= 17
+            else:
+                assert np.array_equal(found, truth)
+    assert not (path / "labels" / "train" / "00002.txt").read_bytes()
+    first = (path / "data.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# polygons have a mean IoU of 0.9")
+    assert warnings == [f"yolo: {first[2:]}: one polygon joins separate parts by lines"]
+
+
+def test_images_of_a_sequence_are_copied(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    images = tuple(save(tmp_path / "in" / name, rgb) for name in ("a 1.PNG", "b.jpg", "ü.jpeg", "z.png"))
+    path, _ = export(tmp_path / "out", "yolo", info=info_of(source=tmp_path / "in", images=images))
+
+    assert (path / "train.txt").read_text(encoding="utf-8").splitlines() == [
+        f"./images/train/{name}" for name in ("a 1.png", "b.jpg", "z.png", "ü.jpeg")
+    ]
+    assert (path / "images" / "train" / "ü.jpeg").read_bytes() == images[2].read_bytes()
+    assert sorted(each.stem for each in (path / "labels" / "train").iterdir()) == ["a 1", "b", "z", "ü"]
+    remove_exports(tmp_path / "out", ["yolo"], info_of(images=images), keep=())
+    assert not path.exists()
+
+
+def test_a_folder_with_other_labels_is_kept(tmp_path: Path) -> None:
+    path, _ = export(tmp_path, "yolo")
+    shutil.copy(path / "labels" / "train" / "00000.txt", path / "labels" / "train" / "mine.txt")
+
+    remove_exports(tmp_path, ["yolo"], info_of(), keep=())
+
+    assert path.exists()
+
+
+@given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14))))
+def test_a_polygon_holds_its_mask(mask: np.ndarray) -> None:
+    if not mask.any():
+        return
+    polygon = polygon_of(mask)
+
+    assert len(polygon) >= 3
+    assert mask[polygon[:, 1], polygon[:, 0]].all()
+    assert not (mask & ~filled(polygon, *mask.shape)).any()
+
+
+@pytest.mark.parametrize("holes", [0, 1, 3])
+def test_a_polygon_of_one_part_is_its_mask(holes: int) -> None:
+    mask = np.zeros((40, 60), bool)
+    cv2.ellipse(canvas := mask.astype(np.uint8), (30, 20), (25, 15), 10, 0, 360, 1, -1)
+    for hole in range(holes):
+        canvas[15:22, 15 + 10 * hole : 21 + 10 * hole] = 0
+
+    assert iou_of(polygon_of(canvas > 0), canvas > 0) == 1
