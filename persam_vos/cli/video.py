@@ -57,8 +57,8 @@ class ReadingAndWritingOptions(OptionGroup):
         str | None,
         typer.Option(
             "--background",
-            metavar="COLOUR",
-            help="Behind a cut-out: a CSS name such as green, or a code such as #0f0.",
+            metavar="COLOUR|blur|FILE",
+            help="Behind a cut-out: a colour such as green or #0f0, the blurred frame, a picture or a video.",
         ),
     ] = None
     masks_format: Annotated[
@@ -80,6 +80,10 @@ class ReadingAndWritingOptions(OptionGroup):
     ] = None
     deinterlace: Annotated[
         bool | None, typer.Option("--deinterlace", help="Make every second row of interlaced frames anew.")
+    ] = None
+    per_object: Annotated[
+        bool | None,
+        typer.Option("--per-object", help="Of cutout, matte, prores, webm, rgba and exr: a file for each object."),
     ] = None
     grow: Annotated[
         str | None, typer.Option("--grow", help="Pixels by which objects are grown in all exports; below 0, shrunk.")

@@ -5,7 +5,7 @@ Files of a run get their names once they are whole.
 
 from persam_vos.exports.base import ExportSettings, ResultWriter, ResumableWriter, open_folder
 from persam_vos.exports.contact_sheet import ContactSheet
-from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
+from persam_vos.exports.draw import draw_overlay, palette_image
 from persam_vos.exports.frame_folder import FrameFolderWriter
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
@@ -24,7 +24,6 @@ __all__ = [
     "PhotoWriter",
     "ResultWriter",
     "ResumableWriter",
-    "draw_cutout",
     "draw_overlay",
     "open_folder",
     "open_output",

@@ -83,12 +83,14 @@ class ExportSettings:
         info: What the source of the frames says of itself.
         options: How exports are written.
         styles: Names and colours of objects.
+        ending: Of the name of its file, before the suffix: that of one object.
     """
 
     folder: Path
     info: StreamInfo
     options: ExportOptions = DEFAULTS
     styles: ObjectStyles = PLAIN
+    ending: str = ""
 
 
 def open_folder(output: Path, *, overwrite: bool = False) -> None:

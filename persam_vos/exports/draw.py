@@ -65,22 +65,6 @@ def draw_overlay(rgb: Rgb, label_map: LabelMap, styles: ObjectStyles = PLAIN) ->
     return drawn
 
 
-def draw_cutout(rgb: Rgb, label_map: LabelMap, background: tuple[int, int, int]) -> Rgb:
-    """Keep the objects and paint everything else.
-
-    Args:
-        rgb: uint8, H x W x 3.
-        label_map: uint8, H x W; 0 is background.
-        background: RGB, 0..255.
-
-    Returns:
-        uint8, H x W x 3, a new array.
-    """
-    # Channel by channel: many times faster than np.full with a colour.
-    canvas = cv2.merge([np.full(label_map.shape, value, np.uint8) for value in background])
-    return np.asarray(cv2.copyTo(rgb, (label_map > 0).astype(np.uint8), canvas), dtype=np.uint8)
-
-
 def draw_transparent(rgb: Rgb, label_map: LabelMap) -> npt.NDArray[np.uint8]:
     """Keep the objects and make everything else transparent and black, so that it compresses to nearly nothing.
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
+from persam_vos.exports.alpha.cutout import CutoutWriter
 from persam_vos.exports.alpha.films import MatteWriter, ProresWriter, WebmWriter
+from persam_vos.exports.alpha.per_object import ObjectWriter, PerObjectWriter, is_of_one_object
 from persam_vos.exports.alpha.pictures import ExrWriter, RgbaWriter
 from persam_vos.exports.annotations.coco import CocoWriter
 from persam_vos.exports.annotations.cvat import CvatWriter
@@ -25,7 +27,7 @@ from persam_vos.exports.report import ReportWriter
 from persam_vos.exports.report.pictures import REPORT
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TracksWriter
-from persam_vos.exports.videos import CutoutWriter, OverlayWriter
+from persam_vos.exports.videos import OverlayWriter
 from persam_vos.files import output_errors
 from persam_vos.media import StreamInfo
 from persam_vos.media.photo_files import glob_holds, is_glob
@@ -69,6 +71,15 @@ EXPORTS = {
     "mose": VideoExport(MoseWriter.name, MoseWriter),
     "sa-v": VideoExport(SavWriter.name, SavWriter),
 }
+_OF_ONE_OBJECT: dict[str, Callable[[ExportSettings], ObjectWriter]] = {
+    "cutout": CutoutWriter,
+    "matte": MatteWriter,
+    "prores": ProresWriter,
+    "webm": WebmWriter,
+    "rgba": RgbaWriter,
+    "exr": ExrWriter,
+}
+"""Writers that ``per_object`` makes for each object."""
 
 
 def open_writers(
@@ -107,8 +118,14 @@ def open_writers(
     _check_source(info.source, output, chosen)
     open_folder(output, overwrite=overwrite or resume)
     settings = ExportSettings(output, info, options, ObjectStyles(objects))
-    writers = [TracksWriter(settings), *(EXPORTS[name].writer(settings) for name in chosen)]
+    writers = [TracksWriter(settings), *(_writer(name, settings) for name in chosen)]
     return [RefinedWriters(writers, options)] if refines(options) else writers
+
+
+def _writer(name: str, settings: ExportSettings) -> ResumableWriter:
+    if settings.options.per_object and name in _OF_ONE_OBJECT:
+        return PerObjectWriter(_OF_ONE_OBJECT[name], settings)
+    return EXPORTS[name].writer(settings)
 
 
 def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
@@ -159,4 +176,6 @@ def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep:
 def _paths(output: Path, name: str) -> list[Path]:
     """Return all files and folders that an export may write."""
     export = EXPORTS[name]
-    return [output / each for each in (export.path, *export.others)]
+    whole = [export.path, *export.others]
+    found = (path for path in output.glob("*") if any(is_of_one_object(path.name, each) for each in whole))
+    return [*(output / each for each in whole), *(sorted(found) if name in _OF_ONE_OBJECT else ())]

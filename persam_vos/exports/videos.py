@@ -1,14 +1,14 @@
-"""Writes the videos of a run: the overlay, and the objects cut out."""
+"""Writes the videos of a run: what all of them share, and the overlay."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from persam_vos.exports.alpha.pixels import alpha_of, draw_on_colour
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.exports.legend import draw_legend
+from persam_vos.exports.tags import draw_tags
 from persam_vos.masks import Rgb, check_size
 from persam_vos.media import Frame, FramesDone, VideoWriter
 from persam_vos.media.video_encoder import Picture
@@ -21,6 +21,7 @@ class DrawnVideo(ABC):
 
     Attributes:
         name: Of the file, without its suffix.
+        path: Its final name.
     """
 
     name: str
@@ -28,7 +29,8 @@ class DrawnVideo(ABC):
     def __init__(self, settings: ExportSettings) -> None:
         self.settings = settings
         made = self.video_format(settings)
-        self._writer = VideoWriter(settings.folder / f"{self.name}{made.suffix}", settings.info, made)
+        self.path = settings.folder / f"{self.name}{settings.ending}{made.suffix}"
+        self._writer = VideoWriter(self.path, settings.info, made)
         self.warnings = self._writer.warnings
 
     def video_format(self, settings: ExportSettings) -> VideoFormat:  # noqa: ARG002
@@ -66,22 +68,13 @@ class DrawnVideo(ABC):
 
 
 class OverlayWriter(DrawnVideo):
-    """Writes ``overlay.mp4``: the frames with each object tinted and outlined, and a legend of several objects."""
+    """Writes ``overlay.mp4``: each object tinted, outlined, named and scored, and a legend of several objects."""
 
     name = "overlay"
 
     def draw(self, frame: Frame, result: FrameResult) -> Rgb:
         """Return the frame with its objects tinted; the legend lists absent objects too, so that it stays the same."""
         drawn = draw_overlay(frame.rgb, result.label_map, self.settings.styles)
+        draw_tags(drawn, result, self.settings.styles)
         draw_legend(drawn, [entry.id for entry in result.objects], self.settings.styles)
         return drawn
-
-
-class CutoutWriter(DrawnVideo):
-    """Writes ``cutout.mp4``: the objects alone on a plain background, with soft edges."""
-
-    name = "cutout"
-
-    def draw(self, frame: Frame, result: FrameResult) -> Rgb:
-        """Return the objects on the background."""
-        return draw_on_colour(frame.rgb, alpha_of(result), self.settings.options.background_rgb)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
@@ -23,27 +25,35 @@ SOFT_EXPORTS = frozenset({"cutout", "matte", "prores", "webm", "rgba", "exr"})
 """Exports that show soft edges."""
 
 
-def _hex_colour(text: str) -> str:
-    """Return a colour as #rrggbb."""
-    colour = hex_colour(text)
-    if colour is None:
-        question = did_you_mean(text, ImageColor.colormap)
-        allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00"
+BLUR = "blur"
+"""The background that is the frame itself, blurred."""
+_HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+def _background(text: str) -> str:
+    """Return a colour as #rrggbb; ``blur`` and the path of a file as they are."""
+    if (colour := hex_colour(text)) is not None:
+        return colour
+    if text != BLUR and not Path(text).is_file():
+        question = did_you_mean(text, [*ImageColor.colormap, BLUR])
+        allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00; or blur, or a file"
         raise PydanticCustomError("colour", "{message}", {"message": question + allowed})
-    return colour
+    return text
 
 
 class ExportOptions(Validated):
     """How exports are written.
 
     Attributes:
-        background: Colour behind a cut-out object: a CSS name such as ``green``, #rgb or #rrggbb; kept as #rrggbb.
+        background: Behind a cut-out object: a colour, as a CSS name such as ``green``, #rgb or #rrggbb, kept as
+            #rrggbb; ``blur`` for the blurred frame; or a file, a picture or a video.
         masks_format: Of the export ``masks``: ``label`` is one label map a frame; ``binary`` is one white-on-black
             picture a frame and object, in a folder for each object.
         start_number: Number in the name of the first mask; the others follow without gaps. None for the frame's number
             in the video, from 0.
         matte_codec: Of the export ``matte``: ``h264``, or ``prores`` for ProRes 422 HQ in ``matte.mov``.
         alpha: Whether colours of exports with alpha are ``straight``, or ``premultiplied``: multiplied by it.
+        per_object: Whether each object has its own files: of cutout, matte and all exports with alpha.
         grow: Pixels by which objects are grown into the background in all exports; below 0, they shrink from it.
         feather: Pixels to either side of their edges over which they fade; 0 keeps their own soft edges.
         fill_holes: Whether background that one object encloses becomes part of it.
@@ -51,10 +61,11 @@ class ExportOptions(Validated):
         keep_names: Whether masks are called like the images of an image sequence.
     """
 
-    background: Annotated[str, AfterValidator(_hex_colour)] = "#000000"
+    background: Annotated[str, AfterValidator(_background)] = "#000000"
     masks_format: Literal["label", "binary"] = "label"
     start_number: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     keep_names: bool = False
+    per_object: bool = False
     grow: Annotated[int, Field(ge=-200, le=200)] = 0
     feather: Annotated[int, Field(ge=0, le=200)] = 0
     fill_holes: bool = False
@@ -63,8 +74,10 @@ class ExportOptions(Validated):
     alpha: Literal["straight", "premultiplied"] = "straight"
 
     @property
-    def background_rgb(self) -> tuple[int, int, int]:
-        """The background as red, green, blue in 0..255."""
+    def background_rgb(self) -> tuple[int, int, int] | None:
+        """The background as red, green, blue in 0..255; None if it is no colour."""
+        if _HEX_COLOUR.fullmatch(self.background) is None:
+            return None
         red, green, blue = bytes.fromhex(self.background[1:])
         return red, green, blue
 

@@ -76,7 +76,7 @@ def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
 ENGINE = "--model --checkpoint --device --backend --precision --batch-size --config --output -o --quiet -q"
 FILES = (
     "--reader --deinterlace --export --background --masks-format --start-number --keep-names --matte-codec --alpha"
-    " --grow --feather --fill-holes --min-area"
+    " --per-object --grow --feather --fill-holes --min-area"
 )
 PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {

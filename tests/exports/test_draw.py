@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from persam_vos.errors import MaskError
-from persam_vos.exports.draw import draw_cutout, draw_overlay, palette_image
+from persam_vos.exports.draw import draw_overlay, palette_image
 from persam_vos.exports.legend import draw_legend
 from persam_vos.exports.palettes import overlay_palette
 
@@ -34,13 +34,6 @@ def test_overlay_changes_objects_only(label_map):
         tinted = (100 + palette[number].astype(int)) / 2
         assert np.abs(drawn[inner] - tinted).max(initial=0) <= 1
         assert (drawn[outline] == palette[number]).all()
-
-
-@given(label_maps, st.tuples(*[st.integers(0, 255)] * 3))
-def test_cutout_keeps_objects_and_paints_the_rest(label_map, background):
-    rgb = np.random.default_rng(0).integers(0, 256, (*label_map.shape, 3), dtype=np.uint8)
-    drawn = draw_cutout(rgb, label_map, background)
-    assert np.array_equal(drawn, np.where(label_map[..., None] > 0, rgb, np.array(background, np.uint8)))
 
 
 def test_contours_grow_with_the_picture():

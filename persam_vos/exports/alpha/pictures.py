@@ -30,7 +30,8 @@ class _Pictures(FrameFolderWriter):
     def __init__(self, settings: ExportSettings) -> None:
         options = settings.options
         names = FrameNames(settings.info.images, start_number=options.start_number, keep=options.keep_names)
-        super().__init__(settings.folder / self.folder_name, names)
+        self.path = settings.folder / f"{self.folder_name}{settings.ending}"
+        super().__init__(self.path, names)
         self.premultiplies = options.alpha == "premultiplied"
 
 

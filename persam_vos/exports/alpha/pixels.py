@@ -54,14 +54,6 @@ def premultiplied(rgb: Rgb, alpha: Alpha) -> Rgba:
     return _joined(cv2.multiply(rgb, cv2.merge([alpha, alpha, alpha]), scale=1 / 255), alpha)
 
 
-def draw_on_colour(rgb: Rgb, alpha: Alpha, background: tuple[int, int, int]) -> Rgb:
-    """Lay the objects of a frame on a colour: uint8, H x W x 3."""
-    colour = np.array(background, np.float32)
-    behind = np.rint((255 - np.arange(256, dtype=np.float32))[:, None] * colour / 255).astype(np.uint8)
-    cover = cv2.merge([alpha, alpha, alpha])
-    return np.asarray(cv2.add(cv2.multiply(rgb, cover, scale=1 / 255), cv2.LUT(cover, behind[None])), np.uint8)
-
-
 def _joined(rgb: cv2.typing.MatLike, alpha: Alpha) -> Rgba:
     joined = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)
     joined[..., 3] = alpha
