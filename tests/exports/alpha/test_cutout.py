@@ -69,7 +69,7 @@ def test_soft_edges_mix_with_what_lies_behind() -> None:
     assert (laid[[0, 3]] == 100).all()
 
 
-@pytest.mark.parametrize("shape", [(10, 100), (100, 10), (48, 64), (7, 5)])
+@pytest.mark.parametrize("shape", [(10, 100), (100, 10), (48, 64), (70, 50)])
 def test_a_picture_covers_the_frame(shape: tuple[int, int]) -> None:
     picture = np.zeros((*shape, 3), np.uint8)
     picture[shape[0] // 2 :, :, 0] = 250
