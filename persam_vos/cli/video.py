@@ -78,6 +78,16 @@ class ReadingAndWritingOptions(OptionGroup):
         str | None,
         typer.Option("--alpha", help="Of prores, webm and rgba: colours as they are, or multiplied by alpha."),
     ] = None
+    max_latency: Annotated[
+        str | None,
+        typer.Option(
+            "--max-latency", metavar="SECONDS", help="Of what is live: drop frames that come later than this."
+        ),
+    ] = None
+    allow_playlists: Annotated[
+        bool | None,
+        typer.Option("--allow-playlists", help="Let a file, such as m3u8, lead to other files and addresses."),
+    ] = None
     deinterlace: Annotated[
         bool | None, typer.Option("--deinterlace", help="Make every second row of interlaced frames anew.")
     ] = None
@@ -108,7 +118,11 @@ class ReadingAndWritingOptions(OptionGroup):
 @takes_groups
 def run(
     video: Annotated[
-        str, typer.Argument(metavar="VIDEO", help="Video file, folder of images, or quoted pattern of images.")
+        str,
+        typer.Argument(
+            metavar="VIDEO",
+            help="Video file, folder or quoted pattern of images, address, camera (0), or - for standard input.",
+        ),
     ],
     prompts: PromptOptions,
     frames: RangeOptions,

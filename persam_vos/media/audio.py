@@ -21,6 +21,8 @@ _COPIED_CODECS = {
 }
 # What other codecs (WMA; in MP4 also PCM and Vorbis) become.
 _ENCODER = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
+# Of a stream: what players show in their list of tracks.
+_TOLD = ("language", "title", "handler_name")
 _SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
@@ -35,6 +37,7 @@ class AudioTrack:
     Args:
         source: The file with the audio.
         container: The open container; its header is not yet written.
+        number: Which one of the source's audio streams, from 0.
         shift: Seconds to subtract from the audio's times, as from the video's.
         ends: Where the audio begins and ends, in seconds of the source; None for all of it.
         target: The final name of the file, for warnings: the container has a temporary name.
@@ -48,6 +51,7 @@ class AudioTrack:
         source: Path,
         container: av.container.OutputContainer,
         *,
+        number: int = 0,
         shift: Fraction,
         target: Path,
         ends: tuple[Fraction, Fraction] | None = None,
@@ -67,7 +71,10 @@ class AudioTrack:
             if ends is not None:
                 with suppress(av.FFmpegError):  # then it is read from the start
                     self._input.seek(round(ends[0] * av.time_base))
-            self._packets = self._add_stream(self._input.streams.audio[0])
+            stream = self._input.streams.audio[number]
+            self._packets = self._add_stream(stream)
+            self._output.metadata.update({key: stream.metadata[key] for key in _TOLD if key in stream.metadata})
+            self._output.disposition = stream.disposition
         except (*_SOURCE_ERRORS, VideoError, IndexError) as error:
             self._give_up(error)
         self._fetch()
@@ -105,6 +112,8 @@ class AudioTrack:
             self._input.close()
 
     def _add_stream(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
+        if stream.codec_context is None:
+            raise ValueError("FFmpeg has no decoder for it")
         if stream.codec_context.codec.canonical_name in _COPIED_CODECS[self._container.format.name]:
             self._output = self._container.add_stream_from_template(stream)
             return self._copied(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +13,7 @@ from persam_vos.errors import VideoError, reason
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # They open other files or addresses that the file names, or draw text.
-_FORMATS_THAT_LEAD_ELSEWHERE = frozenset(
+FORMATS_THAT_LEAD_ELSEWHERE = frozenset(
     {"concat", "dash", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
 )
 # How such files begin, apart from white space, or what they hold near their beginning.
@@ -51,9 +52,13 @@ def playlist_kind(path: Path) -> str:
 def _only_this_file(path: Path) -> dict[str, str]:
     """Return options that keep FFmpeg from opening anything but one file."""
     # This reader takes a name with % for a pattern of many files.
-    refused = _FORMATS_THAT_LEAD_ELSEWHERE | ({"image2"} if "%" in path.name else set())
-    formats = ",".join(sorted(each for each in av.formats_available if each not in refused))
-    return {"protocol_whitelist": "file", "format_whitelist": formats}
+    refused = FORMATS_THAT_LEAD_ELSEWHERE | ({"image2"} if "%" in path.name else set())
+    return {"protocol_whitelist": "file", "format_whitelist": formats_but(refused)}
+
+
+def formats_but(refused: Collection[str]) -> str:
+    """Return the names of all of FFmpeg's formats but some, with commas."""
+    return ",".join(sorted(each for each in av.formats_available if each not in refused))
 
 
 def open_container(path: Path) -> av.container.InputContainer:

@@ -115,6 +115,7 @@ def describe(
         time_base=time_base_of(stream),
         frame_count=count,
         has_audio=bool(container.streams.audio),
+        has_extras=bool(container.streams.subtitles or container.chapters()),
         pixel_aspect=1 / aspect if maker.swaps_axes else aspect,
     )
 

@@ -17,6 +17,8 @@ from persam_vos.media.animations import AnimationAccess, AnimationReader, is_ani
 from persam_vos.media.decord_reader import DecordReader
 from persam_vos.media.file_access import VideoFileAccess
 from persam_vos.media.image_reader import ImageReader, Images
+from persam_vos.media.live_reader import LiveReader
+from persam_vos.media.live_sources import live_source
 from persam_vos.media.pyav_reader import VideoReader
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import ClipReader, SkippingReader, frame_range
@@ -37,6 +39,8 @@ def open_video(
     stride: int = 1,
     deinterlace: bool = False,
     masks: Collection[Path] = (),
+    max_latency: float | None = None,
+    playlists: bool = False,
 ) -> FrameReader:
     """Open a video, or images as a video, or a range of its frames.
 
@@ -44,7 +48,8 @@ def open_video(
     The frames of a range keep their index and time; what lies before it is skipped without decoding all of it.
 
     Args:
-        source: A video file, a folder of JPEG or PNG images, a glob of them, or one such image.
+        source: A video file, a folder of JPEG or PNG images, a glob of them, or one such image; an address such as
+            ``rtsp://...``, a camera such as ``0``, or ``-`` for standard input.
         backend: The decoder of video files, ``"pyav"`` or ``"decord"``; images are not affected.
         frame_rate: Frames per second of images; a video file has its own.
         start: The first frame: its index, or as text seconds after the video's first frame, such as ``"12.5s"``.
@@ -52,6 +57,9 @@ def open_video(
         stride: Every so many-th frame, counted from ``start``.
         deinterlace: Make every second row of interlaced frames anew; PyAV only.
         masks: Files that are masks: images of a sequence that are no frames.
+        max_latency: Of an address, a camera or standard input: drop frames that come more than so many seconds late;
+            None to drop none.
+        playlists: Whether files such as HLS playlists may lead FFmpeg to other files and addresses.
 
     Returns:
         A reader, to be closed (it is a context manager).
@@ -70,6 +78,9 @@ def open_video(
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
     frames, rate = frame_range(start, end, stride), exact_rate(frame_rate)
+    if (live := live_source(source, playlists=playlists)) is not None:
+        reader = LiveReader(live, deinterlace=deinterlace, max_latency=max_latency)
+        return reader if frames.is_whole else SkippingReader(reader, frames.clip_by_rate(reader.info))
     if not frames.is_whole:
         video = open_random_access(source, frame_rate=rate, deinterlace=deinterlace, masks=masks)
         try:

@@ -50,7 +50,9 @@ def find_source(source: PathLike) -> tuple[Path, list[Path]]:
     if not text:
         raise VideoError("the path of the video is empty; give a video, a folder of images or a glob")
     if "://" in text:
-        raise VideoError(f"{text}: is an address; download it, and give the file")
+        raise VideoError(
+            f"{text}: is an address, whose frames can be read once, from first to last; download it, and give the file"
+        )
     path = Path(text)
     if path.is_char_device() or path.is_block_device() or path.is_socket():
         raise VideoError(f"{text}: is a device and no file; give a video, a folder of images or a glob")

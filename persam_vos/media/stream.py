@@ -56,6 +56,9 @@ class StreamInfo:
         frame_count: Expected number of frames, for progress only, because containers may be wrong; None if unknown.
         has_audio: Whether ``source`` is a file with an audio stream.
         clip: The part of the source that is delivered; None for all of it.
+        has_extras: Whether ``source`` is a file with subtitles or chapters.
+        address: Of a source that is no file, such as ``http://...`` without a password, ``camera 0`` or ``standard
+            input``; "" for others.
         images: Of an image sequence: the file of each frame of the source, by index.
         pixel_aspect: Width of a pixel as it is shown, in its heights, rotation applied: 64/45 for PAL in 16:9.
     """
@@ -68,6 +71,8 @@ class StreamInfo:
     frame_count: int | None
     has_audio: bool
     clip: Clip | None = None
+    has_extras: bool = False
+    address: str = ""
     images: tuple[Path, ...] = ()
     pixel_aspect: Fraction = Fraction(1)
 

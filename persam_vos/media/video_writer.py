@@ -15,8 +15,8 @@ import av
 
 from persam_vos.errors import OutputError, reason
 from persam_vos.files import PartialFile, check_file, output_errors
-from persam_vos.media.audio import AudioTrack
 from persam_vos.media.frame import Frame, FramesDone
+from persam_vos.media.side_tracks import SideTracks
 from persam_vos.media.stream import StreamInfo
 from persam_vos.media.video_encoder import Picture, VideoEncoder, close_quietly, open_output
 from persam_vos.media.video_formats import H264, VideoFormat
@@ -31,7 +31,8 @@ class VideoWriter:
     Frames keep the exact presentation times of the source. MP4 cannot hold times below 0: if the source starts there,
     video and audio are moved together so that the first frame is at 0. WebM rounds times to milliseconds. H.264 has no
     odd sizes here: an odd width or height is made even by repeating the last column or row. Colours are tagged BT.709,
-    limited range. Audio is cut at the end of the last frame if the source has more frames, else all of it is kept.
+    limited range. All audio tracks and the chapters are kept. Audio is cut at the end of the last frame if the source
+    has more frames, else all of it is kept.
 
     Of a range of the source (``StreamInfo.clip``), the first frame is at 0, the last one lasts until the end of the
     range, and the audio is that of the range.
@@ -112,7 +113,7 @@ class VideoWriter:
             return ()
         self.checkpoint()
         with _writing(self._file.path):
-            self._copy(self._parts.paths(), self._file.partial, audio=self._info.has_audio)
+            self._copy(self._parts.paths(), self._file.partial, sides=self._info.has_audio or self._info.has_extras)
             path = self._file.finish()
         self._parts.discard()
         self._begun = False
@@ -149,8 +150,8 @@ class VideoWriter:
         self._parts.add(done.first_index)
         self._file.path.unlink()
 
-    def _copy(self, parts: Sequence[Path], target: Path, *, audio: bool = False, until: Fraction | None = None) -> None:
-        """Join parts into one file, up to the frame at a time in seconds, and add the source's audio."""
+    def _copy(self, parts: Sequence[Path], target: Path, *, sides: bool = False, until: Fraction | None = None) -> None:
+        """Join parts into one file, up to the frame at a time in seconds, and add the source's audio and chapters."""
         time_base, shift = self._info.time_base, self._shift * self._info.time_base
         last, end = self._last * time_base - shift, self._end() - shift
         packets = joined_packets(parts, self._nominal_duration * time_base, self._format.reordered)
@@ -159,7 +160,7 @@ class VideoWriter:
             begin = first.dts or 0
             stream = container.add_stream_from_template(first.stream, opaque=True)
             _describe_as(stream, first.stream, self._format)
-            with closing(self._audio(container)) if audio else nullcontext() as track:
+            with closing(self._sides(container)) if sides else nullcontext() as track:
                 for packet, is_last in _with_last(chain([first], packets)):
                     time = (packet.pts or 0) * packet.time_base
                     if until is not None and time > until:
@@ -187,11 +188,11 @@ class VideoWriter:
             close_quietly(container)
             raise
 
-    def _audio(self, container: av.container.OutputContainer) -> AudioTrack:
+    def _sides(self, container: av.container.OutputContainer) -> SideTracks:
         shift = self._shift * self._info.time_base
         ends = None if self._info.clip is None else (shift, self._end())
         # Named in warnings; the container has a temporary name.
-        return AudioTrack(self._info.source, container, shift=shift, target=self._file.path, ends=ends)
+        return SideTracks(self._info.source, container, shift=shift, end=self._end(), target=self._file.path, ends=ends)
 
 
 def _describe_as(stream: av.VideoStream, part: av.VideoStream, video_format: VideoFormat) -> None:

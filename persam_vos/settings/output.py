@@ -91,11 +91,16 @@ class OutputSettings(ExportOptions):
     Attributes:
         reader: What decodes a video file.
         deinterlace: Whether every second row of interlaced frames is made anew from the others.
+        max_latency: Of an address, a camera or standard input: frames that come more than so many seconds late are
+            dropped; None for none.
+        allow_playlists: Whether files such as HLS playlists may lead FFmpeg to other files and addresses.
         export: What is written besides tracks.jsonl and run.json.
     """
 
     reader: Literal["pyav", "decord"] = "pyav"
     deinterlace: bool = False
+    max_latency: Annotated[float, Field(gt=0, le=3600)] | None = None
+    allow_playlists: bool = False
     export: tuple[ExportName, ...] = ("masks", "overlay", "report")
 
     @field_validator("export", mode="before")

@@ -163,7 +163,7 @@ def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReade
     """Return what run.json says of the input."""
     info = reader.info
     return {
-        "source": str(info.source),
+        "source": info.address or str(info.source),
         **keyframes.record,
         "frame_size": [info.height, info.width],
         "pixel_aspect_ratio": str(info.pixel_aspect),

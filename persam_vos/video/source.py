@@ -79,6 +79,8 @@ class VideoSource:
                 stride=stride,
                 deinterlace=self._settings.deinterlace,
                 masks=self._masks,
+                max_latency=self._settings.max_latency,
+                playlists=self._settings.allow_playlists,
             )
         if self._is_reader:
             return self._cut(video)

@@ -75,7 +75,8 @@ def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
 # The options of each command, which users have in their scripts.
 ENGINE = "--model --checkpoint --device --backend --precision --batch-size --config --output -o --quiet -q"
 FILES = (
-    "--reader --deinterlace --export --background --masks-format --start-number --keep-names --matte-codec --alpha"
+    "--max-latency --allow-playlists"
+    " --reader --deinterlace --export --background --masks-format --start-number --keep-names --matte-codec --alpha"
     " --per-object --grow --feather --fill-holes --min-area"
 )
 PERSAM = "--guidance --first-pass --update-target"
