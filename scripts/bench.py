@@ -9,6 +9,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
     python scripts/bench.py pipeline [--method memory] [--preset fast] [--baseline reference|none] [--backend B]
                                      [--precision P]
     python scripts/bench.py presets [--presets quick,best] [--sizes 480p] [--backend B] [--precision P]
+    python scripts/bench.py exports [--exports overlay,prores] [--sizes 480p]
     python scripts/bench.py sizes
     python scripts/bench.py track [--video VIDEO --mask MASK] [--preset fast]
     python scripts/bench.py encode [--batch-sizes 1,2,4]
@@ -24,6 +25,8 @@ its kind of machine. Each measurement alone prints its figures as JSON:
 ``pipeline``: frames a second from video to masks and overlay, beside the encoder alone and beside the reference, the
 way of the authors' script: the whole square in eager PyTorch, then three decoder passes in sequence. The reference uses
 this project's decoder, which is faster than theirs. ``presets``: every preset at 480p, 720p and 1080p, in turns.
+``exports``: frames a second with each export beside none, in turns, the bytes a frame, and how exactly alpha comes back
+from films.
 ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage alone beside its floor. ``photos``: seconds a
 photo, from file to files, and seconds to learn, beside the authors' way: all in sequence, and the decoder run at every
 step of PerSAM-F's learning. ``frames``: frames a second of a video file in any order, beside plain reading.
@@ -46,6 +49,7 @@ from pathlib import Path
 
 from benchmarks.clips import SIZES
 from benchmarks.corrections import bench_corrections
+from benchmarks.exports import EXPORT_SIZES, MEASURED, bench_exports
 from benchmarks.frames import bench_frames
 from benchmarks.measure import CLIP, MASK
 from benchmarks.memory import compare_objects, watch_memory
@@ -63,6 +67,7 @@ COMMANDS = {
     "report": report,
     "pipeline": bench_pipeline,
     "presets": bench_presets,
+    "exports": bench_exports,
     "sizes": bench_sizes,
     "track": bench_track,
     "encode": bench_encode,
@@ -77,12 +82,12 @@ COMMANDS = {
 }
 # Frames and repeats by default.
 FRAMES = {
-    "pipeline": 96, "presets": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240,
+    "pipeline": 96, "presets": 24, "exports": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240,
     "corrections": 48, "memory": 5000,
 }  # fmt: skip
 REPEATS = {
-    "pipeline": 3, "presets": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "frames": 3, "start": 5,
-    "score": 3, "corrections": 1,
+    "pipeline": 3, "presets": 3, "exports": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "frames": 3,
+    "start": 5, "score": 3, "corrections": 1,
 }  # fmt: skip
 
 
@@ -133,6 +138,8 @@ def parse() -> argparse.Namespace:
         command.add_argument("--precision", default="auto")
     for option, allowed, chosen in (("--sizes", SIZES, PRESET_SIZES), ("--presets", PRESETS, PRESETS)):
         added["presets"].add_argument(option, type=one_of(allowed), default=list(chosen), help="separated by commas")
+    added["exports"].add_argument("--sizes", type=one_of(SIZES), default=list(EXPORT_SIZES), help="separated by commas")
+    added["exports"].add_argument("--exports", type=one_of(MEASURED), default=list(MEASURED), help="with commas")
     added["encode"].add_argument("--batch-sizes", type=numbers, default=[1, 2, 4])
     added["score"].add_argument("root", type=Path, help="a DAVIS folder")
     added["score"].add_argument("--results", type=Path, help="a folder of results; by default, shifted annotations")
