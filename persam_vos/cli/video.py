@@ -78,12 +78,6 @@ class ReadingAndWritingOptions(OptionGroup):
         str | None,
         typer.Option("--alpha", help="Of prores, webm and rgba: colours as they are, or multiplied by alpha."),
     ] = None
-    max_latency: Annotated[
-        str | None,
-        typer.Option(
-            "--max-latency", metavar="SECONDS", help="Of what is live: drop frames that come later than this."
-        ),
-    ] = None
     allow_playlists: Annotated[
         bool | None,
         typer.Option("--allow-playlists", help="Let a file, such as m3u8, lead to other files and addresses."),
@@ -115,6 +109,21 @@ class ReadingAndWritingOptions(OptionGroup):
     ] = None
 
 
+@dataclass(frozen=True)
+class LiveOptions(OptionGroup):
+    """How what is live is read."""
+
+    title: ClassVar = "Live video"
+    settings: ClassVar = VIDEO_SETTINGS
+
+    max_latency: Annotated[
+        str | None,
+        typer.Option(
+            "--max-latency", metavar="SECONDS", help="Of what is live: drop frames that come later than this."
+        ),
+    ] = None
+
+
 @takes_groups
 def run(
     video: Annotated[
@@ -130,6 +139,7 @@ def run(
     method: MethodOptions,
     persam: PersamOptions,
     files: ReadingAndWritingOptions,
+    live: LiveOptions,
     engine: EngineOptions,
     output: Output = Path("out"),
     config: Config = None,
@@ -138,7 +148,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Track objects, said on the first frame or on any, through VIDEO; write masks, overlay and tracks into OUTPUT."""
-    flags = method.given() | persam.given() | files.given() | engine.given()
+    flags = method.given() | persam.given() | files.given() | live.given() | engine.given()
     said = prompting_of(prompts, masks)
     how = {"overwrite": overwrite, "resume": resume, "quiet": quiet}
     _track_video(video, output, config, flags, said=said, frames=frames, **how)

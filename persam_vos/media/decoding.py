@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import av
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.media.container import decoder_with_alpha
+from persam_vos.media.container import decoder_with_alpha, open_container, video_stream
 from persam_vos.media.frame_maker import FrameMaker
 from persam_vos.media.shown_times import ShownTimes
 from persam_vos.media.stream import StreamInfo
 
+# Frames a second. Files that claim more mostly tell the unit of their times; an encoder would take it for a flood.
+_HIGHEST_RATE = 240
+_MEASURED_FRAMES = 120
 _MAX_MISSING_SECONDS = Fraction(1, 2)  # the length in a header may be rounded
 
 
@@ -102,8 +106,9 @@ def describe(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream, maker: FrameMaker
 ) -> StreamInfo:
     """Say what the header of a file says of its video; ``frame_count`` may be wrong."""
-    rate = stream.average_rate or stream.guessed_rate
-    count = stream.frames or None
+    rate, count = stream.average_rate or stream.guessed_rate, stream.frames or None
+    if rate and rate > _HIGHEST_RATE and (measured := _measured_rate(path, stream)):
+        rate, count = measured, None
     if count is None and rate and (seconds := _seconds(container, stream)):
         count = round(seconds * rate)
     aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -118,6 +123,21 @@ def describe(
         has_extras=bool(container.streams.subtitles or container.chapters()),
         pixel_aspect=1 / aspect if maker.swaps_axes else aspect,
     )
+
+
+def _measured_rate(path: Path, stream: av.VideoStream) -> Fraction | None:
+    """Return the rate of the first frames of a file by their times; None of what is no file, or has one frame."""
+    times: list[int] = []
+    with suppress(VideoError, av.FFmpegError), open_container(path) as probe:
+        for packet in probe.demux(video_stream(path, probe)):
+            time = packet.dts if packet.pts is None else packet.pts
+            if packet.size and time is not None:
+                times.append(time)
+            if len(times) == _MEASURED_FRAMES:
+                break
+    if len(times) < 2 or (seconds := (max(times) - min(times)) * time_base_of(stream)) <= 0:
+        return None
+    return (Fraction(len(times) - 1) / seconds).limit_denominator(1001)
 
 
 def time_base_of(stream: av.VideoStream) -> Fraction:

@@ -35,6 +35,7 @@ class LiveSource:
         format: FFmpeg's name of the format; None to find it out.
         options: Of FFmpeg.
         is_remote: Whether a connection may be lost, and be made again.
+        is_repeatable: Whether a second opening has the same frames.
     """
 
     name: str
@@ -42,6 +43,7 @@ class LiveSource:
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     is_remote: bool = False
+    is_repeatable: bool = False
 
     @property
     def path(self) -> Path:
@@ -92,7 +94,7 @@ def live_source(source: PathLike, *, playlists: bool = False) -> LiveSource | No
         return _address(text)
     if playlists and playlist_kind(Path(text)):
         path = str(Path(text).resolve())
-        return LiveSource(text, path, options={"protocol_whitelist": f"file,{_NETWORK}"})
+        return LiveSource(text, path, options={"protocol_whitelist": f"file,{_NETWORK}"}, is_repeatable=True)
     return None
 
 
@@ -117,4 +119,6 @@ def _address(text: str) -> LiveSource:
     }
     if parts.scheme.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # UDP loses packets, and is often blocked
-    return LiveSource(name, text, options=options, is_remote=True)
+    return LiveSource(
+        name, text, options=options, is_remote=True, is_repeatable=parts.scheme.lower() in ("http", "https")
+    )

@@ -64,7 +64,7 @@ class VideoFormat:
         if max(width, height) > self.max_side:
             raise OutputError(
                 f"{self.name}: the video is {height} x {width} (height x width); at most {self.max_side} pixels a side"
-                " can be encoded; export something else"
+                " can be encoded; export something else, such as --export masks"
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from persam_vos.errors import MaskError, OutputError
+from persam_vos.errors import MaskError, OutputError, VideoError
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.report import read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
@@ -29,6 +29,7 @@ from persam_vos.exports.styles import ObjectStyles
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo, open_video
+from persam_vos.media.live_sources import live_source
 from persam_vos.media.mask_reading import MaskReading
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.prefetch import prefetch
@@ -92,7 +93,8 @@ def render_video(
     started = time.perf_counter()
     _check_folders(masks, output)
     run = read_earlier_run(masks)
-    with open_video(source, backend=settings.reader, deinterlace=settings.deinterlace) as whole:
+    _check_source(source, settings)
+    with open_video(source, **_how(settings)) as whole:
         reading = Reading(whole.info.height, whole.info.width, how)
         folder = run.masks if run else masks
         found = find_masks(folder, whole.info, run, reading)
@@ -152,10 +154,24 @@ def _reader_of(source: str, settings: OutputSettings, info: StreamInfo, masks: M
     if span == Span():
         start, stop, stride = span_of_masks(masks.indices)
         if start == 0 and stride == 1 and (info.frame_count is None or stop >= info.frame_count):
-            return open_video(source, backend=settings.reader, deinterlace=settings.deinterlace)
+            return open_video(source, **_how(settings))
         span = Span(start, stop, stride)
-    how: dict[str, Any] = {"backend": settings.reader, "deinterlace": settings.deinterlace}
-    return open_video(source, start=span.start, end=span.end, stride=span.stride, **how)
+    return open_video(source, start=span.start, end=span.end, stride=span.stride, **_how(settings))
+
+
+def _how(settings: OutputSettings) -> dict[str, Any]:
+    """Return how the video is read."""
+    return {
+        "backend": settings.reader,
+        "deinterlace": settings.deinterlace,
+        "playlists": settings.allow_playlists,
+    }
+
+
+def _check_source(source: str, settings: OutputSettings) -> None:
+    """Refuse frames that come once, such as those of a camera: the masks are of others."""
+    if (live := live_source(source, playlists=settings.allow_playlists)) is not None and not live.is_repeatable:
+        raise VideoError(f"{source}: is {live.name}, whose frames come once; give the file that the masks are of")
 
 
 def _results(job: _Job, reader: FrameReader, timings: Timings) -> Results:

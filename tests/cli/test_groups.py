@@ -75,15 +75,15 @@ def test_options_are_called_as_their_settings(group: type[OptionGroup]) -> None:
 # The options of each command, which users have in their scripts.
 ENGINE = "--model --checkpoint --device --backend --precision --batch-size --config --output -o --quiet -q"
 FILES = (
-    "--max-latency --allow-playlists"
-    " --reader --deinterlace --export --background --masks-format --start-number --keep-names --matte-codec --alpha"
+    "--allow-playlists --reader --deinterlace --export --background"
+    " --masks-format --start-number --keep-names --matte-codec --alpha"
     " --per-object --grow --feather --fill-holes --min-area"
 )
 PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} {FILES} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --invert-mask --mask-ids"
-    " --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
+    " --max-latency --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
     " --output -o --config --overwrite --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",

@@ -119,3 +119,21 @@ def test_frames_of_images_name_their_files(tmp_path: Path) -> None:
 
     lines = (tmp_path / "tracks.jsonl").read_text().splitlines()
     assert [json.loads(line)["source"] for line in lines] == ["shot.1001.png", "shot.1002.png"]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.flv", "flv1"), ("a.avi", "mpeg4")])
+def test_a_claimed_rate_of_a_thousand_is_not_believed(tmp_path: Path, name: str, codec: str) -> None:
+    frames = moving_square(30)
+    pts, second = [40 * index for index in range(30)], Fraction(1, 1000)
+    clip = write_clip(tmp_path / name, frames, rate=1000, pts=pts, time_base=second, codec=codec, options={})
+
+    with open_video(clip) as reader:
+        writer = VideoWriter(tmp_path / "b.mp4", reader.info)
+        for frame in reader:
+            writer.write(frame, frame.rgb)
+        writer.close()
+
+    assert reader.info.frame_rate == 25
+    assert reader.warnings == []
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].codec_context.level <= 21  # 2.1: 64 x 48 at 25 frames a second needs 1.0
