@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persam_vos.exports.select import EXPORTS, open_writers
+from persam_vos.exports.select import open_writers
 from persam_vos.media import Frame, StreamInfo
 from persam_vos.prompts import NamedObject
 from persam_vos.results import FrameResult, ObjectResult
 
-# An environment that was made before pycocotools was a dependency can still test the others.
-NEED_PYCOCOTOOLS = {"coco", "youtube-vis"} if find_spec("pycocotools") is None else set()
-TESTED_EXPORTS = [name for name in EXPORTS if name not in NEED_PYCOCOTOOLS]
 WIDTH, HEIGHT, FRAMES = 40, 30, 4
 OBJECTS = (NamedObject(1, "dog", "#e6194b"), NamedObject(3, "Käfer & <Co>"), NamedObject(7, "dog"))
 IDS = (1, 3, 7, 9)

@@ -203,7 +203,7 @@ class Tracking:
 
         Args:
             folder: Where the files go; made if it is not there.
-            export: Some of ``masks``, ``overlay`` and ``cutout``; None for those of the settings.
+            export: Such as ``masks``, ``overlay`` and ``coco``, see docs/exports.md; None for those of the settings.
             overwrite: Replace what an earlier run has written.
             resume: Go on with an earlier run.
 

@@ -11,11 +11,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from annotated import TESTED_EXPORTS
 from clips import moving_square, write_clip
 
 from persam_vos.errors import OutputError
-from persam_vos.exports.select import open_writers
+from persam_vos.exports.select import EXPORTS, open_writers
 from persam_vos.media import Frame, FramesDone, StreamInfo, open_video
 from persam_vos.results import FrameResult, ObjectResult
 
@@ -55,7 +54,7 @@ def done_of(frames: Sequence[Frame]) -> FramesDone:
 
 
 def writers_in(output: Path, info: StreamInfo) -> list[Any]:
-    return open_writers(output, TESTED_EXPORTS, info=info)
+    return open_writers(output, list(EXPORTS), info=info)
 
 
 def write(writers: Sequence[Any], frames: Sequence[Frame], every: int = EVERY) -> None:
@@ -75,7 +74,7 @@ def close(writers: Sequence[Any]) -> list[str]:
 
 def resumed(output: Path, info: StreamInfo, frames: Sequence[Frame], count: int) -> list[Any]:
     """Go on after so many frames and finish."""
-    writers = open_writers(output, TESTED_EXPORTS, info=info, resume=True)
+    writers = open_writers(output, list(EXPORTS), info=info, resume=True)
     try:
         for writer in writers:
             writer.resume(done_of(frames[:count]))
@@ -168,7 +167,7 @@ def test_a_run_that_was_ended_early_goes_on(clip: Path, whole: dict[str, bytes],
 
 def test_a_run_killed_while_it_finishes_goes_on(clip: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     info, frames = frames_of(clip)
-    for finished in range(len(TESTED_EXPORTS) + 1):
+    for finished in range(len(EXPORTS) + 1):
         output = tmp_path / f"out{finished}"
         writers = writers_in(output, info)
         write(writers, frames)
@@ -242,7 +241,7 @@ def test_what_is_suspended_can_be_read_and_what_is_aborted_is_gone(clip: Path, t
         if path.stem.isdecimal():
             with open_video(path) as reader:
                 assert len(list(reader)) == 5
-    writers = open_writers(tmp_path, TESTED_EXPORTS, info=info, resume=True)
+    writers = open_writers(tmp_path, list(EXPORTS), info=info, resume=True)
     for writer in writers:
         writer.resume(done_of(frames[:10]))
         writer.abort()

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import av
 import numpy as np
 import pytest
-from annotated import TESTED_EXPORTS
 from clips import moving_square, write_clip
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,7 +146,7 @@ class TestMasks:
             open_writers(tmp_path, ["masks"], info=some_info(), overwrite=True)
         assert (tmp_path / "masks" / "mine.png").read_bytes() == b"precious"
 
-    @pytest.mark.parametrize("name", TESTED_EXPORTS)
+    @pytest.mark.parametrize("name", EXPORTS)
     def test_another_size_than_the_frame(self, tmp_path, name):
         writer = open_writers(tmp_path, [name], info=some_info())[1]
         result = result_of(some_frame(width=32))
@@ -310,7 +309,7 @@ class TestTracks:
 
 class TestFolder:
     def test_is_made_with_its_parents(self, tmp_path):
-        open_writers(tmp_path / "a" / "b", TESTED_EXPORTS, info=some_info())
+        open_writers(tmp_path / "a" / "b", list(EXPORTS), info=some_info())
         assert list((tmp_path / "a" / "b").iterdir()) == []
 
     def test_not_empty(self, tmp_path):
@@ -387,7 +386,7 @@ class TestFolder:
 
 class TestEnd:
     def test_no_final_name_before_close(self, tmp_path):
-        writers = open_writers(tmp_path, TESTED_EXPORTS, info=some_info())
+        writers = open_writers(tmp_path, list(EXPORTS), info=some_info())
         for writer in writers:
             writer.write(some_frame(), result_of(some_frame()))
         assert all(path.name.startswith(".") for path in tmp_path.iterdir())
@@ -395,7 +394,7 @@ class TestEnd:
             writer.abort()
 
     def test_abort_leaves_nothing(self, tmp_path):
-        writers = open_writers(tmp_path, TESTED_EXPORTS, info=some_info())
+        writers = open_writers(tmp_path, list(EXPORTS), info=some_info())
         for index in range(3):
             for writer in writers:
                 writer.write(some_frame(index), result_of(some_frame(index)))
@@ -405,32 +404,32 @@ class TestEnd:
         assert list(tmp_path.iterdir()) == []
 
     def test_abort_after_close_keeps_the_files(self, tmp_path):
-        writers = open_writers(tmp_path, TESTED_EXPORTS, info=some_info())
+        writers = open_writers(tmp_path, list(EXPORTS), info=some_info())
         for writer in writers:
             writer.write(some_frame(), result_of(some_frame()))
             writer.close()
             writer.abort()
         # The report is made of its pictures once the run has ended.
-        assert len(content_of_folder(tmp_path)) == len(TESTED_EXPORTS) + 1 - TESTED_EXPORTS.count("report")
+        assert len(content_of_folder(tmp_path)) == len(EXPORTS) + 1 - list(EXPORTS).count("report")
 
     def test_abort_keeps_the_files_of_the_run_before(self, tmp_path):
         source = write_clip(tmp_path / "a.mp4", moving_square(2))
-        export(source, tmp_path / "out", *TESTED_EXPORTS)
+        export(source, tmp_path / "out", *EXPORTS)
         forget_journals(tmp_path / "out")
         before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
-        writers = open_writers(tmp_path / "out", TESTED_EXPORTS, info=some_info(), overwrite=True)
+        writers = open_writers(tmp_path / "out", list(EXPORTS), info=some_info(), overwrite=True)
         for writer in writers:
             writer.write(some_frame(), result_of(some_frame()))
             writer.abort()
         assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
     def test_no_frames_no_files(self, tmp_path):
-        for writer in open_writers(tmp_path, TESTED_EXPORTS, info=some_info()):
+        for writer in open_writers(tmp_path, list(EXPORTS), info=some_info()):
             assert writer.close() == ()
             writer.abort()
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("name", TESTED_EXPORTS)
+    @pytest.mark.parametrize("name", EXPORTS)
     def test_a_full_disk_is_an_output_error(self, tmp_path, name):
         """A limit on the size of files stands in for a full disk."""
         resource = pytest.importorskip("resource")

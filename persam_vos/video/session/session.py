@@ -252,7 +252,7 @@ class Session(AbstractContextManager["Session"]):
 
         Args:
             folder: Where the files go; made if it is not there.
-            exports: Some of ``masks``, ``overlay`` and ``cutout``; as text, with commas.
+            exports: Such as ``masks``, ``overlay`` and ``coco``, see docs/exports.md; as text, with commas.
             on_progress: Called after each frame that is written, with the number of those and of all.
             overwrite: Replace what an earlier run has written.
 

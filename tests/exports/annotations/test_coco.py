@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotated import FRAMES, HEIGHT, WIDTH, export, info_of, label_map_of
+from pycocotools import coco
+from pycocotools import mask as masks
 
 from persam_vos.exports.annotations.journal import forget_journals
 
-coco = pytest.importorskip("pycocotools.coco")
-masks = pytest.importorskip("pycocotools.mask")
 # pycocotools 2.0.11 decodes by an interface that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
