@@ -23,7 +23,7 @@ from persam_vos.sam.regions import Region
 
 # Candidates 1 to 3 answer to one point: a smaller part, a part and the whole of what it lies on.
 _PART = 2
-# A box alone is decoded so often, each time but the first with the mask so far, as PerSAM does (arXiv 2305.03048).
+# A box is decoded so often, each time but the first with the mask so far, as PerSAM does (arXiv 2305.03048).
 _LOOKS_AT_BOX = 2
 # Candidates whose quality differs by this have shares that differ by a factor of e. From 0.05 to 0.3 the mean IoU from
 # true boxes stays within 0.005.
@@ -72,11 +72,11 @@ def masks_of_prompts(
     """Segment the objects that a person points at.
 
     A box is decoded in the whole frame, and in a crop around it that the encoder sees enlarged. The candidates of both
-    are mixed; those weigh most that SAM is sure of and that fit the box. A box without points is decoded once more,
-    with that mask. Points are decoded one after another, each with the ones before it and the mask so far, as SAM was
+    are mixed; those weigh most that SAM is sure of and that fit the box. It is decoded once more, with that mask.
+    Points without a box are decoded one after another, each with the ones before it and the mask so far, as SAM was
     trained (Kirillov et al., arXiv 2304.02643); one alone means the part or the whole that it lies on, not the smallest
-    part. In the end, edges follow the colours. Points on a given mask mend it: each changes only the part in which it
-    lies.
+    part. In the end, edges follow the colours. Points on the mask of a box, or on one that is given, mend it: each
+    changes only the part in which it lies.
 
     Args:
         encoder: Encodes the frame and the crops, of pictures without padding.
@@ -104,47 +104,59 @@ class _Object:
 
     def found(self, prompt: ObjectPrompt, start: Mask | None = None) -> tuple[Tensor, float]:
         """Return the logits of an object's mask, float H x W, and its predicted IoU."""
-        points: Sequence[Point] = prompt.points
-        if prompt.box is None and start is not None and start.any():
-            return self._all_mended(start, points)
-        if prompt.box is None:
-            # A point beside the object says nothing before one on it.
-            points = sorted(points, key=lambda point: not point.positive)
-        # With points as well, a second look at the box would be sure of what they are to change.
-        counts = range(0 if prompt.box else 1, len(points) + 1) if points else [0] * _LOOKS_AT_BOX
+        if prompt.box is not None:
+            logits, score = self._mended_by(prompt.points, *self._of_box(prompt.box), prompt.box)
+            return _held_by(prompt.box, logits), score
+        if start is not None and start.any():
+            # What nobody objects to is certain.
+            return self._mended_by(prompt.points, self._logits_of(start), 1.0)
+        return self._of_points(prompt.points)
+
+    def _of_box(self, box: Box) -> tuple[Tensor, float]:
         logits, answers = None, []
-        for count in counts:
-            answers = [self._answer(view, prompt.box, points[:count], logits) for view in self._views]
+        for _ in range(_LOOKS_AT_BOX):
+            answers = [self._answer(view, box, (), logits) for view in self._views]
+            logits, _ = self._mixed(answers, along_colours=False)
+        return self._mixed(answers, along_colours=True)
+
+    def _of_points(self, points: Sequence[Point]) -> tuple[Tensor, float]:
+        # A point beside the object says nothing before one on it.
+        points = sorted(points, key=lambda point: not point.positive)
+        logits, answers = None, []
+        for count in range(1, len(points) + 1):
+            answers = [self._answer(view, None, points[:count], logits) for view in self._views]
             logits, _ = self._mixed(answers, along_colours=False)
         assert logits is not None, "a prompt has a box or a point"
         # SAM's own masks are what it knows as prompts; so only the last one follows the colours.
         coloured, score = self._mixed(answers, along_colours=True)
-        logits = _as_points_say(points, logits, coloured)
-        return (logits if prompt.box is None else _held_by(prompt.box, logits)), score
+        return _as_points_say(points, logits, coloured), score
 
-    def _all_mended(self, mask: Mask, points: Sequence[Point]) -> tuple[Tensor, float]:
-        """Return what points make of a mask, one after another; see ``found``."""
-        # What nobody objects to is certain.
-        logits, score = self._logits_of(mask), 1.0
+    def _mended_by(
+        self, points: Sequence[Point], logits: Tensor, score: float, box: Box | None = None
+    ) -> tuple[Tensor, float]:
+        """Return what points make of a mask, one after another, each with those before it; see ``found``."""
         for count, point in enumerate(points, 1):
             # A point that agrees with the mask changes nothing.
             if bool(logits[round(point.y), round(point.x)] > 0) != point.positive:
-                logits, score = self._mended(logits, points[:count])
+                logits, score = self._mended(logits, points[:count], box)
         return logits, score
 
-    def _mended(self, logits: Tensor, points: Sequence[Point]) -> tuple[Tensor, float]:
+    def _mended(self, logits: Tensor, points: Sequence[Point], box: Box | None) -> tuple[Tensor, float]:
         """Return what the last point makes of a mask, and the predicted IoU.
 
-        The decoder also gets a point that surely lies on the object. For a point beside the object it gets the box of
-        the mask as well, without which it often loses the object. Only the part changes in which the point lies.
+        The decoder also gets a point that surely lies on the object. For a point beside the object it gets a box as
+        well, without which it often loses the object: that of the mask, unless one is given. Only the part changes in
+        which the point lies.
 
         Args:
             logits: float, H x W: the mask so far.
             points: All so far.
+            box: As a person gave it; None for none.
         """
         mask: Mask = (logits > 0).cpu().numpy()
         *before, last = points
-        box = None if last.positive else _box_around(mask, before)
+        if box is None and not last.positive:
+            box = _box_around(mask, before)
         given = [*_surely_inside(mask, points), *points]
         found, score = self._mixed([self._answer(view, box, given, logits) for view in self._views], along_colours=True)
         changed = torch.from_numpy(_part_at(last, mask, (found > 0).cpu().numpy())).to(found.device)

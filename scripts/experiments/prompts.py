@@ -30,6 +30,8 @@ from persam_vos.sam import Decoder, Encoder, Engine
 from persam_vos.settings.video import Settings
 
 CLICKS = (1, 3, 5)
+# Together with the box: the first lies where the box's mask is wrong.
+BOX_CLICKS = (1, 3)
 # Longest side of a photo, in pixels; the network sees 1024.
 _MAX_PHOTO_SIDE = 960
 
@@ -67,14 +69,20 @@ def of_albums(root: Path) -> Iterator[Example]:
 
 
 def ious(encoder: Encoder, decoder: Decoder, example: Example) -> list[float]:
-    """Return the IoU from the true box, and from each number of clicks."""
+    """Return the IoU from the true box, from it with each number of clicks, and from clicks alone."""
 
     def found(prompt: ObjectPrompt) -> Mask:
         return np.asarray(masks_of_prompts(encoder, decoder, example.frame, [prompt]).label_map == 1)
 
     box = box_xyxy(example.mask)
     assert box is not None
-    scores = [_iou(found(ObjectPrompt(Box(*box))), example.mask)]
+    mask, points, scores = found(ObjectPrompt(Box(*box))), [], []
+    scores.append(_iou(mask, example.mask))
+    for count in range(1, max(BOX_CLICKS) + 1):
+        points.append(next_click(mask, example.mask))
+        mask = found(ObjectPrompt(Box(*box), tuple(points)))
+        if count in BOX_CLICKS:
+            scores.append(_iou(mask, example.mask))
     mask, points = np.zeros_like(example.mask), []
     for count in range(1, max(CLICKS) + 1):
         points.append(next_click(mask, example.mask))
@@ -120,7 +128,12 @@ def main() -> None:
             print(example.name, " ".join(f"{100 * each:.1f}" for each in found[-1]), flush=True)
         if found:
             rows.append([f"{name}, {len(found)} objects", *(f"{100 * each:.1f}" for each in np.mean(found, axis=0))])
-    head = ["mean IoU", "box", *(f"{n} click{'s' * (n > 1)}" for n in CLICKS)]
+    head = [
+        "mean IoU",
+        "box",
+        *(f"box, {n} click{'s' * (n > 1)}" for n in BOX_CLICKS),
+        *(f"{n} click{'s' * (n > 1)}" for n in CLICKS),
+    ]
     lines = list(markdown([head, *rows]))
     print(*lines, sep="\n")
     if arguments.write:
