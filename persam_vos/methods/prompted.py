@@ -137,7 +137,7 @@ class _Object:
         """Return what points make of a mask, one after another, each with those before it; see ``found``."""
         for count, point in enumerate(points, 1):
             # A point that agrees with the mask changes nothing.
-            if bool(logits[round(point.y), round(point.x)] > 0) != point.positive:
+            if not _obeys(logits, point):
                 logits, score = self._mended(logits, points[:count], box)
         return logits, score
 
@@ -158,9 +158,17 @@ class _Object:
         if box is None and not last.positive:
             box = _box_around(mask, before)
         given = [*_surely_inside(mask, points), *points]
-        found, score = self._mixed([self._answer(view, box, given, logits) for view in self._views], along_colours=True)
+        found, score = self._decoded(box, given, logits)
+        if not _obeys(found, last):
+            # The mask so far can outweigh a point; without it, the same prompts say more.
+            anew, score_anew = self._decoded(box, given, None)
+            if _obeys(anew, last):
+                found, score = anew, score_anew
         changed = torch.from_numpy(_part_at(last, mask, (found > 0).cpu().numpy())).to(found.device)
         return torch.where(changed, found, logits), score
+
+    def _decoded(self, box: Box | None, points: Sequence[Point], last: Tensor | None) -> tuple[Tensor, float]:
+        return self._mixed([self._answer(view, box, points, last) for view in self._views], along_colours=True)
 
     def _logits_of(self, mask: Mask) -> Tensor:
         device = self._views[0].embedding.features.device
@@ -192,6 +200,11 @@ class _Object:
             grid = torch.einsum("k,khw->hw", of_view / share, answer.logits)
             mean[view.region] += share * (view.to_pixels(grid, along_colours=along_colours) + MAX_LOGIT)
         return mean, float(shares @ torch.cat([each.predicted_iou for each in answers]))
+
+
+def _obeys(logits: Tensor, point: Point) -> bool:
+    """Tell whether a mask, logits H x W, is as a point says, at the point."""
+    return bool(logits[round(point.y), round(point.x)] > 0) == point.positive
 
 
 def _box_around(mask: Mask, points: Sequence[Point]) -> Box | None:

@@ -65,19 +65,22 @@ def test_one_point_is_not_the_smallest_part_that_it_may_mean() -> None:
     assert (masks.label_map.numpy()[:, 32:] == 0).all()
 
 
-def test_the_mask_of_a_box_alone_is_looked_at_once_more_with_the_box() -> None:
+def test_a_box_is_looked_at_twice_and_its_points_mend_that_mask() -> None:
     frame, decoder = frame_of(np.zeros((64, 64, 3), np.uint8)), NestedDecoder()
     box = Box(0, 0, 63, 63)
 
     masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box)])
-    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box, (Point(60, 4, positive=False),))])
+    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box, (Point(4, 4, positive=False),))])
 
-    alone, again, boxed, pointed = decoder.asked
-    assert alone.mask_logits is None
-    assert again.mask_logits is not None
-    assert again.points.equal(alone.points)
-    assert boxed.mask_logits is None
-    assert pointed.points.shape[1] == alone.points.shape[1] + 1
+    alone, again, first, second, mended, anew = decoder.asked
+    for once, twice in ((alone, again), (first, second)):
+        assert once.mask_logits is None
+        assert twice.mask_logits is not None
+        assert twice.points.equal(once.points)
+    # The box, the point, and one that surely lies on the object; at first with the mask, and anew as that keeps it.
+    assert mended.points.shape[1] == anew.points.shape[1] == alone.points.shape[1] + 2
+    assert mended.mask_logits is not None
+    assert anew.mask_logits is None
 
 
 def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
