@@ -91,6 +91,28 @@ class View:
             fits.append(shared / (_area(found) + _area(wanted) - shared))
         return torch.tensor(fits, device=logits.device)
 
+    def likeness(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the IoU of masks, float K x 256 x 256 over the view's square, with a mask of the frame: float, K.
+
+        Args:
+            logits: Of the masks.
+            mask: Logits, float, H x W.
+        """
+        now, before = logits > 0, self.embedding.geometry.to_grid(mask[self.region][None], MASK_SIDE_SAMPLES) > 0
+        return (now & before).sum(dim=(1, 2)) / (now | before).sum(dim=(1, 2)).clamp(min=1)
+
+    def obeys(self, logits: Tensor, point: Point) -> Tensor:
+        """Return 1 for each mask that is as a point says, else 0: float, K; 1 where the point lies outside the view.
+
+        Args:
+            logits: float, K x 256 x 256 over the view's square.
+            point: In pixels of the frame.
+        """
+        y, x = round(point.y) - self.region.top, round(point.x) - self.region.left
+        if not (0 <= y < self.region.height and 0 <= x < self.region.width):
+            return logits.new_ones(len(logits))
+        return ((self.embedding.geometry.to_frame(logits)[:, y, x] > 0) == point.positive).to(logits.dtype)
+
 
 def whole_view(encoder: Encoder, frame: Frame) -> View:
     """Return all of a frame."""

@@ -19,6 +19,7 @@ from persam_vos.prompts import Box, ObjectPrompt, Point
 from persam_vos.sam.decoder import Decoder
 from persam_vos.sam.encoder import Encoder
 from persam_vos.sam.patches import Patch
+from persam_vos.sam.prompts import Prompts
 from persam_vos.sam.regions import Region
 
 # Candidates 1 to 3 answer to one point: a smaller part, a part and the whole of what it lies on.
@@ -30,6 +31,10 @@ _LOOKS_AT_BOX = 2
 _QUALITY_SCALE = 0.1
 # An object reaches at most this share of its box's longer side beyond the box: people draw boxes a little too small.
 _BEYOND_BOX_SHARE = 0.05
+# A click changes at most so many pixels, as a share of the mask's; more is another object.
+_MOST_CHANGE = 1.0
+# Weight of the IoU with the mask so far against the predicted IoU, where a click would change more.
+_LIKENESS_SHARE = 2.0
 # A place that surely lies on an object is at least this far from points beside it, in radii of a disc of its area.
 _DISTANCE_TO_NEGATIVE = 0.5
 
@@ -158,17 +163,29 @@ class _Object:
         if box is None and not last.positive:
             box = _box_around(mask, before)
         given = [*_surely_inside(mask, points), *points]
-        found, score = self._decoded(box, given, logits)
-        if not _obeys(found, last):
-            # The mask so far can outweigh a point; without it, the same prompts say more.
-            anew, score_anew = self._decoded(box, given, None)
-            if _obeys(anew, last):
-                found, score = anew, score_anew
-        changed = torch.from_numpy(_part_at(last, mask, (found > 0).cpu().numpy())).to(found.device)
-        return torch.where(changed, found, logits), score
+        # The mask so far can outweigh a point; without it, the same prompts say more. And a click is a correction: if
+        # another object comes out, the candidates count that are most like the mask so far.
+        for decode in (self._sure, self._sure_anew, self._like_before):
+            found, score = decode(box, given, logits)
+            changed = _part_at(last, mask, (found > 0).cpu().numpy())
+            if _obeys(found, last) and changed.sum() <= _MOST_CHANGE * mask.sum():
+                break
+        return torch.where(torch.from_numpy(changed).to(found.device), found, logits), score
 
-    def _decoded(self, box: Box | None, points: Sequence[Point], last: Tensor | None) -> tuple[Tensor, float]:
+    def _sure(self, box: Box | None, points: Sequence[Point], last: Tensor) -> tuple[Tensor, float]:
         return self._mixed([self._answer(view, box, points, last) for view in self._views], along_colours=True)
+
+    def _sure_anew(self, box: Box | None, points: Sequence[Point], _: Tensor) -> tuple[Tensor, float]:
+        return self._mixed([self._answer(view, box, points, None) for view in self._views], along_colours=True)
+
+    def _like_before(self, box: Box | None, points: Sequence[Point], last: Tensor) -> tuple[Tensor, float]:
+        """Decode prompts; those candidates weigh most that are as the last point says, and like the mask before it."""
+        answers = []
+        for view in self._views:
+            logits, predicted_iou = self._candidates(view, view.prompts(box, points, last))
+            quality = predicted_iou + _LIKENESS_SHARE * view.likeness(logits, last) + view.obeys(logits, points[-1])
+            answers.append(_Answer(logits, predicted_iou, quality))
+        return self._mixed(answers, along_colours=True)
 
     def _logits_of(self, mask: Mask) -> Tensor:
         device = self._views[0].embedding.features.device
@@ -176,10 +193,7 @@ class _Object:
 
     def _answer(self, view: View, box: Box | None, points: Sequence[Point], last: Tensor | None) -> _Answer:
         """Decode prompts in a view; ``last``, float H x W, is the mask before the last point or look."""
-        embedding = view.embedding
-        here = Region.whole(*embedding.geometry.valid(embedding.cells))
-        found = self._decoder.decode(embedding, view.prompts(box, points, last), windows=[here])
-        logits, predicted_iou = found.logits[0].clamp(-MAX_LOGIT, MAX_LOGIT), found.predicted_iou[0]
+        logits, predicted_iou = self._candidates(view, view.prompts(box, points, last))
         if last is not None and points:
             # Candidate 0 is for prompts that leave no doubt what is meant.
             return _Answer(logits[:1], predicted_iou[:1], predicted_iou.new_zeros(1))
@@ -189,6 +203,13 @@ class _Object:
         best = int(predicted_iou[_PART:].argmax()) + _PART
         chosen = slice(best, best + 1)
         return _Answer(logits[chosen], predicted_iou[chosen], predicted_iou.new_zeros(1))
+
+    def _candidates(self, view: View, prompts: Prompts) -> tuple[Tensor, Tensor]:
+        """Return the decoder's logits, float K x 256 x 256 over the view's square, and their predicted IoU, float K."""
+        embedding = view.embedding
+        here = Region.whole(*embedding.geometry.valid(embedding.cells))
+        found = self._decoder.decode(embedding, prompts, windows=[here])
+        return found.logits[0].clamp(-MAX_LOGIT, MAX_LOGIT), found.predicted_iou[0]
 
     def _mixed(self, answers: Sequence[_Answer], *, along_colours: bool) -> tuple[Tensor, float]:
         """Return the mean mask of the answers in all views, float H x W, and its mean predicted IoU."""
