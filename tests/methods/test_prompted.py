@@ -72,15 +72,39 @@ def test_a_box_is_looked_at_twice_and_its_points_mend_that_mask() -> None:
     masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box)])
     masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box, (Point(4, 4, positive=False),))])
 
-    alone, again, first, second, mended, anew = decoder.asked
+    alone, again, first, second, mended, anew, like_before = decoder.asked
     for once, twice in ((alone, again), (first, second)):
         assert once.mask_logits is None
         assert twice.mask_logits is not None
         assert twice.points.equal(once.points)
-    # The box, the point, and one that surely lies on the object; at first with the mask, and anew as that keeps it.
-    assert mended.points.shape[1] == anew.points.shape[1] == alone.points.shape[1] + 2
+    # The box, the point, and one that surely lies on the object. As no answer is as the point says, there are three.
+    for each in (mended, anew, like_before):
+        assert each.points.shape[1] == alone.points.shape[1] + 2
     assert mended.mask_logits is not None
     assert anew.mask_logits is None
+    assert like_before.mask_logits is not None
+
+
+class InvertingDecoder(FakeDecoder):
+    """Answers with everything, and among its other candidates with the left half and a little more."""
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
+        logits = torch.full((1, 4, 256, 256), -5.0)
+        for candidate, columns in enumerate((256, 20, 144, 250)):
+            logits[0, candidate, :, :columns] = 5.0
+        return Candidates(logits, torch.tensor([[0.95, 0.9, 0.85, 0.9]]), torch.zeros(1, 0, 256, 256))
+
+
+def test_a_click_is_a_correction_and_makes_no_other_object() -> None:
+    frame, before = frame_of(np.zeros((64, 64, 3), np.uint8)), np.zeros((64, 64), bool)
+    before[:, :28] = True
+
+    says = ObjectPrompt(points=(Point(34, 30),), mask=Path("mask.png"))
+    masks = masks_of_prompts(FakeEncoder(), InvertingDecoder(), frame, [says], [before])
+
+    label_map = masks.label_map.numpy()
+    assert (label_map[:, :34] == 1).all(), "what the click says"
+    assert (label_map[:, 40:] == 0).all(), "not all that the decoder is surest of"
 
 
 def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
