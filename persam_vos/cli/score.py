@@ -10,6 +10,7 @@ import typer
 
 from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import DavisOptions, Quiet, names_of
+from persam_vos.cli.status import say
 
 
 @takes_groups
@@ -39,4 +40,6 @@ def score(
         chosen: dict[str, Any] = choice.given() | {"sequences": names_of(choice.sequences)}
         scores = score_davis(results, root, progress=on_score, **chosen)
     scores.write(output or results)
+    for warning in scores.warnings:
+        say(f"warning: {warning}")
     print(scores.table())

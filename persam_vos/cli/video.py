@@ -198,6 +198,8 @@ def davis(
 
         settings = load_settings(config, method.given() | persam.given() | engine.given())
         scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
+    for warning in scores.warnings:
+        say(f"warning: {warning}")
     print(scores.table())
 
 

@@ -62,11 +62,13 @@ class DavisScores:
         year: 2016 or 2017.
         split: Name of the list of sequences.
         objects: One entry per object, in the order of the sequences and of ids. Every object weighs the same.
+        warnings: What is odd about the dataset, one line each.
     """
 
     year: Year
     split: str
     objects: tuple[ObjectScores, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def j(self) -> Statistics:
@@ -156,7 +158,23 @@ def score_davis(
     for sequence, group in jobs.items():
         values = np.stack([next(scores) for _ in group])  # frames x objects x (J, F)
         objects += (ObjectScores(sequence, n + 1, *values[:, n].T) for n in range(values.shape[1]))
-    return DavisScores(year, split, tuple(objects))
+    gaps = tuple(told for sequence in jobs for told in _gap_warnings(dataset, sequence))
+    return DavisScores(year, split, tuple(objects), gaps)
+
+
+def _gap_warnings(dataset: DavisDataset, sequence: str) -> list[str]:
+    """Return a warning if ids below the largest one never occur: they are scored nonetheless, as DAVIS does."""
+    first = dataset.first_label_map(sequence)
+    missing = set(range(1, int(first.max()) + 1)) - set(np.unique(first).tolist())
+    for path in dataset.annotations(sequence) if missing else ():
+        missing -= set(np.unique(dataset.label_map(path)).tolist())
+    if not missing:
+        return []
+    listed = ", ".join(map(str, sorted(missing)))
+    return [
+        f"{sequence}: never annotated: object {listed}, below the largest id; scored nonetheless, as DAVIS's own script"
+        " does: right where nothing is found"
+    ]
 
 
 @dataclass(frozen=True, slots=True)

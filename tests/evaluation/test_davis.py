@@ -360,3 +360,18 @@ def test_output_folder_that_is_a_file(folders):
     (root / "out").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         score_davis(results, root).write(root / "out")
+
+
+def test_an_id_that_never_occurs_is_told_and_scored_as_in_davis(folders):
+    root, results = folders
+    assert score_davis(results, root).warnings == ()
+    for path in (root / "Annotations/480p/crossing").iterdir():
+        labels = np.asarray(Image.open(path)).copy()
+        labels[labels == 2] = 0
+        save(labels, path)
+
+    scores = score_davis(results, root)
+
+    assert len(scores.objects) == 5
+    (warning,) = scores.warnings
+    assert warning.startswith("crossing: never annotated: object 2, below the largest id")
