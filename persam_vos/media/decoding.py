@@ -122,6 +122,7 @@ def describe(
         has_audio=bool(container.streams.audio),
         has_extras=bool(container.streams.subtitles or container.chapters()),
         pixel_aspect=1 / aspect if maker.swaps_axes else aspect,
+        colours=maker.colours,
     )
 
 

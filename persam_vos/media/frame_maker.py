@@ -9,28 +9,16 @@ from typing import cast
 import av
 import numpy as np
 from av.sidedata.sidedata import SideData
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from persam_vos.errors import VideoError
 from persam_vos.masks import Rgb
+from persam_vos.media.colours import SWSCALE_MATRICES, Colours, is_full_range
 from persam_vos.media.frame import Frame
 from persam_vos.media.frame_filters import Deinterlacer, ToneMapper, is_hdr
 from persam_vos.media.photo_files import over_white
 from persam_vos.media.stream import DisplayMatrix, swaps_axes, upright
 
-# From the colour matrix in a frame's tag (numbers of H.273) to swscale's name of it. Untagged video is read as BT.601
-# whatever its size, as swscale, ffmpeg and decord do. Matrices not listed go to swscale under their own number.
-_SWSCALE_COLORSPACES = {
-    0: Colorspace.DEFAULT,
-    1: Colorspace.ITU709,
-    2: Colorspace.DEFAULT,
-    3: Colorspace.DEFAULT,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    10: 9,  # BT.2020 with constant luminance, which swscale has no conversion for, as without
-}
 _MAX_SKEW = 0.01  # of a rotation matrix: the ratio of its smaller entry to its larger one
 
 
@@ -48,6 +36,7 @@ class FrameMaker:
     Attributes:
         width: Width of a frame in pixels, rotation applied.
         height: Height of a frame in pixels, rotation applied.
+        colours: How they are stored in the file.
         swaps_axes: Whether rows of the file are columns of a frame.
         warnings: What is doubtful about the rotation, the colours, or interlaced rows.
     """
@@ -56,6 +45,7 @@ class FrameMaker:
         self._path, self._time_base = path, time_base
         self._size = (first.width, first.height)
         self._matrix = _display_matrix(first)
+        self.colours = Colours.of(first)
         self._reformatter = VideoReformatter()
         self._deinterlacer = Deinterlacer() if deinterlace else None
         self._tone_mapper = ToneMapper.of(first)
@@ -100,13 +90,12 @@ class FrameMaker:
     def _to_rgb(self, decoded: av.VideoFrame) -> Rgb:
         if self._tone_mapper is not None:
             return self._tone_mapper.to_rgb(decoded)
-        full = decoded.color_range == ColorRange.JPEG or decoded.format.name.startswith("yuvj")
         has_alpha = decoded.format.has_palette or any(each.is_alpha for each in decoded.format.components)
         converted = self._reformatter.reformat(
             decoded,
             format="rgba" if has_alpha else "rgb24",
-            src_colorspace=None if decoded.format.is_rgb else _SWSCALE_COLORSPACES.get(decoded.colorspace),
-            src_color_range=ColorRange.JPEG if full or decoded.format.is_rgb else ColorRange.MPEG,
+            src_colorspace=None if decoded.format.is_rgb else SWSCALE_MATRICES.get(decoded.colorspace),
+            src_color_range=ColorRange.JPEG if is_full_range(decoded) or decoded.format.is_rgb else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC,  # of the chroma, as ffmpeg does
         )

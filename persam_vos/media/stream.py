@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from persam_vos.errors import VideoError
 from persam_vos.masks import Rgb
+from persam_vos.media.colours import BT709, Colours
 from persam_vos.media.frame import Frame
 
 DisplayMatrix = npt.NDArray[np.int32]
@@ -61,6 +62,7 @@ class StreamInfo:
             input``; "" for others.
         images: Of an image sequence: the file of each frame of the source, by index.
         pixel_aspect: Width of a pixel as it is shown, in its heights, rotation applied: 64/45 for PAL in 16:9.
+        colours: How colours are stored, which videos of it keep.
     """
 
     source: Path
@@ -75,6 +77,7 @@ class StreamInfo:
     address: str = ""
     images: tuple[Path, ...] = ()
     pixel_aspect: Fraction = Fraction(1)
+    colours: Colours = BT709
 
 
 class FrameReader(Protocol):

@@ -11,37 +11,40 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
+from persam_vos.media.colours import BT709, SWSCALE_MATRICES
 from persam_vos.media.frame import Frame
+from persam_vos.media.stream import StreamInfo
 from persam_vos.media.video_formats import VideoFormat
 
 Picture = npt.NDArray[np.uint8]
 """uint8: H x W, grey; H x W x 3, RGB; or H x W x 4, RGBA."""
 
-_BT709 = 1  # the number of the matrix, the primaries and the transfer function in H.273
 _OF_CHANNELS = {1: "gray", 3: "rgb24", 4: "rgba"}
 
 
 class VideoEncoder:
-    """Encodes pictures into a file, without audio. Colours are tagged BT.709, limited range.
+    """Encodes pictures into a file, without audio. Colours are stored and tagged as in the source.
 
     Args:
         path: The file; its folder exists.
         frame: The first one.
         video_format: What the file is.
         rate: Frames per second, for the encoder's rate control and level.
-        pixel_aspect: Width of a pixel as it is shown, in its heights.
+        info: What the source says of colours and of the shape of pixels.
 
     Attributes:
         first_index: Of the first frame.
     """
 
-    def __init__(
-        self, path: Path, frame: Frame, video_format: VideoFormat, rate: Fraction, pixel_aspect: Fraction
-    ) -> None:
+    def __init__(self, path: Path, frame: Frame, video_format: VideoFormat, rate: Fraction, info: StreamInfo) -> None:
         self.first_index = frame.index
-        self._format, self._time_base = video_format, frame.time_base
+        self._format, self._time_base, self._colours = video_format, frame.time_base, info.colours
+        full = info.colours.full_range and video_format.full_range
+        self._range = ColorRange.JPEG if full else ColorRange.MPEG
+        told = not video_format.transfers or info.colours.transfer in video_format.transfers
+        self._transfer = info.colours.transfer if told else BT709.transfer
         self._reformatter = VideoReformatter()
         self._container = open_output(path, video_format, frame.time_base)
         try:
@@ -54,9 +57,10 @@ class VideoEncoder:
             stream.pix_fmt = video_format.pixels
             stream.time_base = stream.codec_context.time_base = frame.time_base
             context = stream.codec_context
-            context.color_range = ColorRange.MPEG
-            context.sample_aspect_ratio = pixel_aspect
-            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = self._range
+            context.sample_aspect_ratio = info.pixel_aspect
+            context.colorspace, context.color_primaries = info.colours.matrix, info.colours.primaries
+            context.color_trc = self._transfer
             self._stream = stream
         except BaseException:
             self._container.close()
@@ -83,17 +87,20 @@ class VideoEncoder:
             grown = cv2.copyMakeBorder(picture, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)
             picture = np.asarray(grown, np.uint8)
         source = _OF_CHANNELS[1 if picture.ndim == 2 else picture.shape[2]]
-        return self._reformatter.reformat(
+        encodable = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=source),
             format=self._format.pixels,
             src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_primaries=ColorPrimaries.BT709,
-            dst_color_trc=ColorTrc.BT709,
+            dst_color_range=self._range,
+            dst_colorspace=SWSCALE_MATRICES.get(self._colours.matrix, self._colours.matrix),
+            dst_color_primaries=self._colours.primaries,
+            dst_color_trc=self._transfer,
             # From 8 to 10 bits, several threads now and then leave wrong pixels where their parts meet.
             threads=1 if "10" in self._format.pixels else 0,
         )
+        # swscale has one name for two matrices.
+        encodable.colorspace = self._colours.matrix
+        return encodable
 
 
 def open_output(path: Path, video_format: VideoFormat, time_base: Fraction) -> av.container.OutputContainer:

@@ -24,6 +24,9 @@ class VideoFormat:
         options: Of the encoder.
         even: Whether width and height must be even.
         max_side: Longest side in pixels.
+        full_range: Whether black may be 0 and white the highest value.
+        transfers: Numbers of the transfer functions that can be told, see ``Colours``; none for all. Others are told as
+            BT.709, as that of BT.601 is the same.
         reordered: Frames by which the encoder decodes ahead of what it shows.
     """
 
@@ -35,6 +38,8 @@ class VideoFormat:
     options: Mapping[str, str] = field(default_factory=dict)
     even: bool = False
     max_side: int = 16384
+    full_range: bool = True
+    transfers: tuple[int, ...] = ()
     reordered: int = 0
 
     @property
@@ -80,6 +85,7 @@ H264 = VideoFormat(
     even=True,
     reordered=2,
 )
+_PRORES_TRANSFERS = (1, 2)
 # prores_aw takes a quarter of the time of prores_ks, with the same alpha, and refuses odd widths.
 PRORES_422_HQ = VideoFormat(
     name="ProRes 422 HQ",
@@ -88,6 +94,8 @@ PRORES_422_HQ = VideoFormat(
     pixels="yuv422p10le",
     container="mov",
     options={"profile": "3", "vendor": "apl0"},
+    full_range=False,
+    transfers=_PRORES_TRANSFERS,
 )
 PRORES_4444 = VideoFormat(
     name="ProRes 4444",
@@ -97,6 +105,8 @@ PRORES_4444 = VideoFormat(
     container="mov",
     # Both encoders write 16 bits of alpha.
     options={"profile": "4", "vendor": "apl0"},
+    full_range=False,
+    transfers=_PRORES_TRANSFERS,
 )
 # Alternate reference frames and alpha exclude each other.
 VP9_ALPHA = VideoFormat(

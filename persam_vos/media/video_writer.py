@@ -30,9 +30,9 @@ class VideoWriter:
 
     Frames keep the exact presentation times of the source. MP4 cannot hold times below 0: if the source starts there,
     video and audio are moved together so that the first frame is at 0. WebM rounds times to milliseconds. H.264 has no
-    odd sizes here: an odd width or height is made even by repeating the last column or row. Colours are tagged BT.709,
-    limited range. All audio tracks and the chapters are kept. Audio is cut at the end of the last frame if the source
-    has more frames, else all of it is kept.
+    odd sizes here: an odd width or height is made even by repeating the last column or row. Colours are stored as in
+    the source, and tagged so. All audio tracks and the chapters are kept. Audio is cut at the end of the last frame if
+    the source has more frames, else all of it is kept.
 
     Of a range of the source (``StreamInfo.clip``), the first frame is at 0, the last one lasts until the end of the
     range, and the audio is that of the range.
@@ -80,7 +80,7 @@ class VideoWriter:
                 self._parts.begin()
                 self._shift, self._begun = self._shift_of(frame.pts), True
             if self._part is None:
-                given = self._format, self._rate, self._info.pixel_aspect
+                given = self._format, self._rate, self._info
                 self._part = VideoEncoder(self._parts.unfinished, frame, *given)
             self._part.write(picture, frame.pts - self._shift)
             self._last, self._last_index = frame.pts, frame.index
