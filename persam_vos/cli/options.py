@@ -24,6 +24,9 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run was stopped.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no list of files.")]
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Progress as lines of JSON on standard error, instead of a bar.")
+]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings; flags win over it.")
 ]

@@ -13,6 +13,7 @@ from persam_vos.cli.options import (
     PHOTO_SETTINGS,
     Config,
     EngineOptions,
+    LogJson,
     MaskOptions,
     Output,
     Overwrite,
@@ -20,7 +21,7 @@ from persam_vos.cli.options import (
     names_of,
     split_pair,
 )
-from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.progress import ProgressBar, shown_progress
 from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def image(
     output: Output = Path("out"),
     config: Config = None,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Find what REFERENCE shows in other PHOTOS, and write masks, overlays and cut-outs into OUTPUT."""
     flags = method.given() | found.given() | engine.given() | {"export": results.export}
@@ -145,9 +147,8 @@ def image(
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair, masks.reading()) for pair in pairs]
         settings = load_photo_settings(config, flags)
-        outcome = run_photos(
-            references, photos, output, settings, ProgressBar(quiet, "photo"), **results.job_arguments()
-        )
+        progress = shown_progress(quiet, log_json, "photo")
+        outcome = run_photos(references, photos, output, settings, progress, **results.job_arguments())
     _tell(outcome, output, quiet)
 
 

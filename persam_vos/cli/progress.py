@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -90,3 +93,84 @@ class ProgressBar:
                 draw()
             except OSError:
                 self._open(disable=True)
+
+
+class JsonLines:
+    """Writes a line of JSON to standard error for each event, for programs that watch a run.
+
+    Each line has ``event`` and ``seconds`` since the start. ``start`` has name, frames (null if unknown) and done;
+    ``prepare`` has done and expected; ``frame`` has frame (its index), done, frames, frames_per_second, seconds_left,
+    the ids that are present, and the lowest of their scores; ``failed`` and ``interrupt`` have a message; ``end`` has
+    done.
+
+    Args:
+        unit: What is counted: "frame" or "photo".
+
+    Attributes:
+        has_advanced: Whether a frame or a photo is done.
+    """
+
+    def __init__(self, unit: str = "frame") -> None:
+        self._unit = unit
+        self._began = time.perf_counter()
+        self._frames: int | None = None
+        self._done = self._before = 0
+        self.has_advanced = False
+        self._lock = threading.RLock()
+
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
+        """Begin a video or a set of photos."""
+        self._began, self._frames, self._done, self._before = time.perf_counter(), frames, done, done
+        self._write("start", name=name, frames=frames, done=done)
+
+    def prepare(self, done: int, expected: int) -> None:
+        """Say how far the propagation is."""
+        self._write("prepare", done=done, expected=expected)
+
+    def advance(self, result: FrameResult) -> None:
+        """Count a frame or a photo."""
+        self._done, self.has_advanced = self._done + 1, True
+        rate = (self._done - self._before) / max(time.perf_counter() - self._began, 1e-9)
+        left = None if self._frames is None else round(max(self._frames - self._done, 0) / rate, 1)
+        scores = [entry.score for entry in result.objects if entry.present]
+        self._write(
+            self._unit,
+            **{self._unit: result.index},
+            done=self._done,
+            frames=self._frames,
+            frames_per_second=round(rate, 3),
+            seconds_left=left,
+            present=[entry.id for entry in result.objects if entry.present],
+            lowest_score=round(min(scores), 3) if scores else None,
+        )
+
+    def fail(self, message: str) -> None:
+        """Say what could not be read, and count it."""
+        self._done += 1
+        self._write("failed", message=message)
+
+    def interrupt(self) -> None:
+        """Say that the interrupt was heard."""
+        self._write("interrupt", message=f"finishing the {self._unit} in work; a second interrupt stops at once")
+
+    def stop(self) -> None:
+        """End the video or the set of photos."""
+        self._write("end", done=self._done)
+
+    def _write(self, event: str, **values: object) -> None:
+        line = json.dumps({"event": event, "seconds": round(time.perf_counter() - self._began, 3), **values})
+        if sys.stderr is not None:
+            with self._lock, suppress(OSError):
+                print(line, file=sys.stderr, flush=True)
+
+
+def shown_progress(quiet: bool, log_json: bool, unit: str = "frame", *, drops: str = "") -> ProgressBar | JsonLines:
+    """Return what shows the progress of a command.
+
+    Args:
+        quiet: Nothing is shown, except as JSON.
+        log_json: Lines of JSON are written instead of a bar.
+        unit: What is counted: "frame" or "photo".
+        drops: See ``ProgressBar``.
+    """
+    return JsonLines(unit) if log_json else ProgressBar(quiet, unit, drops=drops)

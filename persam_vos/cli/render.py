@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from persam_vos.cli.groups import takes_groups
-from persam_vos.cli.options import Colors, Config, MaskOptions, Names, Output, Overwrite, Quiet
-from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.options import Colors, Config, LogJson, MaskOptions, Names, Output, Overwrite, Quiet
+from persam_vos.cli.progress import shown_progress
 from persam_vos.cli.prompting import SpanOptions, named_objects
 from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 from persam_vos.cli.video import ReadingAndWritingOptions
@@ -39,9 +39,10 @@ def render(
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Write exports of masks that exist already into OUTPUT; nothing is tracked."""
-    progress = ProgressBar(quiet, drops="the latest frames")
+    progress = shown_progress(quiet, log_json, drops="the latest frames")
     with interrupts_pass(lambda: progress.has_advanced):
         from persam_vos.rendering.render import render_video
         from persam_vos.settings.video import load_settings

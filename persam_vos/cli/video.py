@@ -15,6 +15,7 @@ from persam_vos.cli.options import (
     Config,
     DavisOptions,
     EngineOptions,
+    LogJson,
     MaskOptions,
     MethodOptions,
     Output,
@@ -24,7 +25,7 @@ from persam_vos.cli.options import (
     Resume,
     names_of,
 )
-from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.progress import ProgressBar, shown_progress
 from persam_vos.cli.prompting import PromptOptions, RangeOptions, prompting_of
 from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
 
@@ -146,11 +147,12 @@ def run(
     overwrite: Overwrite = False,
     resume: Resume = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Track objects, said on the first frame or on any, through VIDEO; write masks, overlay and tracks into OUTPUT."""
     flags = method.given() | persam.given() | files.given() | live.given() | engine.given()
     said = prompting_of(prompts, masks)
-    how = {"overwrite": overwrite, "resume": resume, "quiet": quiet}
+    how = {"overwrite": overwrite, "resume": resume, "quiet": quiet, "log_json": log_json}
     _track_video(video, output, config, flags, said=said, frames=frames, **how)
 
 
@@ -213,9 +215,10 @@ def _track_video(
     frames: RangeOptions = RangeOptions(),
     overwrite: bool,
     quiet: bool,
+    log_json: bool = False,
     resume: bool = False,
 ) -> None:
-    progress = ProgressBar(quiet, drops="the latest frames")
+    progress = shown_progress(quiet, log_json, drops="the latest frames")
     with interrupts_pass(lambda: progress.has_advanced, lambda: _goes_on(output)):
         from persam_vos.settings.video import load_settings
         from persam_vos.video.run import run_video

@@ -83,14 +83,14 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} {FILES} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --invert-mask --mask-ids"
-    " --max-latency --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
+    " --max-latency --log-json --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
-    " --output -o --config --overwrite --quiet -q",
+    " --output -o --config --overwrite --log-json --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",
     "image": f"{ENGINE} --method --ref --resize-mask --mask-threshold --all-instances --max-objects --iou-threshold"
-    " --invert-mask --mask-ids"
+    " --invert-mask --mask-ids --log-json"
     " --erase --presence --guidance --max-megapixels --export --resume --keep-going --overwrite",
     "perseg": f"{ENGINE} --method --guidance --max-megapixels --classes --overwrite",
     "score": "--output -o --year --split --sequences --quiet -q",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import threading
 from contextlib import redirect_stderr
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from persam_vos.cli.progress import ProgressBar
+from persam_vos.cli.progress import JsonLines, ProgressBar
 
 RESULT: Any = SimpleNamespace(objects=[SimpleNamespace(present=True, score=0.5), SimpleNamespace(present=False)])
 
@@ -82,3 +83,38 @@ def test_a_bar_that_cannot_be_drawn_is_given_up(monkeypatch: pytest.MonkeyPatch,
     bar.fail("a frame")
     bar.interrupt()
     bar.stop()
+
+
+def test_progress_as_json_has_a_line_for_each_event() -> None:
+    shown: Any = SimpleNamespace(
+        index=7, objects=[SimpleNamespace(id=2, present=True, score=0.5), SimpleNamespace(id=3, present=False)]
+    )
+    with redirect_stderr(io.StringIO()) as written:
+        lines = JsonLines()
+        lines.start("clip.mp4", 5, done=1)
+        lines.prepare(1, 4)
+        lines.advance(shown)
+        lines.interrupt()
+        lines.stop()
+
+    start, prepare, frame, interrupt, end = map(json.loads, written.getvalue().splitlines())
+    assert (start["event"], start["name"], start["frames"], start["done"]) == ("start", "clip.mp4", 5, 1)
+    assert (prepare["event"], prepare["done"], prepare["expected"]) == ("prepare", 1, 4)
+    assert (frame["event"], frame["frame"], frame["done"], frame["frames"]) == ("frame", 7, 2, 5)
+    assert (frame["present"], frame["lowest_score"]) == ([2], 0.5)
+    assert frame["seconds_left"] == pytest.approx(3 / frame["frames_per_second"], abs=0.1)
+    assert interrupt["event"] == "interrupt"
+    assert (end["event"], end["done"]) == ("end", 2)
+    assert lines.has_advanced
+
+
+def test_progress_as_json_of_a_live_source_has_no_end_in_sight() -> None:
+    with redirect_stderr(io.StringIO()) as written:
+        lines = JsonLines("photo")
+        lines.start("camera", None)
+        lines.advance(SimpleNamespace(index=0, objects=[]))  # type: ignore[arg-type]
+        lines.fail("cannot be read")
+
+    _, photo, failed = map(json.loads, written.getvalue().splitlines())
+    assert (photo["event"], photo["photo"], photo["seconds_left"], photo["lowest_score"]) == ("photo", 0, None, None)
+    assert (failed["event"], failed["message"]) == ("failed", "cannot be read")
