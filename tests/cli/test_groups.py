@@ -83,7 +83,8 @@ PERSAM = "--guidance --first-pass --update-target"
 COMMANDS = {
     "run": f"{ENGINE} {PERSAM} {FILES} --method --preset --keep-first-mask --first-mask --box --point --first-ref"
     " --all-instances --max-objects --presence --resize-mask --mask-threshold --invert-mask --mask-ids"
-    " --max-latency --log-json --prompt --object --prompts --name --color --start --end --stride --backward --overwrite --resume",
+    " --max-latency --log-json --prompt --object --prompts"
+    " --name --color --start --end --stride --backward --overwrite --resume",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
     " --output -o --config --overwrite --log-json --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overwrite",
