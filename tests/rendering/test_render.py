@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import moving_square, save, write_clip
+from fakes import Watch
 from PIL import Image
 
 from persam_vos.cli.app import main
@@ -325,6 +327,22 @@ def test_the_command_says_what_it_wrote_and_what_is_wrong(
     assert line.endswith("none: is no folder; give a folder of masks, or the folder of a run")
     assert main(["render", str(clip), str(masks), "--export", "gif", "-o", str(tmp_path / "b")]) == 2
     assert not (tmp_path / "b").exists()
+
+
+def test_an_interrupt_keeps_the_frames_done_so_far(tmp_path: Path, clip: Path) -> None:
+    def interrupt(result: FrameResult) -> None:
+        if result.index == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    masks = write_label_maps(tmp_path / "in")
+    settings = OutputSettings(export=("masks", "coco", "yolo"))
+    outcome = render_video(str(clip), masks, tmp_path / "out", settings, Watch(interrupt))
+
+    assert outcome.interrupted
+    assert list(rendered(tmp_path / "out")) == ["00000", "00001", "00002"]
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert (record["frames"], record["complete"]) == (3, False)
+    assert len(json.loads((tmp_path / "out" / "coco.json").read_text(encoding="utf-8"))["images"]) == 3
 
 
 def test_no_network_is_imported() -> None:
