@@ -77,6 +77,8 @@ def open_video(
     """
     if backend not in ("pyav", "decord"):
         raise SettingsError(f"reader is {backend!r}; allowed: pyav, decord")
+    if deinterlace and backend == "decord":
+        raise SettingsError("deinterlace goes with the reader pyav, and decord is given; leave out one of the two")
     frames, rate = frame_range(start, end, stride), exact_rate(frame_rate)
     if (live := live_source(source, playlists=playlists)) is not None:
         reader = LiveReader(live, deinterlace=deinterlace, max_latency=max_latency)

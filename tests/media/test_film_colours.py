@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from clips import moving_square, read_all, save, worst, write_clip
 
+from persam_vos.errors import SettingsError
 from persam_vos.media.readers import open_random_access
 
 
@@ -40,6 +41,11 @@ def test_interlaced_frames_are_told_and_deinterlaced_on_request(tmp_path: Path, 
     assert combs(mended[2].rgb) < 0.5 * combs(woven[2].rgb)
     with open_random_access(path, deinterlace=True) as video:
         assert np.array_equal(video.frame(5).rgb, mended[5].rgb)
+
+
+def test_decord_does_not_deinterlace(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="deinterlace goes with the reader pyav"):
+        read_all(tmp_path / "a.mp4", backend="decord", deinterlace=True)
 
 
 @pytest.mark.parametrize("transfer", [16, 18])
