@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import MaskError, OutputError, VideoError
+from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.report import read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
@@ -238,6 +239,7 @@ def _record(job: _Job, info: StreamInfo, settings: OutputSettings, outcome: Outc
         "frames_from": info.clip.start if info.clip else 0,
         "stride": info.clip.stride if info.clip else 1,
         "objects": list(job.masks.ids),
+        "alpha": kinds_of_alpha(settings.export, settings),
         "names": {each.id: each.name for each in job.objects if each.name},
         "colors": {each.id: each.color for each in job.objects if each.color},
         "frames": outcome.frames,

@@ -28,6 +28,7 @@ from persam_vos.prompts import NamedObject, Span
 from persam_vos.rendering.render import render_video
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import ExportOptions, OutputSettings
+from persam_vos.soft_edges import alpha_of_labels
 
 FRAMES, HEIGHT, WIDTH = 6, 48, 64
 
@@ -349,3 +350,16 @@ def test_no_network_is_imported() -> None:
     program = "import sys, persam_vos.rendering.render, persam_vos.settings.video; sys.exit('torch' in sys.modules)"
 
     assert run_process([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_masks_that_have_no_logits_get_edges_within_a_pixel(tmp_path: Path, clip: Path) -> None:
+    masks = write_label_maps(tmp_path / "masks")
+
+    render(clip, masks, tmp_path / "out", "masks", "rgba", "exr")
+
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["alpha"] == {"rgba": "straight", "exr": "premultiplied"}
+    for name, labels in rendered(tmp_path / "out").items():
+        with Image.open(tmp_path / "out" / "rgba" / f"{name}.png") as picture:
+            alpha = np.asarray(picture)[..., 3]
+        assert (alpha == alpha_of_labels(labels)).all()
