@@ -103,8 +103,8 @@ def write_tracks(
     started, info = time.perf_counter(), reader.info
     before = find_earlier(output, overwrite=overwrite, resume=resume)
     goes_on = before.run is not None
-    writers = writers_of(output, settings, info, prompting.objects, overwrite=overwrite, resume=goes_on)
     with remove_if_left_empty(output):
+        writers = writers_of(output, settings, info, prompting.objects, overwrite=overwrite, resume=goes_on)
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
     folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backward or frames is None)
