@@ -22,18 +22,10 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {'
 
 def browse(*arguments: str) -> str:
     """Call the browser without a window and without a network, and return what it prints."""
-    quiet = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-    ]
     assert BROWSER is not None
-    done = subprocess.run(
-        [BROWSER, *quiet, offline, *arguments], capture_output=True, text=True, timeout=120, check=True
-    )
-    return done.stdout
+    command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *arguments]
+    offline = "--host-resolver-rules=MAP * ~NOTFOUND"
+    return subprocess.run([*command, offline], capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 @pytest.fixture
