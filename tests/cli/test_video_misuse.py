@@ -151,7 +151,7 @@ def test_videos_that_cannot_be_read(mask: Path, tmp_path: Path) -> None:
     one_line(call("run", tmp_path / "v.mp4", *rest), "v.mp4: not a video")
     one_line(call("run", "", *rest), "the path of the video is empty; give a video")
     one_line(call("run", os.devnull, *rest), "is a device and no file; give a video")
-    one_line(call("run", "http://127.0.0.1:9/x.mp4", *rest), "is an address; download it")
+    one_line(call("run", "http://127.0.0.1:9/x.mp4", *rest), "cannot be opened as a video")
     one_line(call("run", "x" * 300, *rest), "x" * 300)
     assert not (tmp_path / "o").exists()
 
@@ -196,7 +196,7 @@ def test_a_first_frame_known_in_one_way(
         (["--method", "magic"], ["--method is 'magic': it must be memory, persam or persam-f"]),
         (["--method", "PerSAM"], ["--method is 'PerSAM': did you mean persam?"]),
         (["--device", "gpu"], ["--device is 'gpu': did you mean cuda? it must be auto, cpu or cuda"]),
-        (["--export", "mask"], ["--export is 'mask': did you mean masks? it must be masks, overlay or cutout"]),
+        (["--export", "mask"], ["--export is 'mask': did you mean masks? it must be masks, overlay, cutout,"]),
         (["--background", "gren"], ["--background is 'gren': did you mean green?"]),
         (["--batch-size", "many"], ["--batch-size is 'many': it must be auto or a whole number from 1 to 256"]),
         (["--mask-threshold", "much"], ["--mask-threshold: it must be a whole number from 0 to 254"]),
@@ -228,7 +228,7 @@ def test_a_bad_option(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["fly"], ["'fly' is no command: there are run, mask, demo, davis, image, perseg, score and models"]),
+        (["fly"], ["'fly' is no command: there are run, render, mask, demo, davis, image, perseg, score and models"]),
         (["rnu"], ["'rnu' is no command: did you mean run?"]),
         (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
         (["shots"], ["'persam-vos run shots --first-mask MASK' tracks"]),
@@ -237,7 +237,7 @@ def test_a_bad_option(
         (["--verion"], ["did you mean --version?"]),
         (["run"], ["'persam-vos run' needs VIDEO", "see 'persam-vos run --help'"]),
         (["run", "shots/0.png", "shots/1.png", "shots/2.png", "--first-mask", "m.png"], ["quote", "'shots/*.png'"]),
-        (["demo", "--export", "masks"], ["has no option --export, which belongs to run and image"]),
+        (["demo", "--export", "masks"], ["has no option --export, which belongs to run, render and image"]),
         (["davis"], ["'persam-vos davis' needs ROOT"]),
         (["davis", "nowhere"], ["nowhere"]),
         (["davis", "nowhere", "--year", "2018"], ["--year is 2018: it must be 2016 or 2017"]),
