@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         score_masks,
         score_perseg,
     )
+    from persam_vos.exports.report.doubts import Doubt
     from persam_vos.masks import as_label_map
     from persam_vos.media.demo import demo_clip
     from persam_vos.media.frame import Frame
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
     from persam_vos.video.propagation.propagation import Walked
-    from persam_vos.video.session.doubt import Doubt
     from persam_vos.video.session.session import Session
     from persam_vos.video.session.session_object import SessionObject
     from persam_vos.video.tracker import Tracker
@@ -77,7 +77,7 @@ _MODULES = {
     "persam_vos.results": ("FrameResult", "ObjectResult", "SegmentedObject"),
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
-    "persam_vos.video.session.doubt": ("Doubt",),
+    "persam_vos.exports.report.doubts": ("Doubt",),
     "persam_vos.video.propagation.propagation": ("Walked",),
     "persam_vos.video.session.session": ("Session",),
     "persam_vos.video.session.session_object": ("SessionObject",),

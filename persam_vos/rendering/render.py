@@ -15,7 +15,7 @@ import numpy as np
 from persam_vos.errors import MaskError, OutputError, VideoError
 from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
-from persam_vos.exports.report import read_series, write_report
+from persam_vos.exports.report import frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import (
     RUN_JSON,
@@ -137,7 +137,8 @@ def _report(job: _Job, output: Path, settings: OutputSettings, record: dict[str,
     """Write the report, if it is asked for and there is a frame; return its path."""
     if "report" not in settings.export or not record["frames"]:
         return ()
-    path = write_report(output, record, read_series(output / TRACKS), (), ObjectStyles(job.objects))
+    series = read_series(output / TRACKS)
+    path = write_report(output, record, series, frames_to_look_at(series), ObjectStyles(job.objects))
     pictures_file(output).discard()
     return (path,)
 

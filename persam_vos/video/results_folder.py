@@ -12,7 +12,7 @@ from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.exports.prompt_masks import PROMPTS
-from persam_vos.exports.report import read_series, write_report
+from persam_vos.exports.report import frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
 from persam_vos.exports.select import open_writers, remove_exports
@@ -24,7 +24,6 @@ from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
-from persam_vos.video.looks import frames_to_look_at
 from persam_vos.video.prompting.asked import write_asked
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.prompting.prompting import Prompting

@@ -175,6 +175,7 @@ class TestPage:
     def test_places_with_the_commands_that_mend_them(self, tmp_path):
         source = tmp_path / "my clip.mp4"
         source.touch()
+        (tmp_path / "prompts.json").touch()
         looks = (Look(42, 1, "its mask is probably wrong"), Look(44, 1, "its mask is probably wrong"))
         text = written(tmp_path, looks=looks, source=str(source))
         assert text.count('class="place"') == 1, "the second one lies in the stretch of the first"
@@ -182,6 +183,13 @@ class TestPage:
         assert "--frame 42 --id 1 --box 10,8,25,23" in text
         assert "--resume" in text
         assert "my clip.mp4&#39;" in text
+
+    def test_masks_that_were_not_tracked_have_no_commands(self, tmp_path):
+        source = tmp_path / "clip.mp4"
+        source.touch()
+        text = written(tmp_path, looks=(Look(42, 1, "it jumps"),), source=str(source))
+        assert "It jumps" in text
+        assert "persam-vos mask" not in text
 
     def test_frames_that_no_file_holds_have_no_commands(self, tmp_path):
         text = written(tmp_path, looks=(Look(42, 1, "it jumps"),), source="frames")

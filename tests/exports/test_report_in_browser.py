@@ -32,6 +32,7 @@ def browse(*arguments: str) -> str:
 def page(tmp_path: Path) -> Path:
     source = tmp_path / "a clip of which the name is rather long.mp4"
     source.touch()
+    (tmp_path / "prompts.json").touch()
     written(tmp_path, name="dog", looks=(Look(42, 1, "it jumps"),), source=str(source))
     return tmp_path / "report.html"
 

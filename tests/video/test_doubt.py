@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moving import film, keyframe, propagated
 
+from persam_vos.exports.report.doubts import Observed, doubtful
 from persam_vos.video.propagation.propagated import FoundObject, PropagatedVideo
-from persam_vos.video.session.doubt import Observed, doubtful, observe
+from persam_vos.video.session.observed import observe
 
 CALM = Observed(False, 0.1, 0.0, 400, (50.0, 50.0))
 

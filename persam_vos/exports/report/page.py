@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError
+from persam_vos.exports.prompt_masks import PROMPTS_JSON
 from persam_vos.exports.report.charts import Chart, charts_of, position_at
 from persam_vos.exports.report.pictures import REPORT, Picture, Pictures, pictures_file
 from persam_vos.exports.report.rendering import data_url, rendered
@@ -186,9 +187,9 @@ def _stretch(series: ObjectSeries, at: int) -> tuple[int, int]:
 
 
 def _commands(look: Look, series: ObjectSeries, at: int, record: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """Return the commands that mend a frame; none where no file holds the frames."""
+    """Return the commands that mend a frame; none where no file holds the frames, or what was asked."""
     source = str(record["source"])
-    if not Path(source).exists():
+    if not (Path(source).exists() and (folder / PROMPTS_JSON).exists()):
         return ()
     near = sorted(range(len(series.frames)), key=lambda i: abs(i - at))
     box = next((found for i in near if (found := series.box(i)) is not None), None)
@@ -197,7 +198,7 @@ def _commands(look: Look, series: ObjectSeries, at: int, record: Mapping[str, An
     mask = f"{folder.name}_{look.frame:05d}_{look.object_id}.png"
     make = ["persam-vos", "mask", source, "--frame", str(look.frame), "--id", str(look.object_id)]
     make += ["--box", ",".join(map(str, box)), "-o", mask]
-    again = ["persam-vos", "run", source, "--prompts", str(folder / "prompts.json"), "--prompt"]
+    again = ["persam-vos", "run", source, "--prompts", str(folder / PROMPTS_JSON), "--prompt"]
     again += [f"{look.frame}:{mask}", "--resume", "-o", str(folder)]
     return shlex.join(make), shlex.join(again)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from persam_vos.exports.report.doubts import Doubt, doubtful
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.ranges import frame_range
@@ -24,9 +25,9 @@ from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
 from persam_vos.video.propagation.propagated import PropagatedVideo
 from persam_vos.video.propagation.propagation import OnWalked, walk_to_end
 from persam_vos.video.propagation.sweeps import Way, part_of
-from persam_vos.video.session.doubt import Doubt, doubtful, observe
 from persam_vos.video.session.edition import Edition, History
 from persam_vos.video.session.marks import Marks
+from persam_vos.video.session.observed import observe
 from persam_vos.video.session.session_export import export_session
 from persam_vos.video.session.session_file import load_masks, read_saved, save_session
 from persam_vos.video.session.session_object import SessionObject
@@ -291,7 +292,6 @@ class Session(AbstractContextManager["Session"]):
         self._parts.close()
 
     def __exit__(self, *_: object) -> None:
-        """Close the session."""
         self.close()
 
     def _ready(self) -> PropagatedVideo:

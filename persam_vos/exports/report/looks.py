@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from persam_vos.exports.report import Look, ObjectSeries
-from persam_vos.video.session.doubt import Observed, doubtful
+from persam_vos.exports.report.doubts import Observed, doubtful
+from persam_vos.exports.report.page import Look
+from persam_vos.exports.report.series import ObjectSeries
 
 # Frames that a report names, at most.
 _MOST = 8
