@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from persam_vos.errors import OutputError
 from persam_vos.exports.base import ExportSettings
-from persam_vos.exports.report import Look, ReportWriter, read_series, write_report
+from persam_vos.exports.report import Look, ReportWriter, frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.charts import charts_of
 from persam_vos.exports.report.pictures import Picture, Pictures, pictures_file
 from persam_vos.exports.styles import ObjectStyles
@@ -113,7 +113,9 @@ class TestPictures:
         assert again.to_json() == pictures.to_json()
         assert again.count == 101
 
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"count": 1, "step": 0, "stretches": []}', '{"count": 1}'])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{}", '{"count": 1, "step": 0, "present": null, "stretches": []}', '{"count": 1}']
+    )
     def test_of_another_text(self, text):
         with pytest.raises(ValueError, match=r".*"):
             Pictures.from_json(text)
@@ -140,6 +142,19 @@ class TestWriter:
         assert resumed.count == FRAMES
         assert not second.warnings
 
+    def test_an_object_that_goes_right_after_a_checkpoint_is_seen_to_go(self, tmp_path):
+        settings = ExportSettings(tmp_path, info())
+        first = ReportWriter(settings)
+        for index in range(ABSENT.start):
+            first.write(frame_of(index), result_of(index))
+        first.checkpoint()
+        second = ReportWriter(settings)
+        last = ABSENT.start - 1
+        second.resume(FramesDone(count=ABSENT.start, first_index=0, first_pts=0, last_index=last, last_pts=last))
+        second.write(frame_of(ABSENT.start), result_of(ABSENT.start))
+        second.close()
+        assert Pictures.from_json(pictures_file(tmp_path).partial.read_text()).all[-1].doubt == pytest.approx(0.2)
+
     def test_lost_pictures_are_said(self, tmp_path):
         writer = ReportWriter(ExportSettings(tmp_path, info()))
         writer.resume(FramesDone(count=20, first_index=0, first_pts=0, last_index=19, last_pts=19))
@@ -158,6 +173,14 @@ class TestWriter:
 
 
 class TestPage:
+    def test_what_goes_and_comes_is_looked_at_without_any_score(self, tmp_path):
+        written(tmp_path)
+        [series] = read_series(tmp_path / "tracks.jsonl")
+        for place in range(FRAMES):
+            series.scores[place] = 1.0 if series.scores[place] == series.scores[place] else float("nan")
+        reasons = {look.frame: look.reason for look in frames_to_look_at([series])}
+        assert reasons == {ABSENT.start: "it is lost", ABSENT.stop: "it comes back"}
+
     def test_needs_nothing_else(self, tmp_path):
         text = written(tmp_path)
         assert "http:" not in text

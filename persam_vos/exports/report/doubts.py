@@ -27,6 +27,10 @@ _NEIGHBOURS_SHARE = 0.2
 # Named frames keep this distance, as a share of all frames divided by how many are named.
 _SPREAD_SHARE = 0.5
 
+_BACK, _LOST, _GROWN, _MOVED = "it comes back", "it is lost", "its area jumps", "it jumps"
+CHANGES = frozenset({_BACK, _LOST, _GROWN, _MOVED})
+"""Reasons that tell of a change from one frame to the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
@@ -135,10 +139,10 @@ def _parts(here: Observed, before: Observed | None) -> dict[str, float]:
     if before is None:
         return parts
     if (here.middle is None) != (before.middle is None):
-        parts["it comes back" if here.middle else "it is lost"] = _CHANGE_SHARE
+        parts[_BACK if here.middle else _LOST] = _CHANGE_SHARE
     elif here.middle is not None and before.middle is not None:
         grown = abs(float(np.log(here.area / before.area)))
         moved = float(np.hypot(*np.subtract(here.middle, before.middle)) / np.sqrt(max(here.area, before.area)))
-        parts["its area jumps"] = _JUMP_SHARE * min(grown / _FULL_JUMP, 1.0)
-        parts["it jumps"] = _JUMP_SHARE * min(moved / _FULL_JUMP, 1.0)
+        parts[_GROWN] = _JUMP_SHARE * min(grown / _FULL_JUMP, 1.0)
+        parts[_MOVED] = _JUMP_SHARE * min(moved / _FULL_JUMP, 1.0)
     return parts

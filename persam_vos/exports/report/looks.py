@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from persam_vos.exports.report.doubts import Observed, doubtful
+from persam_vos.exports.report.doubts import CHANGES, Doubt, Observed, doubtful
 from persam_vos.exports.report.page import Look
 from persam_vos.exports.report.series import ObjectSeries
 
@@ -12,6 +12,9 @@ from persam_vos.exports.report.series import ObjectSeries
 _MOST = 8
 # Below this doubt, a mask is about as sure as most good ones; see ``Doubt``.
 _LEAST_DOUBT = 0.2
+# Where an object comes, goes or jumps, the doubt of one frame is a mean with that of its neighbours; one that comes or
+# goes has 0.067.
+_LEAST_DOUBT_OF_CHANGE = 0.06
 
 
 def frames_to_look_at(series: Sequence[ObjectSeries]) -> list[Look]:
@@ -21,7 +24,11 @@ def frames_to_look_at(series: Sequence[ObjectSeries]) -> list[Look]:
         for position, frame in enumerate(each.frames):
             observed.setdefault(frame, {})[each.id] = _observed(each, position)
     found = doubtful(dict(sorted(observed.items())), _MOST)
-    return [Look(each.frame, each.object_id, each.reason) for each in found if each.doubt >= _LEAST_DOUBT]
+    return [Look(each.frame, each.object_id, each.reason) for each in found if each.doubt >= _least(each)]
+
+
+def _least(doubt: Doubt) -> float:
+    return _LEAST_DOUBT_OF_CHANGE if doubt.reason in CHANGES else _LEAST_DOUBT
 
 
 def _observed(series: ObjectSeries, position: int) -> Observed:

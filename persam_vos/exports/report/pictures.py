@@ -49,10 +49,15 @@ class Pictures:
     """Pictures of a run of any length: of the first and the least sure frame of up to 48 stretches.
 
     Once there are more stretches, two neighbours become one. So memory stays below 3 MB.
+
+    Attributes:
+        count: Frames so far.
+        present: The objects in the last one; None before the first one.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.present: frozenset[int] | None = None
         self._step = 1
         self._stretches: list[list[Picture]] = []
 
@@ -92,7 +97,8 @@ class Pictures:
     def to_json(self) -> str:
         """Return all of it as text."""
         stretches = [[_record(each) for each in stretch] for stretch in self._stretches]
-        return json.dumps({"count": self.count, "step": self._step, "stretches": stretches})
+        present = None if self.present is None else sorted(self.present)
+        return json.dumps({"count": self.count, "step": self._step, "present": present, "stretches": stretches})
 
     @classmethod
     def from_json(cls, text: str) -> Pictures:
@@ -105,6 +111,7 @@ class Pictures:
         try:
             found = json.loads(text)
             pictures.count, pictures._step = int(found["count"]), int(found["step"])
+            pictures.present = None if found["present"] is None else frozenset(map(int, found["present"]))
             pictures._stretches = [[_picture(each) for each in stretch] for stretch in found["stretches"]]
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(str(error)) from error
@@ -150,7 +157,6 @@ class ReportWriter:
         self._file, self._unfinished = pictures_file(settings.folder), False
         check_file(self._path)
         self._pictures = Pictures()
-        self._present: frozenset[int] | None = None
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Take a picture of the frame, if one is needed; see ``ResultWriter``."""
@@ -200,8 +206,9 @@ class ReportWriter:
 
     def _doubt(self, result: FrameResult) -> float:
         lacking = [1 - each.score for each in result.objects if each.present and not each.keyframe]
-        before, self._present = self._present, frozenset(each.id for each in result.objects if each.present)
-        return max(lacking, default=0.0) + (_CHANGE if before is not None and before != self._present else 0.0)
+        before, now = self._pictures.present, frozenset(each.id for each in result.objects if each.present)
+        self._pictures.present = now
+        return max(lacking, default=0.0) + (_CHANGE if before is not None and before != now else 0.0)
 
 
 def small_jpeg(rgb: Rgb) -> bytes:
