@@ -67,10 +67,14 @@ class ReadingAndWritingOptions(OptionGroup):
         typer.Option("--masks-format", help="Of masks: one label map a frame, or one black and white PNG per object."),
     ] = None
     start_number: Annotated[
-        str | None, typer.Option("--start-number", help="Of masks: number of the first one, such as 1001.")
+        str | None,
+        typer.Option("--start-number", help="Of masks, rgba and exr: number of the first picture, such as 1001."),
     ] = None
     keep_names: Annotated[
-        bool | None, typer.Option("--keep-names", help="Of masks: call them like the images of an image sequence.")
+        bool | None,
+        typer.Option(
+            "--keep-names", help="Of masks, rgba and exr: call pictures like the images of an image sequence."
+        ),
     ] = None
     matte_codec: Annotated[
         str | None, typer.Option("--matte-codec", help="Of matte: H.264 in MP4, or ProRes 422 HQ in MOV.")
