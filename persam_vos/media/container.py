@@ -10,11 +10,15 @@ import av
 from av.stream import Disposition
 
 from persam_vos.errors import VideoError, reason
+from persam_vos.media.photo_files import MAX_PIXELS
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # They open other files or addresses that the file names, or draw text.
 FORMATS_THAT_LEAD_ELSEWHERE = frozenset(
-    {"concat", "dash", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
+    {
+        *("avisynth", "concat", "dash", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vapoursynth"),
+        *("vobsub", "webm_dash_manifest"),
+    }
 )
 # How such files begin, apart from white space, or what they hold near their beginning.
 _BEGINNINGS = (
@@ -34,6 +38,8 @@ _ROOTS = (
     (b"<smil", "a playlist (smil)"),
 )
 _HEAD_BYTES = 4096
+# Frames may become larger on the way.
+_SIZE_LIMIT = {"max_pixels": str(MAX_PIXELS)}
 
 
 def playlist_kind(path: Path) -> str:
@@ -49,10 +55,10 @@ def playlist_kind(path: Path) -> str:
     return next((kind for root, kind in _ROOTS if head.startswith(b"<") and root in head), "")
 
 
-def _only_this_file(path: Path) -> dict[str, str]:
-    """Return options that keep FFmpeg from opening anything but one file."""
+def _only_this_file(path: str) -> dict[str, str]:
+    """Return options that keep FFmpeg from opening anything but the file at a resolved path."""
     # This reader takes a name with % for a pattern of many files.
-    refused = FORMATS_THAT_LEAD_ELSEWHERE | ({"image2"} if "%" in path.name else set())
+    refused = FORMATS_THAT_LEAD_ELSEWHERE | ({"image2"} if "%" in path else set())
     return {"protocol_whitelist": "file", "format_whitelist": formats_but(refused)}
 
 
@@ -74,9 +80,8 @@ def open_container(path: Path) -> av.container.InputContainer:
     av.logging.set_level(None)
     try:
         # FFmpeg cannot take a resolved path for one of its protocols ("pipe:", "concat:").
-        container = av.open(
-            str(path.resolve()), mode="r", metadata_errors="replace", container_options=_only_this_file(path)
-        )
+        resolved = str(path.resolve())
+        container = av.open(resolved, mode="r", metadata_errors="replace", container_options=_only_this_file(resolved))
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws any *.txt as a terminal would
@@ -89,7 +94,7 @@ def video_stream(path: Path, container: av.container.InputContainer) -> av.Video
     """Return the video that FFmpeg itself takes, ready to decode, unless that is a single picture beside a film.
 
     Raises:
-        VideoError: If there is none.
+        VideoError: If there is none, or it has more than 100 million pixels a frame.
     """
     streams = videos(container)
     if films := [stream for stream in streams if stream.frames != 1] or streams:
@@ -99,6 +104,9 @@ def video_stream(path: Path, container: av.container.InputContainer) -> av.Video
             raise VideoError(
                 f"{path}: FFmpeg has no decoder for its video stream ({container.format.long_name}); convert it"
             )
+        if stream.width * stream.height > MAX_PIXELS:
+            raise VideoError(f"{path}: {_size(stream)} pixels; at most {MAX_PIXELS:,} are allowed; scale it down")
+        stream.codec_context.options = _SIZE_LIMIT
         stream.thread_type = "AUTO"
         return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
@@ -128,4 +136,6 @@ def decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
     if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
         return None
-    return cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))
+    decoder = cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))
+    decoder.options = _SIZE_LIMIT
+    return decoder

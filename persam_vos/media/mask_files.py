@@ -15,7 +15,7 @@ from persam_vos.files import PathLike
 from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.media.mask_doubts import stretch_warnings, void_warnings
-from persam_vos.media.mask_json import json_values
+from persam_vos.media.mask_json import Canvas, json_values
 from persam_vos.media.mask_pictures import Values, brightness, picture_values
 from persam_vos.media.mask_rims import is_soft, rim_ids
 from persam_vos.quiet import quiet_warnings
@@ -72,9 +72,8 @@ def read_mask(
     path, told = Path(path), [] if doubts is None else doubts
     size = _size(like, height, width)
     if path.suffix.lower() == ".json":
-        values = json_values(path, size, told)
-        if not resize:
-            _check_size(path, values.shape, size, of)
+        wanted = None if resize else size
+        values = json_values(path, Canvas(size, lambda found: _check_size(path, found, wanted, of)), told)
     else:
         values = _read_values(path, threshold, None if resize else size, of, told)
         _refuse_smoothed(path, values, ids)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,48 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from persam_vos.errors import MaskError, MissingDependencyError
+from persam_vos.errors import MaskError, reason
 from persam_vos.masks import VOID, Mask
 from persam_vos.media.mask_pictures import Values
 from persam_vos.media.photo_files import MAX_PIXELS
+from persam_vos.media.run_lengths import mask_of_runs
 from persam_vos.quiet import quiet_warnings
 
 _ALLOWED = "give what LabelMe saves, or COCO's annotations of one image"
 # Polygons are drawn so many times larger, so that a pixel is inside if half of it is.
 _FINER = 4
+_FINE_BYTES = 1 << 26  # of a polygon that is drawn at once
 _MAX_SHAPES = VOID - 1
 _Shape = tuple[int, Mask]
 
 
-def json_values(path: Path, size: tuple[int, int] | None, doubts: list[str]) -> Values:
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Where shapes are drawn.
+
+    Attributes:
+        size: (height, width) of the frame, for a file that does not say it; None if that is unknown.
+        check: Gets (height, width) that a file says, before anything is drawn, and raises ``MaskError`` if it does not
+            fit.
+    """
+
+    size: tuple[int, int] | None
+    check: Callable[[tuple[int, int]], None]
+
+    def sized(self, height: Any, width: Any) -> tuple[int, int]:
+        """Return the size that a file says, else that of the frame."""
+        if height is None or width is None:
+            if self.size is None:
+                raise ValueError("it says no size of its image")
+            return self.size
+        rows, columns = int(height), int(width)
+        if rows <= 0 or columns <= 0 or rows * columns > MAX_PIXELS:
+            raise ValueError(f"its image is {rows} x {columns}; 1 to {MAX_PIXELS:,} pixels are allowed")
+        self.check((rows, columns))
+        return rows, columns
+
+
+def json_values(path: Path, canvas: Canvas, doubts: list[str]) -> Values:
     """Return the label map of a JSON file, H x W: the n-th object has the value n, and what is drawn later is in front.
 
     Parts of one object share their ``group_id`` in LabelMe; in COCO, an object's number is its ``track_id`` if all
@@ -34,22 +63,21 @@ def json_values(path: Path, size: tuple[int, int] | None, doubts: list[str]) -> 
 
     Args:
         path: The file.
-        size: (height, width) of the frame, for a file that does not say it; None if that is unknown.
+        canvas: What it is drawn on.
         doubts: Gets a line about what is left out.
 
     Raises:
         MaskError: If it is no such file, or too large.
-        MissingDependencyError: If run lengths are compressed, and pycocotools is not installed.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         labelme = isinstance(content, dict) and "shapes" in content
-        found = _labelme(content, size, doubts) if labelme else _coco(content, size, doubts)
+        found = _labelme(content, canvas, doubts) if labelme else _coco(content, canvas, doubts)
         values: Values | None = None
         for number, mask in found:
-            values = np.zeros(mask.shape, np.int64) if values is None else values
+            values = np.zeros(mask.shape, np.uint8) if values is None else values
             values[mask] = number
-    except (MaskError, MissingDependencyError):
+    except MaskError:
         raise
     except FileNotFoundError:
         raise MaskError(f"{path}: no such file; give a mask") from None
@@ -70,8 +98,8 @@ def json_values(path: Path, size: tuple[int, int] | None, doubts: list[str]) -> 
     return values
 
 
-def _labelme(content: dict[str, Any], size: tuple[int, int] | None, doubts: list[str]) -> Iterator[_Shape]:
-    height, width = _checked_size(content.get("imageHeight"), content.get("imageWidth"), size)
+def _labelme(content: dict[str, Any], canvas: Canvas, doubts: list[str]) -> Iterator[_Shape]:
+    height, width = canvas.sized(content.get("imageHeight"), content.get("imageWidth"))
     numbers: dict[Any, int] = {}
     for place, shape in enumerate(content["shapes"]):
         kind, group = shape.get("shape_type") or "polygon", shape.get("group_id")
@@ -83,7 +111,7 @@ def _labelme(content: dict[str, Any], size: tuple[int, int] | None, doubts: list
         yield _checked_number(number), draw(shape, height, width)
 
 
-def _coco(content: Any, size: tuple[int, int] | None, doubts: list[str]) -> Iterator[_Shape]:
+def _coco(content: Any, canvas: Canvas, doubts: list[str]) -> Iterator[_Shape]:
     if isinstance(content, dict) and "counts" in content:
         content = {"segmentation": content}
     images = content.get("images", []) if isinstance(content, dict) else []
@@ -101,37 +129,17 @@ def _coco(content: Any, size: tuple[int, int] | None, doubts: list[str]) -> Iter
     tracked = all(isinstance(each, int) for each in tracks) and len(set(tracks)) == len(tracks)
     for place, annotation in enumerate(annotations):
         number = tracks[place] if tracked else place + 1
-        yield _checked_number(number), _segmentation(annotation["segmentation"], image, size)
+        yield _checked_number(number), _segmentation(annotation["segmentation"], image, canvas)
 
 
-def _segmentation(said: Any, image: dict[str, Any], size: tuple[int, int] | None) -> Mask:
+def _segmentation(said: Any, image: dict[str, Any], canvas: Canvas) -> Mask:
     """Return the mask of a COCO segmentation: polygons, or run lengths by column that begin with ground."""
     if not isinstance(said, dict):
-        height, width = _checked_size(image.get("height"), image.get("width"), size)
+        height, width = canvas.sized(image.get("height"), image.get("width"))
         return _filled([np.reshape(np.asarray(each, np.float64), (-1, 2)) for each in said], height, width)
     rows, columns = said["size"]
-    height, width = _checked_size(rows, columns, None)
-    counts = said["counts"]
-    if isinstance(counts, str):
-        return _decompressed(counts, height, width)
-    runs = np.asarray(counts, np.int64)
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError(f"run lengths add up to {runs.sum()}, the mask has {height * width} pixels")
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return np.asarray(flat.reshape(width, height).T)
-
-
-def _decompressed(counts: str, height: int, width: int) -> Mask:
-    try:
-        from pycocotools import mask as masks
-    except ImportError as error:
-        raise MissingDependencyError(
-            "compressed run lengths of COCO need the package pycocotools, which is not installed; pip install"
-            " pycocotools, or give polygons"
-        ) from error
-    with quiet_warnings(DeprecationWarning):  # NumPy 2 warns of an interface that version 2.0.11 uses
-        decoded = masks.decode({"size": [height, width], "counts": counts.encode("ascii")})
-    return np.asarray(decoded, np.bool_)
+    height, width = canvas.sized(rows, columns)
+    return mask_of_runs(said["counts"], height, width)
 
 
 def _polygon(shape: dict[str, Any], height: int, width: int) -> Mask:
@@ -146,19 +154,36 @@ def _rectangle(shape: dict[str, Any], height: int, width: int) -> Mask:
 def _circle(shape: dict[str, Any], height: int, width: int) -> Mask:
     (x, y), edge = shape["points"]
     radius = float(np.hypot(edge[0] - x, edge[1] - y))
-    rows, columns = np.ogrid[:height, :width]
-    return np.asarray((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2)
+    across, down = np.abs(np.arange(width) + 0.5 - x), np.abs(np.arange(height) + 0.5 - y)
+    # Half of each row's chord; rows that miss the circle have none.
+    halves = np.where(down <= radius, np.sqrt(np.maximum(radius**2 - down**2, 0)), -1)
+    return np.asarray(across <= halves[:, None])
 
 
 def _picture(shape: dict[str, Any], height: int, width: int) -> Mask:
     """Return the mask of a picture of the part of the frame that begins at the shape's first point."""
-    with Image.open(io.BytesIO(base64.b64decode(shape["mask"])), formats=["PNG"]) as picture:
-        part = np.asarray(picture.convert("L")) > 0
+    part = _decoded(shape["mask"], height, width)
     left, top = (int(each) for each in shape["points"][0])
+    part = part[max(-top, 0) :, max(-left, 0) :]
+    left, top = max(left, 0), max(top, 0)
     whole = np.zeros((height, width), np.bool_)
-    target = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
+    target = whole[top : top + part.shape[0], left : left + part.shape[1]]
     target[...] = part[: target.shape[0], : target.shape[1]]
     return whole
+
+
+def _decoded(text: Any, height: int, width: int) -> Mask:
+    """Return a PNG in base64 as a mask; it may be twice as high and wide as the frame, over which it may reach."""
+    try:
+        # Pillow warns of large pictures; their size is checked here.
+        with quiet_warnings(Image.DecompressionBombWarning):
+            picture = Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"])
+        with picture:
+            if picture.width > 2 * width or picture.height > 2 * height:
+                raise ValueError(f"it is {picture.height} x {picture.width}, the image {height} x {width}")
+            return np.asarray(picture.convert("L")) > 0
+    except Exception as error:  # Pillow's decoders raise errors of nearly any type on damaged files
+        raise ValueError(f"a shape's mask cannot be read ({reason(error)})") from error
 
 
 _LABELME_SHAPES = {"polygon": _polygon, "rectangle": _rectangle, "circle": _circle, "mask": _picture}
@@ -181,23 +206,19 @@ def _filled(polygons: Sequence[np.ndarray[Any, np.dtype[np.float64]]], height: i
         right, bottom = np.ceil(points.max(axis=0)).astype(int).clip(0, (width, height))
         if right <= left or bottom <= top:
             continue
-        fine = np.zeros(((bottom - top) * _FINER, (right - left) * _FINER), np.uint8)
-        cv2.fillPoly(fine, [np.rint((points - (left, top)) * _FINER - 0.5).astype(np.int32)], 255)
-        share = cv2.resize(fine, (int(right - left), int(bottom - top)), interpolation=cv2.INTER_AREA)
-        mask[top:bottom, left:right] |= share >= 128
+        rows = max(_FINE_BYTES // (int(right - left) * _FINER**2), 1)
+        for upper in range(int(top), int(bottom), rows):
+            here = slice(upper, min(upper + rows, int(bottom))), slice(int(left), int(right))
+            mask[here] |= _drawn(points - (left, upper), *mask[here].shape)
     return mask
 
 
-def _checked_size(height: Any, width: Any, size: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the size that a file says, else that of the frame."""
-    if height is None or width is None:
-        if size is None:
-            raise ValueError("it says no size of its image")
-        return size
-    rows, columns = int(height), int(width)
-    if rows <= 0 or columns <= 0 or rows * columns > MAX_PIXELS:
-        raise ValueError(f"its image is {rows} x {columns}; 1 to {MAX_PIXELS:,} pixels are allowed")
-    return rows, columns
+def _drawn(points: np.ndarray[Any, np.dtype[np.float64]], height: int, width: int) -> Mask:
+    """Return the part of a polygon from (0, 0) to (width, height): bool, H x W."""
+    fine = np.zeros((height * _FINER, width * _FINER), np.uint8)
+    cv2.fillPoly(fine, [np.rint(points * _FINER - 0.5).astype(np.int32)], 255)
+    share = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= 128)
 
 
 def _checked_number(number: int) -> int:

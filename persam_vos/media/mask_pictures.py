@@ -11,7 +11,7 @@ from PIL import Image
 
 from persam_vos.errors import MaskError
 
-Values = npt.NDArray[np.int64]
+Values = npt.NDArray[np.integer[Any]]
 
 _WHITE = 0xFFFFFF
 _BLURRING_FORMATS = ("JPEG", "MPO")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import VOID, Mask
 
-Values = npt.NDArray[np.int64]
+Values = npt.NDArray[np.integer[Any]]
 
 # Grey levels of a smoothed edge form thin rings. A label map's objects do not.
 _THIN_LEVELS_SHARE = 0.5
@@ -77,7 +79,7 @@ def _around(values: Values, thin: Mask, mask: Mask, kernel: npt.NDArray[np.uint8
     return set(np.unique(values[thin & close & np.isin(pieces, pieces[thin & beside])]).tolist())
 
 
-def _share_of_thin_levels(values: Values, ids: npt.NDArray[np.int64]) -> float:
+def _share_of_thin_levels(values: Values, ids: npt.NDArray[np.integer[Any]]) -> float:
     """Return the share of the levels whose region vanishes when it is eroded by one pixel."""
     thin = 0
     for level in ids.tolist():

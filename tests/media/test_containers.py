@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from clips import moving_square, read_all, set_display_matrix, write_clip
 from PIL import Image
 
+from persam_vos.errors import VideoError
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.media.readers import open_random_access, open_video
@@ -137,3 +140,27 @@ def test_a_claimed_rate_of_a_thousand_is_not_believed(tmp_path: Path, name: str,
     assert reader.warnings == []
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert container.streams.video[0].codec_context.level <= 21  # 2.1: 64 x 48 at 25 frames a second needs 1.0
+
+
+@pytest.mark.parametrize("opened", [open_video, open_random_access])
+def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, opened: Any) -> None:
+    path = tmp_path / "a.gif"
+    Image.new("P", (8, 8)).save(path)
+    gif = bytearray(path.read_bytes())
+    gif[6:10] = struct.pack("<HH", 11_000, 10_000)
+    path.write_bytes(gif)
+
+    with pytest.raises(VideoError, match=r"11000 x 10000 pixels; at most 100,000,000 are allowed"):
+        opened(path)
+
+
+def test_a_frame_that_claims_too_many_pixels_on_the_way_is_not_decoded(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mjpeg", moving_square(3), codec="mjpeg", pix_fmt="yuvj420p")
+    data = path.read_bytes()
+    size = data.rindex(b"\xff\xc0") + 5
+    path.write_bytes(data[:size] + struct.pack(">HH", 10_000, 11_000) + data[size + 4 :])
+
+    _, frames, warnings = read_all(path)
+
+    assert len(frames) == 2
+    assert any("damaged" in each for each in warnings)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,10 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as masks
 
 from persam_vos.errors import MaskError, MaskSizeError
+from persam_vos.media import mask_json
 from persam_vos.media.mask_files import read_mask
 
 HEIGHT, WIDTH = 48, 64
@@ -105,11 +111,103 @@ def test_polygons_and_run_lengths_of_coco(tmp_path: Path) -> None:
 
 
 def test_compressed_run_lengths_of_coco(tmp_path: Path) -> None:
-    masks = pytest.importorskip("pycocotools.mask")
-    encoded = masks.encode(np.asfortranarray(square()))
-    run_lengths = {"size": encoded["size"], "counts": encoded["counts"].decode()}
+    specks = (np.random.default_rng(3).random((HEIGHT, WIDTH)) < 0.3).astype(np.uint8)
+    full = np.ones((HEIGHT, WIDTH), np.uint8)
+    for mask in (square(), specks, full):
+        encoded = masks.encode(np.asfortranarray(mask))
+        run_lengths = {"size": encoded["size"], "counts": encoded["counts"].decode()}
 
-    assert np.array_equal(read(write(tmp_path / "a.json", coco(run_lengths))), square())
+        assert np.array_equal(read(write(tmp_path / "a.json", coco(run_lengths))), mask)
+
+
+def test_run_lengths_that_overflow_are_refused(tmp_path: Path) -> None:
+    content = {"size": [8, 8], "counts": [2**62] * 4 + [64]}
+    path = write(tmp_path / "a.json", content)
+    code = f"from persam_vos.media.mask_files import read_mask\nread_mask({str(path)!r})"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1  # not killed by the system
+    assert "no list of numbers from 0 to 64" in done.stderr.splitlines()[-1]
+
+
+def test_a_mask_that_is_too_large_is_refused_before_it_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    for name in ("_filled", "mask_of_runs"):
+        monkeypatch.setattr(f"persam_vos.media.mask_json.{name}", lambda *given: drawn.append(given))
+    large = {"imageHeight": 6000, "imageWidth": 6000}
+    images = [{"id": 7, "height": 6000, "width": 6000}]
+
+    for content in (
+        labelme({"points": SQUARE}, **large),
+        coco([row(SQUARE)], images=images),
+        {"size": [6000, 6000], "counts": [0, 36_000_000]},
+    ):
+        with pytest.raises(MaskSizeError, match="mask is 6000 x 6000, video is 48 x 64"):
+            read(write(tmp_path / "a.json", content))
+    assert not drawn
+
+
+def test_a_large_polygon_is_drawn_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.json", labelme({"points": [[3.3, 1.2], [60.1, 20.7], [20.4, 46.9]]}))
+    whole = read(path)
+    strips: list[Any] = []
+    draw = mask_json._drawn
+    monkeypatch.setattr(mask_json, "_drawn", lambda *given: strips.append(given) or draw(*given))
+    monkeypatch.setattr(mask_json, "_FINE_BYTES", 58 * 16 * 8)
+
+    found = read(path)
+
+    assert len(strips) == 6
+    # OpenCV cuts edges off at the strips, and rounds where it does.
+    outline = cv2.morphologyEx(whole, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    assert not (found != whole)[~outline].any()
+    assert (found != whole).sum() < outline.sum() / 8
+
+
+def picture_shape(mask: np.ndarray, left: int, top: int) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    points = [[left, top], [left + mask.shape[1] - 1, top + mask.shape[0] - 1]]
+    return {"points": points, "shape_type": "mask", "mask": base64.b64encode(file.getvalue()).decode()}
+
+
+def test_the_part_of_a_mask_that_lies_outside_the_frame_is_cut_off(tmp_path: Path) -> None:
+    part = np.zeros((4, 4), np.uint8)
+    part[2:, 2:] = 255
+    for (left, top), inside in {
+        (-2, -2): np.s_[0:2, 0:2],
+        (-3, 5): np.s_[7:9, 0:1],
+        (5, -3): np.s_[0:1, 7:9],
+        (WIDTH - 3, HEIGHT - 3): np.s_[HEIGHT - 1 :, WIDTH - 1 :],
+    }.items():
+        expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+        expected[inside] = 1
+
+        assert np.array_equal(read(write(tmp_path / "a.json", labelme(picture_shape(part, left, top)))), expected)
+
+    outside = labelme({"points": SQUARE}, picture_shape(part, -9, -9))
+    assert np.array_equal(read(write(tmp_path / "a.json", outside)), square())
+
+
+def bomb(width: int, height: int) -> str:
+    """A PNG that claims a size and holds no pixels, in base64."""
+    chunks = b""
+    for kind, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b""))):
+        chunks += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", [bomb(20_000, 20_000), bomb(12_000, 9_000), bomb(129, 4), bomb(4, 4), "iVBORw0KGgo="])
+def test_pictures_of_masks_that_cannot_be_read_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    shape = {"points": [[0, 0], [4, 4]], "shape_type": "mask", "mask": text}
+
+    with pytest.raises(MaskError, match="a shape's mask cannot be read") as refused:
+        read(write(tmp_path / "a.json", labelme(shape)))
+    assert "\n" not in str(refused.value)
 
 
 def test_tracks_of_coco_keep_their_numbers_and_the_first_image_is_taken(tmp_path: Path) -> None:
@@ -149,6 +247,12 @@ def test_size_and_options_count_as_for_pictures(tmp_path: Path) -> None:
         {"shapes": [{"points": [[1, 2], [3, float("nan")], [4, 4]]}], "imageHeight": 48, "imageWidth": 64},
         {"size": [48, 64], "counts": [1, 2, 3]},
         {"size": [48, 64], "counts": [-1, 3073]},
+        {"size": [8, 8], "counts": "0"},
+        {"size": [8, 8], "counts": ""},
+        {"size": [8, 8], "counts": "Q"},
+        {"size": [8, 8], "counts": "o" * 100},
+        {"size": [8, 8], "counts": "\u00e4"},
+        {"size": [8, 8], "counts": [[64]]},
         {"annotations": [{"segmentation": [[1, 2, 3]]}]},
     ],
 )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from clips import moving_square, write_clip
+from PIL import Image
 
 from persam_vos.errors import VideoError
-from persam_vos.media.container import open_container, playlist_kind
+from persam_vos.media.container import FORMATS_THAT_LEAD_ELSEWHERE, open_container, playlist_kind
 from persam_vos.media.readers import open_random_access, open_video
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nb.ts\n#EXT-X-ENDLIST\n"
@@ -56,6 +57,20 @@ def test_a_name_is_no_pattern(tmp_path: Path) -> None:
 
     with pytest.raises(VideoError, match="not a video"):
         open_video(tmp_path / "%d.tif")
+
+
+def test_a_link_to_a_name_is_no_pattern(tmp_path: Path) -> None:
+    for name, value in (("s0.bmp", 10), ("s1.bmp", 20), ("s%d.bmp", 200)):
+        Image.new("RGB", (32, 32), (value,) * 3).save(tmp_path / name)
+    (tmp_path / "link.bmp").symlink_to(tmp_path / "s%d.bmp")
+
+    with pytest.raises(VideoError, match="not a video"):
+        open_video(tmp_path / "link.bmp")
+
+
+def test_scripts_that_lead_elsewhere_are_no_videos() -> None:
+    # Builds of FFmpeg may run them.
+    assert {"avisynth", "vapoursynth", "concat", "lavfi"} <= FORMATS_THAT_LEAD_ELSEWHERE
 
 
 def test_videos_are_no_playlists(tmp_path: Path) -> None:
