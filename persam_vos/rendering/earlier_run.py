@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from persam_vos.errors import MaskError
+from persam_vos.errors import MaskError, PromptError, reason
 from persam_vos.exports.prompt_masks import PROMPTS_JSON
 from persam_vos.exports.run_record import RUN_JSON
-from persam_vos.prompts import NamedObject
+from persam_vos.prompts import MAX_ID, NamedObject, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts
 
 TRACKS = "tracks.jsonl"
+_DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a file of JSON raises whose values are others than expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +59,37 @@ def read_earlier_run(folder: Path) -> EarlierRun | None:
         return None
     try:
         record = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
-        settings, ids = dict(record["settings"]), tuple(int(each) for each in record["objects"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MaskError(f"{folder / RUN_JSON}: is not of a run on video; give a folder of masks") from error
-    if not (folder / "masks").is_dir():
+        found = _run_of(folder, record)
+    except (*_DAMAGES, PromptError) as error:
+        raise MaskError(
+            f"{folder / RUN_JSON}: is not of a run on video ({reason(error)}); give a folder of masks without run.json"
+        ) from error
+    if not found.masks.is_dir():
         raise MaskError(f"{folder}: has no masks; run it with --export masks")
-    names = {int(each): name for each, name in record.get("names", {}).items()}
-    colours = {int(each): colour for each, colour in record.get("colors", {}).items()}
-    objects = {each: NamedObject(each, names.get(each, ""), colours.get(each, "")) for each in {*names, *colours}}
-    start, stride = record.get("frames_from", 0), record.get("stride", 1)
-    if (folder / PROMPTS_JSON).is_file():
-        asked = read_prompts(folder / PROMPTS_JSON)
-        objects |= {each.id: each for each in asked.objects}
-        if asked.range is not None:
-            start, stride = int(asked.range.start or 0), asked.range.stride
-    return EarlierRun(folder, settings, ids, tuple(objects.values()), start, stride)
+    # What was rendered has no prompts: those beside it are of the run that was there before.
+    if "masks" not in record and (folder / PROMPTS_JSON).is_file():
+        return _as_asked(found, read_prompts(folder / PROMPTS_JSON))
+    return found
+
+
+def _run_of(folder: Path, record: dict[str, Any]) -> EarlierRun:
+    """Return what a run.json says; raises anything of ``_DAMAGES``, or ``PromptError``, if it is none."""
+    ids = tuple(int(each) for each in record["objects"])
+    names = {int(each): str(name) for each, name in record.get("names", {}).items()}
+    colours = {int(each): str(colour) for each, colour in record.get("colors", {}).items()}
+    objects = [NamedObject(each, names.get(each, ""), colours.get(each, "")) for each in sorted({*names, *colours})]
+    start, stride = int(record.get("frames_from", 0)), int(record.get("stride", 1))
+    if not all(1 <= each <= MAX_ID for each in ids) or start < 0 or stride < 1:
+        raise ValueError("an object, frames_from or stride is out of range")
+    return EarlierRun(folder, dict(record["settings"]), ids, tuple(objects), start, stride)
+
+
+def _as_asked(run: EarlierRun, asked: VideoPrompts) -> EarlierRun:
+    """Return a run with the names, colours and range of its prompts."""
+    objects = tuple(({each.id: each for each in run.objects} | {each.id: each for each in asked.objects}).values())
+    if asked.range is None:
+        return replace(run, objects=objects)
+    return replace(run, objects=objects, start=int(asked.range.start or 0), stride=asked.range.stride)
 
 
 class EarlierTracks:
@@ -100,6 +118,12 @@ class EarlierTracks:
         try:
             with self._path.open(encoding="utf-8") as file:
                 for index, records in groupby(map(json.loads, file), key=lambda record: int(record["frame"])):
-                    yield index, {int(record["object"]): record for record in records}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise MaskError(f"{self._path}: cannot be read as the tracks of a run ({error})") from error
+                    yield index, {int(record["object"]): _checked(record) for record in records}
+        except _DAMAGES as error:
+            raise MaskError(f"{self._path}: cannot be read as the tracks of a run ({reason(error)})") from error
+
+
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record whose score and similarity are numbers, or None; raises anything of ``_DAMAGES`` otherwise."""
+    numbers = {key: record[key] for key in ("score", "similarity") if key in record}
+    return {**record, **{key: None if number is None else float(number) for key, number in numbers.items()}}

@@ -64,6 +64,30 @@ def index_by_record(info: StreamInfo, settings: Mapping[str, object], start: int
     return lambda stem: int(stem) if stem.isdecimal() else None
 
 
+def check_frames(stems: Collection[str], index_of: IndexOf, info: StreamInfo, folder: str, warnings: list[str]) -> None:
+    """Check that masks belong to frames of the video; its number of frames may be an estimate.
+
+    Args:
+        stems: Names of all masks, without suffixes; at least one.
+        index_of: Of the masks.
+        info: The video.
+        folder: What messages call the masks.
+        warnings: Gets a line about masks that belong to no frame.
+
+    Raises:
+        MaskError: If none of them does, or one would come before the first frame.
+    """
+    indices = {stem: index_of(stem) for stem in sorted(stems)}
+    known = {stem: index for stem, index in indices.items() if index is not None}
+    give = f"give the video that the masks are of, and not {info.source}, or a folder that holds no other files"
+    if early := [stem for stem, index in known.items() if index < 0]:
+        raise MaskError(f"{folder}: {early[0]} would be frame {known[early[0]]}, before the first one; {give}")
+    if all(info.frame_count is not None and index >= info.frame_count for index in known.values()):
+        raise MaskError(f"{folder}: none of {len(indices)} masks, such as {min(indices)}, has a frame; {give}")
+    if odd := [stem for stem in indices if stem not in known]:
+        warnings.append(f"{len(odd)} masks, such as {odd[0]}, belong to no frame, and are left out")
+
+
 def _number(stem: str) -> int | None:
     found = _LAST_NUMBER.findall(stem)
     return int(found[-1]) if found else None

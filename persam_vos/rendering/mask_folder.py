@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from persam_vos.errors import DatasetError, EmptyMaskError, MaskError
+from persam_vos.errors import DatasetError, EmptyMaskError, MaskError, MaskSizeError
 from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.files import is_clutter, list_files
 from persam_vos.masks import VOID, LabelMap, Mask
@@ -20,7 +20,7 @@ from persam_vos.media import StreamInfo
 from persam_vos.media.mask_reading import MaskReading
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.rendering.earlier_run import EarlierRun
-from persam_vos.rendering.frame_numbers import IndexOf, index_by_name, index_by_record
+from persam_vos.rendering.frame_numbers import IndexOf, check_frames, index_by_name, index_by_record
 
 _SUFFIXES = (".png", ".PNG", ".bmp", ".tif", ".tiff")
 _OBJECT_FOLDER = re.compile(r"(?P<id>[0-9]{1,3})(_(?P<name>.+))?")
@@ -35,7 +35,7 @@ class Reading:
     Attributes:
         height: Of a frame, in pixels.
         width: Of a frame, in pixels.
-        how: What is said of the files.
+        how: What is said of the files. Of its ``ids``, some may be absent in a file, or all.
     """
 
     height: int
@@ -48,7 +48,30 @@ class Reading:
         Raises:
             MaskError: If it is no label map, or of another size.
         """
-        if self.how == PLAIN and path.suffix.lower() == ".png":
+        values, ids = self.all_objects(path), self.how.ids
+        if ids is None:
+            return values
+        chosen = np.isin(values, ids)
+        return (~chosen).view(np.uint8) if self.how.invert else np.asarray(np.where(chosen, values, 0), np.uint8)
+
+    def all_objects(self, path: Path) -> LabelMap:
+        """Read a label map before objects are chosen by ``ids``; see ``label_map``."""
+        if self.how.ids is None:
+            return self._read(path, self.how)
+        try:
+            return self._read(path, replace(self.how, ids=None, invert=False))
+        except MaskSizeError:
+            raise
+        except MaskError:
+            # Objects that surround others as rims are read only where ids are given.
+            return self._read(path, replace(self.how, invert=False))
+
+    def of_all_ids(self) -> Reading:
+        """Return a reading that chooses no objects."""
+        return replace(self, how=replace(self.how, ids=None))
+
+    def _read(self, path: Path, how: MaskReading) -> LabelMap:
+        if how == PLAIN and path.suffix.lower() == ".png":
             try:
                 values = read_png_label_map(path)
             except DatasetError:
@@ -57,7 +80,7 @@ class Reading:
                 if values.shape == (self.height, self.width):
                     return values
         try:
-            return self.how.read(path, height=self.height, width=self.width)
+            return how.read(path, height=self.height, width=self.width)
         except EmptyMaskError:
             return np.zeros((self.height, self.width), np.uint8)
 
@@ -113,13 +136,20 @@ class LabelMaps:
 
     def _look_through(self) -> None:
         """Find all objects; white alone is one object, and beside others it is void."""
-        counts = np.zeros(VOID + 1, np.int64)
+        seen = np.zeros(VOID + 1, np.bool_)
         for path in self.files.values():
-            counts[np.unique(self.reading.label_map(path))] += 1
-        ids = np.flatnonzero(counts)[np.flatnonzero(counts) > 0].tolist()
-        self.only_white = ids == [VOID]
-        self.ids = (1,) if self.only_white else tuple(each for each in ids if each != VOID)
-        if VOID in ids and not self.only_white:
+            seen[np.unique(self.reading.all_objects(path))] = True
+        found, how, folder = (
+            set((np.flatnonzero(seen[1:]) + 1).tolist()),
+            self.reading.how,
+            next(iter(self.files.values())).parent,
+        )
+        if found == {VOID}:
+            self.ids = _chosen({1}, how, folder)
+            self.reading, self.only_white = self.reading.of_all_ids(), not how.invert
+            return
+        self.ids = _chosen(found - {VOID}, how, folder)
+        if VOID in found:
             self.warnings.append(f"white, {VOID}, is void beside other values: its pixels belong to no object")
 
 
@@ -139,12 +169,22 @@ class ObjectFolders:
 
     def label_map(self, index: int) -> LabelMap:
         """Return the masks of a frame; see ``MaskSource``."""
-        masks = {each: self.reading.label_map(files[index]) > 0 for each, files in self.files.items() if index in files}
+        masks = {each: self._mask(files[index]) for each, files in self.files.items() if index in files}
         label_map = np.zeros((self.reading.height, self.reading.width), np.uint8)
         for object_id, mask in sorted(masks.items(), key=lambda item: -int(item[1].sum())):
             self._tell_overlap(index, label_map, mask)
             label_map[mask] = object_id
         return label_map
+
+    def _mask(self, path: Path) -> Mask:
+        values = self.reading.label_map(path)
+        found = np.setdiff1d(values, (0, VOID))
+        if found.size > 1:
+            raise MaskError(
+                f"{path}: holds {found.size} values besides black and white, and the folder is taken for one object;"
+                f" give {path.parent} if these are objects, or pass --mask-threshold 127 if they are soft edges"
+            )
+        return values == found[0] if found.size else values > 0
 
     def _tell_overlap(self, index: int, label_map: LabelMap, mask: Mask) -> None:
         if not self._overlaps and label_map[mask].any():
@@ -176,13 +216,32 @@ def find_masks(folder: Path, info: StreamInfo, run: EarlierRun | None, reading: 
         index_of = index_by_name(stems, info, str(folder), warnings)
     else:
         index_of = index_by_record(info, run.settings, run.start, run.stride)
+    check_frames(stems, index_of, info, str(folder), warnings)
     if pictures:
-        files, ids = _by_frame(pictures, index_of), run.ids if run else ()
-        return LabelMaps(files, reading, ids, run.objects if run else (), warnings)
+        ids = _chosen(set(run.ids), reading.how, folder) if run else ()
+        return LabelMaps(
+            _by_frame(pictures, index_of), reading, ids, _of_ids(run.objects, ids) if run else (), warnings
+        )
     objects = _objects_of([name for name, paths in by_folder.items() if paths], str(folder))
-    files_of = {each.id: _by_frame(by_folder[name], index_of) for name, each in objects.items()}
-    named = tuple(each for each in objects.values() if each.name)
-    return ObjectFolders(files_of, reading, run.objects if run else named, warnings)
+    ids = _chosen({each.id for each in objects.values()}, replace(reading.how, invert=False), folder)
+    files_of = {each.id: _by_frame(by_folder[name], index_of) for name, each in objects.items() if each.id in ids}
+    named = run.objects if run else tuple(each for each in objects.values() if each.name)
+    return ObjectFolders(files_of, reading.of_all_ids(), _of_ids(named, ids), warnings)
+
+
+def _chosen(found: Collection[int], how: MaskReading, folder: Path) -> tuple[int, ...]:
+    """Return the objects that are read, of those that masks hold, in rising order."""
+    ids = sorted(found) if how.ids is None else sorted(set(how.ids))
+    if missing := [each for each in ids if each not in found]:
+        listed = ", ".join(str(each) for each in sorted(found)) or "none"
+        raise MaskError(f"{folder}: has no object {missing[0]}; its ids are {listed}; give --mask-ids some of these")
+    if how.invert and len(ids) > 1:
+        raise MaskError(f"{folder}: holds {len(ids)} objects, and only masks of one object can be inverted")
+    return (1,) if how.invert else tuple(int(each) for each in ids)
+
+
+def _of_ids(objects: Iterable[NamedObject], ids: Collection[int]) -> tuple[NamedObject, ...]:
+    return tuple(each for each in objects if each.id in ids)
 
 
 def _folders(folder: Path) -> list[Path]:
