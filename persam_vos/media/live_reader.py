@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -23,6 +24,8 @@ from persam_vos.media.stream import Clock, GeneratorReader, StreamInfo
 _LOG = logging.getLogger(__name__)
 # Seconds before each try to connect again; after the last one, the video ends.
 RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+# Lost connections that have lines of their own at the beginning, and as many at the end.
+TOLD_LOSSES = 5
 
 
 class LiveReader(GeneratorReader):
@@ -49,7 +52,8 @@ class LiveReader(GeneratorReader):
         self.warnings = []
         self._source = source
         self._latency = None if max_latency is None else _Latency(max_latency)
-        self._connection = _Connection(source)
+        self._tally, self._losses, self._stopped = Tally(), _Losses(self.warnings), threading.Event()
+        self._connection = _Connection(source, self._tally, self._stopped)
         try:
             first = self._connection.first()
             stream = self._connection.stream
@@ -63,8 +67,13 @@ class LiveReader(GeneratorReader):
             self.warnings.append(f"the audio of {source.name} is not kept")
         self._frames = self._deliver(first)
 
+    def stop(self) -> None:
+        """Wait for nothing any more; see ``FrameReader``."""
+        self._stopped.set()
+
     def close(self) -> None:
         """Close the source; a second call does nothing."""
+        self.stop()
         super().close()
         self._connection.close()
 
@@ -80,7 +89,11 @@ class LiveReader(GeneratorReader):
                 f"{self._latency.dropped} frame(s) were dropped, since they came more than"
                 f" {self._latency.limit:g} s late; {index} are delivered"
             )
-        self.warnings += [*self._connection.warnings(), *clock.warnings()]
+        if self._stopped.is_set():
+            self.warnings.append(f"reading was stopped after {index} frame(s)")
+        if self._tally.damaged:
+            self.warnings.append(f"{self._tally.damaged} damaged frame(s), concealed or skipped")
+        self.warnings += clock.warnings()
 
     def _all(self, first: av.VideoFrame) -> Iterator[av.VideoFrame]:
         """Yield all frames, over all connections."""
@@ -107,16 +120,18 @@ class LiveReader(GeneratorReader):
         self._connection.close()
         _LOG.warning("%s: connection lost after %d frames (%s); connecting again", name, count, lost)
         for delay in RETRY_DELAYS:
-            time.sleep(delay)
+            if self._stopped.wait(delay):
+                self._losses.add(f"the connection was lost after {count} frame(s) ({lost})")
+                return None
             try:
-                self._connection = _Connection(self._source)
+                self._connection = _Connection(self._source, self._tally, self._stopped, self.info.time_base)
                 first = self._connection.first()
             except VideoError as error:
                 _LOG.warning("%s", error)
                 self._connection.close()
                 continue
             seconds = time.monotonic() - began
-            self.warnings.append(
+            self._losses.add(
                 f"the connection was lost after {count} frame(s) ({lost}), and is back {seconds:.1f} s later"
             )
             _LOG.warning("%s: connected again after %.1f seconds", name, seconds)
@@ -138,22 +153,31 @@ def _identity(frame: av.VideoFrame) -> tuple[int | None, bytes]:
 class _Connection:
     """One connection to a source: its container, its stream and its frames.
 
+    Args:
+        source: What is opened.
+        tally: Of all connections to it.
+        stopped: Set when nobody waits for frames any more.
+        time_base: Seconds per unit of the times of frames; None for the stream's own.
+
     Attributes:
         container: The open container.
         stream: The video.
         frames: Its frames.
     """
 
-    def __init__(self, source: LiveSource) -> None:
-        self._source = source
-        self.container = source.open()
-        self._tally = Tally()
+    def __init__(
+        self, source: LiveSource, tally: Tally, stopped: threading.Event, time_base: Fraction | None = None
+    ) -> None:
+        self._source, self._tally = source, tally
+        self._tally.stopped = ""
+        self.container = source.open(stopped)
         try:
             self.stream = video_stream(source.path, self.container)
         except BaseException:
             self.container.close()
             raise
-        self.frames = decode(self.stream, self.container.demux(self.stream), self._tally)
+        frames, own = decode(self.stream, self.container.demux(self.stream), self._tally), time_base_of(self.stream)
+        self.frames = frames if time_base is None or time_base == own else _rescaled(frames, own, time_base)
 
     @property
     def lost(self) -> str:
@@ -173,16 +197,53 @@ class _Connection:
         info = describe(self._source.path, self.container, self.stream, maker)
         return replace(info, has_audio=False, has_extras=False, address=self._source.name)
 
-    def warnings(self) -> list[str]:
-        """Say what went wrong with the frames."""
-        damaged = self._tally.damaged
-        return [f"{damaged} damaged frame(s), concealed or skipped"] if damaged else []
-
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
         self.frames.close()
         with suppress(av.FFmpegError, OSError):
             self.container.close()
+
+
+def _rescaled(
+    frames: Generator[av.VideoFrame, None, None], own: Fraction, time_base: Fraction
+) -> Generator[av.VideoFrame, None, None]:
+    """Yield frames whose times are in other units."""
+    with closing(frames):
+        for frame in frames:
+            if frame.pts is not None:
+                frame.pts = round(frame.pts * own / time_base)
+            frame.duration, frame.time_base = round((frame.duration or 0) * own / time_base), time_base
+            yield frame
+
+
+class _Losses:
+    """Tells of lost connections: of the first and the last ones with a line each, of those between by their number.
+
+    Args:
+        warnings: Gets the lines.
+    """
+
+    def __init__(self, warnings: list[str]) -> None:
+        self._warnings = warnings
+        self._lines: list[str] = []
+        self._between = 0
+
+    def add(self, line: str) -> None:
+        """Tell of one more loss."""
+        self._lines.append(line)
+        self._warnings.append(line)
+        if len(self._lines) <= 2 * TOLD_LOSSES:
+            return
+        oldest = self._warnings.index(self._lines.pop(TOLD_LOSSES))
+        if self._between:
+            del self._warnings[oldest]
+            oldest = self._warnings.index(self._summary)
+        self._between += 1
+        self._warnings[oldest] = self._summary
+
+    @property
+    def _summary(self) -> str:
+        return f"{self._between} more losses of the connection"
 
 
 class _Latency:

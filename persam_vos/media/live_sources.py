@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ _NETWORK = "crypto,http,https,httpproxy,rtmp,rtmps,rtmpt,rtp,rtsp,rtsps,srt,srtp
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 # Whoever gives an address wants what it leads to, over the network.
 _FORMATS_AT_ADDRESSES = frozenset({"dash", "hls", "rtp", "rtsp", "sap", "sdp"})
+_PIPE = "pipe:0"
+_SECONDS_TO_LOOK = 0.2  # whether nobody waits any more
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation"}
 _SECONDS_TO_OPEN, _SECONDS_TO_READ = 20.0, 10.0
 
@@ -50,8 +54,11 @@ class LiveSource:
         """The name as a path, for messages; there is no such file."""
         return Path(self.name)
 
-    def open(self) -> av.container.InputContainer:
+    def open(self, stopped: threading.Event) -> av.container.InputContainer:
         """Open it.
+
+        Args:
+            stopped: Ends waiting for standard input, once it is set.
 
         Raises:
             VideoError: If FFmpeg cannot.
@@ -59,7 +66,7 @@ class LiveSource:
         av.logging.set_level(None)  # as for files
         try:
             return av.open(
-                self.url,
+                _WaitingInput(0, stopped) if self.url == _PIPE and sys.platform != "win32" else self.url,
                 mode="r",
                 format=self.format,
                 container_options=dict(self.options),
@@ -87,7 +94,7 @@ def live_source(source: PathLike, *, playlists: bool = False) -> LiveSource | No
     text = os.fspath(source)
     if text == STANDARD_INPUT:
         options = {"protocol_whitelist": "pipe", "format_whitelist": formats_but(FORMATS_THAT_LEAD_ELSEWHERE)}
-        return LiveSource("standard input", "pipe:0", options=options)
+        return LiveSource("standard input", _PIPE, options=options)
     if text.isdecimal() and not Path(text).exists():
         return _camera(int(text))
     if "://" in text:
@@ -96,6 +103,25 @@ def live_source(source: PathLike, *, playlists: bool = False) -> LiveSource | No
         path = str(Path(text).resolve())
         return LiveSource(text, path, options={"protocol_whitelist": f"file,{_NETWORK}"}, is_repeatable=True)
     return None
+
+
+class _WaitingInput:
+    """A pipe as FFmpeg reads it, which ends when nobody waits any more; FFmpeg itself would wait for ever.
+
+    Args:
+        descriptor: Of the pipe.
+        stopped: Set when nobody waits any more.
+    """
+
+    def __init__(self, descriptor: int, stopped: threading.Event) -> None:
+        self._descriptor, self._stopped = descriptor, stopped
+
+    def read(self, size: int) -> bytes:
+        """Return 1 to ``size`` bytes; none at the end."""
+        while not self._stopped.is_set():
+            if select.select([self._descriptor], [], [], _SECONDS_TO_LOOK)[0]:
+                return os.read(self._descriptor, size)
+        return b""
 
 
 def _camera(number: int) -> LiveSource:

@@ -190,6 +190,10 @@ class SkippingReader(GeneratorReader):
         self.info = info_of_clip(reader.info, clip)
         self._frames = self._deliver()
 
+    def stop(self) -> None:
+        """Wait for nothing any more; see ``FrameReader``."""
+        self._reader.stop()
+
     def close(self) -> None:
         """Close the frames; a second call does nothing."""
         super().close()

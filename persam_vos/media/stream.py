@@ -109,6 +109,10 @@ class FrameReader(Protocol):
         """
         ...
 
+    def stop(self) -> None:
+        """End with the frames that have come, instead of waiting for more; any thread may call this."""
+        ...
+
     def close(self) -> None:
         """Close the source; a second call does nothing."""
         ...
@@ -158,6 +162,9 @@ class GeneratorReader:
     ) -> None:
         """Close the reader."""
         self.close()
+
+    def stop(self) -> None:
+        """Files do not wait; see ``FrameReader``."""
 
     def close(self) -> None:
         """Close the source; a second call does nothing."""

@@ -124,7 +124,13 @@ def track_video(
         checkpoints.begin(search)
         frames = checkpoints.left(frames)
     results = _results(engine, frames, search, label_map, timings)
-    interrupt = GracefulInterrupt((progress if keep_interrupted else NoProgress()).interrupt)
+    told = progress if keep_interrupted else NoProgress()
+
+    def ask() -> None:
+        told.interrupt()
+        reader.stop()
+
+    interrupt = GracefulInterrupt(ask)
     name, count = reader.info.source.name, reader.info.frame_count
     with closing(reader):
         outcome = run_stages(

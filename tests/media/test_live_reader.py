@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,6 +137,100 @@ def test_a_connection_that_stays_away_ends_the_video_and_is_told(
 
     assert len(frames) >= 25
     assert any("3 tries to connect again failed; the video ends there" in warning for warning in warnings)
+
+
+def test_of_many_losses_the_first_and_the_last_are_told() -> None:
+    warnings = ["before"]
+    losses = live_reader._Losses(warnings)
+
+    for count in range(1, 1001):
+        losses.add(f"loss {count}")
+
+    told = live_reader.TOLD_LOSSES
+    assert warnings[: told + 1] == ["before", *(f"loss {count}" for count in range(1, told + 1))]
+    assert warnings[told + 1] == f"{1000 - 2 * told} more losses of the connection"
+    assert warnings[told + 2 :] == [f"loss {count}" for count in range(1001 - told, 1001)]
+
+
+def test_times_go_on_after_a_connection_with_other_units(
+    tmp_path: Path, serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_reader, "RETRY_DELAYS", (0.01, 0.01))
+    before = clip(tmp_path / "a.ts", 20).read_bytes()  # 1/90000 s, and the next one 1/1000 s
+    after = write_clip(
+        tmp_path / "b.mkv", moving_square(90)[30:], pts=range(250, 310), options={"bf": "0"}
+    ).read_bytes()
+
+    def answer(handler: BaseHTTPRequestHandler, number: int) -> None:
+        if number == 1:
+            send(handler, before, promised=10 * len(before))
+        else:
+            send(handler, after)
+
+    _, frames, _ = read_all(serve(answer))
+
+    assert [round(frame.time * 25) for frame in frames[-60:]] == list(range(250, 310))
+
+
+def test_damaged_frames_of_all_connections_are_counted(
+    tmp_path: Path, serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_reader, "RETRY_DELAYS", (0.01, 0.01))
+    data = clip(tmp_path / "a.ts", 40).read_bytes()
+    decode = live_reader.decode
+
+    def damaging(*given: Any) -> Iterator[Any]:
+        given[2].damaged += 3
+        yield from decode(*given)
+
+    monkeypatch.setattr(live_reader, "decode", damaging)
+
+    def answer(handler: BaseHTTPRequestHandler, number: int) -> None:
+        send(handler, data, promised=len(data) + (10_000 if number == 1 else 0))
+
+    _, _, warnings = read_all(serve(answer))
+
+    assert "6 damaged frame(s), concealed or skipped" in warnings
+
+
+def test_who_stops_does_not_wait_for_a_lost_connection(
+    tmp_path: Path, serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_reader, "RETRY_DELAYS", (60.0,))
+    data = clip(tmp_path / "a.ts").read_bytes()
+
+    with open_video(serve(lambda handler, _: send(handler, data, promised=len(data) + 10_000)), stride=2) as reader:
+        threading.Timer(0.5, reader.stop).start()
+        began = time.monotonic()
+        count = len(list(reader))
+
+    assert time.monotonic() - began < 30
+    assert 12 <= count <= 15
+    assert any("reading was stopped after" in each for each in reader.warnings)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes cannot be waited for")
+def test_who_stops_does_not_wait_for_a_silent_pipe(tmp_path: Path) -> None:
+    data = clip(tmp_path / "a.ts", 60).read_bytes()
+    code = (
+        "import threading\n"
+        "from persam_vos.media.readers import open_video\n"
+        "with open_video('-') as reader:\n"
+        "    threading.Timer(0.3, reader.stop).start()\n"
+        "    print(len(list(reader)), reader.warnings)"
+    )
+
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        try:
+            running.stdin.write(data)
+            running.stdin.flush()
+            told = running.stdout.read().decode()  # the pipe stays open
+        finally:
+            running.kill()
+
+    assert "reading was stopped after" in told
 
 
 def test_who_is_slow_gets_fewer_frames_and_is_told(tmp_path: Path, serve: Callable[[Answer], str]) -> None:
