@@ -81,6 +81,11 @@ class ExportOptions(Validated):
         red, green, blue = bytes.fromhex(self.background[1:])
         return red, green, blue
 
+    @property
+    def background_file(self) -> Path | None:
+        """The background as a picture or a video; None if it is a colour or the blurred frame."""
+        return None if self.background == BLUR or self.background_rgb is not None else Path(self.background)
+
 
 DEFAULTS = ExportOptions()
 

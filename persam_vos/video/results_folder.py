@@ -83,7 +83,8 @@ class ResultsFolder:
         """
         self.path = path
         self._engine, self._info, self._keyframes, self._prompting = engine, reader.info, keyframes, prompting
-        self._given = _given_record(keyframes, prompting, reader, backward=backward)
+        told = fingerprint(reader, keyframes, prompting.objects, engine.settings, backward=backward)
+        self._given = {**_given_record(keyframes, prompting, reader.info), "fingerprint": told}
         self._earlier = recorded_exports(path)
         self.run = self._record({}).contents()
 
@@ -158,9 +159,8 @@ class ResultsFolder:
         return run_record(self._engine, given, outcome, seconds)
 
 
-def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReader, *, backward: bool) -> dict[str, Any]:
+def _given_record(keyframes: Keyframes, prompting: Prompting, info: StreamInfo) -> dict[str, Any]:
     """Return what run.json says of the input."""
-    info = reader.info
     return {
         "source": info.address or str(info.source),
         **keyframes.record,
@@ -171,7 +171,6 @@ def _given_record(keyframes: Keyframes, prompting: Prompting, reader: FrameReade
         "time_base": str(info.time_base),
         "objects": list(keyframes.ids),
         "names": {each.id: each.name for each in prompting.objects if each.name},
-        "fingerprint": fingerprint(reader, keyframes, prompting.objects, backward=backward),
     }
 
 

@@ -241,6 +241,22 @@ def test_other_settings_videos_and_prompts_are_named(clip: Path, tmp_path: Path,
 
 
 @with_fakes
+def test_another_picture_behind_the_objects_is_named(clip: Path, tmp_path: Path) -> None:
+    behind, output = tmp_path / "behind.png", tmp_path / "out"
+    given: dict[str, Any] = {"background": str(behind), "export": ("masks", "cutout")}
+    Image.new("RGB", (64, 48), "red").save(behind)
+    with pytest.raises(StopError):
+        tracked(clip, output, stopping_at(6), **given)
+    red = behind.read_bytes()
+    Image.new("RGB", (64, 48), "blue").save(behind)
+
+    with pytest.raises(OutputError, match="was made with another picture or video as the background; resume with"):
+        tracked(clip, output, resume=True, **given)
+    behind.write_bytes(red)
+    assert tracked(clip, output, resume=True, **given).frames == FRAMES
+
+
+@with_fakes
 def test_a_moved_video_and_another_batch_size_are_no_difference(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(StopError):
         tracked(clip, tmp_path / "out", stopping_at(6))

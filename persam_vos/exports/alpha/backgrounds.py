@@ -14,7 +14,8 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PHOTO_SUFFIXES
 from persam_vos.masks import Rgb
 from persam_vos.media import Frame, FramesDone, StreamInfo, open_video, read_photo
-from persam_vos.settings.output import BLUR, ExportOptions
+from persam_vos.media.animations import is_animation
+from persam_vos.settings.output import ExportOptions
 from persam_vos.soft_edges import Alpha
 
 # The frame is blurred at this share of its size, with a Gaussian of this share of its longer side.
@@ -49,12 +50,11 @@ def background_of(options: ExportOptions, info: StreamInfo) -> Background:
         PhotoError: If the file is no picture that can be read.
         VideoError: If it is no video.
     """
-    if options.background == BLUR:
-        return _Blurred()
     if (colour := options.background_rgb) is not None:
         return _Still(np.full((info.height, info.width, 3), colour, np.uint8))
-    path = Path(options.background)
-    if path.suffix.lower() in PHOTO_SUFFIXES:
+    if (path := options.background_file) is None:
+        return _Blurred()
+    if path.suffix.lower() in PHOTO_SUFFIXES and not is_animation(path):
         return _Still(covering(read_photo(path), info.height, info.width))
     return _Film(path)
 

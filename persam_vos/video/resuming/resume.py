@@ -18,6 +18,7 @@ from persam_vos.pipeline.record import differences
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject
+from persam_vos.settings.output import OutputSettings
 from persam_vos.video.prompting.keyframes import Keyframes
 from persam_vos.video.propagation.kept import unfinished_record
 from persam_vos.video.resuming.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint
@@ -124,7 +125,12 @@ def nothing_left(run: dict[str, Any]) -> Outcome:
 
 
 def fingerprint(
-    reader: FrameReader, keyframes: Keyframes, objects: Sequence[NamedObject], *, backward: bool = True
+    reader: FrameReader,
+    keyframes: Keyframes,
+    objects: Sequence[NamedObject],
+    settings: OutputSettings,
+    *,
+    backward: bool = True,
 ) -> dict[str, Any]:
     """Return what tells a video, its keyframes and their looks from others, wherever their files lie.
 
@@ -132,6 +138,7 @@ def fingerprint(
         reader: The video, before its first frame.
         keyframes: The masks that are given.
         objects: Those that have names and colours.
+        settings: Tell of a file behind the objects.
         backward: Whether objects are looked for before their first keyframes.
     """
     source, clip, masks = reader.info.source, reader.info.clip, hashlib.sha256()
@@ -139,6 +146,7 @@ def fingerprint(
         masks.update(f"{each.frame} {each.object_id} ".encode() + each.mask.tobytes())
     if not backward:
         masks.update(b"no backward")
+    behind = settings.background_file if "cutout" in settings.export else None
     return {
         "video": {
             "frames": reader.info.frame_count,
@@ -149,6 +157,7 @@ def fingerprint(
         "range": None if clip is None else [clip.start, clip.stop, clip.stride],
         "keyframes_sha256": masks.hexdigest(),
         "objects": [[each.id, each.name, each.color] for each in objects],
+        "background": None if behind is None else source_identity(behind),
     }
 
 
@@ -167,7 +176,8 @@ def _other_input(before: dict[str, Any], now: dict[str, Any], prompts: Collectio
         "video": f"another video, {before['source']}",
         "keyframes_sha256": "other prompts",
         "objects": "other names or colours of objects",
+        "background": "another picture or video as the background",
     }
     # Another range has another first frame as well.
     keys = [key for key in told if key in prompts or key not in _PROMPTS]
-    return [told[key] for key in keys if before["fingerprint"][key] != now["fingerprint"][key]][:1]
+    return [told[key] for key in keys if before["fingerprint"].get(key) != now["fingerprint"][key]][:1]

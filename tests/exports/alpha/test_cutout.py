@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import read_all, write_clip
+from PIL import Image
 
 from persam_vos.errors import PhotoError, SettingsError, VideoError
 from persam_vos.exports.alpha.backgrounds import background_of, covering, laid_on
@@ -103,6 +104,18 @@ def test_a_film_is_shown_at_its_own_times_and_begins_again(tmp_path: Path) -> No
     shown = [int(behind.of(frame_at(index, 10 + index))[0, 0].argmax()) for index in range(9)]
 
     assert shown == [0, 0, 1, 1, 2, 2, 0, 0, 1]
+    behind.close()
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
+def test_an_animation_is_a_film_whatever_its_suffix(tmp_path: Path, name: str) -> None:
+    pictures = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("#ff0000", "#00ff00", "#0000ff")]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=80)
+    behind = background_of(ExportOptions(background=str(tmp_path / name)), INFO)
+
+    shown = [int(behind.of(frame_at(index))[0, 0].argmax()) for index in range(6)]
+
+    assert shown == [0, 0, 1, 1, 2, 2]
     behind.close()
 
 
