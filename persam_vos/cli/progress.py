@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
@@ -53,10 +54,10 @@ class ProgressBar:
 
     def advance(self, result: FrameResult) -> None:
         """Count a frame or a photo."""
-        scores = [entry.score for entry in result.objects if entry.present]
+        present, scores = [entry for entry in result.objects if entry.present], _known_scores(result)
         lowest = f"{min(scores):.2f}" if scores else "none"
         with self._lock:
-            self._bar.set_postfix(present=f"{len(scores)}/{len(result.objects)}", score=lowest, refresh=False)
+            self._bar.set_postfix(present=f"{len(present)}/{len(result.objects)}", score=lowest, refresh=False)
             self._show(lambda: self._bar.update())
             self.has_advanced = True
 
@@ -100,8 +101,8 @@ class JsonLines:
 
     Each line has ``event`` and ``seconds`` since the start. ``start`` has name, frames (null if unknown) and done;
     ``prepare`` has done and expected; ``frame`` has frame (its index), done, frames, frames_per_second, seconds_left,
-    the ids that are present, and the lowest of their scores; ``failed`` and ``interrupt`` have a message; ``end`` has
-    done.
+    the ids that are present, and the lowest of their scores, null if none is known; ``failed`` and ``interrupt`` have
+    a message; ``end`` has done.
 
     Args:
         unit: What is counted: "frame" or "photo".
@@ -132,7 +133,7 @@ class JsonLines:
         self._done, self.has_advanced = self._done + 1, True
         rate = (self._done - self._before) / max(time.perf_counter() - self._began, 1e-9)
         left = None if self._frames is None else round(max(self._frames - self._done, 0) / rate, 1)
-        scores = [entry.score for entry in result.objects if entry.present]
+        scores = _known_scores(result)
         self._write(
             self._unit,
             **{self._unit: result.index},
@@ -158,10 +159,16 @@ class JsonLines:
         self._write("end", done=self._done)
 
     def _write(self, event: str, **values: object) -> None:
-        line = json.dumps({"event": event, "seconds": round(time.perf_counter() - self._began, 3), **values})
+        told = {"event": event, "seconds": round(time.perf_counter() - self._began, 3), **values}
+        line = json.dumps(told, allow_nan=False)
         if sys.stderr is not None:
             with self._lock, suppress(OSError):
                 print(line, file=sys.stderr, flush=True)
+
+
+def _known_scores(result: FrameResult) -> list[float]:
+    """Return the scores of the objects that are present; of masks from elsewhere, some are unknown."""
+    return [entry.score for entry in result.objects if entry.present and not math.isnan(entry.score)]
 
 
 def shown_progress(quiet: bool, log_json: bool, unit: str = "frame", *, drops: str = "") -> ProgressBar | JsonLines:

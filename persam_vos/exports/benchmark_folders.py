@@ -7,6 +7,7 @@ Sources: the layouts of DAVIS 2017 (https://davischallenge.org), MOSE (https://h
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from persam_vos.exports.base import ExportSettings
@@ -60,7 +61,8 @@ class YoutubeVosWriter(DavisWriter):
 class SavWriter(FrameFolderWriter):
     """Writes ``sa-v/VIDEO/000/00000.png``: a folder for each object, in white on black, black where it is absent.
 
-    An object whose name is three digits has it as its folder; else object 1 is ``000``, object 2 is ``001``.
+    Where all objects have names of three digits, and all differ, these are their folders; else object 1 is ``000``,
+    object 2 is ``001``.
     """
 
     name = "sa-v"
@@ -73,11 +75,20 @@ class SavWriter(FrameFolderWriter):
         """Write a picture for each object; see ``FrameFolderWriter``."""
         path = folder / self._sequence
         path.mkdir(exist_ok=True)
-        return save_binary_masks(path, name, result, {each: self._folder_of(each) for each in result.ids})
+        return save_binary_masks(path, name, result, self._folders(result.ids))
 
-    def _folder_of(self, object_id: int) -> str:
-        name = self._styles.name(object_id)
-        return name if _SAV_NAME.fullmatch(name) else f"{object_id - 1:03d}"
+    def _folders(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return the folder of each object, by its id."""
+        names = {each: self._styles.name(each) for each in ids}
+        digits = [name for name in names.values() if _SAV_NAME.fullmatch(name)]
+        if len(set(digits)) == len(ids):
+            return names
+        if digits and not self.warnings:
+            self.warnings.append(
+                f"sa-v: name {digits[0]!r} is no folder, because not all objects have different names of three digits;"
+                " folders count objects from 000"
+            )
+        return {each: f"{each - 1:03d}" for each in ids}
 
 
 def sequence_name(info: StreamInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,14 +147,14 @@ def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
 
 
 def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep: Sequence[Path]) -> None:
-    """Remove what an earlier run exported and this one did not, because it belongs to other results.
+    """Remove what an earlier run exported, because it belongs to other results.
 
     Args:
         output: The folder of both runs.
         exports: Names of the earlier run's exports.
         info: The source of the frames.
-        keep: Files that this run has read. They stay, and so does a folder that holds one, or anything else than
-            exports have.
+        keep: Files that this run has read or written. They stay, and so does a folder that holds one, or anything else
+            than exports have.
 
     Raises:
         OutputError: If it cannot be removed.
@@ -171,6 +171,32 @@ def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep:
                     path.unlink()
                 else:
                     remove_frame_folder(path, FrameNames(info.images), EXPORTS[name].extra_files)
+
+
+def remove_replaced(
+    output: Path,
+    earlier: Iterable[str],
+    exports: Collection[str],
+    info: StreamInfo,
+    *,
+    written: Sequence[Path],
+    keep: Sequence[Path],
+) -> None:
+    """Remove what an earlier run exported and this one has not written, such as a film of another suffix.
+
+    Args:
+        output: The folder of both runs.
+        earlier: Names of the earlier run's exports.
+        exports: Names of this run's exports. Where it has written nothing, files of these stay.
+        info: The source of the frames.
+        written: What this run has written.
+        keep: See ``remove_exports``.
+
+    Raises:
+        OutputError: If it cannot be removed.
+    """
+    gone = [name for name in earlier if written or name not in exports]
+    remove_exports(output, gone, info, keep=(*keep, *written))
 
 
 def _paths(output: Path, name: str) -> list[Path]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from persam_vos.exports.palettes import Palette, davis_palette, overlay_palette
 from persam_vos.prompts import NamedObject
 
-_MAX_NAME = 60  # letters of an object's name in a path
+_MAX_NAME = 120  # bytes of an object's name in a path: file systems allow 255, with the words around it
 
 
 class ObjectStyles:
@@ -26,6 +26,11 @@ class ObjectStyles:
 
     def __init__(self, objects: Iterable[NamedObject] = ()) -> None:
         self._objects = {each.id: each for each in objects}
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the objects that have a name or a colour."""
+        return tuple(self._objects)
 
     def name(self, object_id: int) -> str:
         """Return the name of an object; "" for none."""
@@ -44,7 +49,8 @@ class ObjectStyles:
         '2_Löffel_rechts'
         """
         name = re.sub(r"[^\w.+-]+", "_", unicodedata.normalize("NFC", self.name(object_id))).strip("_.")
-        return f"{object_id}_{name[:_MAX_NAME]}".rstrip("_.")
+        short = name.encode()[:_MAX_NAME].decode(errors="ignore")
+        return f"{object_id}_{short}".rstrip("_.")
 
     @cached_property
     def overlay(self) -> Palette:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.masks import Rgb
-from persam_vos.results import FrameResult
+from persam_vos.results import FrameResult, ObjectResult
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _HEIGHT_SHARE = 0.022  # of a capital letter, as a share of the picture's shorter side
@@ -19,7 +21,8 @@ _LEAST_ROOM = 3  # heights of a tag; a picture of fewer would be covered
 def draw_tags(picture: Rgb, result: FrameResult, styles: ObjectStyles) -> None:
     """Draw the number, name and score of each object above its box, or into it where there is no room.
 
-    A single object without a name has its score alone. A picture that is too small for a tag has none.
+    A single object without a name has its score alone, and a score that is not known is left out. A picture that is too
+    small for a tag has none.
 
     Args:
         picture: uint8, H x W x 3, RGB; changed in place.
@@ -33,8 +36,7 @@ def draw_tags(picture: Rgb, result: FrameResult, styles: ObjectStyles) -> None:
     for entry in result.objects:
         if entry.box is None:
             continue
-        alone = len(result.objects) == 1 and not styles.name(entry.id)
-        text = f"{entry.score:.2f}" if alone else f"{styles.label(entry.id)} {entry.score:.2f}"
+        text = _text(entry, styles, alone=len(result.objects) == 1)
         text_width = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
         rows, columns = letter + 2 * gap, text_width + 2 * gap
         if _LEAST_ROOM * rows > height or columns > width:
@@ -44,3 +46,11 @@ def draw_tags(picture: Rgb, result: FrameResult, styles: ObjectStyles) -> None:
         panel = picture[top : top + rows, left : left + columns]
         panel[:] = cv2.addWeighted(panel, 1 - _PANEL_OPACITY, np.zeros_like(panel), _PANEL_OPACITY, 0)
         cv2.putText(panel, text, (gap, gap + letter), _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def _text(entry: ObjectResult, styles: ObjectStyles, *, alone: bool) -> str:
+    if math.isnan(entry.score):
+        return styles.label(entry.id)
+    if alone and not styles.name(entry.id):
+        return f"{entry.score:.2f}"
+    return f"{styles.label(entry.id)} {entry.score:.2f}"

@@ -25,7 +25,7 @@ from persam_vos.exports.run_record import (
     remove_run_json,
     versions,
 )
-from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.exports.select import open_writers, remove_replaced
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
@@ -124,8 +124,8 @@ def _render(
     given = _results(job, reader, timings), writers, timings, progress, interrupt
     outcome = run_stages(*given, name=reader.info.source.name, frames=reader.info.frame_count)
     forget_journals(output)
-    stale = [name for name in earlier if name not in settings.export]
-    remove_exports(output, stale, reader.info, keep=(reader.info.source, job.folder))
+    kept = {"written": outcome.written, "keep": (reader.info.source, job.folder)}
+    remove_replaced(output, earlier, settings.export, reader.info, **kept)
     outcome = replace(outcome, warnings=(*job.masks.warnings, *reader.warnings, *outcome.warnings))
     record = _record(job, reader.info, settings, outcome, time.perf_counter() - started)
     report = _report(job, output, settings, record)

@@ -15,7 +15,7 @@ from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.report import frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import RunRecord, recorded_exports, remove_run_json
-from persam_vos.exports.select import open_writers, remove_exports
+from persam_vos.exports.select import open_writers, remove_replaced
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TRACKS
 from persam_vos.media.stream import FrameReader, StreamInfo
@@ -128,8 +128,8 @@ class ResultsFolder:
             OutputError: If something cannot be written.
         """
         outcome = replace(outcome, warnings=(*warnings, *outcome.warnings))
-        stale = [name for name in self._earlier if name not in self._engine.settings.export]
-        remove_exports(self.path, stale, self._info, keep=(self._info.source, *self._prompting.files))
+        kept = {"written": outcome.written, "keep": (self._info.source, *self._prompting.files)}
+        remove_replaced(self.path, self._earlier, self._engine.settings.export, self._info, **kept)
         asked = write_asked(self.path, self._keyframes, self._prompting, self._info)
         ended = _ended_record(outcome, frames_before)
         record = self._record(ended, time.perf_counter() - started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 import threading
 from contextlib import redirect_stderr
@@ -118,3 +119,19 @@ def test_progress_as_json_of_a_live_source_has_no_end_in_sight() -> None:
     _, photo, failed = map(json.loads, written.getvalue().splitlines())
     assert (photo["event"], photo["photo"], photo["seconds_left"], photo["lowest_score"]) == ("photo", 0, None, None)
     assert (failed["event"], failed["message"]) == ("failed", "cannot be read")
+
+
+def test_scores_that_are_not_known_are_left_out() -> None:
+    shown: Any = SimpleNamespace(
+        index=0,
+        objects=[SimpleNamespace(id=each, present=True, score=score) for each, score in ((1, math.nan), (2, 0.5))],
+    )
+    with redirect_stderr(io.StringIO()) as written:
+        lines = JsonLines()
+        lines.advance(shown)
+        shown.objects.pop()
+        lines.advance(shown)
+
+    some, none = (json.loads(line, parse_constant=pytest.fail) for line in written.getvalue().splitlines())
+    assert (some["present"], some["lowest_score"]) == ([1, 2], 0.5)
+    assert (none["present"], none["lowest_score"]) == ([1], None)

@@ -19,9 +19,15 @@ from persam_vos.results import FrameResult, ObjectResult
 BENCHMARKS = ["davis", "mose", "youtube-vos", "sa-v"]
 
 
-def export(source: Path | str, output: Path, names: Sequence[str] = BENCHMARKS, objects: Sequence = ()) -> list:
+def export(
+    source: Path | str,
+    output: Path,
+    names: Sequence[str] = BENCHMARKS,
+    objects: Sequence = (),
+    warnings: list[str] | None = None,
+) -> list:
     """Write a square that moves as object 1, and object 2 in the frames of even index; return the label maps."""
-    label_maps = []
+    label_maps, told = [], [] if warnings is None else warnings
     with open_video(source) as reader:
         writers = open_writers(output, names, info=reader.info, objects=objects)
         for frame in reader:
@@ -34,6 +40,7 @@ def export(source: Path | str, output: Path, names: Sequence[str] = BENCHMARKS, 
                 writer.write(frame, FrameResult(frame.index, frame.pts, frame.time_base, label_map, found))
         for writer in writers:
             writer.close()
+            told += writer.warnings
     return label_maps
 
 
@@ -78,11 +85,33 @@ def test_label_maps_have_the_palette_of_davis_whatever_is_chosen(tmp_path: Path,
 
 def test_objects_of_sa_v_have_their_own_folders_and_all_frames(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "sav_1.mp4", moving_square(3))
-    label_maps = export(source, tmp_path / "out", ["sa-v"], [NamedObject(1, "dog"), NamedObject(2, "007")])
+    label_maps = export(source, tmp_path / "out", ["sa-v"], [NamedObject(2, "dog")])
 
-    for folder, object_id in (("000", 1), ("007", 2)):
+    for folder, object_id in (("000", 1), ("001", 2)):
         for index, label_map in enumerate(label_maps):
             with Image.open(tmp_path / "out" / "sa-v" / "sav_1" / folder / f"{index:05d}.png") as picture:
                 assert picture.mode == "L"
                 assert np.array_equal(np.asarray(picture) > 0, label_map == object_id)
     assert len(files_in(tmp_path / "out")) == 6
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        ({1: "003", 2: "007"}, ("003", "007")),
+        ({1: "001"}, ("000", "001")),
+        ({1: "dog", 2: "000"}, ("000", "001")),
+        ({1: "005", 2: "005"}, ("000", "001")),
+    ],
+)
+def test_no_object_of_sa_v_replaces_another(tmp_path: Path, names: dict[int, str], folders: tuple[str, ...]) -> None:
+    source = write_clip(tmp_path / "sav_1.mp4", moving_square(1))
+    objects, warnings = [NamedObject(each, name) for each, name in names.items()], list[str]()
+
+    (label_map,) = export(source, tmp_path / "out", ["sa-v"], objects, warnings)
+
+    for object_id, folder in enumerate(folders, 1):
+        with Image.open(tmp_path / "out" / "sa-v" / "sav_1" / folder / "00000.png") as picture:
+            assert np.array_equal(np.asarray(picture) > 0, label_map == object_id)
+    assert len(files_in(tmp_path / "out")) == 2
+    assert len(warnings) == (set(folders) != set(names.values()))

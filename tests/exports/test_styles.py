@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from persam_vos.exports.draw import draw_overlay, palette_image
 from persam_vos.exports.legend import draw_legend
@@ -38,6 +39,14 @@ def test_the_legend_shows_names() -> None:
     # One object has a legend if it has a name.
     draw_legend(one := np.full((360, 640, 3), 128, np.uint8), [3], STYLES)
     assert (one != 128).any()
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "犬", "𠀋"])
+def test_names_of_files_are_no_longer_than_file_systems_allow(letter: str) -> None:
+    name = ObjectStyles([NamedObject(255, letter * 300)]).file_name(255)
+
+    assert name.startswith(f"255_{letter}")
+    assert len(f".prores_{name}.mov.parts.partial".encode()) < 160
 
 
 def test_letters_that_cannot_be_drawn_are_left_out() -> None:

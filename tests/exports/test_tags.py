@@ -13,9 +13,11 @@ from persam_vos.prompts import NamedObject
 from persam_vos.results import FrameResult, ObjectResult
 
 
-def changed(*boxes: tuple[int, int, int, int] | None, size: tuple[int, int] = (240, 320), name: str = "") -> np.ndarray:
+def changed(
+    *boxes: tuple[int, int, int, int] | None, size: tuple[int, int] = (240, 320), name: str = "", score: float = 0.87
+) -> np.ndarray:
     """Draw tags on grey; return which pixels they change, bool H x W."""
-    objects = tuple(ObjectResult(number, box is not None, 0.87, 0.5, 9, box) for number, box in enumerate(boxes, 1))
+    objects = tuple(ObjectResult(number, box is not None, score, 0.5, 9, box) for number, box in enumerate(boxes, 1))
     picture = np.full((*size, 3), 130, np.uint8)
     result = FrameResult(0, 0, Fraction(1), np.zeros(size, np.uint8), objects)
     draw_tags(picture, result, ObjectStyles([NamedObject(1, name)] if name else []))
@@ -42,3 +44,9 @@ def test_a_tag_stays_in_the_picture(box: tuple[int, int, int, int]) -> None:
 
 def test_a_small_picture_has_no_tag() -> None:
     assert not changed((2, 2, 20, 20), size=(24, 30)).any()
+
+
+def test_a_score_that_is_not_known_is_left_out() -> None:
+    widths = [changed((100, 120, 180, 200), score=score).any(axis=0).sum() for score in (0.87, float("nan"))]
+
+    assert 0 < widths[1] < 0.6 * widths[0]

@@ -240,6 +240,23 @@ def test_another_run_replaces_what_is_there_when_told_to(tmp_path: Path, clip: P
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["overlay.mp4", "run.json", "tracks.jsonl"]
 
 
+def test_other_files_of_the_same_export_are_replaced(tmp_path: Path, clip: Path) -> None:
+    masks, output = write_label_maps(tmp_path / "in"), tmp_path / "out"
+
+    def written(**options: Any) -> list[str]:
+        render(clip, masks, output, "matte", "report", overwrite=True, **options)
+        return sorted(each.name for each in output.iterdir() if each.suffix in (".mp4", ".mov", ".html"))
+
+    assert written() == ["matte.mp4", "report.html"]
+    assert written(matte_codec="prores") == ["matte.mov", "report.html"]
+    assert written(per_object=True) == ["matte_1.mp4", "matte_4.mp4", "report.html"]
+    assert written(per_object=True, objects=[NamedObject(4, "dog")]) == [
+        "matte_1.mp4",
+        "matte_4_dog.mp4",
+        "report.html",
+    ]
+
+
 def test_the_report_of_masks_names_their_objects(tmp_path: Path, clip: Path) -> None:
     masks = write_label_maps(tmp_path / "in")
 

@@ -46,9 +46,10 @@ class PerObjectWriter:
         self._make, self._settings = writer, settings
         self._writers: dict[int, ObjectWriter] = {}
         # What is wrong with any of them is said at once.
-        first = self._of(1)
-        first.suspend()
-        self._path_of_first = first.path
+        tried = {each: self._of(each) for each in sorted({1, *settings.styles.ids})}
+        for each in tried.values():
+            each.suspend()
+        self._path_of_first = tried[1].path
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write each object; see ``ResultWriter``."""

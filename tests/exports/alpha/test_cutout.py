@@ -14,7 +14,7 @@ import pytest
 from clips import read_all, write_clip
 from PIL import Image
 
-from persam_vos.errors import PhotoError, SettingsError, VideoError
+from persam_vos.errors import OutputError, PhotoError, SettingsError, VideoError
 from persam_vos.exports.alpha.backgrounds import background_of, covering, laid_on
 from persam_vos.exports.alpha.per_object import is_of_one_object
 from persam_vos.exports.select import open_writers, remove_exports
@@ -163,6 +163,16 @@ def test_each_object_has_its_own_pixels_also_where_two_touch(tmp_path: Path) -> 
     assert (second[12:38, 30:54] == 255).all()
     assert not second[:, :30].any()
     assert not cv2.imread(str(tmp_path / "rgba_2_dog" / "00000.png"), cv2.IMREAD_UNCHANGED).any()
+
+
+@pytest.mark.parametrize("name", ["prores_1.mov", "prores_2_dog.mov"])
+def test_what_stands_in_the_way_of_any_object_is_said_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(OutputError, match=name.replace(".", r"\.")):
+        open_writers(
+            tmp_path, ["prores"], info=INFO, options=ExportOptions(per_object=True), objects=OBJECTS, overwrite=True
+        )
 
 
 def test_files_of_objects_that_are_not_exported_any_more_go(tmp_path: Path) -> None:
