@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +32,7 @@ def polygon_of(mask: Mask) -> Points:
     lines: list[Points] = sorted(
         (np.asarray(each, np.int32).reshape(-1, 2) for each in contours), key=len, reverse=True
     )
-    joined = lines[0]
-    for line in lines[1:]:
-        joined = _joined(joined, line)
+    joined = lines[0] if len(lines) == 1 else _joined(lines)
     while len(joined) < _MIN_POINTS:
         joined = np.concatenate([joined, joined[-1:]])
     return joined
@@ -50,9 +50,70 @@ def iou_of(polygon: Points, mask: Mask) -> float:
     return float((drawn & mask).sum() / (drawn | mask).sum())
 
 
-def _joined(polygon: Points, line: Points) -> Points:
-    """Go from the nearest point of a polygon to another closed line, around it, and back."""
-    distances = ((polygon[:, None, :] - line[None, :, :]).astype(np.int64) ** 2).sum(axis=2)
-    at, start = np.unravel_index(int(distances.argmin()), distances.shape)
-    around = np.roll(line, -int(start), axis=0)
-    return np.concatenate([polygon[: at + 1], around, around[:1], polygon[at:]])
+def _joined(lines: Sequence[Points]) -> Points:
+    """Join closed lines to one: at some corners of a line, another one is gone around, there and back.
+
+    Time grows with the pixels around all lines, not with pairs of lines.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+    points = np.concatenate(lines)
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    pairs = _neighbours(points, owner)
+    distances = ((points[pairs[:, 0]] - points[pairs[:, 1]]).astype(np.int64) ** 2).sum(axis=1)
+    pairs = pairs[np.argsort(distances, kind="stable")]
+    # Of each two lines, the nearest corners; a zero would be no connection.
+    between, at = np.unique(np.sort(owner[pairs], axis=1), axis=0, return_index=True)
+    lengths = np.sort(distances)[at] + 1
+    graph = csr_array((lengths, (between[:, 0], between[:, 1])), shape=(len(lines), len(lines)))
+    order, parents = breadth_first_order(minimum_spanning_tree(graph), 0, directed=False)
+    nearest = {tuple(key): tuple(pair) for key, pair in zip(between.tolist(), pairs[at].tolist(), strict=True)}
+    branches: dict[int, list[int]] = {}
+    for line in order[1:].tolist():
+        parent = int(parents[line])
+        first, second = nearest[min(line, parent), max(line, parent)]
+        leave, arrive = (first, second) if owner[first] == parent else (second, first)
+        branches.setdefault(leave, []).append(arrive)
+    ends = np.cumsum([len(line) for line in lines])
+    return points[_walk(branches, lambda point: _around(point, int(ends[owner[point]]), len(lines[owner[point]])))]
+
+
+def _neighbours(points: Points, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return pairs of corners of different lines, N x 2, of which pixels that lie side by side are nearest.
+
+    They connect all lines, because what is nearest to each line, or a corner that it shares, borders on others.
+    """
+    x, y = (points - points.min(axis=0)).T
+    ground = np.ones((int(y.max()) + 1, int(x.max()) + 1), np.uint8)
+    ground[y, x] = 0
+    _, labels = cv2.distanceTransformWithLabels(ground, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    corner = np.zeros(int(labels.max()) + 1, np.int64)
+    corner[labels[y, x]] = np.arange(len(points))
+    found = [np.stack([np.arange(len(points)), corner[labels[y, x]]], axis=1)]
+    for one, other in ((labels[:, 1:], labels[:, :-1]), (labels[1:], labels[:-1])):
+        borders = one != other
+        found.append(np.stack([corner[one[borders]], corner[other[borders]]], axis=1))
+    pairs = np.concatenate(found)
+    return np.asarray(pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]], np.int64)
+
+
+def _around(point: int, end: int, count: int) -> list[int]:
+    """Return the corners of a line, of those before ``end``, from one of them around to it again."""
+    return [*range(point, end), *range(end - count, point + 1)]
+
+
+def _walk(branches: dict[int, list[int]], around: Callable[[int], list[int]]) -> list[int]:
+    """Go around the first line, and from its corners around others; return all corners in order."""
+    walked: list[int] = []
+    ways = [iter(around(0))]
+    while ways:
+        for point in ways[-1]:
+            walked.append(point)
+            if left := branches.pop(point, None):
+                for arrive in left:
+                    ways += [iter([point]), iter(around(arrive))]
+                break
+        else:
+            ways.pop()
+    return walked

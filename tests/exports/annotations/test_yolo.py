@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import cv2
@@ -104,3 +105,20 @@ def test_a_polygon_of_one_part_is_its_mask(holes: int) -> None:
         canvas[15:22, 15 + 10 * hole : 21 + 10 * hole] = 0
 
     assert iou_of(polygon_of(canvas > 0), canvas > 0) == 1
+
+
+def test_a_mask_of_thousands_of_specks_takes_no_quadratic_time() -> None:
+    mask = np.random.default_rng(0).random((360, 640)) < 0.2
+    start = time.process_time()
+    polygon = polygon_of(mask)
+
+    assert time.process_time() - start < 10
+    assert not (mask & ~filled(polygon, *mask.shape)).any()
+
+
+def test_parts_are_joined_by_short_lines() -> None:
+    mask = np.zeros((60, 400), bool)
+    for left in range(0, 400, 20):
+        mask[20:36, left : left + 16] = True
+
+    assert (filled(polygon_of(mask), *mask.shape) & ~mask).sum() <= 19 * 4
