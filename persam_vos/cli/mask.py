@@ -11,6 +11,7 @@ from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import Boxes, Config, EngineOptions, Overwrite, Points, Quiet, prompts_given
 from persam_vos.cli.status import interrupts_pass, say
 from persam_vos.errors import PromptError
+from persam_vos.prompts import NamedObject
 
 MASK_EPILOG = """
 Example:
@@ -36,7 +37,7 @@ def mask(
     ] = None,
     first_id: Annotated[
         int,
-        typer.Option("--id", metavar="ID", min=1, max=255, help="Value of the object, or of the first of several."),
+        typer.Option("--id", metavar="1..255", help="Value of the object, or of the first of several."),
     ] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The mask, a PNG.")] = Path("mask.png"),
     config: Config = None,
@@ -47,6 +48,7 @@ def mask(
     prompts = prompts_given(box, point)
     if not prompts:
         raise PromptError("pass --box X0,Y0,X1,Y1 or --point X,Y, to say where the object is")
+    NamedObject(first_id)  # or it says which ids are allowed
     with interrupts_pass():
         from persam_vos.settings.video import load_settings
         from persam_vos.video.mask_job import write_mask

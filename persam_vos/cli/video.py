@@ -169,7 +169,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Track the clip that ships, start to finish, replacing an earlier demo."""
-    flags = method.given() | engine.given() | {"export": "masks,overlay,cutout"}
+    flags = method.given() | engine.given() | {"export": "masks,overlay,cutout,report"}
     with interrupts_pass():
         from persam_vos.media.demo import demo_clip
 

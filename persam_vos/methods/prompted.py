@@ -14,6 +14,7 @@ from torch import Tensor
 from persam_vos.masks import Mask, box_xyxy, interior_depth
 from persam_vos.media.frame import Frame
 from persam_vos.methods.competition import hard_argmax
+from persam_vos.methods.in_front import put_in_front
 from persam_vos.methods.prompt_view import MAX_LOGIT, View, closer_view, pixels_of, whole_view
 from persam_vos.prompts import Box, ObjectPrompt, Point
 from persam_vos.sam.decoder import Decoder
@@ -96,6 +97,7 @@ def masks_of_prompts(
         closer = None if prompt.box is None else closer_view(encoder, frame, prompt.box)
         views = [whole] if closer is None else [whole, closer]
         found.append(_Object(decoder, views, size).found(prompt, start))
+    put_in_front([logits for logits, _ in found], prompts)
     patches = [Patch(whole.region, logits) for logits, _ in found]
     label_map = hard_argmax(patches, range(1, len(found) + 1), whole.region)
     return PromptedMasks(label_map, tuple(min(max(score, 0.0), 1.0) for _, score in found))

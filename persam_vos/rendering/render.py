@@ -148,7 +148,7 @@ def _check_folders(masks: Path, output: Path) -> None:
     if not masks.is_dir():
         raise MaskError(f"{masks}: is no folder; give a folder of masks, or the folder of a run")
     if masks.resolve().is_relative_to(output.resolve()) or output.resolve().is_relative_to(masks.resolve()):
-        raise OutputError(f"{output}: is where the masks are read from, {masks}; give another --output")
+        raise OutputError(f"{output}: is where the masks are read from; give another --output")
 
 
 def _reader_of(source: str, settings: OutputSettings, info: StreamInfo, masks: MaskSource, span: Span) -> FrameReader:

@@ -257,3 +257,12 @@ def test_misuse(arguments: list[str], parts: list[str], tmp_path: Path, monkeypa
     for index in range(3):
         save(tmp_path / "shots" / f"{index}.png", np.zeros((4, 4, 3), np.uint8))
     one_line(call(*arguments), *parts)
+
+
+@pytest.mark.parametrize("number", ["0", "256"])
+def test_an_id_that_no_mask_can_hold(tmp_path: Path, number: str) -> None:
+    answer = call("mask", "clip.mp4", "--box", "10,10,50,50", "--id", number, "-o", tmp_path / "m.png")
+    assert answer.status == 2
+    assert f" {number}" in answer.err
+    assert "1 to 255" in answer.err
+    assert not list(tmp_path.iterdir())

@@ -107,6 +107,30 @@ def test_a_click_is_a_correction_and_makes_no_other_object() -> None:
     assert (label_map[:, 40:] == 0).all(), "not all that the decoder is surest of"
 
 
+class EverythingDecoder(FakeDecoder):
+    """Answers with everything, and is surer of it each time."""
+
+    count = 0
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts, *_: object, **__: object) -> Candidates:
+        self.count += 1
+        logits = torch.full((1, 4, 256, 256), float(self.count))
+        return Candidates(logits, torch.tensor([[0.9, 0.9, 0.9, 0.9]]), torch.zeros(1, 0, 256, 256))
+
+
+def test_an_object_in_the_box_of_another_one_is_in_front() -> None:
+    frame = frame_of(np.zeros((64, 64, 3), np.uint8))
+    held, holder, beside = Box(20, 20, 29, 29), Box(10, 10, 50, 50), Box(0, 40, 63, 63)
+
+    alone = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(held)]).label_map == 1
+    both = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(held), ObjectPrompt(holder)])
+    crossed = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(holder), ObjectPrompt(beside)])
+
+    assert (both.label_map[alone] == 1).all(), "though the decoder is surer of the second one"
+    assert (both.label_map == 2).any()
+    assert (crossed.label_map[45, 20:40] == 2).all(), "boxes that cross compete"
+
+
 def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Frame, Mask]) -> None:
     frame, truth = bunny
     ys, xs = np.nonzero(truth)
