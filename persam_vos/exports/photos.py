@@ -15,11 +15,10 @@ from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photo_names import EarlierNames, content_of, is_name, output_names
 from persam_vos.exports.results_jsonl import RESULTS_JSONL, PhotoResult, read_results
 from persam_vos.exports.run_record import RUN_JSON
+from persam_vos.exports.tracks import TRACKS
 from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, whole_file
 from persam_vos.masks import Rgb, check_size
 from persam_vos.results import object_record
-
-_TRACKS = "tracks.jsonl"
 
 
 def open_output(output: Path, *, overwrite: bool = False, resume: bool = False) -> None:
@@ -60,7 +59,7 @@ def _refuse_other_results(output: Path) -> None:
                 f"{output}: holds {export.folder}, which no {RESULTS_JSONL} lists; give another --output, or pass "
                 "--overwrite to replace what has the same names there"
             )
-    if (output / _TRACKS).exists():
+    if (output / TRACKS).exists():
         raise OutputError(f"{output}: holds the results of a video; give another --output, or pass --overwrite")
     if (output / RUN_JSON).exists() and not _is_record_of_photos(output / RUN_JSON):
         raise OutputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from persam_vos.errors import reason
 from persam_vos.media.container import open_container, video_stream
 from persam_vos.media.decoding import Tally, decode, end_warnings
-from persam_vos.media.shown_times import shown_times
+from persam_vos.media.shown_times import rises, shown_times
 from persam_vos.media.stream import Clock, StreamInfo
 
 Times = npt.NDArray[np.int64]
@@ -108,7 +107,7 @@ class _Packets:
     def times(self) -> list[int] | None:
         """Return the timestamps in the order of presentation; None if one is missing or occurs twice."""
         known = sorted(pts for pts in self.pts if pts is not None)
-        return known if known and len(known) == len(self.pts) and _rises(known) else None
+        return known if known and len(known) == len(self.pts) and rises(known) else None
 
 
 def _read_packets(container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
@@ -169,7 +168,3 @@ def _table(
         is_decoded=is_decoded,
         warnings=tuple(warnings),
     )
-
-
-def _rises(times: Sequence[int]) -> bool:
-    return all(later > earlier for earlier, later in pairwise(times))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,17 +60,18 @@ def _fall_back(container: av.container.InputContainer, stream: av.VideoStream) -
     try:
         packets = [packet for packet, _ in zip(container.demux(stream), range(_PROBED_PACKETS), strict=False)]
         stored = [packet.pts for packet in packets if packet.pts is not None]
-        if len(stored) < 2 or not _rises(stored):
+        if len(stored) < 2 or not rises(stored):
             return False
         shown: list[int] = []
         for packet in packets[:_PROBED_FRAMES]:
             shown += [frame.pts for frame in stream.decode(packet) if frame.pts is not None]
     except av.FFmpegError:
         return False
-    return not _rises(shown)
+    return not rises(shown)
 
 
-def _rises(times: list[int]) -> bool:
+def rises(times: Sequence[int]) -> bool:
+    """Tell whether each time is later than the one before it."""
     return all(later > earlier for earlier, later in pairwise(times))
 
 

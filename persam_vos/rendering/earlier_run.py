@@ -15,7 +15,6 @@ from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.prompts import MAX_ID, NamedObject, VideoPrompts
 from persam_vos.prompts.prompts_json import read_prompts
 
-TRACKS = "tracks.jsonl"
 _DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a file of JSON raises whose values are others than expected."""
 

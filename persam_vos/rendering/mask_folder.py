@@ -17,14 +17,13 @@ from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.files import is_clutter, list_files
 from persam_vos.masks import VOID, LabelMap, Mask
 from persam_vos.media import StreamInfo
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.rendering.earlier_run import EarlierRun
 from persam_vos.rendering.frame_numbers import IndexOf, check_frames, index_by_name, index_by_record
 
 _SUFFIXES = (".png", ".PNG", ".bmp", ".tif", ".tiff")
 _OBJECT_FOLDER = re.compile(r"(?P<id>[0-9]{1,3})(_(?P<name>.+))?")
-PLAIN = MaskReading()
 _SAV_FOLDER = re.compile(r"[0-9]{3}")
 
 
@@ -40,7 +39,7 @@ class Reading:
 
     height: int
     width: int
-    how: MaskReading = PLAIN
+    how: MaskReading = AS_IT_IS
 
     def label_map(self, path: Path) -> LabelMap:
         """Read a label map of the frame's size; it may be empty, and holds 255 where that is beside other values.
@@ -71,7 +70,7 @@ class Reading:
         return replace(self, how=replace(self.how, ids=None))
 
     def _read(self, path: Path, how: MaskReading) -> LabelMap:
-        if how == PLAIN and path.suffix.lower() == ".png":
+        if how == AS_IT_IS and path.suffix.lower() == ".png":
             try:
                 values = read_png_label_map(path)
             except DatasetError:

@@ -27,19 +27,20 @@ from persam_vos.exports.run_record import (
 )
 from persam_vos.exports.select import open_writers, remove_replaced
 from persam_vos.exports.styles import ObjectStyles
+from persam_vos.exports.tracks import TRACKS
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo, open_video
 from persam_vos.media.live_sources import live_source
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.progress import Progress
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.writing import Outcome, Results, run_stages
 from persam_vos.prompts import NamedObject, Span
-from persam_vos.rendering.earlier_run import TRACKS, EarlierRun, EarlierTracks, read_earlier_run
-from persam_vos.rendering.mask_folder import PLAIN, MaskSource, Reading, find_masks, span_of_masks
+from persam_vos.rendering.earlier_run import EarlierRun, EarlierTracks, read_earlier_run
+from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks, span_of_masks
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import OutputSettings
 
@@ -72,7 +73,7 @@ def render_video(
     *,
     objects: Sequence[NamedObject] = (),
     span: Span = Span(),  # noqa: B008 - it is a tuple
-    how: MaskReading = PLAIN,
+    how: MaskReading = AS_IT_IS,
     overwrite: bool = False,
 ) -> Outcome:
     """Write exports, tracks.jsonl and run.json of masks that exist already.
