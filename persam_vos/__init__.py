@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from persam_vos.media.readers import open_video
     from persam_vos.photos.finder import PhotoFinder
     from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, Span, VideoPrompts
+    from persam_vos.rendering.call import render
     from persam_vos.results import FrameResult, ObjectResult, SegmentedObject
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
@@ -74,6 +75,7 @@ _MODULES = {
     "persam_vos.media.readers": ("open_video",),
     "persam_vos.photos.finder": ("PhotoFinder",),
     "persam_vos.prompts": ("Box", "NamedObject", "ObjectPrompt", "Point", "Prompt", "Span", "VideoPrompts"),
+    "persam_vos.rendering.call": ("render",),
     "persam_vos.results": ("FrameResult", "ObjectResult", "SegmentedObject"),
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
@@ -135,6 +137,7 @@ __all__ = [
     "read_mask",
     "read_photo",
     "region_similarity",
+    "render",
     "score_davis",
     "score_label_maps",
     "score_masks",

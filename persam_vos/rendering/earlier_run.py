@@ -95,12 +95,11 @@ class EarlierTracks:
     """Reads ``tracks.jsonl`` in step with the frames: memory does not grow with their number.
 
     Args:
-        path: The file; one that is not there has no records.
+        path: The file; None, or one that is not there, has no records.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._frames = self._read() if path.is_file() else iter(())
+    def __init__(self, path: Path | None) -> None:
+        self._frames = self._read(path) if path is not None and path.is_file() else iter(())
         self._next: tuple[int, dict[int, dict[str, Any]]] | None = next(self._frames, None)
 
     def of_frame(self, index: int) -> Mapping[int, Mapping[str, Any]]:
@@ -113,13 +112,13 @@ class EarlierTracks:
             self._next = next(self._frames, None)
         return self._next[1] if self._next is not None and self._next[0] == index else {}
 
-    def _read(self) -> Iterator[tuple[int, dict[int, dict[str, Any]]]]:
+    def _read(self, path: Path) -> Iterator[tuple[int, dict[int, dict[str, Any]]]]:
         try:
-            with self._path.open(encoding="utf-8") as file:
+            with path.open(encoding="utf-8") as file:
                 for index, records in groupby(map(json.loads, file), key=lambda record: int(record["frame"])):
                     yield index, {int(record["object"]): _checked(record) for record in records}
         except _DAMAGES as error:
-            raise MaskError(f"{self._path}: cannot be read as the tracks of a run ({reason(error)})") from error
+            raise MaskError(f"{path}: cannot be read as the tracks of a run ({reason(error)})") from error
 
 
 def _checked(record: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persam_vos.errors import MaskError, OutputError, VideoError
+from persam_vos.errors import MaskError, OutputError
 from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
 from persam_vos.exports.report import frames_to_look_at, read_series, write_report
@@ -30,8 +31,7 @@ from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TRACKS
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
-from persam_vos.media import Frame, FrameReader, StreamInfo, open_video
-from persam_vos.media.live_sources import live_source
+from persam_vos.media import Frame, FrameReader, StreamInfo
 from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.prefetch import prefetch
@@ -40,7 +40,9 @@ from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.writing import Outcome, Results, run_stages
 from persam_vos.prompts import NamedObject, Span
 from persam_vos.rendering.earlier_run import EarlierRun, EarlierTracks, read_earlier_run
-from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks, span_of_masks
+from persam_vos.rendering.frames import FRAME_RATE, WHOLE, RenderedVideo, VideoFrames
+from persam_vos.rendering.mask_arrays import MaskArrayLike, MaskArrays
+from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import OutputSettings
 
@@ -53,57 +55,73 @@ class _Job:
 
     Attributes:
         masks: Of the frames.
-        folder: That the masks were read from.
+        folder: That the masks are read from; None where they are arrays.
         run: That wrote them; None where that is unknown.
         objects: Those that have names or colours.
     """
 
     masks: MaskSource
-    folder: Path
+    folder: Path | None
     run: EarlierRun | None
     objects: tuple[NamedObject, ...]
 
 
 def render_video(
-    source: str,
-    masks: Path,
+    source: VideoFrames,
+    masks: Path | MaskArrayLike,
     output: Path,
     settings: OutputSettings,
     progress: Progress,
     *,
     objects: Sequence[NamedObject] = (),
-    span: Span = Span(),  # noqa: B008 - it is a tuple
+    span: Span = WHOLE,
     how: MaskReading = AS_IT_IS,
+    frame_rate: Fraction = FRAME_RATE,
     overwrite: bool = False,
 ) -> Outcome:
     """Write exports, tracks.jsonl and run.json of masks that exist already.
 
     Args:
-        source: Video file, folder of images, or glob.
-        masks: Folder of label maps, folder of folders of one object each, or the folder of a run.
+        source: Video file, folder of images, or glob; or arrays.
+        masks: Folder of label maps, folder of folders of one object each, or the folder of a run; or arrays.
         output: The folder to write.
         settings: What is read and written.
         progress: Told of each frame.
         objects: Names and colours, which win over those of the masks.
         span: The frames that are rendered; by default those that have masks.
         how: How mask files are read.
+        frame_rate: Frames per second of images and arrays.
         overwrite: Replace earlier results.
 
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
     """
     started = time.perf_counter()
-    _check_folders(masks, output)
-    run = read_earlier_run(masks)
-    _check_source(source, settings)
-    with open_video(source, **_how(settings)) as whole:
-        reading = Reading(whole.info.height, whole.info.width, how)
-        folder = run.masks if run else masks
-        found = find_masks(folder, whole.info, run, reading)
+    run = None
+    if isinstance(masks, Path):
+        _check_folders(masks, output)
+        run = read_earlier_run(masks)
+    video = RenderedVideo(source, settings, frame_rate)
+    video.check()
+    with video.open() as whole:
         info = whole.info
-    job = _Job(masks=found, folder=folder, run=run, objects=_named(found.objects, objects))
-    with _reader_of(source, settings, info, found, span) as reader, remove_if_left_empty(output):
+        job = _job(masks, run, info, how, objects)
+    with video.open_part(info, job.masks, span) as reader, remove_if_left_empty(output):
         return _render(job, reader, output, settings, progress, started, overwrite=overwrite)
+
+
+def _job(
+    masks: Path | MaskArrayLike,
+    run: EarlierRun | None,
+    info: StreamInfo,
+    how: MaskReading,
+    given: Sequence[NamedObject],
+) -> _Job:
+    if not isinstance(masks, Path):
+        return _Job(masks=MaskArrays(masks, info), folder=None, run=None, objects=tuple(given))
+    folder = run.masks if run else masks
+    found = find_masks(folder, info, run, Reading(info.height, info.width, how))
+    return _Job(masks=found, folder=folder, run=run, objects=_named(found.objects, given))
 
 
 def _render(
@@ -125,8 +143,8 @@ def _render(
     given = _results(job, reader, timings), writers, timings, progress, interrupt
     outcome = run_stages(*given, name=reader.info.source.name, frames=reader.info.frame_count)
     forget_journals(output)
-    kept = {"written": outcome.written, "keep": (reader.info.source, job.folder)}
-    remove_replaced(output, earlier, settings.export, reader.info, **kept)
+    keep = (reader.info.source, *([job.folder] if job.folder else []))
+    remove_replaced(output, earlier, settings.export, reader.info, written=outcome.written, keep=keep)
     outcome = replace(outcome, warnings=(*job.masks.warnings, *reader.warnings, *outcome.warnings))
     record = _record(job, reader.info, settings, outcome, time.perf_counter() - started)
     report = _report(job, output, settings, record)
@@ -152,31 +170,6 @@ def _check_folders(masks: Path, output: Path) -> None:
         raise OutputError(f"{output}: is where the masks are read from; give another --output")
 
 
-def _reader_of(source: str, settings: OutputSettings, info: StreamInfo, masks: MaskSource, span: Span) -> FrameReader:
-    """Open the frames that are rendered."""
-    if span == Span():
-        start, stop, stride = span_of_masks(masks.indices)
-        if start == 0 and stride == 1 and (info.frame_count is None or stop >= info.frame_count):
-            return open_video(source, **_how(settings))
-        span = Span(start, stop, stride)
-    return open_video(source, start=span.start, end=span.end, stride=span.stride, **_how(settings))
-
-
-def _how(settings: OutputSettings) -> dict[str, Any]:
-    """Return how the video is read."""
-    return {
-        "backend": settings.reader,
-        "deinterlace": settings.deinterlace,
-        "playlists": settings.allow_playlists,
-    }
-
-
-def _check_source(source: str, settings: OutputSettings) -> None:
-    """Refuse frames that come once, such as those of a camera: the masks are of others."""
-    if (live := live_source(source, playlists=settings.allow_playlists)) is not None and not live.is_repeatable:
-        raise VideoError(f"{source}: is {live.name}, whose frames come once; give the file that the masks are of")
-
-
 def _results(job: _Job, reader: FrameReader, timings: Timings) -> Results:
     """Yield the frames with their masks; both are read ahead, in a thread."""
     with closing(prefetch("read", _read(job, reader, timings), _DEPTH)) as results:
@@ -184,11 +177,9 @@ def _results(job: _Job, reader: FrameReader, timings: Timings) -> Results:
 
 
 def _read(job: _Job, reader: FrameReader, timings: Timings) -> Iterator[tuple[Frame, FrameResult]]:
-    tracks, known, without = (
-        EarlierTracks((job.run.folder if job.run else job.folder) / TRACKS),
-        set(job.masks.indices),
-        0,
-    )
+    folder = job.run.folder if job.run else job.folder
+    tracks = EarlierTracks(folder / TRACKS if folder else None)
+    known, without = set(job.masks.indices), 0
     for frame in timings.timed("decode", reader):
         with timings.stage("masks"):
             without += frame.index not in known
@@ -234,7 +225,7 @@ def _record(job: _Job, info: StreamInfo, settings: OutputSettings, outcome: Outc
         "seconds": round(seconds, 3),
         "peak_memory_mib": peak_memory_mib(),
         "source": str(info.source),
-        "masks": str(job.folder),
+        "masks": str(job.folder or "arrays"),
         "frame_size": [info.height, info.width],
         "frame_rate": None if info.frame_rate is None else str(info.frame_rate),
         "time_base": str(info.time_base),
