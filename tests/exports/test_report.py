@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from fractions import Fraction
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from persam_vos.cli.app import main
 from persam_vos.errors import OutputError
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.report import Look, ReportWriter, frames_to_look_at, read_series, write_report
@@ -70,15 +74,16 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
-def written(folder: Path, name: str = "", looks: tuple[Look, ...] = (), **changes: Any) -> str:
-    """Write a run's pictures and tracks, make its report, and return the text."""
+def written(folder: Path, name: str = "", looks: tuple[Look, ...] = (), every: int = 1, **changes: Any) -> str:
+    """Write a run's pictures, of every so many-th frame, and its tracks, make its report, and return the text."""
     styles = ObjectStyles([NamedObject(1, name)])
     settings = ExportSettings(folder, info(), styles=styles)
-    writers = ReportWriter(settings), TracksWriter(settings)
+    pictures, tracks = ReportWriter(settings), TracksWriter(settings)
     for index in range(FRAMES):
-        for writer in writers:
-            writer.write(frame_of(index), result_of(index))
-    for writer in writers:
+        tracks.write(frame_of(index), result_of(index))
+        if index % every == 0:
+            pictures.write(frame_of(index), result_of(index))
+    for writer in (pictures, tracks):
         writer.close()
     series = read_series(folder / "tracks.jsonl")
     return write_report(folder, record(**changes), series, looks, styles).read_text(encoding="utf-8")
@@ -203,9 +208,33 @@ class TestPage:
         text = written(tmp_path, looks=looks, source=str(source))
         assert text.count('class="place"') == 1, "the second one lies in the stretch of the first"
         assert "frames 40 to 45 are alike" in text
-        assert "--frame 42 --id 1 --box 10,8,25,23" in text
+        assert f'--frame {UNSURE[0]} --id 1 <span class="where">--point X,Y</span>' in text, (
+            "of the frame that is shown"
+        )
+        assert "persam-vos studio" in text
         assert "--resume" in text
         assert "my clip.mp4&#39;" in text
+
+    def test_commands_as_they_stand_change_nothing(self, tmp_path, capsys):
+        source = tmp_path / "clip.mp4"
+        source.touch()
+        (tmp_path / "prompts.json").touch()
+        text = written(tmp_path, looks=(Look(42, 1, "it jumps"),), source=str(source))
+        commands = [unescape(re.sub("<[^>]*>", "", each)) for each in re.findall("<pre>(.*?)</pre>", text)]
+        [mask] = [each for each in commands if each.startswith("persam-vos mask")]
+        assert main(shlex.split(mask)[1:]) == 2
+        assert "point 'X,Y'" in capsys.readouterr().err
+        assert not list(tmp_path.glob("*.png"))
+
+    @pytest.mark.parametrize(("every", "shown", "mended"), [(8, 40, 40), (30, 30, 42)])
+    def test_the_frame_that_is_pointed_at_is_the_one_that_is_shown(self, tmp_path, every, shown, mended):
+        source = tmp_path / "clip.mp4"
+        source.touch()
+        (tmp_path / "prompts.json").touch()
+        text = written(tmp_path, looks=(Look(42, 1, "it jumps"),), every=every, source=str(source))
+        assert f"frame {shown}, the nearest one kept" in text
+        assert f"--frame {mended} --id 1" in text
+        assert ('class="aim"' in text) == (shown == mended)
 
     def test_masks_that_were_not_tracked_have_no_commands(self, tmp_path):
         source = tmp_path / "clip.mp4"

@@ -62,3 +62,36 @@ def test_nothing_is_wider_than_the_window(page: Path, width: int) -> None:
     found = re.search(r"<title>(\d+) of (\d+)</title>", shown)
     assert found is not None
     assert int(found[1]) <= int(found[2])
+
+
+def test_a_click_on_the_picture_fills_in_the_command(page: Path) -> None:
+    script = """
+<script>
+const aim = document.querySelector(".aim"), edges = aim.getBoundingClientRect();
+const at = (kind, x, y, more) => aim.dispatchEvent(new PointerEvent(kind, {
+  clientX: edges.left + (x + 0.5) / 64 * edges.width, clientY: edges.top + (y + 0.5) / 48 * edges.height, ...more }));
+const said = [document.querySelector(".where").textContent];
+const click = (x, y, more) => { at("pointerdown", x, y, more); at("pointerup", x, y, more); };
+click(20, 10);
+click(40, 30, { shiftKey: true });
+said.push(document.querySelector(".where").textContent);
+at("pointerdown", 30, 40); at("pointerup", 8, 4);
+said.push(document.querySelector(".where").textContent);
+said.push(document.querySelectorAll(".said *").length);
+document.querySelector(".clear").click();
+said.push(document.querySelector(".where").textContent);
+document.title = said.join(" | ");
+</script>"""
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
+
+    shown = browse("--window-size=900,900", "--dump-dom", str(page))
+
+    found = re.search(r"<title>(.*?)</title>", shown)
+    assert found is not None
+    assert found[1].split(" | ") == [
+        "--point X,Y",
+        "--point 20,10 --point 40,30,-",
+        "--box 8,4,30,40 --point 20,10 --point 40,30,-",
+        "3",
+        "--point X,Y",
+    ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from persam_vos.errors import OutputError
-from persam_vos.exports.prompt_masks import PROMPTS_JSON
 from persam_vos.exports.report.charts import Chart, charts_of, position_at
+from persam_vos.exports.report.mending import Mending, mending_of, ticks_of
 from persam_vos.exports.report.pictures import REPORT, Picture, Pictures, pictures_file
 from persam_vos.exports.report.rendering import data_url, rendered
 from persam_vos.exports.report.series import ObjectSeries
@@ -49,7 +48,7 @@ class _Place:
     score: float | None
     shown: int
     picture: str
-    commands: tuple[str, ...]
+    mending: Mending | None
 
     def lies_in(self, other: _Place) -> bool:
         """Tell whether the frame is one of another place's stretch, of the same object."""
@@ -105,6 +104,10 @@ def write_report(
         sheet=[(each, data_url(each.jpeg)) for each in _evenly(pictures.spaced, _SHEET)],
         tracked=[_tracked(each, places, height * width, styles) for each in series],
         places=places,
+        width=width,
+        height=height,
+        columns=ticks_of(width),
+        rows=ticks_of(height),
         facts=_facts(record),
     )
     write_lines(folder / REPORT, text)
@@ -160,6 +163,8 @@ def _place(
     at = own.frames.index(look.frame)
     first, last = _stretch(own, at)
     picture = min(pictures, key=lambda each: (abs(each.frame - look.frame), each.frame))
+    # Where the picture is of another frame of the same stretch, that one is mended: it can be pointed at.
+    mended = picture.frame if own.frames[first] <= picture.frame <= own.frames[last] else look.frame
     score = own.scores[at]
     return _Place(
         look=look,
@@ -170,7 +175,7 @@ def _place(
         score=score if score == score else None,
         shown=picture.frame,
         picture=data_url(picture.jpeg),
-        commands=_commands(look, own, at, record, folder),
+        mending=mending_of(mended, own.id, record, folder),
     )
 
 
@@ -184,23 +189,6 @@ def _stretch(series: ObjectSeries, at: int) -> tuple[int, int]:
     while last + 1 < len(lacking) and lacking[last + 1] >= least:
         last += 1
     return first, last
-
-
-def _commands(look: Look, series: ObjectSeries, at: int, record: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """Return the commands that mend a frame; none where no file holds the frames, or what was asked."""
-    source = str(record["source"])
-    if not (Path(source).exists() and (folder / PROMPTS_JSON).exists()):
-        return ()
-    near = sorted(range(len(series.frames)), key=lambda i: abs(i - at))
-    box = next((found for i in near if (found := series.box(i)) is not None), None)
-    if box is None:
-        return ()
-    mask = f"{folder.name}_{look.frame:05d}_{look.object_id}.png"
-    make = ["persam-vos", "mask", source, "--frame", str(look.frame), "--id", str(look.object_id)]
-    make += ["--box", ",".join(map(str, box)), "-o", mask]
-    again = ["persam-vos", "run", source, "--prompts", str(folder / PROMPTS_JSON), "--prompt"]
-    again += [f"{look.frame}:{mask}", "--resume", "-o", str(folder)]
-    return shlex.join(make), shlex.join(again)
 
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
