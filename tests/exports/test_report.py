@@ -208,9 +208,7 @@ class TestPage:
         text = written(tmp_path, looks=looks, source=str(source))
         assert text.count('class="place"') == 1, "the second one lies in the stretch of the first"
         assert "frames 40 to 45 are alike" in text
-        assert f'--frame {UNSURE[0]} --id 1 <span class="where">--point X,Y</span>' in text, (
-            "of the frame that is shown"
-        )
+        assert '--frame 42 --id 1 <span class="where">--point X,Y</span>' in text
         assert "persam-vos studio" in text
         assert "--resume" in text
         assert "my clip.mp4&#39;" in text
@@ -223,7 +221,7 @@ class TestPage:
         commands = [unescape(re.sub("<[^>]*>", "", each)) for each in re.findall("<pre>(.*?)</pre>", text)]
         [mask] = [each for each in commands if each.startswith("persam-vos mask")]
         assert main(shlex.split(mask)[1:]) == 2
-        assert "point 'X,Y'" in capsys.readouterr().err
+        assert "point is 'X,Y'" in capsys.readouterr().err
         assert not list(tmp_path.glob("*.png"))
 
     @pytest.mark.parametrize(("every", "shown", "mended"), [(8, 40, 40), (30, 30, 42)])

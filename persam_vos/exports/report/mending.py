@@ -63,7 +63,7 @@ def ticks_of(length: int) -> list[int]:
     """Return round numbers within a picture's width or height in pixels, up to five of them.
 
     >>> ticks_of(854), ticks_of(1080)
-    ([200, 400, 600, 800], [500, 1000])
+    ([200, 400, 600, 800], [200, 400, 600, 800, 1000])
     """
     step = next((each for each in _STEPS if length / each < _TICKS + 1), _STEPS[-1])
     return list(range(step, length, step))
