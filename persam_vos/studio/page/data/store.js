@@ -1,0 +1,114 @@
+// Comes in: what the server says, and what a person chooses on the page.
+// Goes out: one Store that holds both; it calls whoever watches a part of it when that part is another one.
+
+import { nameOf } from "../logic/words.js";
+
+/** @typedef {"mark" | "away" | "brush" | "eraser" | "hand"} Tool */
+
+/** @type {import("./types.js").State} */
+const NOTHING_YET = {
+  revision: -1,
+  objects: [],
+  can_undo: false,
+  can_redo: false,
+  propagated: false,
+  job: null,
+  warnings: [],
+  cache: { bytes: 0, limit: 0 },
+  prepared: [],
+};
+
+export class Store {
+  constructor() {
+    /** @type {import("./types.js").Video | null} */
+    this.video = null;
+    /** @type {import("../logic/clip.js").Clip | null} */
+    this.clip = null;
+    /** @type {import("./types.js").State} */
+    this.state = NOTHING_YET;
+    /** @type {import("./types.js").Doubt[]} */
+    this.doubts = [];
+    /** Frames of doubts that were looked at since the list came. @type {ReadonlySet<number>} */
+    this.lookedAt = new Set();
+    this.frame = 0;
+    this.selected = 0;
+    /** @type {Tool} */
+    this.tool = "mark";
+    this.brushSize = 24;
+    this.opacity = 0.45;
+    this.masksShown = true;
+    this.previews = true;
+    /** Ids of objects that are not drawn. @type {ReadonlySet<number>} */
+    this.hidden = new Set();
+    this.playing = false;
+    this.connected = true;
+    this.touch = false;
+    /** Edits that the server has not answered yet. */
+    this.busy = 0;
+    /** @type {{look: () => unknown[], act: () => void, seen: unknown[]}[]} */
+    this._watchers = [];
+    this._told = false;
+  }
+
+  /** The selected object. @returns {import("./types.js").StudioObject | undefined} */
+  get object() {
+    return this.state.objects.find((each) => each.id === this.selected);
+  }
+
+  /** What to call the selected object. */
+  get objectName() {
+    return this.object ? nameOf(this.object) : "the object";
+  }
+
+  /** Objects that are drawn, in rising order of id. */
+  get drawn() {
+    return this.masksShown ? this.state.objects.filter((each) => !this.hidden.has(each.id)) : [];
+  }
+
+  /** Doubts that nobody has looked at, the most doubtful first. */
+  get doubtsLeft() {
+    return this.doubts.filter((each) => !this.lookedAt.has(each.frame));
+  }
+
+  /**
+   * Change fields of the store, and call those who watch them.
+   * @param {Partial<Store>} changes
+   */
+  set(changes) {
+    Object.assign(this, changes);
+    this._tell();
+  }
+
+  /** Take up what the server says, unless it is older than what is known. @param {import("./types.js").State} state */
+  take(state) {
+    if (state.revision < this.state.revision) return;
+    const stays = state.objects.some((each) => each.id === this.selected);
+    const selected = stays ? this.selected : (state.objects[state.objects.length - 1]?.id ?? 0);
+    this.set({ state, selected });
+  }
+
+  /**
+   * Call `act` now, and again whenever one of the things that `look` returns is another one.
+   * @param {() => unknown[]} look
+   * @param {() => void} act
+   */
+  watch(look, act) {
+    this._watchers.push({ look, act, seen: look() });
+    act();
+  }
+
+  /** Once all that is being changed has changed, call those whose part is another one. */
+  _tell() {
+    if (this._told) return;
+    this._told = true;
+    queueMicrotask(() => {
+      this._told = false;
+      for (const watcher of this._watchers) {
+        const now = watcher.look();
+        if (now.every((each, i) => Object.is(each, watcher.seen[i]))) continue;
+        watcher.seen = now;
+        watcher.act();
+      }
+    });
+  }
+}

@@ -1,0 +1,58 @@
+// The records that the server sends, as docs/studio-http.md describes them. Nothing runs here.
+
+/** @typedef {import("../logic/keyframes.js").StudioObject} StudioObject */
+
+/**
+ * @typedef {Object} Option
+ * @property {string} name
+ * @property {string} about
+ * @property {"integer" | "number" | "boolean" | "choice" | "color"} type
+ * @property {string[]} [choices]
+ * @property {number | string | boolean | null} default
+ * @property {number | null} [min]
+ * @property {number | null} [max]
+ */
+
+/**
+ * @typedef {Object} Video
+ * @property {string} name
+ * @property {number} width Stored pixels.
+ * @property {number} height
+ * @property {number} pixel_aspect Width of a pixel, divided by its height.
+ * @property {number} start The first frame.
+ * @property {number} stop The first frame that is left out.
+ * @property {number} step
+ * @property {number} frame_rate
+ * @property {number} duration Seconds.
+ * @property {string} session Folder of the session.
+ * @property {string} version
+ * @property {{name: string, about: string, options: string[]}[]} exports
+ * @property {Option[]} options
+ */
+
+/**
+ * @typedef {Object} Job
+ * @property {"propagate" | "export"} kind
+ * @property {number} done Frames.
+ * @property {number} expected Frames.
+ * @property {number | null} frames_per_second
+ * @property {number | null} seconds_left
+ * @property {number} [frame] The one that was made last.
+ */
+
+/**
+ * @typedef {Object} State
+ * @property {number} revision Rises with every change of masks or prompts.
+ * @property {StudioObject[]} objects
+ * @property {boolean} can_undo
+ * @property {boolean} can_redo
+ * @property {boolean} propagated Whether the masks of all frames are those of the prompts.
+ * @property {Job | null} job
+ * @property {string[]} warnings
+ * @property {{bytes: number, limit: number}} cache Of embeddings, on the disk.
+ * @property {number[]} prepared Frames on which points and boxes answer fast.
+ */
+
+/** @typedef {{frame: number, object: number, reason: string, doubt: number}} Doubt */
+
+export {};

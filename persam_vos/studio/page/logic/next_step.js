@@ -1,0 +1,39 @@
+// Comes in: how far the work is. Goes out: one sentence that says what to do next, and which button it is.
+
+/**
+ * @typedef {Object} Progress
+ * @property {boolean} marked Whether anything is said of any object.
+ * @property {boolean} selectedMarked Whether anything is said of the selected one.
+ * @property {string} selectedName
+ * @property {boolean} propagated Whether the masks of all frames are those of the prompts.
+ * @property {"propagate" | "export" | null} job What is being made.
+ * @property {number} doubts Doubtful frames that nobody has looked at.
+ * @property {boolean} touch Whether a finger points, not a mouse.
+ */
+
+/**
+ * @param {Progress} progress
+ * @returns {{words: string, button: "propagate" | "doubt" | "export" | null}}
+ */
+export function nextStep(progress) {
+  const { marked, selectedMarked, selectedName, propagated, job, doubts, touch } = progress;
+  if (job === "propagate") return { words: "Masks are being made. You can go on marking meanwhile.", button: null };
+  if (job === "export") return { words: "The files are being written.", button: null };
+  if (!marked) {
+    return { words: `${touch ? "Tap" : "Click"} the object that you want to mask, or drag a box around it.`, button: null };
+  }
+  if (!selectedMarked) {
+    const where = "on any frame where it is well seen";
+    return { words: `${touch ? "Tap" : "Click"} ${selectedName} ${where}, or drag a box around it.`, button: null };
+  }
+  if (!propagated) {
+    const mend = touch
+      ? "Tap what is missing; “Take away” removes what is too much."
+      : "Click what is missing, right-click what is too much.";
+    return { words: `${mend} When the mask is right, propagate it through the film.`, button: "propagate" };
+  }
+  if (doubts > 0) {
+    return { words: "Every frame has its mask. Look at the doubtful ones, and mend them with a click.", button: "doubt" };
+  }
+  return { words: "Every frame has its mask. Play it, mend what is wrong, or export.", button: "export" };
+}

@@ -1,0 +1,111 @@
+// Comes in: what the server can write, with which options. Goes out: a choice, the job's progress, and where the files are.
+
+import * as api from "../data/api.js";
+import { byId, icon, make, onPress, show } from "./dom.js";
+import { OptionFields } from "./options.js";
+import { progressWords } from "./propagate.js";
+
+/** What is chosen at first: what an editor and a look at the result need. */
+const FIRST = ["masks", "overlay"];
+
+/** The fourth step: files. */
+export class Export {
+  /** @param {import("../data/store.js").Store} store */
+  constructor(store) {
+    this.store = store;
+    this.dialog = byId("export");
+    const { exports, options } = store.video;
+    this.choices = exports.map((each) => this._choice(each));
+    byId("export-list").append(...this.choices.map((each) => each.row));
+    this.fields = new OptionFields(byId("export-options"), exports, options);
+    onPress(byId("export-open"), () => this.open());
+    onPress(byId("export-close"), () => this.dialog.close());
+    onPress(byId("export-stop"), () => this.stop());
+    byId("export-form").addEventListener("submit", (event) => this._submit(event));
+    store.watch(() => [store.state], () => this._show());
+    this._chosen();
+  }
+
+  open() {
+    if (this.store.state.job?.kind === "export") return;
+    byId("export-error").textContent = "";
+    this._note();
+    if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  stop() {
+    byId("export-words").textContent = "Cancelling";
+    api.stopExporting().catch((error) => this.failed(error.message));
+  }
+
+  /** @param {{folder?: string, files?: string[]}} done */
+  done({ folder, files = [] }) {
+    const news = byId("export-news");
+    if (!folder) {
+      news.textContent = "Cancelled; nothing half-written is left.";
+      return;
+    }
+    const copy = make("button", { className: "plain", title: "Copy the path", "aria-label": "Copy the path" }, icon("copy"));
+    onPress(copy, () => navigator.clipboard?.writeText(folder));
+    const where = make("span", { className: "folder" }, make("code", {}, folder), copy);
+    news.replaceChildren("Written into", where, make("span", { className: "faint" }, files.join(", ")));
+  }
+
+  /** @param {string} words */
+  failed(words) {
+    byId(this.dialog.open ? "export-error" : "export-failed").textContent = words;
+  }
+
+  _choice({ name, about }) {
+    const box = make("input", { type: "checkbox", name, checked: FIRST.includes(name) });
+    box.addEventListener("change", () => this._chosen());
+    const words = make("span", {}, make("b", {}, name), make("span", { className: "faint" }, about));
+    return { name, box, row: make("label", { className: "export-choice" }, box, words) };
+  }
+
+  /** Names of the exports that are chosen. */
+  get chosen() {
+    return this.choices.filter((each) => each.box.checked).map((each) => each.name);
+  }
+
+  _chosen() {
+    const { chosen } = this;
+    this.fields.show(chosen);
+    show(byId("export-no-options"), chosen.length === 0);
+    byId("export-start").disabled = chosen.length === 0;
+    byId("export-error").textContent = "";
+  }
+
+  _note() {
+    byId("export-note").textContent = this.store.state.propagated
+      ? `Into a new folder in ${this.store.video.session}`
+      : "Some frames have no mask yet: they are propagated first.";
+  }
+
+  async _submit(event) {
+    event.preventDefault();
+    byId("export-error").textContent = "";
+    byId("export-failed").textContent = "";
+    byId("export-news").textContent = "";
+    try {
+      await api.exportFiles(this.chosen, this.fields.given(this.chosen));
+      this.dialog.close();
+    } catch (error) {
+      this.failed(error.message);
+    }
+  }
+
+  _show() {
+    const { job, objects } = this.store.state;
+    const isRunning = job?.kind === "export";
+    show(byId("exporting"), isRunning);
+    show(byId("export-open"), !isRunning);
+    byId("export-open").disabled = job !== null || objects.length === 0;
+    if (!isRunning) return;
+    const bar = byId("export-bar");
+    bar.max = Math.max(1, job.expected);
+    if (job.done > 0) bar.value = job.done;
+    else bar.removeAttribute("value");
+    byId("export-words").textContent = progressWords(job);
+  }
+}

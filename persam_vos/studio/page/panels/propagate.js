@@ -1,0 +1,80 @@
+// Comes in: what is to be propagated. Goes out: it is, with progress, time left, a stop, and what has changed.
+
+import * as api from "../data/api.js";
+import { isMarked } from "../logic/keyframes.js";
+import { counted, frameRanges, timeLeft } from "../logic/words.js";
+import { byId, onPress, show } from "./dom.js";
+
+/** Ranges that are named one by one. */
+const NAMED = 4;
+
+/** The second step: masks for all frames. */
+export class Propagate {
+  /** @param {import("../data/store.js").Store} store */
+  constructor(store) {
+    this.store = store;
+    this.buttons = [...byId("propagate-choices").querySelectorAll("button")];
+    for (const button of this.buttons) onPress(button, () => this.start(button.dataset.what));
+    onPress(byId("propagate-stop"), () => this.stop());
+    store.watch(() => [store.state], () => this._show());
+  }
+
+  /** @param {"all" | "forward" | "backward" | "to_next"} what */
+  async start(what) {
+    byId("propagate-error").textContent = "";
+    byId("propagate-news").textContent = "";
+    if (!isMarked(this.store.state.objects)) {
+      this.failed("Nothing is marked yet: click an object first.");
+      return;
+    }
+    try {
+      await api.propagate(what, this.store.frame);
+    } catch (error) {
+      this.failed(error.message);
+    }
+  }
+
+  /** @returns {boolean} Whether there was anything to stop. */
+  stop() {
+    if (this.store.state.job?.kind !== "propagate") return false;
+    byId("propagate-words").textContent = "Stopping after this frame";
+    api.stopPropagating().catch((error) => this.failed(error.message));
+    return true;
+  }
+
+  /** @param {[number, number][]} changed First and last frame of each range. */
+  done(changed = []) {
+    const frames = changed.reduce((sum, [first, last]) => sum + 1 + (last - first) / this.store.clip.step, 0);
+    const where = changed.length > 0 && changed.length <= NAMED ? `: ${frameRanges(changed)}` : "";
+    byId("propagate-news").textContent =
+      frames === 0 ? "Nothing had to change." : `New masks on ${counted(frames, "frame")}${where}.`;
+  }
+
+  /** @param {string} words */
+  failed(words) {
+    byId("propagate-error").textContent = words;
+  }
+
+  _show() {
+    const { job, objects } = this.store.state;
+    const isRunning = job?.kind === "propagate";
+    show(byId("propagating"), isRunning);
+    show(byId("propagate-choices"), !isRunning);
+    for (const button of this.buttons) button.disabled = job !== null || !isMarked(objects);
+    if (!isRunning) return;
+    const bar = byId("propagate-bar");
+    bar.max = Math.max(1, job.expected);
+    if (job.done > 0) bar.value = job.done;
+    else bar.removeAttribute("value");
+    byId("propagate-words").textContent = progressWords(job);
+  }
+}
+
+/** @param {import("../data/types.js").Job} job @returns {string} Such as "34 of 300 frames · 2.1 a second · 2 min left". */
+export function progressWords(job) {
+  if (job.done === 0) return "Getting ready";
+  const parts = [`${job.done.toLocaleString("en")} of ${counted(job.expected, "frame")}`];
+  if (job.frames_per_second) parts.push(`${job.frames_per_second.toFixed(1)} a second`);
+  if (job.seconds_left !== null && job.seconds_left !== undefined) parts.push(timeLeft(job.seconds_left));
+  return parts.join(" · ");
+}

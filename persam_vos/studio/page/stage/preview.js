@@ -1,0 +1,103 @@
+// Comes in: where the mouse is. Goes out: what a click there would give, on the canvas, where that takes under 0.3 s.
+
+import * as api from "../data/api.js";
+import { decodeLabels } from "../data/frames.js";
+import { distance, pixelAt } from "../logic/view.js";
+import { drawPreview } from "./layers.js";
+
+/** Milliseconds that the mouse rests before a preview is asked for. */
+const REST = 50;
+/** Milliseconds that a preview may take; after a slower one there is none for a while. */
+const SLOW = 300;
+const PAUSE = 3000;
+/** Milliseconds after which a frame that stays in sight is prepared. */
+const STAYS = 200;
+/** Pixels of the frame by which the mouse has to move for another preview. */
+const MOVED = 2;
+
+/** Shows beforehand what a click gives, and lets the server prepare the frame that is looked at. */
+export class Preview {
+  /** @param {import("./stage.js").Stage} stage */
+  constructor(stage) {
+    this.stage = stage;
+    this.store = stage.store;
+    /** @type {{map: import("../logic/labels.js").LabelMap, frame: number, at: import("../logic/view.js").Point} | null} */
+    this.found = null;
+    /** Where the mouse is, and whether a click there adds. @type {{x: number, y: number, positive: boolean} | null} */
+    this.at = null;
+    this.pausedUntil = 0;
+    this.asking = false;
+    this.rest = 0;
+    this.stays = 0;
+    stage.painters.unshift((context, view) => this._draw(context, view));
+    const { store } = this;
+    store.watch(() => [store.frame, store.playing], () => this._seen());
+    store.watch(() => [store.state.revision, store.frame, store.tool, store.selected], () => this.clear());
+    store.watch(() => [this.isPrepared], () => this._ask());
+  }
+
+  /** Whether points on the current frame answer fast. */
+  get isPrepared() {
+    return this.store.state.prepared.includes(this.store.frame);
+  }
+
+  /** The mouse is at a place. @param {import("../logic/view.js").Point} at In pixels of the frame. @param {boolean} positive */
+  hover(at, positive) {
+    const pixel = pixelAt(at, this.stage.frame);
+    if (this.at && this.at.positive === positive && distance(this.at, pixel) < MOVED) return;
+    this.at = { ...pixel, positive };
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this._ask(), REST);
+  }
+
+  /** The mouse is elsewhere. */
+  leave() {
+    this.at = null;
+    clearTimeout(this.rest);
+    this.clear();
+  }
+
+  clear() {
+    if (this.found === null) return;
+    this.found = null;
+    this.stage.draw();
+  }
+
+  async _ask() {
+    const { store, at } = this;
+    if (!at || this.asking || !store.previews || !store.masksShown || store.playing || store.busy > 0) return;
+    if (!this.isPrepared || performance.now() < this.pausedUntil) return;
+    const { frame, selected } = store;
+    const { revision } = store.state;
+    const begun = performance.now();
+    this.asking = true;
+    try {
+      const id = store.object ? selected : null;
+      const file = await api.preview(frame, id, [[at.x, at.y, at.positive ? 1 : 0]]);
+      const map = await decodeLabels(file);
+      const isLate = frame !== store.frame || revision !== store.state.revision || !this.at || store.busy > 0;
+      this.found = isLate ? null : { map, frame, at };
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      this.found = null; // nothing is found there, or the frame is not prepared any more
+    }
+    this.asking = false;
+    if (performance.now() - begun > SLOW) this.pausedUntil = performance.now() + PAUSE;
+    this.stage.draw();
+    if (this.at && this.at !== at) this._ask();
+  }
+
+  /** Prepare a frame on which the eye rests. */
+  _seen() {
+    clearTimeout(this.stays);
+    if (this.store.playing) return;
+    this.stays = setTimeout(() => {
+      if (!this.isPrepared) api.prepare(this.store.frame).catch(() => {});
+    }, STAYS);
+  }
+
+  _draw(context, view) {
+    if (!this.found || this.found.frame !== this.store.frame || this.store.playing) return;
+    drawPreview(context, view, this.found.map, this.stage.frame, this.store.object?.color ?? "#e69f00");
+  }
+}
