@@ -19,6 +19,7 @@ from persam_vos.cli.photos import IMAGE_EPILOG, image, perseg
 from persam_vos.cli.render import RENDER_EPILOG, render
 from persam_vos.cli.score import score
 from persam_vos.cli.status import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, say
+from persam_vos.cli.studio import STUDIO_EPILOG, studio
 from persam_vos.cli.video import RUN_EPILOG, davis, demo, run
 from persam_vos.errors import PersamVosError
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, ending_signals
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command, short_help, epilog in (
     (run, "Track objects through a video, from its first frame.", RUN_EPILOG),
+    (studio, "Mark, propagate, mend and export in the browser.", STUDIO_EPILOG),
     (render, "Write exports of masks that exist already.", RENDER_EPILOG),
     (mask, "Make the mask of one frame or photo from a box or points.", MASK_EPILOG),
     (demo, "Track the clip that ships with the program.", None),

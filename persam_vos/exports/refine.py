@@ -16,6 +16,8 @@ from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import ExportOptions
 from persam_vos.soft_edges import Alpha, agreeing, edge_reach, feathered, owners
 
+REFINING = ("grow", "feather", "fill_holes", "min_area")
+"""Options of ``ExportOptions`` that change the masks of all exports."""
 # Pixels by which a mask is grown at once: the time of a larger disc grows with its area.
 _STEP = 7
 
@@ -67,7 +69,7 @@ class RefinedWriters:
 
 def refines(options: ExportOptions) -> bool:
     """Tell whether options change masks or alpha."""
-    return bool(options.grow or options.feather or options.fill_holes or options.min_area)
+    return any(getattr(options, name) for name in REFINING)
 
 
 def refined(result: FrameResult, options: ExportOptions) -> FrameResult:

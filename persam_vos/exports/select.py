@@ -22,7 +22,7 @@ from persam_vos.exports.frame_folder import remove_frame_folder
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.masks import mask_writer
 from persam_vos.exports.prompt_masks import PROMPTS
-from persam_vos.exports.refine import RefinedWriters, refines
+from persam_vos.exports.refine import REFINING, RefinedWriters, refines
 from persam_vos.exports.report import ReportWriter
 from persam_vos.exports.report.pictures import REPORT
 from persam_vos.exports.styles import ObjectStyles
@@ -39,37 +39,64 @@ class VideoExport(NamedTuple):
     """An export.
 
     Attributes:
+        about: What it is, in one sentence.
         path: What it writes, a file or a folder.
         writer: Makes its writer.
+        options: What only this export and few others take; see ``options_of``.
         extra_files: What the folder holds besides files of frames.
         others: What it writes instead with other options.
     """
 
+    about: str
     path: str
     writer: Callable[[ExportSettings], ResumableWriter]
+    options: tuple[str, ...] = ()
     extra_files: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
 
+_NUMBERED = ("start_number", "keep_names")
 EXPORTS = {
-    "masks": VideoExport("masks", mask_writer),
-    "overlay": VideoExport("overlay.mp4", OverlayWriter),
-    "cutout": VideoExport("cutout.mp4", CutoutWriter),
-    "report": VideoExport(REPORT, ReportWriter),
-    "matte": VideoExport("matte.mp4", MatteWriter, others=("matte.mov",)),
-    "prores": VideoExport("prores.mov", ProresWriter),
-    "webm": VideoExport("alpha.webm", WebmWriter),
-    "rgba": VideoExport("rgba", RgbaWriter),
-    "exr": VideoExport("exr", ExrWriter),
-    "coco": VideoExport(CocoWriter.name, CocoWriter),
-    "youtube-vis": VideoExport(YoutubeVisWriter.name, YoutubeVisWriter),
-    "yolo": VideoExport(YoloWriter.name, YoloWriter, YoloWriter.extra_files),
-    "cvat": VideoExport(CvatWriter.name, CvatWriter),
-    "label-studio": VideoExport(LabelStudioWriter.name, LabelStudioWriter),
-    "davis": VideoExport(DavisWriter.name, DavisWriter),
-    "youtube-vos": VideoExport(YoutubeVosWriter.name, YoutubeVosWriter),
-    "mose": VideoExport(MoseWriter.name, MoseWriter),
-    "sa-v": VideoExport(SavWriter.name, SavWriter),
+    "masks": VideoExport(
+        "A label map for each frame, as PNG: pixel value n is object n.",
+        "masks",
+        mask_writer,
+        ("masks_format", *_NUMBERED),
+    ),
+    "overlay": VideoExport("A film with each object tinted, outlined and named.", "overlay.mp4", OverlayWriter),
+    "cutout": VideoExport(
+        "A film of the objects on a colour or the blurred frame.", "cutout.mp4", CutoutWriter, ("background",)
+    ),
+    "report": VideoExport("A page with pictures, scores over time, and where to look.", REPORT, ReportWriter),
+    "matte": VideoExport(
+        "A film in white on black, with soft edges, for every editor.",
+        "matte.mp4",
+        MatteWriter,
+        ("matte_codec",),
+        others=("matte.mov",),
+    ),
+    "prores": VideoExport(
+        "A film with alpha in ProRes 4444, for editing and compositing.", "prores.mov", ProresWriter, ("alpha",)
+    ),
+    "webm": VideoExport("A film with alpha in VP9, for browsers.", "alpha.webm", WebmWriter, ("alpha",)),
+    "rgba": VideoExport("A PNG with alpha for each frame.", "rgba", RgbaWriter, ("alpha", *_NUMBERED)),
+    "exr": VideoExport("An OpenEXR for each frame, scene-linear and premultiplied.", "exr", ExrWriter, _NUMBERED),
+    "coco": VideoExport("Masks of each frame in COCO's JSON, with track_id.", CocoWriter.name, CocoWriter),
+    "youtube-vis": VideoExport("Masks of each object in YouTube-VIS's JSON.", YoutubeVisWriter.name, YoutubeVisWriter),
+    "yolo": VideoExport(
+        "Images and polygons with which Ultralytics trains.",
+        YoloWriter.name,
+        YoloWriter,
+        extra_files=YoloWriter.extra_files,
+    ),
+    "cvat": VideoExport("Masks for CVAT, in its XML for images 1.1.", CvatWriter.name, CvatWriter),
+    "label-studio": VideoExport(
+        "Brush masks of images, or boxes of a video, for Label Studio.", LabelStudioWriter.name, LabelStudioWriter
+    ),
+    "davis": VideoExport("Label maps in the folders of DAVIS.", DavisWriter.name, DavisWriter),
+    "youtube-vos": VideoExport("Label maps in the folders of YouTube-VOS.", YoutubeVosWriter.name, YoutubeVosWriter),
+    "mose": VideoExport("Label maps in the folders of MOSE.", MoseWriter.name, MoseWriter),
+    "sa-v": VideoExport("A folder of masks for each object, as in SA-V.", SavWriter.name, SavWriter),
 }
 _OF_ONE_OBJECT: dict[str, Callable[[ExportSettings], ObjectWriter]] = {
     "cutout": CutoutWriter,
@@ -80,6 +107,12 @@ _OF_ONE_OBJECT: dict[str, Callable[[ExportSettings], ObjectWriter]] = {
     "exr": ExrWriter,
 }
 """Writers that ``per_object`` makes for each object."""
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """Return the names of the options of ``ExportOptions`` that change an export."""
+    of_each = ("per_object",) if name in _OF_ONE_OBJECT else ()
+    return (*EXPORTS[name].options, *of_each, *REFINING)
 
 
 def open_writers(

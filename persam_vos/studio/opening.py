@@ -1,0 +1,63 @@
+"""A video and its folder become a studio: what is wrong is said before anything is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persam_vos.prompts import Span
+from persam_vos.settings.video import load_settings
+from persam_vos.studio.footage import Footage
+from persam_vos.studio.parts import Studio
+from persam_vos.studio.project import Project, folder_for
+
+if TYPE_CHECKING:
+    from persam_vos.video.session.session import Session
+
+
+def open_studio(
+    video: str, folder: Path | None = None, *, span: Span, config: Path | None = None, flags: Mapping[str, Any]
+) -> Studio:
+    """Open a video and its session; the network is loaded in the background.
+
+    Args:
+        video: A video, an image or a folder of images, or a glob of images.
+        folder: Of the session; None for the one beside the video.
+        span: The frames of a new session.
+        config: YAML file of settings, or None.
+        flags: Settings by name; None stands for one that was not given.
+
+    Raises:
+        PersamVosError: If a setting is not allowed, the video cannot be read, or the folder is not usable.
+    """
+    settings = load_settings(config, flags)
+    footage = Footage(video, deinterlace=settings.deinterlace)
+    try:
+        frames = footage.frames(span)
+        project = Project(folder or folder_for(video), footage.source)
+        try:
+            project.begin(frames, is_chosen=span != Span())
+            goes_on = project.check_prompts()
+        except BaseException:
+            project.close()
+            raise
+    except BaseException:
+        footage.close()
+        raise
+    chosen = {name: value for name, value in flags.items() if value is not None}
+    own = {"settings": settings} if config is not None or not goes_on else chosen
+
+    def open_session() -> Session:
+        # PyTorch takes seconds to import.
+        from persam_vos.video.session.session import Session
+
+        kept: dict[str, Any] = {"masks": project.masks, **own}
+        if goes_on:
+            return Session.open(project.prompts, **kept)
+        own_frames = project.frames
+        if own_frames is not None and own_frames != range(len(footage.video)):
+            kept |= {"start": own_frames.start, "end": own_frames[-1] + 1, "stride": own_frames.step}
+        return Session(video, **kept)
+
+    return Studio(footage, project, open_session)

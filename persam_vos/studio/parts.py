@@ -1,0 +1,91 @@
+"""The parts of a studio, and how they are told of each other's changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from persam_vos.exports.styles import ObjectStyles
+from persam_vos.studio.events import Events
+from persam_vos.studio.footage import Footage
+from persam_vos.studio.jobs import Jobs
+from persam_vos.studio.preparing import Preparer
+from persam_vos.studio.project import Project
+from persam_vos.studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from persam_vos.prompts import ObjectPrompt
+    from persam_vos.video.session.session import Session
+
+# A frame that is being encoded or propagated is finished, which takes seconds at most.
+_PATIENCE_SECONDS = 10.0
+
+
+class Studio:
+    """A video, its session, and what is done with it.
+
+    Args:
+        footage: The video.
+        project: The folder of the session, which has begun.
+        open_session: Opens the session; called in a thread.
+    """
+
+    def __init__(self, footage: Footage, project: Project, open_session: Callable[[], Session]) -> None:
+        assert project.frames is not None
+        self.footage, self.project, self.frames = footage, project, project.frames
+        self.events = Events()
+        self.jobs = Jobs(self.events, self._tell)
+        self.workspace = Workspace(project, open_session, self._tell)
+        self.preparer = Preparer(lambda: self.workspace.session, self.events)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that may change, as JSON, but pixels and scores."""
+        # The session is open by then, and PyTorch imported.
+        from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
+
+        revision, session = self.workspace.revision, self.workspace.session
+        objects, edition = self.workspace.objects, session.edition
+        colours = ObjectStyles(objects).overlay
+        keyframes: dict[int, list[dict[str, Any]]] = {each.id: [] for each in objects}
+        for (frame, object_id), keyframe in edition.placed.items():
+            said = _said(edition.said.get((frame, object_id)), is_absent=keyframe.absent)
+            keyframes.setdefault(object_id, []).append({"frame": frame, **said})
+        return {
+            "revision": revision,
+            "objects": [
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "color": f"#{bytes(colours[each.id]).hex()}",
+                    "keyframes": keyframes[each.id],
+                }
+                for each in objects
+            ],
+            "can_undo": getattr(session, "can_undo", False),
+            "can_redo": getattr(session, "can_redo", False),
+            "propagated": session.is_propagated,
+            "job": self.jobs.record(),
+            "warnings": list(self.workspace.warnings),
+            "cache": {"bytes": session.cache_bytes, "limit": DEFAULT_LIMIT_BYTES},
+            "prepared": self.preparer.prepared(),
+        }
+
+    def close(self) -> None:
+        """End all work, save what is not saved yet, and let go of everything."""
+        self.events.end()
+        self.jobs.end(_PATIENCE_SECONDS)
+        self.preparer.end(_PATIENCE_SECONDS)
+        self.workspace.close()
+        self.footage.close()
+
+    def _tell(self) -> None:
+        if self.workspace.is_open:
+            self.events.tell("state", self.state())
+
+
+def _said(says: ObjectPrompt | None, *, is_absent: bool) -> dict[str, Any]:
+    """Return what a keyframe was made of, as JSON."""
+    points = [] if says is None else [[x, y, int(positive)] for x, y, positive in says.points]
+    box = None if says is None or says.box is None else list(says.box)
+    kind = "absent" if is_absent else "points" if points else "box" if box else "mask"
+    return {"kind": kind, "points": points, "box": box}

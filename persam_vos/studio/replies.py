@@ -1,0 +1,62 @@
+"""What the studio answers: JSON, pictures, and errors in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from persam_vos.errors import FrameIndexError, OutputError, PersamVosError
+
+_STATUS: tuple[tuple[type[PersamVosError], int], ...] = ((FrameIndexError, 404), (OutputError, 507))
+
+
+class Refusal(HTTPException):
+    """A request that cannot be met; ``status_code`` says why to programs, ``detail`` to people."""
+
+
+def failure(status: int, words: str) -> Response:
+    """Return an error as JSON, in one line."""
+    return JSONResponse({"error": " ".join(words.split())}, status)
+
+
+def picture(data: bytes, media_type: str, *, seconds: int = 0) -> Response:
+    """Return a picture.
+
+    Args:
+        data: Of the file.
+        media_type: Such as ``image/png``.
+        seconds: How long the browser may keep it; another session's token makes it another picture.
+    """
+    kept = {"cache-control": f"private, max-age={seconds}", "vary": "Cookie"} if seconds else {}
+    return Response(data, media_type=media_type, headers=kept)
+
+
+def of_refusal(_: Request, error: Exception) -> Response:
+    """Answer what was refused, by a route or because there is none."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+def of_error(_: Request, error: Exception) -> Response:
+    """Answer an error that persam-vos raises on purpose."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 422)
+    return failure(status, str(error))
+
+
+def of_bug(_: Request, error: Exception) -> Response:
+    """Answer an error that should not be."""
+    return failure(500, f"this should not happen: {in_words(error)}; the studio goes on")
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error that nobody expected says, and where it was raised."""
+    if isinstance(error, PersamVosError):
+        return str(error)
+    place: Any = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" ({place.tb_frame.f_globals.get('__name__')}, line {place.tb_lineno})" if place else ""
+    return f"{type(error).__name__}: {error}{where}"
