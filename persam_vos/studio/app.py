@@ -19,7 +19,7 @@ from persam_vos.studio.security import Door, Guard, SafeHeaders
 _OBJECT = "/api/objects/{object}"
 _ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", "/", reading.page),
-    ("GET", "/page/{name}", reading.page),
+    ("GET", "/page/{name:path}", reading.page),
     ("GET", "/api/video", reading.video),
     ("GET", "/api/times", reading.times),
     ("GET", "/api/state", reading.state),

@@ -26,8 +26,8 @@ _MOST_FRAMES = 10**9
 def page(call: Call) -> Response:
     """Return the page, or a file of it: one that is listed in its folder, by name."""
     name = call.request.path_params.get("name", "index.html")
-    files = {path.name: path for path in _PAGE.iterdir()} if _PAGE.is_dir() else {}
-    if name not in files or not files[name].is_file():
+    files = {path.relative_to(_PAGE).as_posix(): path for path in _PAGE.rglob("*") if path.is_file()}
+    if name not in files:
         raise Refusal(404, f"the page has no file {name[:60]!r}")
     kind = "text/javascript" if name.endswith((".js", ".mjs")) else mimetypes.guess_type(name)[0]
     return Response(files[name].read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
