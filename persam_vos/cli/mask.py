@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from persam_vos.cli.early import check_video
 from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import Boxes, Config, EngineOptions, Overwrite, Points, Quiet, prompts_given
 from persam_vos.cli.status import interrupts_pass, say
 from persam_vos.errors import PromptError
-from persam_vos.prompts import NamedObject
+from persam_vos.prompts import NamedObject, Span
 
 MASK_EPILOG = """
 Example:
@@ -51,9 +52,11 @@ def mask(
     NamedObject(first_id)  # or it says which ids are allowed
     with interrupts_pass():
         from persam_vos.settings.video import load_settings
-        from persam_vos.video.mask_job import write_mask
 
         settings = load_settings(config, engine.given())
+        check_video(source, settings, Span(frame))
+        from persam_vos.video.mask_job import write_mask
+
         warnings = write_mask(source, prompts, output, settings, frame=frame, first_id=first_id, overwrite=overwrite)
     for warning in warnings:
         say(f"warning: {warning}")

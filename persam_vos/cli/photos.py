@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from persam_vos.cli.early import check_weights
 from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
     PHOTO_SETTINGS,
@@ -140,13 +141,19 @@ def image(
     # Without the flag, the file decides.
     flags["all_instances"] = found.all_instances or None
     with interrupts_pass():
+        from persam_vos.media.photo_files import find_photos
         from persam_vos.media.reference_files import ReferenceFile
-        from persam_vos.photos.run import run_photos
         from persam_vos.settings.photos import load_photo_settings
 
         pairs = [(reference, reference_mask), *map(split_pair, more or ())]
         references = [ReferenceFile(*pair, masks.reading()) for pair in pairs]
         settings = load_photo_settings(config, flags)
+        check_weights(settings)
+        for each in references:
+            each.read(settings.max_pixels)
+        find_photos(photos)
+        from persam_vos.photos.run import run_photos
+
         progress = shown_progress(quiet, log_json, "photo")
         outcome = run_photos(references, photos, output, settings, progress, **results.job_arguments())
     _tell(outcome, output, quiet)
@@ -182,10 +189,14 @@ def perseg(
 ) -> None:
     """Segment PerSeg, each class by its photo 00, then score it."""
     with interrupts_pass():
-        from persam_vos.benchmarks.perseg import run_perseg
+        from persam_vos.evaluation import PerSegDataset
         from persam_vos.settings.photos import load_photo_settings
 
         settings = load_photo_settings(config, method.given() | engine.given())
+        check_weights(settings)
+        PerSegDataset(root, classes=names_of(classes))  # or it says what is missing
+        from persam_vos.benchmarks.perseg import run_perseg
+
         progress = ProgressBar(quiet, "photo")
         scores = run_perseg(root, output, settings, progress, classes=names_of(classes), overwrite=overwrite)
     print(scores.table())

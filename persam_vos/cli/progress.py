@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from persam_vos.cli.status import say
+
 if TYPE_CHECKING:
     from persam_vos.results import FrameResult
 
@@ -41,6 +43,10 @@ class ProgressBar:
         self.has_advanced = False
         # Reentrant: the signal handler that calls ``interrupt`` may run while the main thread draws.
         self._lock = threading.RLock()
+
+    def warn(self, message: str) -> None:
+        """Say what is doubtful, before a video begins."""
+        say(f"warning: {message}")
 
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """Begin a video or a set of photos; ``frames`` is a hint, of which earlier runs have ``done`` some."""
@@ -101,8 +107,8 @@ class JsonLines:
 
     Each line has ``event`` and ``seconds`` since the start. ``start`` has name, frames (null if unknown) and done;
     ``prepare`` has done and expected; ``frame`` has frame (its index), done, frames, frames_per_second, seconds_left,
-    the ids that are present, and the lowest of their scores, null if none is known; ``failed`` and ``interrupt`` have
-    a message; ``end`` has done.
+    the ids that are present, and the lowest of their scores, null if none is known; ``warning``, before ``start``,
+    ``failed`` and ``interrupt`` have a message; ``end`` has done.
 
     Args:
         unit: What is counted: "frame" or "photo".
@@ -118,6 +124,10 @@ class JsonLines:
         self._done = self._before = 0
         self.has_advanced = False
         self._lock = threading.RLock()
+
+    def warn(self, message: str) -> None:
+        """Say what is doubtful, before a video begins."""
+        self._write("warning", message=message)
 
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """Begin a video or a set of photos."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from persam_vos.cli.early import check_masks
 from persam_vos.cli.groups import OptionGroup
 from persam_vos.cli.options import PHOTO_SETTINGS, Boxes, Colors, MaskOptions, Names, Points, prompts_given, split_pair
 from persam_vos.errors import PromptError, SettingsError
@@ -146,33 +147,47 @@ def prompting_of(options: PromptOptions, masks: MaskOptions) -> Callable[[Settin
     _check_ways(options, masks, [*first, *later])
 
     def prompting(settings: Settings) -> tuple[Prompting, Span | None]:
+        reading, given = masks.reading(), _read(options.prompts)
+        shown = VideoPrompts(first) if first else None
+        said = [*first, *(given.prompts if given else ())]
+        files = options.first_mask, *(each.says.mask for each in said), *(path for _, path in later)
+        check_masks(path for path in files if path is not None)
         from persam_vos.video.prompting.given_prompts import GivenPrompts
         from persam_vos.video.prompting.label_maps import AnnotationFile
         from persam_vos.video.prompting.prompting import Prompting
 
-        reading = masks.reading()
         sources: list[PromptSource] = []
-        named, span = {each.id: each for each in objects}, None
-        if options.prompts is not None:
-            # Only here: pydantic takes time to import.
-            from persam_vos.prompts.prompts_json import read_prompts
-
-            given = read_prompts(options.prompts)
+        if given is not None:
             sources.append(GivenPrompts(given, reading))
-            span = given.range
-            for each in given.objects:
-                flags = named.get(each.id, each)
-                named[each.id] = replace(each, name=flags.name or each.name, color=flags.color or each.color)
         if options.first_mask is not None:
             sources.append(AnnotationFile(options.first_mask, None, reading))
-        if first:
-            sources.append(GivenPrompts(VideoPrompts(first), reading))
+        if shown is not None:
+            sources.append(GivenPrompts(shown, reading))
         sources += [AnnotationFile(path, frame, reading) for frame, path in later]
         if options.first_ref:
             sources.append(_references(options, masks, settings))
-        return Prompting(tuple(sources), tuple(named.values())), span
+        named = _named(objects, given.objects if given else ())
+        return Prompting(tuple(sources), named), given.range if given else None
 
     return prompting
+
+
+def _named(flags: Sequence[NamedObject], given: Sequence[NamedObject]) -> tuple[NamedObject, ...]:
+    """Return the objects of flags and of a prompts.json; what a flag says of one wins."""
+    named = {each.id: each for each in flags}
+    for each in given:
+        flag = named.get(each.id, each)
+        named[each.id] = replace(each, name=flag.name or each.name, color=flag.color or each.color)
+    return tuple(named.values())
+
+
+def _read(path: Path | None) -> VideoPrompts | None:
+    if path is None:
+        return None
+    # Only here: pydantic takes time to import.
+    from persam_vos.prompts.prompts_json import read_prompts
+
+    return read_prompts(path)
 
 
 def named_objects(names: Sequence[str] | None, colors: Sequence[str] | None) -> tuple[NamedObject, ...]:

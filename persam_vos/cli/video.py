@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from persam_vos.cli.early import check_video, check_weights
 from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
     VIDEO_SETTINGS,
@@ -199,10 +200,14 @@ def davis(
     """Track every sequence of a DAVIS split, then score it."""
     chosen: dict[str, Any] = choice.given() | {"sequences": names_of(choice.sequences)}
     with interrupts_pass():
-        from persam_vos.benchmarks.davis import run_davis
+        from persam_vos.evaluation import DavisDataset
         from persam_vos.settings.video import load_settings
 
         settings = load_settings(config, method.given() | persam.given() | engine.given())
+        check_weights(settings)
+        DavisDataset(root, **chosen)  # or it says what is missing
+        from persam_vos.benchmarks.davis import run_davis
+
         scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
     for warning in scores.warnings:
         say(f"warning: {warning}")
@@ -225,10 +230,12 @@ def _track_video(
     progress = shown_progress(quiet, log_json, drops="the latest frames")
     with interrupts_pass(lambda: progress.has_advanced, lambda: _goes_on(output)):
         from persam_vos.settings.video import load_settings
-        from persam_vos.video.run import run_video
 
         settings = load_settings(config, flags)
+        check_video(video, settings, frames.span())
         prompting, span = said(settings)
+        from persam_vos.video.run import run_video
+
         outcome = run_video(
             video,
             prompting,

@@ -71,6 +71,7 @@ def read_mask(
     """
     path, told = Path(path), [] if doubts is None else doubts
     size = _size(like, height, width)
+    check_is_file(path, of)
     if path.suffix.lower() == ".json":
         wanted = None if resize else size
         values = json_values(path, Canvas(size, lambda found: _check_size(path, found, wanted, of)), told)
@@ -118,10 +119,19 @@ def _size(like: Frame | Rgb | None, height: int | None, width: int | None) -> tu
     return None
 
 
+def check_is_file(path: Path, of: str = "video") -> None:
+    """Refuse a mask that is missing.
+
+    Raises:
+        MaskError: If it is no file.
+    """
+    if not path.is_file():
+        fault = "is no file; give" if path.exists() else "no such file; give a mask,"
+        raise MaskError(f"{path}: {fault} a PNG of the {of}'s size")
+
+
 def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None, of: str, doubts: list[str]) -> Values:
     """Read a picture's values, H x W; its size must be ``size``, (height, width), unless that is None."""
-    if path.exists() and not path.is_file():
-        raise MaskError(f"{path}: is no file; give a PNG of the {of}'s size")
     try:
         # Pillow warns of large pictures; their size is checked here.
         with quiet_warnings(Image.DecompressionBombWarning):
@@ -134,8 +144,6 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
             return picture_values(path, picture, doubts)
     except MaskError:
         raise
-    except FileNotFoundError:
-        raise MaskError(f"{path}: no such file; give a mask, a PNG of the {of}'s size") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
 

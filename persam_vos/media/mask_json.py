@@ -79,8 +79,6 @@ def json_values(path: Path, canvas: Canvas, doubts: list[str]) -> Values:
             values[mask] = number
     except MaskError:
         raise
-    except FileNotFoundError:
-        raise MaskError(f"{path}: no such file; give a mask") from None
     except (
         OSError,
         ValueError,

@@ -18,6 +18,10 @@ class Progress(Protocol):
     Any thread may call any method: frames are counted by the main thread, failures by the thread that reads.
     """
 
+    def warn(self, message: str) -> None:
+        """Something is doubtful before any frame is done, such as the mask of the first frame."""
+        ...
+
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """A video or a set of photos begins.
 
@@ -56,6 +60,9 @@ class Progress(Protocol):
 
 class NoProgress:
     """Progress that nobody watches; see ``Progress``."""
+
+    def warn(self, message: str) -> None:
+        """Do nothing."""
 
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """Do nothing."""

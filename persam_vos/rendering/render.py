@@ -106,6 +106,8 @@ def render_video(
     with video.open() as whole:
         info = whole.info
         job = _job(masks, run, info, how, objects)
+    for warning in job.masks.warnings:
+        progress.warn(warning)
     with video.open_part(info, job.masks, span) as reader, remove_if_left_empty(output):
         return _render(job, reader, output, settings, progress, started, overwrite=overwrite)
 

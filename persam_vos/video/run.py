@@ -107,6 +107,8 @@ def write_tracks(
         writers = writers_of(output, settings, info, prompting.objects, overwrite=overwrite, resume=goes_on)
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
+    for warning in keyframes.warnings:
+        progress.warn(warning)
     folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backward or frames is None)
     doubts, same = before.check(output, folder.run, redoes=frames is not None), before.same_prompts(folder.run)
     if before.run is not None and before.complete and same:

@@ -69,6 +69,18 @@ def test_the_bar_says_what_happens_before_the_first_frame() -> None:
     assert (begun, bar.has_advanced) == (False, True)
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_warning_comes_before_the_bar(quiet: bool) -> None:
+    with redirect_stderr(io.StringIO()) as shown:
+        bar = ProgressBar(quiet=quiet)
+        bar.warn("the mask looks inverted")
+        before = shown.getvalue()
+        bar.start("clip", 2)
+        bar.stop()
+
+    assert before == "persam-vos: warning: the mask looks inverted\n"
+
+
 class Full(io.StringIO):
     def write(self, text: str) -> int:
         raise OSError("No space left on device")
@@ -92,13 +104,15 @@ def test_progress_as_json_has_a_line_for_each_event() -> None:
     )
     with redirect_stderr(io.StringIO()) as written:
         lines = JsonLines()
+        lines.warn("the mask looks inverted")
         lines.start("clip.mp4", 5, done=1)
         lines.prepare(1, 4)
         lines.advance(shown)
         lines.interrupt()
         lines.stop()
 
-    start, prepare, frame, interrupt, end = map(json.loads, written.getvalue().splitlines())
+    warning, start, prepare, frame, interrupt, end = map(json.loads, written.getvalue().splitlines())
+    assert (warning["event"], warning["message"]) == ("warning", "the mask looks inverted")
     assert (start["event"], start["name"], start["frames"], start["done"]) == ("start", "clip.mp4", 5, 1)
     assert (prepare["event"], prepare["done"], prepare["expected"]) == ("prepare", 1, 4)
     assert (frame["event"], frame["frame"], frame["done"], frame["frames"]) == ("frame", 7, 2, 5)

@@ -56,10 +56,13 @@ def engine_of(settings: Settings) -> FakeEngine:
     return FakeEngine(settings=settings)
 
 
-def tracked(root: Path, output: Path, *export: str, overwrite: bool = False) -> Outcome:
+def tracked(
+    root: Path, output: Path, *export: str, overwrite: bool = False, progress: NoProgress | None = None
+) -> Outcome:
     source = str(root / "JPEGImages" / "480p" / "alpha")
     mask = AnnotationFile(root / "Annotations" / "480p" / "alpha" / "00000.png")
-    return run.run_video(source, Prompting((mask,)), output, Settings(export=export), NoProgress(), overwrite=overwrite)
+    given = source, Prompting((mask,)), output, Settings(export=export), progress or NoProgress()
+    return run.run_video(*given, overwrite=overwrite)
 
 
 def test_no_export_of_an_earlier_run_is_left_beside_a_later_one(
@@ -172,11 +175,27 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(
     assert not (tmp_path / "out").exists()
 
 
+class Heard(NoProgress):
+    """Notes warnings and starts."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def warn(self, message: str) -> None:
+        self.seen.append(message)
+
+    def start(self, name: str, frames: int | None, done: int = 0) -> None:
+        self.seen.append("start")
+
+
 def test_doubts_about_the_annotation_are_on_record(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "Engine", engine_of)
     Image.fromarray(np.ones((HEIGHT, WIDTH), np.uint8)).save(root / "Annotations" / "480p" / "alpha" / "00000.png")
 
-    outcome = tracked(root, tmp_path / "out", "masks")
+    seen: list[str] = []
 
-    assert any("too many to be told from the rest" in text for text in outcome.warnings)
+    outcome = tracked(root, tmp_path / "out", "masks", progress=Heard(seen))
+
+    [doubt] = [text for text in outcome.warnings if "too many to be told from the rest" in text]
+    assert seen[:2] == [doubt, "start"], "it is told before anything is tracked"
     assert json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] == list(outcome.warnings)
