@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from persam_vos.masks import Rgb
+from persam_vos.masks import ArrayRecord, Rgb
 from persam_vos.media.frame import Frame
 from persam_vos.methods.colour_model import follow_colours
 from persam_vos.methods.memory.crop import cropped
@@ -114,20 +115,67 @@ class View:
         return ((self.embedding.geometry.to_frame(logits)[:, y, x] > 0) == point.positive).to(logits.dtype)
 
 
-def whole_view(encoder: Encoder, frame: Frame) -> View:
-    """Return all of a frame."""
-    return View(Region.whole(frame.height, frame.width), frame.rgb, encoder.encode([frame])[0])
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Told(ArrayRecord):
+    """A mask that has come so far; one more point need not begin anew.
+
+    Attributes:
+        box: Around its object; None for none.
+        points: Those that were followed.
+        logits: float, H x W.
+        score: The predicted IoU.
+    """
+
+    box: Box | None
+    points: tuple[Point, ...]
+    logits: Tensor
+    score: float
 
 
-def closer_view(encoder: Encoder, frame: Frame, box: Box) -> View | None:
-    """Return the part of a frame around a box; None where that is the whole frame."""
-    whole = Region.whole(frame.height, frame.width)
-    margin = _MARGIN_SHARE * math.sqrt((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1))
-    crop = pixels_of(box, margin).intersection(whole)
-    if crop == whole:
-        return None
-    closer = cropped(frame, crop)
-    return View(crop, closer.rgb, encoder.encode([closer])[0])
+class FrameViews:
+    """The views of a frame, each encoded when it is first asked for; threads may share them.
+
+    Args:
+        encoder: Encodes the frame and crops of it, of pictures without padding.
+        frame: The frame.
+        embedding: Of the frame, if it is known already.
+
+    Attributes:
+        told: The masks before and after the last point, so that neither another last point nor one more begins anew.
+    """
+
+    def __init__(self, encoder: Encoder, frame: Frame, embedding: ImageEmbedding | None = None) -> None:
+        self.frame, self._encoder, self._embedding = frame, encoder, embedding
+        self._lock = threading.Lock()
+        # That of the last box: a person draws one, and then clicks.
+        self._closer: tuple[Region, View] | None = None
+        self.told: tuple[Told, ...] = ()
+
+    def told_before(self, box: Box | None, points: tuple[Point, ...]) -> Told | None:
+        """Return the mask that has come some way to this box and these points; None for none."""
+        leading = (each for each in self.told if each.box == box and each.points == points[: len(each.points)])
+        return max(leading, key=lambda each: len(each.points), default=None)
+
+    @property
+    def whole(self) -> View:
+        """All of the frame."""
+        with self._lock:
+            if self._embedding is None:
+                [self._embedding] = self._encoder.encode([self.frame])
+            return View(Region.whole(self.frame.height, self.frame.width), self.frame.rgb, self._embedding)
+
+    def closer(self, box: Box) -> View | None:
+        """Return the part of the frame around a box; None where that is the whole frame."""
+        whole = Region.whole(self.frame.height, self.frame.width)
+        margin = _MARGIN_SHARE * math.sqrt((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1))
+        crop = pixels_of(box, margin).intersection(whole)
+        if crop == whole:
+            return None
+        with self._lock:
+            if self._closer is None or self._closer[0] != crop:
+                part = cropped(self.frame, crop)
+                self._closer = crop, View(crop, part.rgb, self._encoder.encode([part])[0])
+            return self._closer[1]
 
 
 def pixels_of(box: Box, beyond: float = 0) -> Region:

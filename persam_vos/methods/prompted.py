@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 
 from persam_vos.masks import Mask, box_xyxy, interior_depth
-from persam_vos.media.frame import Frame
 from persam_vos.methods.competition import hard_argmax
 from persam_vos.methods.in_front import put_in_front
-from persam_vos.methods.prompt_view import MAX_LOGIT, View, closer_view, pixels_of, whole_view
+from persam_vos.methods.prompt_view import MAX_LOGIT, FrameViews, Told, View, pixels_of
 from persam_vos.prompts import Box, ObjectPrompt, Point
 from persam_vos.sam.decoder import Decoder
-from persam_vos.sam.encoder import Encoder
 from persam_vos.sam.patches import Patch
 from persam_vos.sam.prompts import Prompts
 from persam_vos.sam.regions import Region
@@ -69,9 +67,8 @@ class _Answer:
 
 
 def masks_of_prompts(
-    encoder: Encoder,
+    views: FrameViews,
     decoder: Decoder,
-    frame: Frame,
     prompts: Sequence[ObjectPrompt],
     starts: Sequence[Mask | None] = (),
 ) -> PromptedMasks:
@@ -85,18 +82,14 @@ def masks_of_prompts(
     changes only the part in which it lies.
 
     Args:
-        encoder: Encodes the frame and the crops, of pictures without padding.
+        views: Of the frame.
         decoder: Of the same model.
-        frame: The frame.
         prompts: Of N objects, each of which fits the frame; see ``ObjectPrompt.fitted``.
         starts: Of each object, the mask that its points mend, bool, H x W; None for no mask. Empty for none at all.
     """
-    size = frame.height, frame.width
-    whole, found = whole_view(encoder, frame), []
+    whole, found = views.whole, []
     for prompt, start in zip(prompts, starts or [None] * len(prompts), strict=True):
-        closer = None if prompt.box is None else closer_view(encoder, frame, prompt.box)
-        views = [whole] if closer is None else [whole, closer]
-        found.append(_Object(decoder, views, size).found(prompt, start))
+        found.append(_Object(decoder, views, prompt.box).found(prompt, start))
     put_in_front([logits for logits, _ in found], prompts)
     patches = [Patch(whole.region, logits) for logits, _ in found]
     label_map = hard_argmax(patches, range(1, len(found) + 1), whole.region)
@@ -106,17 +99,24 @@ def masks_of_prompts(
 class _Object:
     """One object of a frame, in views of it."""
 
-    def __init__(self, decoder: Decoder, views: Sequence[View], size: tuple[int, int]) -> None:
-        self._decoder, self._views, self._size = decoder, views, size
+    def __init__(self, decoder: Decoder, frame: FrameViews, box: Box | None) -> None:
+        self._decoder, self._frame = decoder, frame
+        closer = None if box is None else frame.closer(box)
+        self._views = [frame.whole] if closer is None else [frame.whole, closer]
 
     def found(self, prompt: ObjectPrompt, start: Mask | None = None) -> tuple[Tensor, float]:
         """Return the logits of an object's mask, float H x W, and its predicted IoU."""
         if prompt.box is not None:
-            logits, score = self._mended_by(prompt.points, *self._of_box(prompt.box), prompt.box)
-            return _held_by(prompt.box, logits), score
+            begun = self._frame.told_before(prompt.box, prompt.points)
+            if begun is None:
+                begun = Told(prompt.box, (), *self._of_box(prompt.box))
+                self._frame.told = (begun,)
+            told = self._mended_by(prompt.points, begun)
+            return _held_by(prompt.box, told.logits), told.score
         if start is not None and start.any():
             # What nobody objects to is certain.
-            return self._mended_by(prompt.points, self._logits_of(start), 1.0)
+            told = self._mended_by(prompt.points, Told(None, (), self._logits_of(start), 1.0))
+            return told.logits, told.score
         return self._of_points(prompt.points)
 
     def _of_box(self, box: Box) -> tuple[Tensor, float]:
@@ -128,25 +128,31 @@ class _Object:
 
     def _of_points(self, points: Sequence[Point]) -> tuple[Tensor, float]:
         # A point beside the object says nothing before one on it.
-        points = sorted(points, key=lambda point: not point.positive)
-        logits, answers = None, []
-        for count in range(1, len(points) + 1):
+        points = tuple(sorted(points, key=lambda point: not point.positive))
+        told = self._frame.told_before(None, points[:-1])
+        known, logits = (len(told.points), told.logits) if told else (0, None)
+        answers: list[_Answer] = []
+        for count in range(known + 1, len(points) + 1):
             answers = [self._answer(view, None, points[:count], logits) for view in self._views]
             logits, _ = self._mixed(answers, along_colours=False)
+            before, told = told, Told(None, points[:count], logits, 0.0)
+            self._frame.told = (told,) if before is None else (before, told)
         assert logits is not None, "a prompt has a box or a point"
         # SAM's own masks are what it knows as prompts; so only the last one follows the colours.
         coloured, score = self._mixed(answers, along_colours=True)
         return _as_points_say(points, logits, coloured), score
 
-    def _mended_by(
-        self, points: Sequence[Point], logits: Tensor, score: float, box: Box | None = None
-    ) -> tuple[Tensor, float]:
+    def _mended_by(self, points: tuple[Point, ...], told: Told) -> Told:
         """Return what points make of a mask, one after another, each with those before it; see ``found``."""
-        for count, point in enumerate(points, 1):
+        for count in range(len(told.points) + 1, len(points) + 1):
+            before, followed, logits, score = told, points[:count], told.logits, told.score
             # A point that agrees with the mask changes nothing.
-            if not _obeys(logits, point):
-                logits, score = self._mended(logits, points[:count], box)
-        return logits, score
+            if not _obeys(logits, followed[-1]):
+                logits, score = self._mended(logits, followed, told.box)
+            told = Told(told.box, followed, logits, score)
+            if told.box is not None:
+                self._frame.told = before, told
+        return told
 
     def _mended(self, logits: Tensor, points: Sequence[Point], box: Box | None) -> tuple[Tensor, float]:
         """Return what the last point makes of a mask, and the predicted IoU.
@@ -216,7 +222,8 @@ class _Object:
     def _mixed(self, answers: Sequence[_Answer], *, along_colours: bool) -> tuple[Tensor, float]:
         """Return the mean mask of the answers in all views, float H x W, and its mean predicted IoU."""
         shares = (torch.cat([each.quality for each in answers]) / _QUALITY_SCALE).softmax(dim=0)
-        mean = torch.full(self._size, -MAX_LOGIT, device=shares.device)
+        size = self._frame.frame.height, self._frame.frame.width
+        mean = torch.full(size, -MAX_LOGIT, device=shares.device)
         by_view = shares.split([len(each.quality) for each in answers])
         for view, answer, of_view in zip(self._views, answers, by_view, strict=True):
             share = of_view.sum()

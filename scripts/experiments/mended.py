@@ -24,6 +24,7 @@ from tables import markdown
 from persam_vos.evaluation import DavisDataset
 from persam_vos.masks import Mask
 from persam_vos.media.frame import Frame
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.prompts import ObjectPrompt
 from persam_vos.settings.video import TrackerSettings
@@ -65,7 +66,7 @@ def mended_ious(job: Job, wrong: Wrong) -> list[float]:
     mask, scores = wrong.mask, [iou(wrong.mask, wrong.truth)]
     for count in range(1, max(CLICKS) + 1):
         says = ObjectPrompt(points=(next_click(mask, wrong.truth),), mask=Path())
-        found = masks_of_prompts(encoder, decoder, wrong.frame, [says], [mask])
+        found = masks_of_prompts(FrameViews(encoder, wrong.frame), decoder, [says], [mask])
         mask = np.asarray(found.label_map == 1)
         if count in CLICKS:
             scores.append(iou(mask, wrong.truth))

@@ -24,6 +24,7 @@ from tables import markdown, write_between
 
 from persam_vos.masks import Mask, box_xyxy, interior_depth
 from persam_vos.media.frame import Frame, untimed_frame
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.prompts import Box, ObjectPrompt, Point
 from persam_vos.sam import Decoder, Encoder, Engine
@@ -72,7 +73,7 @@ def ious(encoder: Encoder, decoder: Decoder, example: Example) -> list[float]:
     """Return the IoU from the true box, from it with each number of clicks, and from clicks alone."""
 
     def found(prompt: ObjectPrompt) -> Mask:
-        return np.asarray(masks_of_prompts(encoder, decoder, example.frame, [prompt]).label_map == 1)
+        return np.asarray(masks_of_prompts(FrameViews(encoder, example.frame), decoder, [prompt]).label_map == 1)
 
     box = box_xyxy(example.mask)
     assert box is not None

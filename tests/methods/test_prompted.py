@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pictures import frame_of
 from persam_vos import demo_clip, open_video, read_mask
 from persam_vos.masks import Mask, interior_point
 from persam_vos.media.frame import Frame
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.prompts import Box, ObjectPrompt, Point
 from persam_vos.sam.encoder import ImageEmbedding
@@ -39,7 +41,7 @@ def iou(found: np.ndarray, truth: Mask) -> float:
 
 
 def found(engine: Engine[Settings], frame: Frame, *prompts: ObjectPrompt) -> np.ndarray:
-    return masks_of_prompts(engine.encoder, engine.decoder, frame, prompts).label_map.numpy()
+    return masks_of_prompts(FrameViews(engine.encoder, frame), engine.decoder, prompts).label_map.numpy()
 
 
 class NestedDecoder(FakeDecoder):
@@ -59,7 +61,7 @@ class NestedDecoder(FakeDecoder):
 def test_one_point_is_not_the_smallest_part_that_it_may_mean() -> None:
     frame, decoder = frame_of(np.zeros((64, 64, 3), np.uint8)), NestedDecoder()
 
-    masks = masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(points=(Point(4, 4),))])
+    masks = masks_of_prompts(FrameViews(FakeEncoder(), frame), decoder, [ObjectPrompt(points=(Point(4, 4),))])
 
     assert (masks.label_map.numpy()[:, :32] == 1).all()
     assert (masks.label_map.numpy()[:, 32:] == 0).all()
@@ -69,8 +71,8 @@ def test_a_box_is_looked_at_twice_and_its_points_mend_that_mask() -> None:
     frame, decoder = frame_of(np.zeros((64, 64, 3), np.uint8)), NestedDecoder()
     box = Box(0, 0, 63, 63)
 
-    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box)])
-    masks_of_prompts(FakeEncoder(), decoder, frame, [ObjectPrompt(box, (Point(4, 4, positive=False),))])
+    masks_of_prompts(FrameViews(FakeEncoder(), frame), decoder, [ObjectPrompt(box)])
+    masks_of_prompts(FrameViews(FakeEncoder(), frame), decoder, [ObjectPrompt(box, (Point(4, 4, positive=False),))])
 
     alone, again, first, second, mended, anew, like_before = decoder.asked
     for once, twice in ((alone, again), (first, second)):
@@ -100,7 +102,7 @@ def test_a_click_is_a_correction_and_makes_no_other_object() -> None:
     before[:, :28] = True
 
     says = ObjectPrompt(points=(Point(34, 30),), mask=Path("mask.png"))
-    masks = masks_of_prompts(FakeEncoder(), InvertingDecoder(), frame, [says], [before])
+    masks = masks_of_prompts(FrameViews(FakeEncoder(), frame), InvertingDecoder(), [says], [before])
 
     label_map = masks.label_map.numpy()
     assert (label_map[:, :34] == 1).all(), "what the click says"
@@ -122,9 +124,10 @@ def test_an_object_in_the_box_of_another_one_is_in_front() -> None:
     frame = frame_of(np.zeros((64, 64, 3), np.uint8))
     held, holder, beside = Box(20, 20, 29, 29), Box(10, 10, 50, 50), Box(0, 40, 63, 63)
 
-    alone = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(held)]).label_map == 1
-    both = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(held), ObjectPrompt(holder)])
-    crossed = masks_of_prompts(FakeEncoder(), EverythingDecoder(), frame, [ObjectPrompt(holder), ObjectPrompt(beside)])
+    views = FrameViews(FakeEncoder(), frame)
+    alone = masks_of_prompts(views, EverythingDecoder(), [ObjectPrompt(held)]).label_map == 1
+    both = masks_of_prompts(views, EverythingDecoder(), [ObjectPrompt(held), ObjectPrompt(holder)])
+    crossed = masks_of_prompts(views, EverythingDecoder(), [ObjectPrompt(holder), ObjectPrompt(beside)])
 
     assert (both.label_map[alone] == 1).all(), "though the decoder is surer of the second one"
     assert (both.label_map == 2).any()
@@ -136,7 +139,7 @@ def test_a_box_gives_the_object_in_it(engine: Engine[Settings], bunny: tuple[Fra
     ys, xs = np.nonzero(truth)
 
     masks = masks_of_prompts(
-        engine.encoder, engine.decoder, frame, [ObjectPrompt(Box(xs.min(), ys.min(), xs.max(), ys.max()))]
+        FrameViews(engine.encoder, frame), engine.decoder, [ObjectPrompt(Box(xs.min(), ys.min(), xs.max(), ys.max()))]
     )
 
     assert iou(masks.label_map.numpy() == 1, truth) > 0.85
@@ -161,7 +164,7 @@ def test_points_mend_what_the_first_one_left(engine: Engine[Settings], bunny: tu
 
 def mended(engine: Engine[Settings], frame: Frame, start: Mask, *points: Point) -> np.ndarray:
     says = ObjectPrompt(points=points, mask=Path("mask.png"))
-    return masks_of_prompts(engine.encoder, engine.decoder, frame, [says], [start]).label_map.numpy() == 1
+    return masks_of_prompts(FrameViews(engine.encoder, frame), engine.decoder, [says], [start]).label_map.numpy() == 1
 
 
 def test_a_point_on_a_mask_changes_the_part_in_which_it_lies(
@@ -234,3 +237,34 @@ def test_a_point_that_agrees_with_a_mask_changes_nothing(engine: Engine[Settings
     assert not truth[2, frame.width - 3]
 
     assert (mended(engine, frame, truth, far, Point(x, y)) == truth).all()
+
+
+def test_a_click_more_is_decoded_as_if_all_were_said_at_once(
+    engine: Engine[Settings], bunny: tuple[Frame, Mask]
+) -> None:
+    frame, truth = bunny
+    ys, xs = np.nonzero(truth)
+    middle = Point(float(np.median(xs)), float(np.median(ys)))
+    said = [middle, Point(float(xs.min()) + 3, float(ys.min()) + 3, positive=False), Point(middle.x + 9, middle.y)]
+    box = Box(float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max()))
+    decodings: list[int] = []
+    for around in (None, box):
+        views = FrameViews(engine.encoder, frame)
+        for count in range(1, len(said) + 1):
+            decode, asked = engine.decoder.decode, [0]
+
+            def counted(*given: Any, decode: Any = decode, asked: list[int] = asked, **how: Any) -> Any:
+                asked[0] += 1
+                return decode(*given, **how)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(engine.decoder, "decode", counted)
+                prompt = ObjectPrompt(around, tuple(said[:count]))
+                one_more = masks_of_prompts(views, engine.decoder, [prompt])
+            decodings.append(asked[0])
+            at_once = masks_of_prompts(FrameViews(engine.encoder, frame), engine.decoder, [prompt])
+            assert (one_more.label_map == at_once.label_map).all()
+            assert one_more.scores == at_once.scores
+    # Points alone need one decoding each, but where a point on the object goes before those beside it.
+    assert decodings[:3] == [1, 1, 2]
+    assert max(decodings[4:]) < decodings[3]

@@ -13,6 +13,7 @@ from persam_vos.errors import PromptError
 from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
 from persam_vos.media.object_mask import read_object_mask
 from persam_vos.media.stream import FrameReader, StreamInfo
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.prompts import Prompt, VideoPrompts
 from persam_vos.sam.engine import Engine
 from persam_vos.video.prompting.keyframes import (
@@ -80,9 +81,9 @@ class GivenPrompts:
         self._fitted = tuple(fitted)
         return tuple(map(_place, fitted))
 
-    def parts(self, frame_of: FrameOf, load: Callable[[], Engine[Any]]) -> list[Keyframes]:
+    def parts(self, views_of: Callable[[int], FrameViews], load: Callable[[], Engine[Any]]) -> list[Keyframes]:
         """Return the keyframes of the prompts that were checked; see ``resolve_prompts``."""
-        found = resolve_prompts(self._fitted, frame_of, load, self._drawn)
+        found = resolve_prompts(self._fitted, views_of, load, self._drawn)
         return [replace(each, keyframes=tuple(map(self._with_doubts, each.keyframes))) for each in found]
 
     def find(self, engine: Engine[Any], frame_of: FrameOf) -> Keyframes:
@@ -91,7 +92,7 @@ class GivenPrompts:
         Raises:
             EmptyMaskError: If there is nothing where a prompt points.
         """
-        found = joined(self.parts(frame_of, lambda: engine))
+        found = joined(self.parts(lambda index: FrameViews(engine.encoder, frame_of(index)), lambda: engine))
         masks = [
             {"frame": each.frame, "object": each.object_id, "mask": str(each.says.mask)}
             for each in self._fitted

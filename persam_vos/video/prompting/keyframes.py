@@ -14,6 +14,7 @@ from persam_vos.errors import EmptyMaskError, MaskError, PromptError
 from persam_vos.masks import ArrayRecord, LabelMap, Mask
 from persam_vos.media.frame import Frame
 from persam_vos.media.mask_doubts import annotation_warnings
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.prompts import ObjectPrompt, Prompt
@@ -168,7 +169,7 @@ def joined(parts: Iterable[Keyframes]) -> Keyframes:
 
 def resolve_prompts(
     prompts: Sequence[Prompt],
-    frame_of: FrameOf,
+    views_of: Callable[[int], FrameViews],
     load: Callable[[], Engine[Any]],
     drawn: Mapping[Place, Keyframe] = MappingProxyType({}),
 ) -> list[Keyframes]:
@@ -178,7 +179,7 @@ def resolve_prompts(
 
     Args:
         prompts: Each with its frame, its box cut to the video; see ``ObjectPrompt.fitted``.
-        frame_of: Returns a frame by its index; asked for those with boxes and points only.
+        views_of: Returns what the encoder sees of a frame; asked for frames with boxes and points only.
         load: Returns the model; asked for it where there are boxes or points.
         drawn: Of each prompt that names a mask, that mask; of one that says so, the absence.
 
@@ -193,18 +194,18 @@ def resolve_prompts(
     parts = []
     for index in sorted({frame for (frame, _), each in by_place.items() if each.says.decoded}):
         asked = {place: each for place, each in by_place.items() if place[0] == index and each.says.decoded}
-        parts.append(_decoded(asked, frame_of(index), load(), drawn))
+        parts.append(_decoded(asked, views_of(index), load(), drawn))
     return [*parts, Keyframes(tuple(drawn[place] for place, each in by_place.items() if not each.says.decoded))]
 
 
 def _decoded(
-    asked: Mapping[Place, Prompt], frame: Frame, engine: Engine[Any], drawn: Mapping[Place, Keyframe]
+    asked: Mapping[Place, Prompt], views: FrameViews, engine: Engine[Any], drawn: Mapping[Place, Keyframe]
 ) -> Keyframes:
     """Return the masks of boxes and points on one frame."""
     says = [each.says for each in asked.values()]
     starts = [drawn[place].mask if place in drawn else None for place in asked]
     with explained_gpu_memory_errors(engine):
-        found = masks_of_prompts(engine.encoder, engine.decoder, frame, says, starts)
+        found = masks_of_prompts(views, engine.decoder, says, starts)
     label_map: LabelMap = found.label_map.cpu().numpy()
     keyframes, record = [], []
     for number, (place, said, score) in enumerate(zip(asked, says, found.scores, strict=True), 1):

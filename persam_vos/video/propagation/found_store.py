@@ -222,6 +222,18 @@ class FoundStore:
             for row in rows
         }
 
+    def scores(self, frames: range) -> dict[tuple[int, int], float]:
+        """Return the score of each object in each of these frames where it was looked for, by object and frame.
+
+        It is 0 where the object was not found. Of two directions, the better one counts.
+        """
+        rows = self._file.rows(
+            "select object, frame, max(score) from found where direction in (1, -1) and frame between ? and ?"
+            " group by object, frame",
+            (min(frames, default=0), max(frames, default=-1)),
+        )
+        return {row[:2]: row[2] for row in rows}
+
     def reaches(self, stretch: Stretch) -> list[tuple[int, Region]]:
         """Return the index of each frame of a stretch where it was found, and the pixels it competed in there."""
         ends = min(stretch.frames[0], stretch.frames[-1]), max(stretch.frames[0], stretch.frames[-1])

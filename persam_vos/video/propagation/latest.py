@@ -48,6 +48,11 @@ class Latest(Generic[KeyT, ValueT]):
                 value.set_exception(error)
         return value.result()
 
+    def __contains__(self, key: KeyT) -> bool:
+        """Tell whether a value was made, and is kept."""
+        with self._lock:
+            return key in self._kept and self._kept[key].done()
+
     def clear(self) -> None:
         """Keep nothing."""
         with self._lock:

@@ -16,6 +16,7 @@ from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.pipeline.gpu_memory import GpuMemory
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult, ObjectResult
+from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.output import OutputSettings
 from persam_vos.settings.video import Settings
@@ -119,10 +120,18 @@ class PropagatedVideo:
             keyframes: At most one an object and frame, on frames of the run; each object has one that shows it.
             anew: Ids of objects whose masks are not known yet, whatever an earlier object of that id has left.
         """
-        self._keyframes, self._anew = {}, frozenset(anew)
+        placed: dict[int, dict[int, Keyframe]] = {}
         for each in sorted(keyframes, key=lambda each: (each.object_id, each.frame)):
-            self._keyframes.setdefault(each.object_id, {})[each.frame] = each
-        self.object_ids = tuple(self._keyframes)
+            placed.setdefault(each.object_id, {})[each.frame] = each
+        self._keyframes, self._anew, self.object_ids = placed, frozenset(anew), tuple(placed)
+
+    def embedded(self, index: int) -> tuple[Frame, ImageEmbedding]:
+        """Return a frame with its embedding, which is kept.
+
+        Raises:
+            VideoError: If it cannot be decoded.
+        """
+        return self._embedded.one(index)
 
     def propagate(self, part: Part = WHOLE) -> Generator[Walked, None, frozenset[int]]:
         """Make the masks of frames that are not there yet or have changed; see ``Propagation.update``.

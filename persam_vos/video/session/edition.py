@@ -49,7 +49,7 @@ class Edition(ArrayRecord):
     def as_keyframes(self) -> Keyframes:
         """The keyframes as a run knows them."""
         # What is left of a mask is no longer what a box or points stand for.
-        said = {place: says for place, says in self.said.items() if self.placed[place] is self.keyframes[place]}
+        said = {place: says for place in self.said if (says := self.says(*place)) is not None}
         return Keyframes(tuple(self.placed.values()), self.warnings, said=said)
 
     def named(self, object_id: int) -> NamedObject:
@@ -68,6 +68,12 @@ class Edition(ArrayRecord):
         """Raise ``PromptError`` if there is no object."""
         if not self.objects:
             raise PromptError("there is no object yet; add one, with a mask, a box or points on a frame")
+
+    def says(self, frame: int, object_id: int) -> ObjectPrompt | None:
+        """Return the box and points that a keyframe was made of; None for a mask, a part of one, or no keyframe."""
+        place = frame, object_id
+        whole = place in self.said and self.placed[place] is self.keyframes[place]
+        return self.said[place] if whole else None
 
     def of(self, object_id: int) -> dict[int, Keyframe]:
         """Return the keyframes of an object as they are placed, by frame, rising."""
@@ -176,6 +182,16 @@ class History:
         self._taken_back.clear()
         self.now = edition
         self.used.update(each.id for each in edition.objects)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there was a change."""
+        return bool(self._earlier)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a change was taken back."""
+        return bool(self._taken_back)
 
     def undo(self) -> bool:
         """Go back by one change; return False if there is none."""

@@ -17,6 +17,7 @@ from persam_vos.masks import Mask, as_label_map
 from persam_vos.media.mask_doubts import void_warnings
 from persam_vos.media.object_mask import object_of, read_object_mask
 from persam_vos.media.random_access import RandomAccessVideo
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, VideoPrompts
 from persam_vos.prompts.points import as_box, as_point
 from persam_vos.sam.engine import Engine
@@ -33,10 +34,17 @@ class Marks:
         video: The video.
         frames: Indices of the frames on which something may be said.
         model: Returns the model, once it is needed.
+        views_of: Returns what the encoder sees of a frame.
     """
 
-    def __init__(self, video: RandomAccessVideo, frames: range, model: Callable[[], Engine[Settings]]) -> None:
-        self._video, self._frames, self._model = video, frames, model
+    def __init__(
+        self,
+        video: RandomAccessVideo,
+        frames: range,
+        model: Callable[[], Engine[Settings]],
+        views_of: Callable[[int], FrameViews],
+    ) -> None:
+        self._video, self._frames, self._model, self._views_of = video, frames, model, views_of
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,10 +77,22 @@ class Marks:
             PersamVosError: See ``Session.add``.
         """
         frame = self.check(frame)
-        if mask is not None and (box is not None or len(points)):
+        if mask is None:
+            return edition.with_keyframe(*self.found(frame, object_id, box, points, known))
+        if box is not None or len(points):
             raise PromptError("give a mask, or a box and points; points alone mend the mask that is there")
-        if mask is not None:
-            return edition.with_keyframe(self._drawn(mask, frame, object_id))
+        return edition.with_keyframe(self._drawn(mask, frame, object_id))
+
+    def found(
+        self,
+        frame: int,
+        object_id: int,
+        box: Sequence[float] | None,
+        points: Sequence[Sequence[float]],
+        known: Mask | None = None,
+    ) -> tuple[Keyframe, ObjectPrompt | None]:
+        """Return the mask that a box and points give, and what it stands for; see ``given``."""
+        frame = self.check(frame)
         mended = known if box is None and len(points) else None
         says = ObjectPrompt(
             None if box is None else as_box(box),
@@ -82,10 +102,9 @@ class Marks:
         )
         prompt, doubts = fitted_prompt(Prompt(frame, object_id, says), self._video.info)
         drawn = {} if mended is None else {(frame, object_id): Keyframe(frame, object_id, mended)}
-        (found,) = resolve_prompts([prompt], self._video.frame, self._model, drawn)[0].keyframes
-        found = replace(found, doubts=(*doubts, *found.doubts))
+        (found,) = resolve_prompts([prompt], self._views_of, self._model, drawn)[0].keyframes
         # Points that mend a mask stand for nothing without it.
-        return edition.with_keyframe(found, prompt.says if mended is None else None)
+        return replace(found, doubts=(*doubts, *found.doubts)), prompt.says if mended is None else None
 
     def absent(self, edition: Edition, frame: int, object_id: int) -> Edition:
         """Return an edition in which an object is said to be absent from a frame."""
@@ -102,7 +121,7 @@ class Marks:
                 self.check(each.frame)
         source = GivenPrompts(asked)
         source.fit(self._video.info, self._frames[0])
-        parts = source.parts(self._video.frame, self._model)
+        parts = source.parts(self._views_of, self._model)
         names = {each.id: each for each in asked.objects}
         return Edition(
             tuple(names.get(number, NamedObject(number)) for number in asked.ids),

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from persam_vos.exports.report.doubts import Doubt, doubtful
 from persam_vos.files import PathLike
-from persam_vos.masks import Rgb
+from persam_vos.masks import Mask, Rgb
 from persam_vos.media.ranges import frame_range
-from persam_vos.media.stream import StreamInfo
 from persam_vos.pipeline.progress import OnProgress
 from persam_vos.pipeline.writing import Outcome
-from persam_vos.prompts import named_object
 from persam_vos.results import FrameResult
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.said import settings_of
 from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
 from persam_vos.video.propagation.propagated import PropagatedVideo
 from persam_vos.video.propagation.propagation import OnWalked, walk_to_end
-from persam_vos.video.propagation.sweeps import Way, part_of
+from persam_vos.video.propagation.sweeps import Part, Way, part_of
 from persam_vos.video.session.edition import Edition, History
-from persam_vos.video.session.marks import Marks
+from persam_vos.video.session.lanes import lanes_of
+from persam_vos.video.session.marked import MarkedVideo
 from persam_vos.video.session.observed import observe
-from persam_vos.video.session.session_export import export_session
-from persam_vos.video.session.session_file import load_masks, read_saved, save_session
-from persam_vos.video.session.session_object import SessionObject
+from persam_vos.video.session.session_export import export_session, nothing_written
+from persam_vos.video.session.session_file import load_masks, read_said, read_saved, save_session
 from persam_vos.video.session.session_parts import SessionParts
 
 
-class Session(AbstractContextManager["Session"]):
+class Session(MarkedVideo, AbstractContextManager["Session"]):
     """Random access to a video, its prompts and its masks; a context manager.
 
     Frames keep the indices that they have in the video. Nothing is computed before ``propagate``, but the masks of
-    points and boxes. Embeddings are kept on disk, so that a correction costs no encoding.
+    points and boxes. Embeddings are kept on disk, so that a correction costs no encoding. Threads may share a session:
+    one propagates, others look and correct meanwhile.
 
     >>> from persam_vos import Session, demo_clip
     >>> video, mask = demo_clip()
@@ -83,28 +82,10 @@ class Session(AbstractContextManager["Session"]):
             VideoError, FrameIndexError: If the video is no such thing or cannot be read, or the range is not in it.
         """
         self.settings = settings_of(settings, changes)
-        self._history = History(Edition())
+        self._walking = threading.RLock()
         part = frame_range(start, end, stride)
-        self._parts = SessionParts(
-            video, self.settings, part, frame_rate=frame_rate, cache_folder=cache, cache_limit=cache_limit, masks=masks
-        )
-        self.frames = self._parts.frames
-        self.marks = Marks(self._parts.video, self.frames, self._parts.engine)
-
-    @property
-    def edition(self) -> Edition:
-        """What a person has said so far."""
-        return self._history.now
-
-    @property
-    def info(self) -> StreamInfo:
-        """Facts about the video."""
-        return self._parts.video.info
-
-    @property
-    def objects(self) -> tuple[SessionObject, ...]:
-        """The objects, in rising order of id."""
-        return tuple(SessionObject(self, each.id) for each in self.edition.objects)
+        kept: dict[str, Any] = {"cache_folder": cache, "cache_limit": cache_limit, "masks": masks}
+        super().__init__(SessionParts(video, self.settings, part, frame_rate=frame_rate, **kept))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -120,10 +101,6 @@ class Session(AbstractContextManager["Session"]):
         """Number of frames of the session."""
         return len(self.frames)
 
-    def image(self, frame: int) -> Rgb:
-        """Return the picture of a frame: uint8, H x W x 3, RGB."""
-        return self._parts.video.frame(self.marks.check(frame)).rgb
-
     def __getitem__(self, frame: int) -> FrameResult:
         """Return the objects in a frame, as they are by the last ``propagate``; keyframes are as they were given."""
         return self._ready().result(self.marks.check(frame))
@@ -131,62 +108,6 @@ class Session(AbstractContextManager["Session"]):
     def __iter__(self) -> Iterator[FrameResult]:
         """Yield the objects of every frame, in order."""
         return (self[frame] for frame in self.frames)
-
-    def add(
-        self,
-        frame: int,
-        *,
-        mask: PathLike | npt.ArrayLike | None = None,
-        box: Sequence[float] | None = None,
-        points: Sequence[Sequence[float]] = (),
-        id: int | None = None,
-        name: str = "",
-        color: str = "",
-    ) -> SessionObject:
-        """Say where a new object is on a frame; it may be any frame.
-
-        Args:
-            frame: Index of the frame.
-            mask: A path, or bool, H x W.
-            box: (x0, y0, x1, y1) in pixels, with inclusive maxima.
-            points: (x, y) on the object, or (x, y, 0) beside it.
-            id: Its value in label maps, 1..255; None for the next one that no object of this session has had.
-            name: What to call it.
-            color: A CSS name, or a code such as ``#e6194b``; "" for that of the palette.
-
-        Raises:
-            PromptError, MaskError: If the id is taken, the prompt or mask is no such thing, lies outside the frame,
-                finds nothing or covers all of another object.
-            FrameIndexError: If the frame is not one of the session's.
-        """
-        self._parts.check_open()
-        number = self.edition.free_id(id, self._history.used)
-        edition = self.edition.with_object(named_object(number, name, color))
-        edition = self.marks.given(edition, frame, number, mask=mask, box=box, points=points)
-        self._parts.anew |= {number} & self._history.used
-        self.change(edition)
-        return SessionObject(self, number)
-
-    def remove(self, object_id: int) -> None:
-        """Forget an object, and all that was said of it.
-
-        Raises:
-            PromptError: If there is no such object.
-        """
-        self.change(self.edition.without_object(object_id))
-
-    def change(self, edition: Edition) -> None:
-        """Go on with another edition of what was said."""
-        self._parts.check_open()
-        self._history.change(edition)
-
-    def undo(self) -> bool:
-        """Take back the last change of prompts; return False if there is none. ``propagate`` then makes its masks."""
-        return self._history.undo()
-
-    def redo(self) -> bool:
-        """Make the last change again that was taken back; return False if there is none."""
-        return self._history.redo()
 
     def propagate(
         self,
@@ -197,6 +118,9 @@ class Session(AbstractContextManager["Session"]):
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[int]:
         """Make the masks of frames, as far as they are not there yet or a change can have altered them.
+
+        If something else is said meanwhile, in another thread, it goes on with that after the frame in work. A second
+        thread that propagates waits for the first one.
 
         Args:
             on_progress: Called after each frame that was walked through.
@@ -213,10 +137,30 @@ class Session(AbstractContextManager["Session"]):
             VideoError, OutputError: If a frame cannot be decoded, or masks cannot be kept.
         """
         self.edition.check_objects()
-        walk = self._ready().propagate(part_of(frames, direction, self.frames))
+        part = part_of(frames, direction, self.frames)
+        with self._walking:
+            while True:
+                edition = self.edition
+                changed = self._walk(edition, part, on_progress, cancelled)
+                if changed is not None or not self.edition.objects:
+                    return changed or []
+
+    def _walk(
+        self, edition: Edition, part: Part, on_progress: OnWalked | None, cancelled: Callable[[], bool]
+    ) -> list[int] | None:
+        """Propagate an edition; return None as soon as there is another one. See ``propagate``."""
+        was_cancelled = False
+
+        def stops() -> bool:
+            nonlocal was_cancelled
+            was_cancelled = cancelled()
+            return was_cancelled or self.edition is not edition
+
+        walk = self._parts.propagated(edition.placed.values()).propagate(part)
         # Its first step forgets what earlier objects of these ids have left.
         self._parts.anew.clear()
-        return walk_to_end(walk, on_progress, cancelled)
+        changed = walk_to_end(walk, on_progress, stops)
+        return changed if was_cancelled or self.edition is edition else None
 
     @property
     def is_propagated(self) -> bool:
@@ -227,19 +171,38 @@ class Session(AbstractContextManager["Session"]):
         """Return the frames that most need a look, the most doubtful first; see ``Doubt``."""
         return doubtful(observe(self._ready()), count)
 
-    def save(self, path: PathLike) -> None:
+    def shown(self, frame: int, object_id: int) -> Mask | None:
+        """Return the mask of an object on a frame, bool H x W; None where it is absent or not known yet."""
+        mask = self[frame][object_id].mask
+        return mask if mask.any() else None
+
+    def lanes(self, frames: range | None = None) -> dict[int, list[float | None]]:
+        """Return the score of each object in each frame, as far as masks are there; pixels are not looked at.
+
+        Args:
+            frames: Some of ``self.frames``, rising; None for all.
+
+        Returns:
+            By object, a number for each frame: 0 where the object is absent, 1 where a person has shown it, None where
+            nothing is known yet.
+        """
+        return lanes_of(self.edition, self._parts.store, self.frames if frames is None else frames, self._parts.anew)
+
+    def save(self, path: PathLike, *, propagated: bool = True) -> None:
         """Write what was said into a prompts.json, and masks and settings into a folder beside it, ``dog.masks/``.
 
         ``persam-vos run --prompts`` takes the file as well.
 
         Args:
             path: Of the file.
+            propagated: Whether the masks of all frames are saved as well, which takes longer; those of a session with
+                ``masks`` lie in that file anyway.
 
         Raises:
             PromptError, OutputError, SettingsError: If there is no object, no way to write, or no path of the video.
         """
         self._parts.check_open()
-        save_session(Path(path), self.edition, self._parts)
+        save_session(Path(path), self.edition, self._parts, propagated=propagated)
 
     def export(
         self,
@@ -248,6 +211,8 @@ class Session(AbstractContextManager["Session"]):
         on_progress: OnProgress = lambda _done, _expected: None,
         *,
         overwrite: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
+        **changes: Any,
     ) -> Outcome:
         """Propagate what is not there yet, and write the folder that ``persam-vos run`` writes.
 
@@ -256,14 +221,27 @@ class Session(AbstractContextManager["Session"]):
             exports: Such as ``masks``, ``overlay`` and ``coco``, see docs/exports.md; as text, with commas.
             on_progress: Called after each frame that is written, with the number of those and of all.
             overwrite: Replace what an earlier run has written.
+            cancelled: Asked after each frame; True stops, and the files of this export are removed.
+            **changes: Settings of what is written, such as ``alpha="premultiplied"``.
 
         Raises:
-            PromptError, SettingsError: If there is no object, or an export is unknown.
+            PromptError, SettingsError: If there is no object, an export is unknown, or a setting is not allowed.
             OutputError: If the folder is not empty, without ``overwrite``, or cannot be written to.
         """
-        self.propagate()
-        given = self._parts, self.edition, Path(folder), exports
-        return export_session(*given, on_progress=on_progress, warnings=self.warnings, overwrite=overwrite)
+        with self._walking:
+            edition = None
+            while edition is not self.edition:
+                edition = self.edition
+                self.propagate(cancelled=cancelled)
+            if cancelled():
+                return nothing_written()
+            how: dict[str, Any] = {
+                "on_progress": on_progress,
+                "overwrite": overwrite,
+                "cancelled": cancelled,
+                "warnings": self.warnings,
+            }
+            return export_session(self._parts, edition, Path(folder), {**changes, "export": exports}, **how)
 
     @classmethod
     def open(cls, path: PathLike, **options: Any) -> Session:
@@ -281,7 +259,8 @@ class Session(AbstractContextManager["Session"]):
         session = cls(asked.video or "", **how)
         try:
             used = load_masks(Path(path), session._parts.store)
-            session._history = History(session.marks.all_of(asked), used)
+            edition = session.marks.all_of(asked)
+            session._history = History(replace(edition, said={**edition.said, **read_said(Path(path), asked)}), used)
         except BaseException:
             session.close()
             raise
@@ -296,5 +275,4 @@ class Session(AbstractContextManager["Session"]):
 
     def _ready(self) -> PropagatedVideo:
         """Return what propagates, with the model loaded."""
-        self._parts.check_open()
         return self._parts.propagated(self.edition.placed.values())

@@ -18,8 +18,10 @@ from persam_vos.errors import OutputError, PromptError, SettingsError, reason
 from persam_vos.files import output_errors, whole_file, write_lines
 from persam_vos.masks import Mask
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
+from persam_vos.prompts.points import as_box, as_point
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
 from persam_vos.settings.video import Settings
+from persam_vos.video.prompting.keyframes import Place
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.session.edition import Edition
 from persam_vos.video.session.session_parts import SessionParts
@@ -37,7 +39,7 @@ def folder_of(path: Path) -> Path:
     return path.with_suffix(".masks")
 
 
-def save_session(path: Path, edition: Edition, parts: SessionParts) -> None:
+def save_session(path: Path, edition: Edition, parts: SessionParts, *, propagated: bool = True) -> None:
     """Write a session.
 
     Masks have names that change with their pixels, and the file that names them is written after them: a process that
@@ -47,6 +49,7 @@ def save_session(path: Path, edition: Edition, parts: SessionParts) -> None:
         path: Of the prompts.json.
         edition: What was said.
         parts: The video, its frames, its settings and its propagated masks.
+        propagated: Whether these are saved as well.
 
     Raises:
         PromptError: If nothing was said.
@@ -56,15 +59,18 @@ def save_session(path: Path, edition: Edition, parts: SessionParts) -> None:
     if not parts.video.files:
         raise SettingsError("a session of arrays cannot be saved; give the video as a path")
     edition.check_objects()
-    folder, prompts = folder_of(path), []
+    folder, prompts, said = folder_of(path), [], {}
     for place, each in edition.keyframes.items():
         mask = None if each.absent else _write_mask(folder, *place, each.mask)
         prompts.append(Prompt(*place, ObjectPrompt(mask=mask, absent=each.absent)))
-    kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate)}
+        if mask is not None and place in edition.said:
+            said[mask.name] = edition.said[place].record()
+    kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate), "said": said}
     write_lines(folder / _SETTINGS, json.dumps(kept, indent=2))
     part = None if parts.is_whole else Span(parts.frames.start, parts.frames.stop, parts.frames.step)
     write_prompts(path, VideoPrompts(tuple(prompts), edition.objects, parts.video.info.source, part))
-    parts.store.save(folder / _PROPAGATED)
+    if propagated:
+        parts.store.save(folder / _PROPAGATED)
     _remove_other_masks(folder, prompts)
 
 
@@ -101,6 +107,32 @@ def _read_options(file: Path, *, whole: bool) -> dict[str, Any]:
         raise SettingsError(
             f"{file}: cannot be read ({reason(error)}); remove it, and give the settings of the session anew"
         ) from error
+
+
+def read_said(path: Path, asked: VideoPrompts) -> dict[Place, ObjectPrompt]:
+    """Return the box and points of those masks of a session's file that were made of any; others count as drawn.
+
+    Args:
+        path: Of the file.
+        asked: What it says.
+    """
+    try:
+        known = json.loads((folder_of(path) / _SETTINGS).read_text(encoding="utf-8"))["said"]
+        # The name of a mask changes with its pixels.
+        masks = {each.says.mask.name: each for each in asked.prompts if each.says.mask is not None}
+        return {
+            (each.frame, each.object_id): _says(known[name])
+            for name, each in masks.items()
+            if name in known and each.frame is not None
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _says(record: Mapping[str, Any]) -> ObjectPrompt:
+    """Return a box and points, of ``ObjectPrompt.record``."""
+    box = as_box(record["box"]) if "box" in record else None
+    return ObjectPrompt(box, tuple(as_point(each) for each in record.get("points", ())))
 
 
 def load_masks(path: Path, store: FoundStore) -> set[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -14,16 +16,21 @@ from persam_vos.masks import Rgb
 from persam_vos.media.ranges import FrameRange
 from persam_vos.media.readers import open_random_access
 from persam_vos.media.sources import exact_rate
+from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.sam.engine import Engine
 from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.embedding_cache import EmbeddingCache, cache_identity, encoder_facts
 from persam_vos.video.propagation.found_store import FoundStore
+from persam_vos.video.propagation.latest import Latest
 from persam_vos.video.propagation.propagated import PropagatedVideo
+
+# Frames on which points and boxes answer at once: an embedding takes 5 to 10 MB.
+_PREPARED = 6
 
 
 class SessionParts:
-    """The parts of a session; the model is loaded once it is needed.
+    """The parts of a session, which threads may share; the model is loaded once it is needed.
 
     Attributes:
         video: The video.
@@ -51,6 +58,8 @@ class SessionParts:
         self.settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
         self._propagated: PropagatedVideo | None = None
         self._engine: Engine[Settings] | None = None
+        self._views = Latest[int, FrameViews](_PREPARED)
+        self._loading = threading.RLock()
         self._is_open = True
         self.cache: EmbeddingCache | None = None
         self.anew: set[int] = set()
@@ -74,19 +83,27 @@ class SessionParts:
 
     def engine(self) -> Engine[Settings]:
         """Return the model."""
-        if self._engine is None:
-            self._engine = Engine(self.settings)
-        return self._engine
+        with self._loading:
+            if self._engine is None:
+                self._engine = Engine(self.settings)
+            return self._engine
 
     def propagated(self, keyframes: Iterable[Keyframe]) -> PropagatedVideo:
-        """Return what propagates these keyframes."""
-        if self._propagated is None:
-            engine, video = self.engine(), self.video
-            identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
-            self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
-            self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames, soft=True)
-        self._propagated.place(keyframes, self.anew)
-        return self._propagated
+        """Return what propagates these keyframes, whatever is said elsewhere meanwhile."""
+        self.check_open()
+        propagated = copy.copy(self._propagating())
+        propagated.place(keyframes, self.anew)
+        return propagated
+
+    def views_of(self, frame: int) -> FrameViews:
+        """Return what the encoder sees of a frame, of the session; those of the last few frames are kept."""
+        self.check_open()
+        propagating, encoder = self._propagating(), self.engine().encoder
+        return self._views.get(frame, lambda: FrameViews(encoder, *propagating.embedded(frame)))
+
+    def is_prepared(self, frame: int) -> bool:
+        """Tell whether the embedding of a frame is at hand."""
+        return frame in self._views or (self.cache is not None and frame in self.cache)
 
     def close(self) -> None:
         """Let go of the video, and remove what is temporary; a second call does nothing."""
@@ -97,6 +114,15 @@ class SessionParts:
         """Raise ``NotStartedError`` after ``close``."""
         if not self._is_open:
             raise NotStartedError("the session is closed; open the video again")
+
+    def _propagating(self) -> PropagatedVideo:
+        with self._loading:
+            if self._propagated is None:
+                engine, video = self.engine(), self.video
+                identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
+                self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
+                self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames, soft=True)
+            return self._propagated
 
     def _folder(self) -> Path:
         if not self.video.files:

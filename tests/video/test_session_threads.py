@@ -1,0 +1,231 @@
+"""A session that threads share: one propagates, others look and mark meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeEngine
+from moving import HEIGHT, WIDTH, mask_at
+from PIL import Image
+from sessions import COUNT, prepared, saved_film, true_labels, two_squares
+
+from persam_vos.errors import PromptError
+from persam_vos.masks import LabelMap
+from persam_vos.video.propagation.propagation import Walked
+from persam_vos.video.session.session import Session
+
+
+@pytest.fixture
+def truths() -> list[LabelMap]:
+    return true_labels()
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with two_squares(tmp_path / "cache") as opened:
+        yield opened
+
+
+def in_thread(work: object) -> None:
+    """Do something in another thread, and wait for it."""
+    thread = threading.Thread(target=work)  # type: ignore[arg-type]
+    thread.start()
+    thread.join()
+
+
+def test_what_is_said_during_a_propagation_is_propagated_by_it(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    walked: list[Walked] = []
+
+    def at_frame_three(step: Walked) -> None:
+        walked.append(step)
+        if len(walked) == 3:
+            in_thread(lambda: red.correct(6, mask=mask_at(1, 60)))
+            in_thread(lambda: session.add(2, mask=truths[2] == 2))
+
+    changed = session.propagate(at_frame_three)
+
+    assert session.is_propagated
+    assert changed == list(range(COUNT))
+    assert (session[6][1].mask == mask_at(1, 60)).all()
+    assert session[9][2].present
+    with two_squares(Path(session._parts._folder()) / "other") as at_once:
+        at_once.add(0, mask=truths[0] == 1).correct(6, mask=mask_at(1, 60))
+        at_once.add(2, mask=truths[2] == 2)
+        at_once.propagate()
+        assert all((one.label_map == other.label_map).all() for one, other in zip(session, at_once, strict=True))
+
+
+def test_a_propagation_ends_when_nothing_is_left_to_propagate(session: Session, truths: list[LabelMap]) -> None:
+    session.add(0, mask=truths[0] == 1)
+
+    assert session.propagate(lambda _: in_thread(lambda: session.undo()) if session.can_undo else None) == []
+    assert session.objects == ()
+
+
+def test_masks_are_looked_at_while_others_are_made(session: Session, truths: list[LabelMap]) -> None:
+    session.add(0, mask=truths[0] == 1)
+    seen: list[bool] = []
+
+    session.propagate(lambda step: in_thread(lambda: seen.append(session[step.frame][1].present)))
+
+    assert seen == [True] * (COUNT - 1)
+
+
+def test_lanes_have_the_score_of_each_frame(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(4, mask=truths[4] == 1)
+    red.absent(9)
+    assert session.lanes() == {1: [None] * 4 + [1.0] + [None] * 4 + [0.0, None, None]}
+
+    session.propagate(frames=range(7), direction="forward")
+    session.add(0, mask=truths[0] == 2)
+    lanes = session.lanes(range(3, 9))
+
+    assert list(lanes) == [1, 2]
+    assert lanes[1][:2] == [None, 1.0]
+    assert [score for score in lanes[1][2:4] if score is not None] == [session[5][1].score, session[6][1].score]
+    assert lanes[1][4:] == [None, None]
+    assert lanes[2] == [None] * 6
+
+
+def test_lanes_do_not_show_the_scores_of_an_earlier_object(session: Session, truths: list[LabelMap]) -> None:
+    session.add(0, mask=truths[0] == 1)
+    session.propagate()
+    session.remove(1)
+    session.add(0, mask=truths[0] == 2, id=1)
+
+    assert session.lanes() == {1: [1.0] + [None] * (COUNT - 1)}
+
+
+def test_an_export_shows_what_was_said_when_it_began(session: Session, truths: list[LabelMap], tmp_path: Path) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+
+    outcome = session.export(
+        tmp_path / "out", "masks", lambda done, _: in_thread(lambda: red.absent(9)) if done == 1 else None
+    )
+
+    assert outcome.frames == COUNT
+    assert np.asarray(session[9].label_map).max() == 0
+    assert (tmp_path / "out" / "masks" / "00009.png").stat().st_size > 0
+    assert np.asarray(Image.open(tmp_path / "out" / "masks" / "00009.png")).max() == 1
+
+
+def test_an_export_that_is_cancelled_leaves_nothing(session: Session, truths: list[LabelMap], tmp_path: Path) -> None:
+    session.add(0, mask=truths[0] == 1)
+    session.propagate()
+    done: list[int] = []
+
+    outcome = session.export(
+        tmp_path / "out", "masks,matte", lambda count, _: done.append(count), cancelled=lambda: len(done) == 3
+    )
+
+    assert outcome.interrupted
+    assert outcome.written == ()
+    assert not [path for path in tmp_path.joinpath("out").rglob("*") if path.is_file()]
+
+
+def test_an_export_has_options(session: Session, truths: list[LabelMap], tmp_path: Path) -> None:
+    session.add(0, mask=truths[0] == 1, name="red")
+    session.add(0, mask=truths[0] == 2)
+
+    session.export(tmp_path / "out", "masks", masks_format="binary", start_number=1001)
+
+    assert (tmp_path / "out" / "masks" / "1_red" / "01001.png").is_file()
+    assert session.settings.masks_format == "label"
+
+
+def test_clicks_add_up_and_mend_what_is_there(tmp_path: Path, truths: list[LabelMap]) -> None:
+    """The fake decoder finds the left half, whatever is said."""
+    with Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache", nearer_view=0) as session:
+        session._parts._engine = FakeEngine(settings=session.settings)
+        assert not session.is_prepared(3)
+        session.prepare(3)
+        assert session.is_prepared(3)
+        encoded = session._ready().encoded
+
+        preview = session.preview(3, points=[(5, 5)])
+        left = session.add(3, points=[(5, 5)])
+        left.click(3, 9, 9)
+        left.click(3, 200, 9, positive=False)
+
+        assert (preview == (np.arange(WIDTH) < WIDTH // 2)).all()
+        assert (left.keyframes[3] == preview).all()
+        says = session.edition.says(3, left.id)
+        assert says is not None
+        assert [tuple(point) for point in says.points] == [(5, 5, True), (9, 9, True), (200, 9, False)]
+        assert session._ready().encoded == encoded
+        left.correct(3, mask=mask_at(1, 40))
+        mended = session.preview(3, left.id, points=[(5, 5)])
+        assert mended.sum() > mask_at(1, 40).sum()
+        assert (left.click(3, 5, 5) == mended).all()
+        assert session.edition.says(3, left.id) is None
+        assert (session.preview(3, left.id, box=(0, 0, 60, 140)) != mended).any()
+        with pytest.raises(PromptError, match="there is no object 9"):
+            session.preview(3, 9, points=[(5, 5)])
+        with pytest.raises(PromptError, match="every point lies beside the object"):
+            session.preview(5, points=[(5, 5, 0)])
+
+
+def test_an_object_gets_another_name_and_colour(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1, name="red", color="red")
+
+    red.rename(name="ball")
+    assert (red.name, red.color) == ("ball", "#ff0000")
+    red.rename(color="blue")
+    assert (red.name, red.color) == ("ball", "#0000ff")
+    with pytest.raises(PromptError, match="color is 'rde'"):
+        red.rename(color="rde")
+    assert session.can_undo
+    assert not session.can_redo
+    session.undo()
+    assert session.can_redo
+    assert red.color == "#ff0000"
+
+
+def test_what_was_said_is_saved_without_all_masks(tmp_path: Path, truths: list[LabelMap]) -> None:
+    film, kept = saved_film(tmp_path / "film"), {"cache": tmp_path / "cache", "masks": tmp_path / "all.sqlite"}
+    with prepared(Session(film, **kept)) as session:
+        session.add(0, mask=truths[0] == 1)
+        session.propagate()
+        session.save(tmp_path / "red.json", propagated=False)
+
+    assert not (tmp_path / "red.masks" / "propagated.sqlite").exists()
+    with prepared(Session.open(tmp_path / "red.json", **kept)) as again:
+        assert again.is_propagated
+
+
+def test_clicks_and_boxes_outlive_a_session(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache", nearer_view=0) as session:
+        session._parts._engine = FakeEngine(settings=session.settings)
+        session.add(3, points=[(5, 5)]).click(3, 200, 9, positive=False)
+        session.add(4, box=(0, 0, 120, 140))
+        session.add(5, mask=truths[5] == 1)
+        session.save(tmp_path / "left.json", propagated=False)
+        said = dict(session.edition.said)
+
+    with Session.open(tmp_path / "left.json", cache=tmp_path / "cache") as again:
+        assert dict(again.edition.said) == said
+    assert sorted(said) == [(3, 1), (4, 2)]
+
+
+@pytest.mark.parametrize("damage", ["nothing", "a list", "a number", "half a box"])
+def test_what_masks_were_made_of_may_be_damaged(tmp_path: Path, damage: str) -> None:
+    with Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache", nearer_view=0) as session:
+        session._parts._engine = FakeEngine(settings=session.settings)
+        session.add(3, points=[(5, 5)])
+        session.save(tmp_path / "left.json", propagated=False)
+    (mask,) = (tmp_path / "left.masks").glob("*.png")
+    settings = tmp_path / "left.masks" / "session.json"
+    known = json.loads(settings.read_text())
+    assert list(known["said"]) == [mask.name]
+    wrong = {"nothing": {}, "a list": [mask.name], "a number": {mask.name: 3}, "half a box": {mask.name: {"box": [1]}}}
+    settings.write_text(json.dumps({**known, "said": wrong[damage]}))
+
+    with Session.open(tmp_path / "left.json", cache=tmp_path / "cache") as again:
+        assert dict(again.edition.said) == {}
+        assert again.objects[0].keyframes[3].shape == (HEIGHT, WIDTH)
