@@ -97,6 +97,11 @@ class Session(MarkedVideo, AbstractContextManager["Session"]):
         """What the cache of embeddings takes up on the disk so far, those of other videos included."""
         return self._parts.cache.size_bytes if self._parts.cache else 0
 
+    @property
+    def cache_limit(self) -> int:
+        """Bytes that the cache of embeddings may take up."""
+        return self._parts.cache_limit
+
     def __len__(self) -> int:
         """Number of frames of the session."""
         return len(self.frames)

@@ -40,6 +40,7 @@ class SessionParts:
         frame_rate: Frames per second of images and arrays.
         store: Of the masks.
         cache: Of the embeddings; None until the model is loaded.
+        cache_limit: Bytes that it may take up.
         anew: Ids of objects that have the id of an earlier one, until they are propagated.
     """
 
@@ -55,7 +56,7 @@ class SessionParts:
         masks: PathLike | None,
     ) -> None:
         """Open the video; for the arguments see ``Session``."""
-        self.settings, self._cache_folder, self._cache_limit = settings, cache_folder, cache_limit
+        self.settings, self._cache_folder, self.cache_limit = settings, cache_folder, cache_limit
         self._propagated: PropagatedVideo | None = None
         self._engine: Engine[Settings] | None = None
         self._views = Latest[int, FrameViews](_PREPARED)
@@ -120,7 +121,7 @@ class SessionParts:
             if self._propagated is None:
                 engine, video = self.engine(), self.video
                 identity = cache_identity(video.files, *encoder_facts(engine), video.info.height, video.info.width)
-                self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self._cache_limit, device=engine.device)
+                self.cache = EmbeddingCache(self._folder(), identity, max_bytes=self.cache_limit, device=engine.device)
                 self._propagated = PropagatedVideo(engine, video, self.cache, self.store, self.frames, soft=True)
             return self._propagated
 
