@@ -16,7 +16,7 @@ from persam_vos.prompts import NamedObject, Span
 
 MASK_EPILOG = """
 Example:
-  persam-vos mask clip.mp4 --box 120,80,300,260 -o mask.png
+  persam-vos mask clip.mp4 --box 120,80,300,260 -o mask.png --overlay look.jpg
   persam-vos run clip.mp4 --first-mask mask.png -o out
   persam-vos mask clip.mp4 --frame 57 --point 400,300 -o 57.png
   persam-vos run clip.mp4 --first-mask mask.png --prompt 57:57.png -o out
@@ -41,6 +41,10 @@ def mask(
         typer.Option("--id", metavar="1..255", help="Value of the object, or of the first of several."),
     ] = 1,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The mask, a PNG.")] = Path("mask.png"),
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", metavar="FILE", help="Also the frame with its objects tinted, a PNG or JPEG."),
+    ] = None,
     config: Config = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -57,8 +61,17 @@ def mask(
         check_video(source, settings, Span(frame))
         from persam_vos.video.mask_job import write_mask
 
-        warnings = write_mask(source, prompts, output, settings, frame=frame, first_id=first_id, overwrite=overwrite)
+        warnings = write_mask(
+            source,
+            prompts,
+            output,
+            settings,
+            frame=frame,
+            first_id=first_id,
+            overlay=overlay,
+            overwrite=overwrite,
+        )
     for warning in warnings:
         say(f"warning: {warning}")
     if not quiet:
-        print(output)
+        print(*([output] if overlay is None else [output, overlay]), sep="\n")

@@ -89,7 +89,7 @@ COMMANDS = {
     " --method --preset --keep-first-mask --start --end --stride --port --host --no-browser",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
     " --output -o --config --overwrite --log-json --quiet -q",
-    "mask": f"{ENGINE} --box --point --frame --id --overwrite",
+    "mask": f"{ENGINE} --box --point --frame --id --overlay --overwrite",
     "demo": f"{ENGINE} --method --preset --keep-first-mask",
     "davis": f"{ENGINE} {PERSAM} --method --preset --keep-first-mask --year --split --sequences --overwrite",
     "image": f"{ENGINE} --method --ref --resize-mask --mask-threshold --all-instances --max-objects --iou-threshold"

@@ -48,12 +48,13 @@ def mending_of(frame: int, object_id: int, record: Mapping[str, Any], folder: Pa
     source, prompts = str(record["source"]), folder / PROMPTS_JSON
     if not (Path(source).exists() and prompts.exists()):
         return None
-    mask = f"{folder.name}_{frame:05d}_{object_id}.png"
+    name = f"{folder.name}_{frame:05d}_{object_id}"
+    mask, look = f"{name}.png", f"{name}_look.jpg"
     again = ["persam-vos", "run", source, "--prompts", str(prompts), "--prompt", f"{frame}:{mask}", "--resume", "-o"]
     return Mending(
         frame=frame,
         before=shlex.join(["persam-vos", "mask", source, "--frame", str(frame), "--id", str(object_id)]),
-        after=shlex.join(["-o", mask]),
+        after=shlex.join(["-o", mask, "--overlay", look]),
         again=shlex.join([*again, str(folder)]),
         studio=shlex.join(["persam-vos", "studio", source]),
     )
