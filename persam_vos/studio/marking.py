@@ -65,11 +65,11 @@ def delete_prompt(call: Call) -> Response:
 def preview(call: Call) -> Response:
     """Return the mask that points or a box would give, and change nothing; never wait for an encoding."""
     index, said, session = call.frame(), call.read(PreviewBody), call.studio.workspace.session
-    if not session.is_prepared(index):  # type: ignore[attr-defined]
+    if not session.is_prepared(index):
         raise Refusal(409, f"frame {index} is not encoded yet; ask for it, and wait for the event prepared")
     known = said.object if any(each.id == said.object for each in session.objects) else None
     try:
-        shown = session.preview(index, known, points=said.points, box=said.box)  # type: ignore[attr-defined]
+        shown = session.preview(index, known, points=said.points, box=said.box)
     except EmptyMaskError:
         info = call.studio.footage.info
         shown = np.zeros((info.height, info.width), np.bool_)

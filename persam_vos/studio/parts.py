@@ -40,15 +40,12 @@ class Studio:
 
     def state(self) -> dict[str, Any]:
         """Return all that may change, as JSON, but pixels and scores."""
-        # The session is open by then, and PyTorch imported.
-        from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
-
         revision, session = self.workspace.revision, self.workspace.session
         objects, edition = self.workspace.objects, session.edition
         colours = ObjectStyles(objects).overlay
         keyframes: dict[int, list[dict[str, Any]]] = {each.id: [] for each in objects}
         for (frame, object_id), keyframe in edition.placed.items():
-            said = _said(edition.said.get((frame, object_id)), is_absent=keyframe.absent)
+            said = _said(edition.says(frame, object_id), is_absent=keyframe.absent)
             keyframes.setdefault(object_id, []).append({"frame": frame, **said})
         return {
             "revision": revision,
@@ -61,12 +58,12 @@ class Studio:
                 }
                 for each in objects
             ],
-            "can_undo": getattr(session, "can_undo", False),
-            "can_redo": getattr(session, "can_redo", False),
+            "can_undo": session.can_undo,
+            "can_redo": session.can_redo,
             "propagated": session.is_propagated,
             "job": self.jobs.record(),
             "warnings": list(self.workspace.warnings),
-            "cache": {"bytes": session.cache_bytes, "limit": DEFAULT_LIMIT_BYTES},
+            "cache": {"bytes": session.cache_bytes, "limit": session.cache_limit},
             "prepared": self.preparer.prepared(),
         }
 

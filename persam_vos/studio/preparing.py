@@ -43,7 +43,7 @@ class Preparer:
         """Return the frames that are encoded, rising."""
         session = self._session()
         with self._lock:
-            self._asked = [each for each in self._asked if session.is_prepared(each)]  # type: ignore[attr-defined]
+            self._asked = [each for each in self._asked if session.is_prepared(each)]
             return sorted(self._asked)
 
     def end(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class Preparer:
     def _run(self) -> None:
         while (frame := self._next()) is not None:
             try:
-                self._session().prepare(frame)  # type: ignore[attr-defined]
+                self._session().prepare(frame)
             except Exception as error:  # the page must hear of it, and other frames may go well
                 self._events.tell("failed", {"kind": "prepare", "error": in_words(error)})
                 continue

@@ -174,7 +174,7 @@ class Project:
             OutputError: If that fails.
         """
         if session.objects:
-            getattr(session, "keep", session.save)(self.prompts)
+            session.save(self.prompts, propagated=False)
         else:
             with output_errors(self.prompts):
                 self.prompts.unlink(missing_ok=True)

@@ -92,7 +92,7 @@ def lanes(call: Call) -> Response:
     wanted, revision = _part(frames, start, stop), workspace.revision
     scores: dict[str, list[float | None]] = {}
     if wanted and workspace.session.objects:
-        found = workspace.session.lanes(wanted.start, wanted.stop)  # type: ignore[attr-defined]
+        found = workspace.session.lanes(wanted)
         scores = {str(number): [_rounded(each) for each in lane] for number, lane in found.items()}
     where = {"start": wanted.start, "stop": wanted.stop, "step": frames.step}
     return JSONResponse({"revision": revision, **where, "scores": scores})

@@ -94,7 +94,7 @@ def serve(
         studio = opened()
         stack.callback(studio.close)
         door = Door.new(bound.getsockname()[1], listening.host)
-        server = _Server(make_app(studio, door), studio)
+        server = Server(make_app(studio, door), studio)
 
         def on_open(error: BaseException | None) -> None:
             if error is not None:
@@ -113,7 +113,7 @@ def serve(
     return studio.workspace.unsaved
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """A server whose event streams end when it does, and which leaves signals to the program."""
 
     def __init__(self, app: Starlette, studio: Studio) -> None:

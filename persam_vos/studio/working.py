@@ -97,7 +97,7 @@ def _exported(studio: Studio, job: Job, exports: list[str], options: Mapping[str
         folder.begin()
     try:
         session = studio.workspace.session
-        outcome = session.export(folder.partial, exports, on_progress, cancelled=job.is_cancelled, **options)  # type: ignore[call-arg]
+        outcome = session.export(folder.partial, exports, on_progress, cancelled=job.is_cancelled, **options)
         if job.is_cancelled():
             return {"cancelled": True, "folder": None, "files": []}
         with output_errors(folder.path):

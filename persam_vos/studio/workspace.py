@@ -101,7 +101,7 @@ class Workspace:
             now = self._named(object_id)
             new = named_object(object_id, now.name if name is None else name, now.color if color is None else color)
             if (said := self._said(object_id)) is not None:
-                said.rename(new.name, new.color)  # type: ignore[attr-defined]
+                said.rename(new.name, new.color)
             self._list(new)
 
         self._act(change)
@@ -124,7 +124,7 @@ class Workspace:
             named = self._named(object_id)
             said = self._said(object_id)
             if said is not None:
-                said.click(frame, x, y, positive)  # type: ignore[attr-defined]
+                said.click(frame, x, y, positive)
             elif positive:
                 self._begin(named, frame, points=[(x, y, 1)])
             else:
