@@ -28,7 +28,7 @@ function takesText(element) {
 
 /** Keys of the whole page. */
 export class Keys {
-  /** @param {Key[]} table @param {{canvas: HTMLCanvasElement, crosshair: () => import("./stage/crosshair.js").Crosshair, play: () => void}} parts */
+  /** @param {Key[]} table @param {{canvas: HTMLCanvasElement, crosshair: import("./stage/crosshair.js").Crosshair, play: () => void}} parts */
   constructor(table, { canvas, crosshair, play }) {
     this.table = table;
     this.byName = new Map(table.flatMap((key) => key.keys.map((name) => [name, key])));
@@ -55,7 +55,7 @@ export class Keys {
   _down(event) {
     const { target } = event;
     if (event.defaultPrevented || document.querySelector("dialog[open]") || takesText(target)) return;
-    if (target === this.canvas && this.crosshair().press(event)) {
+    if (target === this.canvas && this.crosshair.press(event)) {
       event.preventDefault();
       return;
     }

@@ -28,13 +28,11 @@ import { Pointer } from "./stage/pointer.js";
 import { Preview } from "./stage/preview.js";
 import { Stage } from "./stage/stage.js";
 
-/** Ask the server for the film and the state of the session. */
+/** Ask the server for the film. What was marked in it follows, once the server has loaded the network. */
 async function load(store) {
-  const [video, times, state] = await Promise.all([api.video(), api.times(), api.state()]);
-  const clip = new Clip(video, times, video.frame_rate);
-  const marked = state.objects.flatMap((each) => each.keyframes.map((keyframe) => keyframe.frame));
-  Object.assign(store, { video, clip, frame: marked[0] ?? clip.start });
-  store.take(state);
+  const [video, times] = await Promise.all([api.video(), api.times()]);
+  const clip = new Clip(video, times, video.frame_rate ?? undefined);
+  store.set({ video, clip, frame: clip.start });
 }
 
 /** @param {Store} store With the film in it. */
@@ -76,9 +74,20 @@ function build(store) {
   listen(store, {
     progress: () => {},
     done: (done) => (done.kind === "export" ? exporting.done(done) : propagate.done(done.changed)),
-    failed: ({ kind, error }) => (kind === "export" ? exporting.failed(error) : propagate.failed(error)),
+    failed: ({ kind, error }) => {
+      if (kind === "export") exporting.failed(error);
+      else if (kind === "propagate") propagate.failed(error);
+      else if (kind === "prepare") messages.refuse(error);
+      else stop(error);
+    },
   });
-  canvas.focus({ preventScroll: true });
+}
+
+/** There is nothing to go on with. @param {string} words */
+function stop(words) {
+  byId("stop").textContent = words;
+  show(byId("stop"), true);
+  show(byId("app"), false);
 }
 
 async function begin() {
@@ -87,9 +96,7 @@ async function begin() {
     await load(store);
   } catch (error) {
     if (!(error instanceof api.ApiError)) throw error;
-    byId("stop").textContent = error.message;
-    show(byId("stop"), true);
-    show(byId("app"), false);
+    stop(error.message);
     return;
   }
   build(store);

@@ -42,12 +42,17 @@ export class Store {
     this.hidden = new Set();
     this.playing = false;
     this.connected = true;
-    this.touch = false;
+    this.touch = matchMedia("(pointer: coarse)").matches;
     /** Edits that the server has not answered yet. */
     this.busy = 0;
     /** @type {{look: () => unknown[], act: () => void, seen: unknown[]}[]} */
     this._watchers = [];
     this._told = false;
+  }
+
+  /** Whether the server has opened the session, so that it is known what was marked. */
+  get isOpen() {
+    return this.state.revision >= 0;
   }
 
   /** The selected object. @returns {import("./types.js").StudioObject | undefined} */
@@ -83,8 +88,11 @@ export class Store {
   take(state) {
     if (state.revision < this.state.revision) return;
     const stays = state.objects.some((each) => each.id === this.selected);
-    const selected = stays ? this.selected : (state.objects[state.objects.length - 1]?.id ?? 0);
-    this.set({ state, selected });
+    const other = this.isOpen ? state.objects[state.objects.length - 1] : state.objects[0];
+    const selected = stays ? this.selected : (other?.id ?? 0);
+    const first = state.objects[0]?.keyframes[0]?.frame;
+    const begins = !this.isOpen && this.frame === this.clip.start && first !== undefined;
+    this.set({ state, selected, frame: begins ? first : this.frame });
   }
 
   /**

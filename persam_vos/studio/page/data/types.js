@@ -6,7 +6,7 @@
  * @typedef {Object} Option
  * @property {string} name
  * @property {string} about
- * @property {"integer" | "number" | "boolean" | "choice" | "color"} type
+ * @property {"integer" | "number" | "boolean" | "choice" | "color" | "string"} type
  * @property {string[]} [choices]
  * @property {number | string | boolean | null} default
  * @property {number | null} [min]
@@ -22,7 +22,7 @@
  * @property {number} start The first frame.
  * @property {number} stop The first frame that is left out.
  * @property {number} step
- * @property {number} frame_rate
+ * @property {number | null} frame_rate null for a rate that changes.
  * @property {number} duration Seconds.
  * @property {string} session Folder of the session.
  * @property {string} version

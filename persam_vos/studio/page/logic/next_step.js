@@ -2,6 +2,7 @@
 
 /**
  * @typedef {Object} Progress
+ * @property {boolean} open Whether the session is open.
  * @property {boolean} marked Whether anything is said of any object.
  * @property {boolean} selectedMarked Whether anything is said of the selected one.
  * @property {string} selectedName
@@ -16,7 +17,8 @@
  * @returns {{words: string, button: "propagate" | "doubt" | "export" | null}}
  */
 export function nextStep(progress) {
-  const { marked, selectedMarked, selectedName, propagated, job, doubts, touch } = progress;
+  const { open, marked, selectedMarked, selectedName, propagated, job, doubts, touch } = progress;
+  if (!open) return { words: "Loading the network. You can look at the film meanwhile.", button: null };
   if (job === "propagate") return { words: "Masks are being made. You can go on marking meanwhile.", button: null };
   if (job === "export") return { words: "The files are being written.", button: null };
   if (!marked) {

@@ -13,6 +13,7 @@ export function showHint(store) {
   store.watch(look, () => {
     const { state, object } = store;
     const step = nextStep({
+      open: store.isOpen,
       marked: isMarked(state.objects),
       selectedMarked: object === undefined || object.keyframes.length > 0,
       selectedName: object ? nameOf(object) : "",

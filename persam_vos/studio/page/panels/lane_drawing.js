@@ -8,7 +8,7 @@ const MARGIN = 4;
 const DIAMOND = 6;
 
 /**
- * Draw the scores of an object: a band where it is, with the score as its upper edge; a thin line where it is absent.
+ * Draw the scores of an object: a band where it is, with the score as its upper edge; short strokes where it is absent.
  * @param {CanvasRenderingContext2D} context
  * @param {number} top
  * @param {(number | null)[]} scores @param {number} first Position of the first one.
@@ -21,31 +21,45 @@ export function drawScores(context, top, scores, first, scale, color, colours) {
   const bottom = top + LANE_HEIGHT - MARGIN;
   const yOf = (score) => bottom - Math.max(0.08, score) * height;
   const pieces = piecesOf(scores, first, scale);
+  const edge = new Path2D();
+  const band = new Path2D();
+  let isOpen = false;
   for (const { x, width, kind, low } of pieces) {
+    if (kind === "absent") drawAbsence(context, x, top, width, colours.faint);
     if (kind === "present") {
-      context.fillStyle = `rgb(${red} ${green} ${blue} / 38%)`;
-      context.fillRect(x, yOf(low), width, bottom - yOf(low));
-    } else if (kind === "absent") {
-      context.fillStyle = colours.faint;
-      context.fillRect(x, bottom - 1, width, 1);
+      if (!isOpen) {
+        edge.moveTo(x, yOf(low));
+        band.moveTo(x, bottom);
+      }
+      for (const path of [edge, band]) {
+        path.lineTo(x, yOf(low));
+        path.lineTo(x + width, yOf(low));
+      }
+    } else if (isOpen) {
+      band.lineTo(x, bottom);
     }
+    isOpen = kind === "present";
   }
+  const last = pieces[pieces.length - 1];
+  if (isOpen) band.lineTo(last.x + last.width, bottom);
+  context.fillStyle = `rgb(${red} ${green} ${blue} / 38%)`;
+  context.fill(band);
+  context.lineWidth = 2;
+  context.strokeStyle = color;
+  context.stroke(edge);
+}
+
+/** Short strokes in the middle of the lane: the object is not there. */
+function drawAbsence(context, x, top, width, color) {
+  context.save();
   context.beginPath();
-  let before = null;
-  for (const piece of pieces) {
-    if (piece.kind === "present") {
-      const y = yOf(piece.low);
-      if (before === null) context.moveTo(piece.x, y);
-      else context.lineTo(piece.x, y);
-      context.lineTo(piece.x + piece.width, y);
-      before = y;
-    } else {
-      before = null;
-    }
-  }
+  context.setLineDash([3, 5]);
+  context.moveTo(x, top + LANE_HEIGHT / 2);
+  context.lineTo(x + width, top + LANE_HEIGHT / 2);
   context.lineWidth = 2;
   context.strokeStyle = color;
   context.stroke();
+  context.restore();
 }
 
 /** A diamond for a keyframe; a hollow one where the object is said to be absent. */

@@ -46,8 +46,9 @@ export class Propagate {
   done(changed = []) {
     const frames = changed.reduce((sum, [first, last]) => sum + 1 + (last - first) / this.store.clip.step, 0);
     const where = changed.length > 0 && changed.length <= NAMED ? `: ${frameRanges(changed)}` : "";
-    byId("propagate-news").textContent =
-      frames === 0 ? "Nothing had to change." : `New masks on ${counted(frames, "frame")}${where}.`;
+    const isAll = frames === this.store.clip.count;
+    const words = isAll ? `New masks on all ${counted(frames, "frame")}.` : `New masks on ${counted(frames, "frame")}${where}.`;
+    byId("propagate-news").textContent = frames === 0 ? "Nothing had to change." : words;
   }
 
   /** @param {string} words */

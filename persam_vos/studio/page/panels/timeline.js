@@ -10,6 +10,8 @@ import { LANE_HEIGHT, drawKeyframe, drawScores } from "./lane_drawing.js";
 import { drawDoubts, drawRuler, drawThumbs } from "./strip.js";
 
 const WHEEL = 0.002;
+/** Pixels to the left and right of all frames, so that a keyframe on the first one is whole. */
+const INSET = 8;
 /** Pixels to a keyframe within which a press on a lane goes to it. */
 const SNAP = 7;
 
@@ -74,7 +76,7 @@ export class Timeline {
 
   _frameAt(event, canvas) {
     const { left } = canvas.getBoundingClientRect();
-    return this.clip.frameAt(this.scale.positionAt(event.clientX - left));
+    return this.clip.frameAt(this.scale.positionAt(event.clientX - left - INSET));
   }
 
   /** Go to the frame under the pointer; on a lane to its keyframe close by, and select its object. */
@@ -85,7 +87,7 @@ export class Timeline {
     const row = Math.floor((event.clientY - top + this.scroll.scrollTop) / LANE_HEIGHT);
     const object = this.store.state.objects[row];
     if (object) this.store.set({ selected: object.id });
-    const x = event.clientX - left;
+    const x = event.clientX - left - INSET;
     const near = object?.keyframes.find((each) => Math.abs(this._middleOf(each.frame) - x) <= SNAP);
     return this.go(near ? near.frame : frame);
   }
@@ -96,7 +98,7 @@ export class Timeline {
     if (!zooms && !sideways) return;
     event.preventDefault();
     if (sideways) this.scale = this.scale.moved(sideways / this.scale.frameWidth);
-    else this.scale = this.scale.zoomed(Math.exp(-event.deltaY * WHEEL), event.clientX - canvas.getBoundingClientRect().left);
+    else this.scale = this.scale.zoomed(Math.exp(-event.deltaY * WHEEL), event.clientX - canvas.getBoundingClientRect().left - INSET);
     this.draw();
   }
 
@@ -140,7 +142,7 @@ export class Timeline {
       canvas.height = Math.max(1, Math.round(rows * devicePixelRatio));
       if (canvas === this.canvas) canvas.style.height = `${rows}px`;
     }
-    this.scale = this.scale.resized(this.strip.clientWidth);
+    this.scale = this.scale.resized(this.strip.clientWidth - 2 * INSET);
     this.draw();
   }
 
@@ -163,9 +165,9 @@ export class Timeline {
   _lane(context, top, object) {
     const { store, scale, colours: palette } = this;
     context.fillStyle = object.id === store.selected ? palette.panel : palette.ground;
-    context.fillRect(0, top, scale.width, LANE_HEIGHT - 1);
+    context.fillRect(-INSET, top, scale.width + 2 * INSET, LANE_HEIGHT - 1);
     context.fillStyle = palette.rule;
-    context.fillRect(0, top + LANE_HEIGHT - 1, scale.width, 1);
+    context.fillRect(-INSET, top + LANE_HEIGHT - 1, scale.width + 2 * INSET, 1);
     context.globalAlpha = store.hidden.has(object.id) ? 0.4 : 1;
     const scores = this.lanes.scores[object.id];
     if (scores) drawScores(context, top, scores, this.lanes.first, scale, object.color, palette);
@@ -189,5 +191,6 @@ function cleared(canvas) {
   const context = canvas.getContext("2d");
   context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
+  context.translate(INSET, 0);
   return context;
 }

@@ -19,8 +19,10 @@ export function topBar(store, edits, frames) {
     `${video.width} × ${video.height}`,
     counted(clip.count, "frame"),
     clock(video.duration),
-    `${Number(video.frame_rate.toFixed(3))} fps`,
-  ].join(" · ");
+    video.frame_rate === null ? "" : `${Number(video.frame_rate.toFixed(3))} fps`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
   byId("saved").textContent = `Saved after every action, in ${video.session}`;
   onPress(byId("undo"), () => edits.undo());
   onPress(byId("redo"), () => edits.redo());

@@ -1,6 +1,6 @@
 // Comes in: a canvas, a view, and what lies on a frame. Goes out: it is drawn.
 
-import { coloursOf, outlines, rgbOf, tinted } from "../logic/labels.js";
+import { coloursOf, outlines, tinted } from "../logic/labels.js";
 
 /** @typedef {import("../logic/view.js").View} View */
 /** @typedef {import("../logic/labels.js").LabelMap} LabelMap */
@@ -80,19 +80,20 @@ export function tracePath(context, view, line, ratio) {
   }
 }
 
-/** Draw what a click would give: a light tint and a dashed outline. */
-export function drawPreview(context, view, map, frame, color) {
-  const [red, green, blue] = rgbOf(color);
-  const ratio = frame.width / map.width;
-  context.save();
-  tracePath(context, view, outlinesOf(map).get(255) ?? [], ratio);
-  context.lineWidth = 4;
-  context.strokeStyle = `rgb(${red} ${green} ${blue} / 35%)`;
+/**
+ * Draw what a click would give: a light tint, and a white outline.
+ * @param {Context} context @param {View} view @param {LabelMap} map 255 where the object would be.
+ * @param {OffscreenCanvas} tint Of the map. @param {{width: number, height: number}} frame
+ */
+export function drawPreview(context, view, map, tint, frame) {
+  drawOver(context, view, tint, frame);
+  tracePath(context, view, outlinesOf(map).get(255) ?? [], frame.width / map.width);
+  context.lineWidth = 3.5;
+  context.strokeStyle = "rgb(0 0 0 / 45%)";
   context.stroke();
   context.lineWidth = 1.5;
   context.strokeStyle = "#ffffff";
   context.stroke();
-  context.restore();
 }
 
 /** @param {Context} context @param {View} view @param {import("../logic/keyframes.js").Keyframe} keyframe */

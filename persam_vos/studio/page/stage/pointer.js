@@ -46,10 +46,8 @@ export class Pointer {
   }
 
   _press(event) {
-    event.preventDefault();
-    const { canvas } = this.stage;
-    canvas.setPointerCapture(event.pointerId);
-    canvas.focus({ preventScroll: true });
+    if (event.button === MIDDLE) event.preventDefault(); // no scrolling by itself
+    this.stage.canvas.setPointerCapture(event.pointerId);
     this.store.set({ touch: event.pointerType === "touch", playing: false });
     const place = this.stage.placeOf(event);
     this.down.set(event.pointerId, place);

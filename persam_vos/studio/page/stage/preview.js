@@ -3,7 +3,7 @@
 import * as api from "../data/api.js";
 import { decodeLabels } from "../data/frames.js";
 import { distance, pixelAt } from "../logic/view.js";
-import { drawPreview } from "./layers.js";
+import { drawPreview, tintOf } from "./layers.js";
 
 /** Milliseconds that the mouse rests before a preview is asked for. */
 const REST = 50;
@@ -12,6 +12,8 @@ const SLOW = 300;
 const PAUSE = 3000;
 /** Milliseconds after which a frame that stays in sight is prepared. */
 const STAYS = 200;
+/** Colour for an object that is not there yet. */
+const NEW = "#e69f00";
 /** Pixels of the frame by which the mouse has to move for another preview. */
 const MOVED = 2;
 
@@ -21,7 +23,7 @@ export class Preview {
   constructor(stage) {
     this.stage = stage;
     this.store = stage.store;
-    /** @type {{map: import("../logic/labels.js").LabelMap, frame: number, at: import("../logic/view.js").Point} | null} */
+    /** @type {{map: import("../logic/labels.js").LabelMap, frame: number, tint: OffscreenCanvas} | null} */
     this.found = null;
     /** Where the mouse is, and whether a click there adds. @type {{x: number, y: number, positive: boolean} | null} */
     this.at = null;
@@ -74,9 +76,10 @@ export class Preview {
     try {
       const id = store.object ? selected : null;
       const file = await api.preview(frame, id, [[at.x, at.y, at.positive ? 1 : 0]]);
-      const map = await decodeLabels(file);
+      const map = file.size > 0 ? await decodeLabels(file) : null;
       const isLate = frame !== store.frame || revision !== store.state.revision || !this.at || store.busy > 0;
-      this.found = isLate ? null : { map, frame, at };
+      if (map === null) this.found = null;
+      else if (!isLate) this._take(map, frame);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
       this.found = null; // nothing is found there, or the frame is not prepared any more
@@ -85,6 +88,12 @@ export class Preview {
     if (performance.now() - begun > SLOW) this.pausedUntil = performance.now() + PAUSE;
     this.stage.draw();
     if (this.at && this.at !== at) this._ask();
+  }
+
+  /** Show what was found. */
+  _take(map, frame) {
+    const color = this.store.object?.color ?? NEW;
+    this.found = { map, frame, tint: tintOf(map, [{ id: 255, color }], 0.35, this.found?.tint ?? null) };
   }
 
   /** Prepare a frame on which the eye rests. */
@@ -98,6 +107,6 @@ export class Preview {
 
   _draw(context, view) {
     if (!this.found || this.found.frame !== this.store.frame || this.store.playing) return;
-    drawPreview(context, view, this.found.map, this.stage.frame, this.store.object?.color ?? "#e69f00");
+    drawPreview(context, view, this.found.map, this.found.tint, this.stage.frame);
   }
 }
