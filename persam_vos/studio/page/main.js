@@ -72,7 +72,6 @@ function build(store) {
   stageSigns(store, stage, preview);
   showHint(store);
   listen(store, {
-    progress: () => {},
     done: (done) => (done.kind === "export" ? exporting.done(done) : propagate.done(done.changed)),
     failed: ({ kind, error }) => {
       if (kind === "export") exporting.failed(error);

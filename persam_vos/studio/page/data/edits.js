@@ -58,7 +58,8 @@ export class Edits {
   newObject() {
     const empty = this.store.state.objects.find((each) => each.keyframes.length === 0);
     if (empty) return this.store.set({ selected: empty.id });
-    return this._say(async () => this._added());
+    this.store.set({ selected: 0, makesNew: true });
+    return this._say(() => this._added());
   }
 
   rename(id, name) {
@@ -85,15 +86,13 @@ export class Edits {
 
   /** The id of an object for what was said without one: the first such word makes it, the others mean the same one. */
   async _object() {
-    if (this.store.object) return this.store.selected;
-    const state = await this._added();
-    this.store.take(state);
+    if (!this.store.object) this.store.take(await this._added());
     return this.store.selected;
   }
 
   async _added() {
     const state = await api.addObject();
-    this.store.set({ selected: state.id, state: { ...this.store.state, objects: state.objects } });
+    this.store.set({ selected: state.id, makesNew: false });
     return state;
   }
 
@@ -106,6 +105,7 @@ export class Edits {
         store.take(await ask());
       } catch (error) {
         if (!(error instanceof api.ApiError)) throw error;
+        store.set({ makesNew: false });
         this.refuse(error.message, at);
       } finally {
         store.set({ busy: store.busy - 1 });

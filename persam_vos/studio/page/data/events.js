@@ -7,7 +7,6 @@ const TRY_AGAIN = 2000;
 
 /**
  * @typedef {Object} News
- * @property {(job: import("./types.js").Job) => void} progress
  * @property {(done: {kind: string, changed?: [number, number][], folder?: string, files?: string[]}) => void} done
  * @property {(failed: {kind: string, error: string}) => void} failed
  */
@@ -22,8 +21,7 @@ export function listen(store, news) {
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("state", (state) => store.take(state));
   on("progress", (job) => {
-    store.set({ state: { ...store.state, job } });
-    news.progress(job);
+    store.progress(job);
   });
   on("prepared", ({ frame }) => {
     const prepared = [...store.state.prepared.filter((each) => each !== frame), frame];

@@ -73,7 +73,7 @@ export class Player {
   }
 
   _isHere(frame) {
-    return this.frames.isWarm(frame, this.width(), this.store.state.revision, this.store.state.objects.length > 0);
+    return this.frames.isWarm(frame, this.width(), this.store.revisionOf(frame), this.store.state.objects.length > 0);
   }
 
   /** Decode a frame, then show it. */
@@ -81,8 +81,7 @@ export class Player {
     const { store, frames } = this;
     this.loading = true;
     try {
-      const { revision, objects } = store.state;
-      const map = objects.length > 0 ? frames.map(frame, revision) : null;
+      const map = store.state.objects.length > 0 ? frames.map(frame, store.revisionOf(frame)) : null;
       await Promise.all([frames.picture(frame, this.width()), map]);
       if (!store.playing) return;
       store.set({ frame });
@@ -109,8 +108,8 @@ export class Player {
   }
 
   _warm(frame) {
-    const { revision, objects } = this.store.state;
-    return this.frames.warm(frame, this.width(), revision, objects.length > 0);
+    const { store } = this;
+    return this.frames.warm(frame, this.width(), store.revisionOf(frame), store.state.objects.length > 0);
   }
 
   _fetchAhead() {

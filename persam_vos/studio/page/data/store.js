@@ -31,7 +31,14 @@ export class Store {
     /** Frames of doubts that were looked at since the list came. @type {ReadonlySet<number>} */
     this.lookedAt = new Set();
     this.frame = 0;
+    /** Id of the selected object; 0 for none, and for one that is to be made. */
     this.selected = 0;
+    /** Whether what is said next is said of an object that is to be made. */
+    this.makesNew = false;
+    /** Revision since which no mask has changed, but those that were made since then, by frame. */
+    this._since = 0;
+    /** @type {Map<number, number>} */
+    this._made = new Map();
     /** @type {Tool} */
     this.tool = "mark";
     this.brushSize = 24;
@@ -84,12 +91,28 @@ export class Store {
     this._tell();
   }
 
+  /** @param {number} frame @returns {number} The revision in which its masks changed last, as far as that is known. */
+  revisionOf(frame) {
+    return Math.max(this._since, this._made.get(frame) ?? 0);
+  }
+
+  /** A frame's masks were made. @param {import("./types.js").Job} job */
+  progress(job) {
+    const revision = Math.max(job.revision ?? 0, this.state.revision);
+    if (job.frame !== undefined) this._made.set(job.frame, revision);
+    this.set({ state: { ...this.state, job, revision } });
+  }
+
   /** Take up what the server says, unless it is older than what is known. @param {import("./types.js").State} state */
   take(state) {
     if (state.revision < this.state.revision) return;
+    if (state.job === null || JSON.stringify(state.objects) !== JSON.stringify(this.state.objects)) {
+      this._since = state.revision;
+      this._made.clear();
+    }
     const stays = state.objects.some((each) => each.id === this.selected);
     const other = this.isOpen ? state.objects[state.objects.length - 1] : state.objects[0];
-    const selected = stays ? this.selected : (other?.id ?? 0);
+    const selected = stays || this.makesNew ? this.selected : (other?.id ?? 0);
     const first = state.objects[0]?.keyframes[0]?.frame;
     const begins = !this.isOpen && this.frame === this.clip.start && first !== undefined;
     this.set({ state, selected, frame: begins ? first : this.frame });

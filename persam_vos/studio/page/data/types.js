@@ -38,6 +38,7 @@
  * @property {number | null} frames_per_second
  * @property {number | null} seconds_left
  * @property {number} [frame] The one that was made last.
+ * @property {number} [revision] After it was made.
  */
 
 /**

@@ -49,6 +49,7 @@ export class Export {
     onPress(copy, () => navigator.clipboard?.writeText(folder));
     const where = make("span", { className: "folder" }, make("code", {}, folder), copy);
     news.replaceChildren("Written into", where, make("span", { className: "faint" }, files.join(", ")));
+    news.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string} words */

@@ -12,7 +12,7 @@ export class Messages {
     this.stage = null;
     this.at = null;
     onPress(byId("callout-close"), () => this.close());
-    store.watch(() => [store.frame, store.state.revision, store.tool], () => this.close());
+    store.watch(() => [store.frame, store.state.objects, store.tool], () => this.close());
     store.watch(() => [store.connected], () => this._connection());
   }
 

@@ -75,9 +75,9 @@ export class Brush {
       this.canvas = null;
       this.stage.draw();
     };
-    const { frame, state } = this.store;
+    const { frame } = this.store;
     if (isCancelled || frame !== this.frame) stop();
-    else this.stage.frames.map(frame, state.revision).then(stop, stop);
+    else this.stage.frames.map(frame, this.store.revisionOf(frame)).then(stop, stop);
   }
 
   /** Draw the mask that the stroke changes. */
@@ -88,7 +88,7 @@ export class Brush {
     const { id } = store.object;
     const shown = stage.shown.isCurrent ? stage.shown.map : null;
     const isExact = shown?.width === stage.frame.width;
-    const map = isExact ? shown : await stage.frames.exactMap(store.frame, store.state.revision);
+    const map = isExact ? shown : await stage.frames.exactMap(store.frame, store.revisionOf(store.frame));
     const pixels = new Uint32Array(map.data.length);
     for (let i = 0; i < pixels.length; i += 1) if (map.data[i] === id) pixels[i] = 0xffffffff;
     context.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), map.width, map.height), 0, 0);

@@ -34,7 +34,7 @@ export class Preview {
     stage.painters.unshift((context, view) => this._draw(context, view));
     const { store } = this;
     store.watch(() => [store.frame, store.playing], () => this._seen());
-    store.watch(() => [store.state.revision, store.frame, store.tool, store.selected], () => this.clear());
+    store.watch(() => [store.state.objects, store.frame, store.tool, store.selected], () => this.clear());
     store.watch(() => [this.isPrepared], () => this._ask());
   }
 
@@ -70,14 +70,14 @@ export class Preview {
     if (!at || this.asking || !store.previews || !store.masksShown || store.playing || store.busy > 0) return;
     if (!this.isPrepared || performance.now() < this.pausedUntil) return;
     const { frame, selected } = store;
-    const { revision } = store.state;
+    const { objects } = store.state;
     const begun = performance.now();
     this.asking = true;
     try {
       const id = store.object ? selected : null;
       const file = await api.preview(frame, id, [[at.x, at.y, at.positive ? 1 : 0]]);
       const map = file.size > 0 ? await decodeLabels(file) : null;
-      const isLate = frame !== store.frame || revision !== store.state.revision || !this.at || store.busy > 0;
+      const isLate = frame !== store.frame || objects !== store.state.objects || !this.at || store.busy > 0;
       if (map === null) this.found = null;
       else if (!isLate) this._take(map, frame);
     } catch (error) {

@@ -33,7 +33,7 @@ export class Shown {
 
   /** Whether the label map is that of what was said last. */
   get isCurrent() {
-    return this.mapFrame === this.store.frame && this.mapRevision === this.store.state.revision;
+    return this.mapFrame === this.store.frame && this.mapRevision === this.store.revisionOf(this.store.frame);
   }
 
   /** Look for what the store asks for. @param {number} width Of the picture, from `Frames.widthFor`. */
@@ -73,7 +73,7 @@ export class Shown {
       this.mapFrame = -1;
     }
     if (state.objects.length === 0) return;
-    const { revision } = state;
+    const revision = this.store.revisionOf(frame);
     const map = this.frames.mapNow(frame, revision);
     if (map) {
       this.map = map;

@@ -33,7 +33,7 @@ export class Stage {
     this.shown = new Shown(store, frames, () => this.draw());
     this._asked = false;
     new ResizeObserver(() => this._resize()).observe(canvas);
-    store.watch(() => [store.frame, store.state.revision, store.state.objects.length === 0], () => this._look());
+    store.watch(() => [store.frame, store.revisionOf(store.frame), store.state.objects.length === 0], () => this._look());
     store.watch(() => [store.state, store.masksShown, store.hidden, store.opacity, store.selected], () => this.draw());
   }
 
