@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from persam_vos.errors import EmptyMaskError
@@ -63,7 +62,7 @@ def delete_prompt(call: Call) -> Response:
 
 
 def preview(call: Call) -> Response:
-    """Return the mask that points or a box would give, and change nothing; never wait for an encoding."""
+    """Return the mask that points or a box would give, or nothing; never wait for an encoding."""
     index, said, session = call.frame(), call.read(PreviewBody), call.studio.workspace.session
     if not session.is_prepared(index):
         raise Refusal(409, f"frame {index} is not encoded yet; ask for it, and wait for the event prepared")
@@ -71,8 +70,7 @@ def preview(call: Call) -> Response:
     try:
         shown = session.preview(index, known, points=said.points, box=said.box)
     except EmptyMaskError:
-        info = call.studio.footage.info
-        shown = np.zeros((info.height, info.width), np.bool_)
+        return Response(status_code=204)
     return picture(png_of_mask(shown), "image/png")
 
 

@@ -75,15 +75,23 @@ def _part(studio: Studio, said: PropagateBody) -> dict[str, Any]:
 
 
 def _propagated(studio: Studio, job: Job, **part: Any) -> Mapping[str, Any]:
+    walked_over: set[int] = set()
+    session = studio.workspace.session
+    said = session.edition
+
     def on_progress(walked: Walked) -> None:
+        walked_over.add(walked.frame)
         job.done, job.expected = walked.done, walked.expected
         revision = studio.workspace.count_change()
         direction = "forward" if walked.direction > 0 else "backward"
         told = {**job.record(), "frame": walked.frame, "direction": direction, "revision": revision}
         studio.events.tell("progress", told)
 
-    changed = studio.workspace.session.propagate(on_progress, cancelled=job.is_cancelled, **part)
+    changed = session.propagate(on_progress, cancelled=job.is_cancelled, **part)
     studio.workspace.count_change()
+    if job.is_cancelled() or session.edition is not said:
+        # What was walked over before that counts as well.
+        changed = sorted({*changed, *walked_over})
     return {"changed": stretches(changed, studio.frames.step), "cancelled": job.is_cancelled()}
 
 

@@ -12,7 +12,7 @@ from moving import HEIGHT, WIDTH
 from PIL import Image
 from studios import Served, png, served
 
-from persam_vos.errors import OutputError
+from persam_vos.errors import EmptyMaskError, OutputError
 from persam_vos.masks import LabelMap
 from persam_vos.video.session.session import Session
 
@@ -187,6 +187,18 @@ def test_a_preview_shows_what_a_click_would_give_and_changes_nothing(studio: Ser
     assert ((np.asarray(Image.open(io.BytesIO(shown.content))) == 255) == LEFT).mean() > 0.98
     after = studio.get("/api/state")
     assert after == {**before, "prepared": [5], "cache": after["cache"]}
+
+
+def test_a_preview_of_nothing_is_empty(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> None:
+        raise EmptyMaskError("nothing is found there")
+
+    monkeypatch.setattr(Session, "is_prepared", lambda *_: True)
+    monkeypatch.setattr(Session, "preview", nothing)
+
+    shown = studio.script.post("/api/preview/5", json={"object": 1, "points": [[20, 20, 1]]})
+
+    assert (shown.status_code, shown.content) == (204, b"")
 
 
 def test_a_mask_may_be_kept_by_its_revision(studio: Served, truths: list[LabelMap]) -> None:

@@ -1,0 +1,92 @@
+"""What is told to pages: in order, only the latest to slow ones, and no longer than the studio lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from studios import PATIENCE_SECONDS, Served, read_events
+
+from persam_vos.studio import events
+from persam_vos.studio.events import Events
+
+
+async def heard(told: Events, count: int) -> list[str]:
+    """Listen until so many pieces have come."""
+    found = []
+    async for each in told.listen():
+        found.append(each.decode())
+        if len(found) == count:
+            break
+    return found
+
+
+def test_events_come_in_order_and_a_slow_page_gets_the_latest_state_alone() -> None:
+    async def run() -> list[str]:
+        told = Events()
+        stream = told.listen({"revision": 0})
+        await anext(stream)
+        for number in range(3):
+            told.tell("state", {"revision": number})
+            told.tell("prepared", {"frame": number})
+        return [(await anext(stream)).decode() for _ in range(4)]
+
+    found = asyncio.run(run())
+
+    assert [each.splitlines()[0] for each in found] == ["event: prepared"] * 2 + ["event: state", "event: prepared"]
+    assert json.loads(found[2].splitlines()[1].removeprefix("data: ")) == {"revision": 2}
+
+
+def test_what_waits_for_a_page_that_never_listens_does_not_grow() -> None:
+    async def run() -> int:
+        told = Events()
+        stream = told.listen()
+        await anext(stream)
+        for number in range(1000):
+            told.tell("prepared", {"frame": number})
+        (listener,) = told._listeners
+        return len(listener._waiting)
+
+    assert asyncio.run(run()) == 100
+
+
+def test_a_stream_is_kept_open_and_ends_with_the_studio(monkeypatch) -> None:
+    monkeypatch.setattr(events, "_KEEP_OPEN_SECONDS", 0.01)
+
+    async def run() -> list[bytes]:
+        told = Events()
+        stream = told.listen()
+        found = [await anext(stream), await anext(stream)]
+        told.end()
+        found += [each async for each in stream]
+        found += [each async for each in told.listen()]
+        assert not told._listeners
+        return found
+
+    first, second, *rest = asyncio.run(run())
+
+    assert (first, second) == (b": listening\n\n", b": still here\n\n")
+    assert set(rest) <= {b": still here\n\n"}
+
+
+def test_a_page_that_goes_is_forgotten(studio: Served) -> None:
+    for _ in range(events.MOST_LISTENERS + 3):
+        with studio.listening():
+            pass
+    with studio.listening() as wait:
+        studio.post("/api/objects")
+        assert wait("state")["objects"][0]["id"] == 1
+
+
+def test_too_many_pages_are_refused(studio: Served, monkeypatch) -> None:
+    monkeypatch.setattr(events, "MOST_LISTENERS", 1)
+    with studio.listening():
+        assert studio.script.get("/api/events", timeout=PATIENCE_SECONDS).status_code == 503
+
+
+def test_an_open_stream_does_not_hold_the_end_of_the_studio(studio: Served) -> None:
+    with studio.script.stream("GET", "/api/events") as stream:
+        found = read_events(stream)
+        assert next(found)[0] == "state"
+        studio.studio.events.end()
+        assert list(found) == []

@@ -1,0 +1,318 @@
+"""Propagation and export over HTTP: one at a time, with their progress, cancelled, failed, and beside other changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sessions import COUNT
+from studios import Served
+
+from persam_vos.errors import OutputError
+from persam_vos.masks import LabelMap
+from persam_vos.studio import jobs
+from persam_vos.studio.working import stretches
+from persam_vos.video.session.session import Session
+
+Wait = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def marked(studio: Served, truths: list[LabelMap]) -> Served:
+    """A studio in which object 1 has a mask on frame 3."""
+    studio.post("/api/objects", {"name": "red"})
+    studio.draw(1, 3, truths[3] == 1)
+    return studio
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Holds every propagation after its first frame, until it is set."""
+    opened = threading.Event()
+    record = jobs.Job.record
+
+    def held(job: jobs.Job) -> dict[str, Any]:
+        if job.done == 1 and threading.current_thread().name == job.kind:
+            opened.wait(60)
+        return record(job)
+
+    monkeypatch.setattr(jobs.Job, "record", held)
+    yield opened
+    opened.set()
+
+
+def agreement(studio: Served, truths: list[LabelMap], frame: int, number: int = 1) -> float:
+    found, true = studio.mask(frame) == number, truths[frame] == number
+    return float((found & true).sum() / (found | true).sum())
+
+
+def test_all_frames_get_masks_scores_and_a_place_in_the_list_of_doubts(marked: Served, truths: list[LabelMap]) -> None:
+    with marked.listening() as wait:
+        started = marked.script.post("/api/propagate", json={"what": "all"})
+        assert (started.status_code, started.json()["kind"]) == (202, "propagate")
+        told = wait("progress")
+        done = wait("done")
+
+    assert {"done", "expected", "frames_per_second", "seconds_left", "frame", "direction", "revision"} <= set(told)
+    assert done == {"kind": "propagate", "cancelled": False, "changed": [[0, COUNT - 1]]}
+    assert min(agreement(marked, truths, frame) for frame in (0, 2, 3, 5, 8)) > 0.8
+    state = marked.get("/api/state")
+    assert (state["propagated"], state["job"]) == (True, None)
+    lanes = marked.get("/api/lanes")["scores"]["1"]
+    assert len(lanes) == COUNT
+    assert None not in lanes
+    assert lanes[3] == 1
+    doubts = marked.get("/api/doubtful?count=3")
+    assert {"frame", "object", "reason", "doubt"} == set(doubts[0])
+    assert doubts[0]["doubt"] >= doubts[-1]["doubt"]
+
+
+@pytest.mark.parametrize(
+    ("what", "frame", "known"),
+    [
+        ("forward", 3, range(3, COUNT)),
+        ("backward", 3, range(4)),
+        ("to_next", 3, range(3, 8)),
+        ("to_next", 7, range(7, COUNT)),
+    ],
+)
+def test_a_part_of_the_frames_gets_masks(
+    marked: Served, truths: list[LabelMap], what: str, frame: int, known: range
+) -> None:
+    marked.post("/api/objects")
+    marked.draw(2, 7, truths[7] == 2)
+
+    with marked.listening() as wait:
+        marked.post("/api/propagate", {"what": what, "frame": frame})
+        wait("done")
+
+    lane = marked.get("/api/lanes")["scores"]["1"]
+    assert None not in [lane[each] for each in known]
+    assert None in lane
+
+
+def test_lanes_are_given_in_parts(marked: Served) -> None:
+    part = marked.get("/api/lanes?start=2&stop=5")
+
+    assert (part["start"], part["stop"], part["step"]) == (2, 5, 1)
+    assert part["scores"] == {"1": [None, 1, None]}
+    assert marked.get("/api/lanes?start=50&stop=60")["scores"] == {}
+
+
+def test_a_correction_changes_its_stretch_alone(marked: Served, truths: list[LabelMap]) -> None:
+    marked.draw(1, 9, truths[9] == 1)
+    with marked.listening() as wait:
+        marked.post("/api/propagate")
+        wait("done")
+        marked.draw(1, 6, truths[6] == 1)
+        marked.post("/api/propagate")
+        changed = wait("done")["changed"]
+
+    # The stretches beyond learn from the frame as well, as the second nearest one.
+    assert changed == [[0, 2], [4, 8], [10, 11]]
+
+
+def test_a_second_job_waits_for_the_first_one(marked: Served, gate: threading.Event) -> None:
+    with marked.listening() as wait:
+        marked.post("/api/propagate")
+        refused = [marked.script.post(path, json=body) for path, body in JOBS]
+        assert marked.get("/api/state")["job"]["kind"] == "propagate"
+        gate.set()
+        wait("done")
+
+    assert [each.status_code for each in refused] == [409, 409]
+    assert "masks are being propagated; wait for the end, or cancel" in refused[0].json()["error"]
+
+
+JOBS = [("/api/propagate", {}), ("/api/export", {"exports": ["masks"]})]
+
+
+def test_what_is_done_stays_when_a_propagation_is_cancelled(marked: Served, gate: threading.Event) -> None:
+    with marked.listening() as wait:
+        marked.post("/api/propagate", {"what": "forward", "frame": 3})
+        assert marked.script.delete("/api/export").status_code == 202  # of another kind: nothing happens
+        assert marked.script.delete("/api/propagate").status_code == 202
+        gate.set()
+        done = wait("done")
+
+    assert done == {"kind": "propagate", "cancelled": True, "changed": [[4, 4]]}
+    lane = marked.get("/api/lanes")["scores"]["1"]
+    assert (lane[4] is not None, lane[5]) == (True, None)
+
+
+def test_changes_are_made_while_masks_are_propagated(
+    marked: Served, gate: threading.Event, truths: list[LabelMap]
+) -> None:
+    with marked.listening() as wait:
+        marked.post("/api/propagate")
+        marked.post("/api/objects")
+        state = marked.draw(2, 0, truths[0] == 2)
+        gate.set()
+        wait("done")
+
+    assert state["job"]["kind"] == "propagate"
+    assert marked.get("/api/state")["propagated"]
+    assert min(agreement(marked, truths, frame, number) for frame in (0, 5, 8) for number in (1, 2)) > 0.8
+
+
+def test_two_pages_see_each_others_changes(marked: Served, truths: list[LabelMap]) -> None:
+    with marked.listening() as one, marked.listening() as other:
+        answered = marked.draw(1, 5, truths[5] == 1)
+        assert one("state") == other("state") == answered
+
+
+def test_two_pages_that_say_something_at_once_lose_nothing(marked: Served, truths: list[LabelMap]) -> None:
+    marked.post("/api/objects")
+    threads = [
+        threading.Thread(target=marked.draw, args=(number, frame, truths[frame] == number))
+        for frame in range(4, 10)
+        for number in (1, 2)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    state = marked.get("/api/state")
+
+    assert [len(each["keyframes"]) for each in state["objects"]] == [7, 6]
+    assert state["revision"] == 15
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/api/propagate", {"what": "sideways"}, "what is"),
+        ("/api/propagate", {"what": "forward"}, "0 to 11"),
+        ("/api/propagate", {"what": "forward", "frame": 12}, "0 to 11"),
+        ("/api/export", {}, "exports"),
+        ("/api/export", {"exports": []}, "exports is"),
+        ("/api/export", {"exports": ["mask"]}, "allowed: masks"),
+        ("/api/export", {"exports": ["masks"], "options": {"grow": 999}}, "from -200 to 200"),
+        ("/api/export", {"exports": ["masks"], "options": {"path": "x"}}, "unknown setting"),
+        ("/api/export", {"exports": ["masks"], "options": {"device": "cuda"}}, "unknown setting"),
+        ("/api/export", {"exports": ["masks"], "options": {"background": 7}}, "must be a colour"),
+    ],
+)
+def test_work_that_cannot_be_is_told_before_it_begins(
+    marked: Served, path: str, body: dict[str, object], words: str
+) -> None:
+    answer = marked.script.post(path, json=body)
+
+    assert answer.status_code == 422
+    assert words in answer.json()["error"]
+    assert marked.get("/api/state")["job"] is None
+
+
+@pytest.mark.parametrize(("path", "body"), JOBS)
+def test_without_an_object_there_is_nothing_to_do(studio: Served, path: str, body: dict[str, object]) -> None:
+    studio.post("/api/objects")
+
+    answer = studio.script.post(path, json=body)
+
+    assert (answer.status_code, "no object" in answer.json()["error"]) == (422, True)
+
+
+def test_exports_are_written_into_folders_of_their_own(marked: Served) -> None:
+    folder = marked.studio.project.folder
+    with marked.listening() as wait:
+        marked.post("/api/export", {"exports": ["masks", "coco"], "options": {"masks_format": "binary", "grow": 1}})
+        progress, first = wait("progress"), wait("done")
+        marked.post("/api/export", {"exports": ["cutout"], "options": {"background": "blur"}})
+        second = wait("done")
+
+    assert (progress["kind"], progress["expected"]) == ("export", COUNT)
+    assert (first["folder"], second["folder"]) == (str(folder / "export-1"), str(folder / "export-2"))
+    assert (folder / "export-1" / "masks" / "1_red" / "00000.png").is_file()
+    assert {"masks", "coco.json", "run.json", "tracks.jsonl", "prompts.json"} <= set(first["files"])
+    assert all((folder / "export-1" / name).exists() for name in first["files"])
+    assert (folder / "export-2" / "cutout.mp4").is_file()
+    assert not list(folder.glob(".export*"))
+
+
+def test_nothing_is_left_of_an_export_that_is_cancelled(marked: Served, gate: threading.Event) -> None:
+    folder = marked.studio.project.folder
+    with marked.listening() as wait:
+        marked.post("/api/export", {"exports": ["masks"]})
+        marked.script.delete("/api/export")
+        gate.set()
+        done = wait("done")
+
+    assert (done["cancelled"], done["folder"]) == (True, None)
+    assert not [path for path in folder.iterdir() if "export" in path.name]
+
+
+@pytest.mark.parametrize(
+    "error", [OutputError("prores.mov: cannot be written (No space left on device)"), MemoryError()]
+)
+def test_an_export_that_fails_is_told_in_words_and_leaves_nothing(
+    marked: Served, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    folder = marked.studio.project.folder
+
+    def fail(_: Session, into: Path, *__: object, **___: object) -> None:
+        (into / "prores.mov").write_bytes(b"half")
+        raise error
+
+    with monkeypatch.context() as disk, marked.listening() as wait:
+        disk.setattr(Session, "export", fail)
+        marked.post("/api/export", {"exports": ["prores"]})
+        failed = wait("failed")
+
+    assert failed["kind"] == "export"
+    assert (str(error) or "MemoryError") in failed["error"]
+    assert not [path for path in folder.iterdir() if "export" in path.name]
+    assert marked.get("/api/state")["job"] is None
+
+
+def test_frames_are_encoded_in_the_background_the_latest_first(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, prepared = threading.Event(), threading.Event(), []
+
+    def slow(_: Session, frame: int) -> None:
+        prepared.append(frame)
+        begun.set()
+        go_on.wait(60)
+
+    monkeypatch.setattr(Session, "prepare", slow)
+    monkeypatch.setattr(Session, "is_prepared", lambda _, frame: frame in prepared)
+    with studio.listening() as wait:
+        studio.post("/api/prepare/0")
+        begun.wait(60)
+        for frame in (1, 2, 3, 4, 5, 6, 3):
+            studio.post(f"/api/prepare/{frame}")
+        go_on.set()
+        told = [wait("prepared")["frame"] for _ in range(5)]
+
+    assert told == prepared == [0, 3, 6, 5, 4]
+    assert studio.get("/api/state")["prepared"] == [0, 3, 4, 5, 6]
+
+
+def test_a_frame_that_cannot_be_encoded_is_told(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "prepare", lambda _, frame: 1 // 0)
+    with studio.listening() as wait:
+        studio.post("/api/prepare/0")
+        assert "ZeroDivisionError" in wait("failed")["error"]
+        monkeypatch.undo()
+        studio.post("/api/prepare/1")
+        assert wait("prepared") == {"frame": 1}
+
+
+def test_a_bug_in_one_request_is_told_and_ends_nothing(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Session, "can_undo", property(lambda _: [][0]))
+        answer = studio.script.get("/api/state")
+        assert answer.status_code == 500
+        assert "this should not happen: IndexError: list index out of range (" in answer.text
+
+    assert studio.get("/api/state")["objects"] == []
+
+
+def test_stretches_are_told_by_their_ends() -> None:
+    assert stretches([], 1) == []
+    assert stretches([4], 1) == [[4, 4]]
+    assert stretches([0, 1, 2, 5, 6], 1) == [[0, 2], [5, 6]]
+    assert stretches(list(np.arange(0, 12, 3)), 3) == [[0, 9]]
