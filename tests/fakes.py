@@ -136,8 +136,8 @@ class FakeReader:
             self.given += 1
             yield Frame(index, index, Fraction(1, 25), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
 
-    def stop(self) -> None:
-        pass
+    def stop(self) -> bool:
+        return False
 
     def close(self) -> None:
         self.closed = True

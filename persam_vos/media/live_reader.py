@@ -65,11 +65,13 @@ class LiveReader(GeneratorReader):
         self.warnings += [*other_videos(self._connection.container, stream), *self._maker.warnings]
         if self._connection.container.streams.audio:
             self.warnings.append(f"the audio of {source.name} is not kept")
+        self._ended = False
         self._frames = self._deliver(first)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Wait for nothing any more; see ``FrameReader``."""
         self._stopped.set()
+        return not self._ended
 
     def close(self) -> None:
         """Close the source; a second call does nothing."""
@@ -84,6 +86,7 @@ class LiveReader(GeneratorReader):
             if self._latency is None or self._latency.is_in_time(pts * self.info.time_base):
                 yield self._maker.make(decoded, index, pts)
                 index += 1
+        self._ended = True
         if self._latency is not None and self._latency.dropped:
             self.warnings.append(
                 f"{self._latency.dropped} frame(s) were dropped, since they came more than"

@@ -190,9 +190,9 @@ class SkippingReader(GeneratorReader):
         self.info = info_of_clip(reader.info, clip)
         self._frames = self._deliver()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Wait for nothing any more; see ``FrameReader``."""
-        self._reader.stop()
+        return self._reader.stop()
 
     def close(self) -> None:
         """Close the frames; a second call does nothing."""

@@ -109,8 +109,12 @@ class FrameReader(Protocol):
         """
         ...
 
-    def stop(self) -> None:
-        """End with the frames that have come, instead of waiting for more; any thread may call this."""
+    def stop(self) -> bool:
+        """End with the frames that have come, instead of waiting for more; any thread may call this.
+
+        Returns:
+            Whether frames may be missing because of it.
+        """
         ...
 
     def close(self) -> None:
@@ -163,8 +167,9 @@ class GeneratorReader:
         """Close the reader."""
         self.close()
 
-    def stop(self) -> None:
-        """Files do not wait; see ``FrameReader``."""
+    def stop(self) -> bool:
+        """Files do not wait, and end as they would; see ``FrameReader``."""
+        return False
 
     def close(self) -> None:
         """Close the source; a second call does nothing."""

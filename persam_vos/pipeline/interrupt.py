@@ -85,14 +85,22 @@ class GracefulInterrupt:
     Args:
         on_ask: Called at the first interrupt.
         interrupts: Tells repetitions; shared with the handler that is in place before and after.
+        stop_source: Lets the source end, and tells whether frames may be missing because of it; see ``FrameReader``.
 
     Attributes:
         asked: Whether the run should stop.
+        cut_short: Whether frames may be missing because the source was stopped.
     """
 
-    def __init__(self, on_ask: Callable[[], None], interrupts: InterruptFilter = PROCESS_INTERRUPTS) -> None:
-        self.asked = False
-        self._on_ask = on_ask
+    def __init__(
+        self,
+        on_ask: Callable[[], None],
+        interrupts: InterruptFilter = PROCESS_INTERRUPTS,
+        *,
+        stop_source: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.asked = self.cut_short = False
+        self._on_ask, self._stop_source = on_ask, stop_source
         self._filter = interrupts
         self._former: dict[signal.Signals, Any] = {}
 
@@ -112,3 +120,4 @@ class GracefulInterrupt:
             signal.default_int_handler(number, frame)
         self.asked = True
         self._on_ask()
+        self.cut_short = self._stop_source()

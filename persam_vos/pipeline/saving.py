@@ -34,6 +34,10 @@ class Saving(Protocol):
         """
         ...
 
+    def take_last(self) -> Callable[[], None] | None:
+        """Take the state after all frames, where a run ends early; see ``take``."""
+        ...
+
     def suspend(self) -> None:
         """Let the writers leave what the checkpoint needs, and remove what they wrote beyond it; never raises."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
@@ -13,8 +14,6 @@ from persam_vos.pipeline.prefetch import Worker
 from persam_vos.pipeline.saving import Saving
 from persam_vos.pipeline.timings import Timings
 from persam_vos.results import FrameResult
-
-_Item = tuple[Frame, FrameResult, Callable[[], None] | None]
 
 
 class WriteStage:
@@ -31,7 +30,7 @@ class WriteStage:
         self, writers: Sequence[ResultWriter], timings: Timings, depth: int, budget: PixelBudget | None = None
     ) -> None:
         self._writers, self._timings, self._budget = writers, timings, budget
-        self._waiting: queue.Queue[_Item | None] = queue.Queue(depth)
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(depth)
         self._error: BaseException | None = None
         self._worker = Worker("write", self._work)
 
@@ -48,7 +47,11 @@ class WriteStage:
             then: Called in the thread once the result and all before it are written.
         """
         self._raise_error()
-        self._waiting.put((frame, result, then))
+        self._waiting.put(partial(self._write, frame, result, then))
+
+    def then(self, work: Callable[[], None]) -> None:
+        """Call a function in the thread once all before it is written."""
+        self._waiting.put(partial(self._timed, work))
 
     def close(self) -> tuple[Path, ...]:
         """Write what waits, finish every file, and return their paths."""
@@ -69,17 +72,21 @@ class WriteStage:
                     writer.abort()
 
     def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
+        while (work := self._waiting.get()) is not None:
             # After an error the queue is still drained, so that put never blocks for good.
             if self._error is not None:
                 continue
             try:
-                self._write(*item)
+                work()
             except BaseException as error:
                 self._error = error
                 if self._budget is not None:
                     # Nothing is given back any more.
                     self._budget.close()
+
+    def _timed(self, work: Callable[[], None]) -> None:
+        with self._timings.stage("write"):
+            work()
 
     def _write(self, frame: Frame, result: FrameResult, then: Callable[[], None] | None) -> None:
         with self._timings.stage("write"):

@@ -129,4 +129,7 @@ def _put_all(
         if interrupt.asked and (saving is None or save is not None):
             return count, True
     # A source may have ended early because of it.
-    return count, interrupt.asked and saving is None
+    stopped = interrupt.asked and (saving is None or interrupt.cut_short)
+    if stopped and saving is not None and (save := saving.take_last()) is not None:
+        writing.then(save)
+    return count, stopped

@@ -89,5 +89,7 @@ class RenderedVideo:
         if span != WHOLE:
             return self.open(span)
         start, stop, stride = span_of_masks(masks.indices)
-        is_all = start == 0 and stride == 1 and (info.frame_count is None or stop >= info.frame_count)
+        # What is live may never end.
+        reaches_end = not info.address if info.frame_count is None else stop >= info.frame_count
+        is_all = start == 0 and stride == 1 and reaches_end
         return self.open() if is_all else self.open(Span(start, stop, stride))

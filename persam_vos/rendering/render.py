@@ -141,7 +141,7 @@ def _render(
         output, settings.export, info=reader.info, overwrite=overwrite, options=settings, objects=job.objects
     )
     remove_run_json(output)
-    timings, interrupt = Timings(), GracefulInterrupt(progress.interrupt)
+    timings, interrupt = Timings(), GracefulInterrupt(progress.interrupt, stop_source=reader.stop)
     given = _results(job, reader, timings), writers, timings, progress, interrupt
     outcome = run_stages(*given, name=reader.info.source.name, frames=reader.info.frame_count)
     forget_journals(output)

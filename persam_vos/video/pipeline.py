@@ -125,12 +125,7 @@ def track_video(
         frames = checkpoints.left(frames)
     results = _results(engine, frames, search, label_map, timings)
     told = progress if keep_interrupted else NoProgress()
-
-    def ask() -> None:
-        told.interrupt()
-        reader.stop()
-
-    interrupt = GracefulInterrupt(ask)
+    interrupt = GracefulInterrupt(told.interrupt, stop_source=reader.stop)
     name, count = reader.info.source.name, reader.info.frame_count
     with closing(reader):
         outcome = run_stages(

@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import (
     FakeEngine,
@@ -19,10 +20,13 @@ from fakes import (
     first_mask,
 )
 
+from persam_vos.media import Frame
+from persam_vos.pipeline.interrupt import GracefulInterrupt, InterruptFilter
 from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.timings import Timings
 from persam_vos.pipeline.write_stage import WriteStage
+from persam_vos.pipeline.writing import Results, run_stages
 from persam_vos.results import FrameResult
 from persam_vos.video.pipeline import track_video
 
@@ -95,6 +99,42 @@ def test_an_interrupt_while_the_stages_start_keeps_the_first_frame(monkeypatch: 
     assert outcome.interrupted
     assert writer.indices == [0]
     assert writer.state == "closed"
+
+
+class Saves:
+    """Notes what is saved; it is never time for a checkpoint."""
+
+    saved, frames_before = False, 0
+
+    def __init__(self) -> None:
+        self.last: list[str] = []
+
+    def take(self, frame: Frame, *, now: bool) -> None:
+        return None
+
+    def take_last(self) -> Callable[[], None]:
+        return lambda: self.last.append("saved")
+
+    def suspend(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("cut_short", [False, True], ids=["complete", "cut short"])
+def test_a_source_that_an_interrupt_cuts_short_is_not_complete(cut_short: bool) -> None:
+    def results() -> Results:
+        for frame in FakeReader(3):
+            label_map = np.zeros(frame.rgb.shape[:2], np.uint8)
+            yield frame, FrameResult(frame.index, frame.pts, frame.time_base, label_map, ())
+        signal.raise_signal(signal.SIGINT)
+
+    progress, writer, saving = NoProgress(), FakeWriter(), Saves()
+    interrupt = GracefulInterrupt(progress.interrupt, InterruptFilter(), stop_source=lambda: cut_short)
+
+    given = results(), [writer], Timings(), progress, interrupt
+    outcome = run_stages(*given, name="stream", frames=None, saving=saving)
+
+    assert (outcome.frames, outcome.interrupted, writer.state) == (3, cut_short, "closed")
+    assert saving.last == ["saved"] * cut_short, "so that a later run goes on there"
 
 
 def test_an_error_before_the_writers_start_aborts_them() -> None:

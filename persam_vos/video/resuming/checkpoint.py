@@ -190,9 +190,15 @@ class Checkpoints:
         if (before := self._now) is not None:
             here = replace(before, count=before.count + 1, last_index=frame.index, last_pts=frame.pts)
         self._now = here
-        if self._search.settled != frame.index:
-            return None
         if not now and here.count - self._taken + self._search.longest <= EVERY:
+            return None
+        return self.take_last()
+
+    def take_last(self) -> Callable[[], None] | None:
+        """Take the state after the last frame that was handed over; see ``Saving``."""
+        assert self._search is not None, "begin comes first"
+        here = self._now
+        if here is None or self._search.settled != here.last_index:
             return None
         self._taken = here.count
         return partial(self._save, here, self._search.knowledge)
