@@ -16,10 +16,15 @@ from persam_vos.sam.geometry import Geometry
 from persam_vos.sam.networks.sam import Sam
 from persam_vos.sam.networks.sizes import GRID_SIDE_CELLS, INPUT_SIDE_PIXELS
 
+_LARGEST_HALF = torch.finfo(torch.float16).max
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEmbedding:
     """The image encoder's output for one frame, channels-last in memory.
+
+    Its numbers are those of half precision: they can be kept in half of the memory without loss, and masks are the same
+    whether an embedding was kept or has just been made.
 
     Attributes:
         features: float32, 256 x 64 x 64, the neck's output over the padded square. Cells without picture carry no
@@ -97,6 +102,9 @@ class SamEncoder:
 
 def _embedding(geometry: Geometry, outputs: Sequence[Tensor]) -> ImageEmbedding:
     """Cut the stages to the cells that hold picture."""
+    for each in outputs:
+        # Beyond the largest half there is infinity, which would spoil sums.
+        each.copy_(each.clamp(-_LARGEST_HALF, _LARGEST_HALF).half())
     features, *stages = outputs
     rows, columns = geometry.valid(GRID_SIDE_CELLS)
     return ImageEmbedding(features, geometry, tuple(stage[:, :rows, :columns] for stage in stages))
