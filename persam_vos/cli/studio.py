@@ -82,10 +82,11 @@ def _serving() -> ModuleType:
     try:
         from persam_vos.studio import serving
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
         raise MissingDependencyError(
-            f"the studio needs {error.name}, which is not installed: pip install 'persam-vos[studio]'"
+            f"the studio needs {missing}, which is not installed: pip install 'persam-vos[studio]'"
         ) from error
     return serving
 
