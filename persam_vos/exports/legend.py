@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from persam_vos.exports.lettering import Lettering
 from persam_vos.exports.styles import PLAIN, ObjectStyles
 from persam_vos.masks import Rgb
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _ROW_SHARE = 0.045  # height of a row as a share of the picture's shorter side
 _MIN_ROW_PIXELS = 14  # below this, digits cannot be read
 _PANEL_OPACITY = 0.6
@@ -37,9 +37,8 @@ def draw_legend(picture: Rgb, ids: Sequence[int], styles: ObjectStyles = PLAIN) 
     texts = [styles.label(number) for number in shown]
     if len(shown) < len(ids):
         texts.append(f"+{len(ids) - len(shown)}")
-    thickness = max(1, round(row / 14))
-    scale = cv2.getFontScaleFromHeight(_FONT, round(0.6 * row), thickness)
-    text_width = max(cv2.getTextSize(text, _FONT, scale, thickness)[0][0] for text in texts)
+    lettering = Lettering(round(0.6 * row), max(1, round(row / 14)))
+    text_width = max(map(lettering.width, texts))
     panel = picture[gap : 2 * gap + len(texts) * row, gap : 3 * gap + row + text_width]
     if panel.shape[1] < row + text_width:
         return
@@ -50,4 +49,4 @@ def draw_legend(picture: Rgb, ids: Sequence[int], styles: ObjectStyles = PLAIN) 
             colour = tuple(map(int, styles.overlay[shown[position]]))
             cv2.rectangle(panel, (gap // 2, top), (row - gap // 2, bottom), colour, cv2.FILLED)
         origin = row + gap // 2, bottom - (bottom - top - round(0.6 * row)) // 2
-        cv2.putText(panel, text, origin, _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+        lettering.draw(panel, text, origin)

@@ -21,7 +21,7 @@ class ObjectStyles:
 
     >>> styles = ObjectStyles([NamedObject(2, "Löffel", "#e6194b")])
     >>> styles.name(2), styles.label(1), styles.label(2), styles.overlay[2].tolist()
-    ('Löffel', '1', '2 Loffel', [230, 25, 75])
+    ('Löffel', '1', '2 Löffel', [230, 25, 75])
     """
 
     def __init__(self, objects: Iterable[NamedObject] = ()) -> None:
@@ -38,9 +38,8 @@ class ObjectStyles:
         return found.name if found else ""
 
     def label(self, object_id: int) -> str:
-        """Return the number of an object, and its name in the letters that OpenCV draws: ASCII, without accents."""
-        name = unicodedata.normalize("NFKD", self.name(object_id)).encode("ascii", "ignore").decode()
-        return f"{object_id} {name.strip()}".strip()
+        """Return the number of an object, and its name."""
+        return f"{object_id} {self.name(object_id)}".strip()
 
     def file_name(self, object_id: int) -> str:
         """Return what files and folders of an object are called: its number and its name, without what paths forbid.

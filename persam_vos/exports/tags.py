@@ -7,11 +7,11 @@ import math
 import cv2
 import numpy as np
 
+from persam_vos.exports.lettering import Lettering
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.masks import Rgb
 from persam_vos.results import FrameResult, ObjectResult
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _HEIGHT_SHARE = 0.022  # of a capital letter, as a share of the picture's shorter side
 _MIN_HEIGHT = 8  # pixels; smaller digits cannot be read
 _PANEL_OPACITY = 0.6
@@ -31,21 +31,19 @@ def draw_tags(picture: Rgb, result: FrameResult, styles: ObjectStyles) -> None:
     """
     height, width = picture.shape[:2]
     letter = max(_MIN_HEIGHT, round(_HEIGHT_SHARE * min(height, width)))
-    thickness = max(1, round(letter / 8))
-    scale, gap = cv2.getFontScaleFromHeight(_FONT, letter, thickness), max(2, letter // 3)
+    lettering, gap = Lettering(letter, max(1, round(letter / 8))), max(2, letter // 3)
     for entry in result.objects:
         if entry.box is None:
             continue
         text = _text(entry, styles, alone=len(result.objects) == 1)
-        text_width = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
-        rows, columns = letter + 2 * gap, text_width + 2 * gap
+        rows, columns = letter + 2 * gap, lettering.width(text) + 2 * gap
         if _LEAST_ROOM * rows > height or columns > width:
             continue
         left = min(max(entry.box[0], 0), width - columns)
         top = max(entry.box[1] - rows - gap, 0)
         panel = picture[top : top + rows, left : left + columns]
         panel[:] = cv2.addWeighted(panel, 1 - _PANEL_OPACITY, np.zeros_like(panel), _PANEL_OPACITY, 0)
-        cv2.putText(panel, text, (gap, gap + letter), _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+        lettering.draw(panel, text, (gap, gap + letter))
 
 
 def _text(entry: ObjectResult, styles: ObjectStyles, *, alone: bool) -> str:

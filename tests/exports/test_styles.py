@@ -49,7 +49,7 @@ def test_names_of_files_are_no_longer_than_file_systems_allow(letter: str) -> No
     assert len(f".prores_{name}.mov.parts.partial".encode()) < 160
 
 
-def test_letters_that_cannot_be_drawn_are_left_out() -> None:
+def test_a_label_is_the_number_and_the_name() -> None:
     styles = ObjectStyles([NamedObject(1, "Löffel"), NamedObject(2, "犬")])
 
-    assert (styles.label(1), styles.label(2), styles.name(2)) == ("1 Loffel", "2", "犬")
+    assert (styles.label(1), styles.label(2), styles.label(3)) == ("1 Löffel", "2 犬", "3")
