@@ -58,7 +58,7 @@ export class Edits {
   newObject() {
     const empty = this.store.state.objects.find((each) => each.keyframes.length === 0);
     if (empty) return this.store.set({ selected: empty.id });
-    this.store.set({ selected: 0, makesNew: true });
+    this.store.set({ selected: 0, makesNew: true, newObjects: this.store.newObjects + 1 });
     return this._say(() => this._added());
   }
 

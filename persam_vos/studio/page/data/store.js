@@ -35,6 +35,8 @@ export class Store {
     this.selected = 0;
     /** Whether what is said next is said of an object that is to be made. */
     this.makesNew = false;
+    /** Rises each time a person asks for a new object. */
+    this.newObjects = 0;
     /** Revision since which no mask has changed, but those that were made since then, by frame. */
     this._since = 0;
     /** @type {Map<number, number>} */

@@ -18,6 +18,8 @@ export class Brush {
     this.tint = new OffscreenCanvas(stage.frame.width, stage.frame.height);
     this.frame = -1;
     this.id = 0;
+    /** How many objects had been asked for when it was begun: without an id yet, it is of the latest one. */
+    this.turn = 0;
     /** Strokes that the server has not answered. */
     this.open = 0;
     stage.painted = () => (this.isShown ? this.id : 0);
@@ -37,11 +39,12 @@ export class Brush {
   begin(at, erases) {
     const { store } = this;
     const size = store.brushSize;
-    const isSame = this.isShown && this.id === store.selected;
+    const isSame = this.isShown && this.turn === store.newObjects && (this.id === store.selected || this.id === 0);
     const before = isSame ? this.canvas : null;
     const canvas = new OffscreenCanvas(this.stage.frame.width, this.stage.frame.height);
     const points = [at];
     [this.canvas, this.frame, this.id] = [canvas, store.frame, store.selected];
+    this.turn = store.newObjects;
     this.open += 1;
     const context = canvas.getContext("2d");
     let isReady = false;

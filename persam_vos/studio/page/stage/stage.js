@@ -130,6 +130,7 @@ export class Stage {
   }
 
   _look() {
+    if (this.size.width <= 1) return; // not laid out yet
     this.shown.update(this.pictureWidth);
   }
 }
