@@ -131,7 +131,8 @@ class Hand:
             const { data } = canvas.getContext("2d").getImageData(0, y, canvas.width, 1);
             let found = 0;
             for (let i = 0; i < data.length; i += 4) {
-                if (Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]) > 30) found += 1;
+                const rgb = data.slice(i, i + 3);
+                if (Math.max(...rgb) - Math.min(...rgb) > 30) found += 1;
             }
             return Math.round(found / ratio);
         }"""

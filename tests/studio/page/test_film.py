@@ -58,7 +58,7 @@ def test_a_correction_changes_its_stretch_alone(hand: Hand, studio: Served, trut
     after = [studio.mask(frame) for frame in range(LAST + 1)]
     assert all(np.array_equal(was, now) for was, now in zip(before[:9], after[:9], strict=True))
     assert not (after[LAST] == 1).any()
-    expect(hand.page.locator("#propagate-news")).to_contain_text("–11.")
+    expect(hand.page.locator("#propagate-news")).to_contain_text("to 11.")
 
 
 def test_doubtful_frames_are_listed_and_one_key_goes_to_the_next(

@@ -47,7 +47,7 @@ def test_a_click_a_propagation_a_correction_and_an_export(browser: Browser, tmp_
         assert overlap(studio, 3, moved) > 0.6
 
         hand.press("End", "a", "p")
-        expect(hand.page.locator("#propagate-news")).to_contain_text("–3", timeout=SLOW_MS)
+        expect(hand.page.locator("#propagate-news")).to_contain_text(" 3.", timeout=SLOW_MS)
         assert not studio.mask(3).any()
         hand.press("s")
         hand.page.click("#export-start")

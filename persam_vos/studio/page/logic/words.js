@@ -38,9 +38,9 @@ export function nameOf({ id, name }) {
   return name || `Object ${id}`;
 }
 
-/** @param {[number, number][]} ranges First and last frame of each. @returns {string} Such as "frames 0-11 and 40". */
+/** @param {[number, number][]} ranges First and last frame of each. @returns {string} Such as "frames 0 to 11 and 40". */
 export function frameRanges(ranges) {
-  const words = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`));
+  const words = ranges.map(([first, last]) => (first === last ? `${first}` : `${first} to ${last}`));
   if (words.length === 1 && ranges[0][0] === ranges[0][1]) return `frame ${words[0]}`;
   return `frames ${words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}` : words[0]}`;
 }

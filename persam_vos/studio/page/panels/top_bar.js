@@ -13,7 +13,7 @@ const LOOK = 1000;
  */
 export function topBar(store, edits, frames) {
   const { video, clip } = store;
-  document.title = `${video.name} – persam-vos studio`;
+  document.title = `${video.name} - persam-vos studio`;
   byId("video-name").textContent = video.name;
   byId("video-facts").textContent = [
     `${video.width} × ${video.height}`,
