@@ -17,6 +17,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
     python scripts/bench.py photos [--backend B] [--precision P]
     python scripts/bench.py frames
     python scripts/bench.py corrections
+    python scripts/bench.py studio
     python scripts/bench.py start
     python scripts/bench.py score DAVIS [--year 2016] [--results FOLDER] [--workers N]
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
@@ -30,9 +31,11 @@ from films.
 ``sizes``: 480p, 1080p and 4K with 1, 4 and 16 objects, and every stage alone beside its floor. ``photos``: seconds a
 photo, from file to files, and seconds to learn, beside the authors' way: all in sequence, and the decoder run at every
 step of PerSAM-F's learning. ``frames``: frames a second of a video file in any order, beside plain reading.
-``corrections``: seconds of a correction in a session, beside the first propagation. ``start``: a run of one frame, from
-the start of its process to the end. ``memory``: the growth of resident memory over a long clip, made by looping a short
-one. ``score``: ``score_davis`` beside ``tests/official_davis.py``; the two must agree.
+``corrections``: seconds of a correction in a session, beside the first propagation. ``studio``: milliseconds from a
+click to its mask, of previews and of pictures, alone and beside a propagation; it needs the extra ``studio``.
+``start``: a run of one frame, from the start of its process to the end. ``memory``: the growth of resident memory over
+a long clip, made by looping a short one. ``score``: ``score_davis`` beside
+``tests/official_davis.py``; the two must agree.
 
 All but ``report``, ``score``, ``start`` and ``frames`` take ``--device cuda``; ``scripts/check_cuda.py`` runs several
 of them on a CUDA device. ``encode``, ``photos``, ``score`` and the reference of ``pipeline`` need the development
@@ -59,6 +62,7 @@ from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_
 from benchmarks.presets import PRESET_SIZES, bench_presets
 from benchmarks.report import MEASUREMENTS, report
 from benchmarks.scoring import bench_score
+from benchmarks.studio import bench_studio
 
 from persam_vos.pipeline.malloc import share_one_arena
 from persam_vos.settings.video import PRESETS
@@ -75,6 +79,7 @@ COMMANDS = {
     "photos": bench_photos,
     "frames": bench_frames,
     "corrections": bench_corrections,
+    "studio": bench_studio,
     "start": bench_start,
     "score": bench_score,
     "memory": watch_memory,
@@ -83,7 +88,7 @@ COMMANDS = {
 # Frames and repeats by default.
 FRAMES = {
     "pipeline": 96, "presets": 24, "exports": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240,
-    "corrections": 48, "memory": 5000,
+    "corrections": 48, "studio": 48, "memory": 5000,
 }  # fmt: skip
 REPEATS = {
     "pipeline": 3, "presets": 3, "exports": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "frames": 3,

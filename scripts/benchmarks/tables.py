@@ -148,6 +148,29 @@ def _objects_memory(found: Found) -> list[str]:
     return table(["", ""], [*rows, ["more, MiB", found["mib_more"]]])
 
 
+def _exports(found: Found) -> list[str]:
+    rows = (
+        [f"{size} {name}", each["frames_per_second"], each["time_over_none"], each.get("kb_a_frame", "")]
+        + [each.get(key, "") for key in ("alpha_mean_error", "alpha_mean_error_at_soft_edges")]
+        for size, exports in found["sizes"].items()
+        for name, each in exports.items()
+    )
+    head = [f"{found['frames']} frames", "frames/s", "time over none", "kB a frame"]
+    return table([*head, "mean error of alpha, of 255", "the same at soft edges"], rows)
+
+
+def _corrections(found: Found) -> list[str]:
+    rows = ([name, value, found["of_first"].get(name, 1.0)] for name, value in found["seconds"].items())
+    return table([f"{found['frames']} frames at {found['size']}", "s", "of the first propagation"], rows)
+
+
+def _studio(found: Found) -> list[str]:
+    rows = [[f"{name}, ms", each["median"], each["p95"]] for name, each in found["ms"].items()]
+    rows += [[f"{name}, s after the start", value, ""] for name, value in found["seconds_to_start"].items()]
+    rows += [["propagation, s", found["propagation_seconds"], ""], ["`run`, s", found["seconds_of_run"], ""]]
+    return table([f"{found['frames']} frames at {found['size']}", "median", "95%"], rows)
+
+
 TABLES: dict[str, Callable[[Found], list[str]]] = {
     "pipeline": _pipeline,
     "presets": _presets,
@@ -157,6 +180,9 @@ TABLES: dict[str, Callable[[Found], list[str]]] = {
     "track": _track,
     "photos": _photos,
     "frames": _frames,
+    "exports": _exports,
+    "corrections": _corrections,
+    "studio": _studio,
     "start": _start,
     "score": _score,
     "memory": _memory,
