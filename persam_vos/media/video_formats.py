@@ -52,8 +52,9 @@ class VideoFormat:
         if self.container == "webm":
             # Without a random number in the file.
             return {"fflags": "+bitexact"}
+        # Not ten seconds of video wait in memory for the next packet of sparse subtitles, but one.
         # MP4 stores a late start in units of the whole movie: milliseconds, unless it is told the video's own units.
-        return {"movie_timescale": str(time_base.denominator)}
+        return {"movie_timescale": str(time_base.denominator), "max_interleave_delta": "1000000"}
 
     def encoder_for(self, width: int) -> str:
         """Return FFmpeg's name of the encoder for pictures of a width."""

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from clips import moving_square
 
+from persam_vos.media import subtitles
 from persam_vos.media.readers import open_video
-from persam_vos.media.video_formats import VP9_ALPHA
+from persam_vos.media.video_formats import PRORES_4444, VP9_ALPHA
 from persam_vos.media.video_writer import VideoWriter
 
 RATE = 48000
+FORMATS = {".mp4": [], ".webm": [VP9_ALPHA], ".mov": [PRORES_4444]}
 
 
 def film(path: Path, languages: tuple[str, ...], *, chapters: bool = False) -> Path:
@@ -49,7 +51,7 @@ def film(path: Path, languages: tuple[str, ...], *, chapters: bool = False) -> P
 def written(source: Path, target: Path, **part: object) -> list[str]:
     """Write the pictures of a video, or of a part, into another one; return the warnings."""
     with open_video(source, **part) as reader:  # type: ignore[arg-type]
-        writer = VideoWriter(target, reader.info, *([VP9_ALPHA] if target.suffix == ".webm" else []))
+        writer = VideoWriter(target, reader.info, *FORMATS[target.suffix])
         for frame in reader:
             picture = frame.rgb if target.suffix == ".mp4" else np.dstack([frame.rgb, frame.rgb[..., 0]])
             writer.write(frame, picture)
@@ -97,23 +99,101 @@ def test_chapters_are_kept_and_cut_to_a_part(tmp_path: Path) -> None:
     assert seconds(tmp_path / "part.mp4") == [("One", 0, pytest.approx(0.1)), ("Two", pytest.approx(0.1), 0.4)]
 
 
-def test_subtitles_are_told_to_be_left_out(tmp_path: Path) -> None:
-    (tmp_path / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,600\nBonjour\n")
-    source = tmp_path / "a.mkv"
-    with (
-        av.open(str(source), "w") as container,
-        av.open(str(film(tmp_path / "a.mp4", ()))) as moving,
-        av.open(str(tmp_path / "a.srt")) as words,
-    ):
-        video = container.add_stream_from_template(moving.streams.video[0])
-        text = container.add_stream_from_template(words.streams[0])
-        text.metadata["language"] = "fra"
-        for given, stream in ((moving, video), (words, text)):
-            for packet in given.demux():
+SRT = """1
+00:00:00,100 --> 00:00:00,600
+<i>Bonjour</i>, {\\an8}toi
+à deux
+
+2
+00:00:00,700 --> 00:00:05,000
+fin
+"""
+VTT = """WEBVTT
+
+00:00.100 --> 00:00.600
+<b>Hello</b> &amp; you
+"""
+
+
+def with_subtitles(folder: Path, **texts: str) -> Path:
+    """Write a second of film with a subtitle track of each language, whose texts are in a file of that suffix."""
+    source = folder / "a.mkv"
+    for name, text in texts.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+    with av.open(str(source), "w") as container, av.open(str(film(folder / "a.mp4", ()))) as moving:
+        given = [av.open(str(folder / name.replace("_", "."))) for name in texts]
+        streams = [container.add_stream_from_template(each.streams[0]) for each in (moving, *given)]
+        for name, stream in zip(texts, streams[1:], strict=True):
+            stream.metadata["language"] = name.partition("_")[0]
+        for each, stream in zip((moving, *given), streams, strict=True):
+            for packet in each.demux(each.streams[0]):
                 if packet.dts is not None:
                     packet.stream = stream
                     container.mux(packet)
+    return source
+
+
+def texts_of(path: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """The subtitles of a file by language: seconds from and to which each text is shown."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
+    with av.open(str(path)) as container:
+        for number, stream in enumerate(container.streams.subtitles):
+            lines = found[stream.metadata["language"]] = []
+            container.seek(0)
+            for packet in container.demux(subtitles=number):
+                for shown in packet.decode() if packet.pts is not None else ():
+                    begins, seconds = (float(each * packet.time_base) for each in (packet.pts, packet.duration))
+                    lines.append((begins, round(begins + seconds, 3), shown.dialogue.decode()))
+    return found
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov"])
+def test_subtitles_of_text_are_kept_with_their_languages(tmp_path: Path, name: str) -> None:
+    source = with_subtitles(tmp_path, fra_srt=SRT, eng_vtt=VTT)
+
+    assert written(source, tmp_path / name) == []
+
+    assert texts_of(tmp_path / name) == {
+        "fra": [(0.1, 0.6, "Bonjour, toi\nà deux"), (0.7, 1.0, "fin")],
+        "eng": [(0.1, 0.6, "Hello & you")],
+    }
+
+
+def test_subtitles_of_a_film_that_is_written_are_kept_again(tmp_path: Path) -> None:
+    source = with_subtitles(tmp_path, fra_srt=SRT)
+    written(source, tmp_path / "b.mp4")
+
+    assert written(tmp_path / "b.mp4", tmp_path / "c.mp4") == []
+
+    assert texts_of(tmp_path / "c.mp4") == texts_of(tmp_path / "b.mp4")
+
+
+def test_subtitles_are_cut_to_a_part(tmp_path: Path) -> None:
+    source = with_subtitles(tmp_path, fra_srt=SRT)
+
+    assert written(source, tmp_path / "b.mp4", start=10, end=20) == []
+
+    assert texts_of(tmp_path / "b.mp4") == {"fra": [(0, 0.2, "Bonjour, toi\nà deux"), (0.3, 0.4, "fin")]}
+
+
+def test_subtitles_that_a_file_cannot_hold_are_told_to_be_left_out(tmp_path: Path) -> None:
+    source = with_subtitles(tmp_path, fra_srt=SRT)
+
+    (warning,) = written(source, tmp_path / "b.webm")
+
+    assert warning.endswith(f"subtitles of {source} are left out: fra")
+
+
+def test_subtitles_that_cannot_be_read_cost_the_film_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = with_subtitles(tmp_path, fra_srt=SRT)
+
+    def damaged(packet: object) -> bytes:
+        raise ValueError("damaged")
+
+    monkeypatch.setattr(subtitles, "_text_of", damaged)
 
     (warning,) = written(source, tmp_path / "b.mp4")
 
-    assert warning.endswith(f"subtitles of {source} are left out: fra")
+    assert warning.endswith(f"subtitles of {source} are left out or cut short (damaged)")
+    with open_video(tmp_path / "b.mp4") as reader:
+        assert len(list(reader)) == 25
