@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +83,13 @@ class Hand:
     def number(self) -> Locator:
         """The number of the frame that is shown."""
         return self.page.locator("#frame-number")
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Wait until something holds that no element tells."""
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not holds():
+            assert time.monotonic() < end, "it does not come true"
+            self.page.wait_for_timeout(50)
 
     def press(self, *keys: str) -> None:
         for key in keys:

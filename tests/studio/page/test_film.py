@@ -34,9 +34,8 @@ def test_lanes_fill_when_masks_are_propagated(hand: Hand, studio: Served, truths
 
     propagate(hand)
 
-    hand.page.wait_for_timeout(300)
-    assert hand.lane_colours(0) > 600
-    assert hand.lane_colours(1) > 600
+    hand.until(lambda: hand.lane_colours(0) > 800)
+    hand.until(lambda: hand.lane_colours(1) > 800)
     expect(hand.page.locator("#propagate-news")).to_have_text("New masks on all 12 frames.")
 
 
@@ -176,9 +175,12 @@ def test_scrubbing_shows_the_frame_under_the_pointer(hand: Hand) -> None:
     hand.page.mouse.up()
 
     expect(hand.number).to_have_value(str(LAST))
-    hand.page.wait_for_timeout(400)
-    red, green, _ = hand.colour(8 + 8 * LAST + 20, 20)
-    assert red > 200 > green, "the red square is where it is in the last frame"
+    hand.until(lambda: is_red(hand.colour(8 + 8 * LAST + 20, 20)))
+    assert not is_red(hand.colour(10, 20)), "where the red square is in the first frame"
+
+
+def is_red(colour: tuple[int, int, int]) -> bool:
+    return colour[0] > 200 > colour[1]
 
 
 def test_a_server_that_has_gone_is_told(browser: Browser, film: str, tmp_path: Path) -> None:

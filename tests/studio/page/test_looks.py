@@ -94,7 +94,7 @@ def test_10_000_frames_are_no_more_elements_than_ten(browser: Browser, studio: S
         expect(hand.number).to_have_value("9999")
         for _ in range(10):
             hand.press("Shift+ArrowLeft")
-        page.wait_for_timeout(500)
+        expect(page.locator("#loading")).to_be_hidden()
 
         assert page.evaluate("() => document.querySelectorAll('*').length") < 600
         assert page.evaluate("() => performance.memory.usedJSHeapSize") < 50e6

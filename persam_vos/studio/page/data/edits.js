@@ -17,32 +17,32 @@ export class Edits {
     this.refuse = refuse;
     /** Ends when all that was said so far is answered. */
     this.last = Promise.resolve();
+    /** Id of the object that is being made, null if it cannot be. @type {Promise<number | null> | null} */
+    this.making = null;
   }
 
   /** One more point on the selected object, or beside it; the first one makes an object. */
   click(at, positive) {
-    const { frame, object } = this.store;
-    return this._say(async () => api.click(object?.id ?? (await this._object()), frame, at, positive), at);
+    return this._sayOfObject((id, frame) => api.click(id, frame, at, positive), at);
   }
 
   /** @param {[number, number, number, number]} box What was said of the object on this frame gives way to it. */
   box(box) {
-    const { frame, object } = this.store;
-    const corner = { x: box[0], y: box[1] };
-    return this._say(async () => api.prompt(object?.id ?? (await this._object()), frame, { box, points: [] }), corner);
+    return this._sayOfObject((id, frame) => api.prompt(id, frame, { box, points: [] }), { x: box[0], y: box[1] });
   }
 
-  /** @param {Promise<Blob>} png The whole mask, white on black. @param {Point} at Where the brush was last. */
+  /**
+   * @param {Promise<Blob>} png The whole mask, white on black. @param {Point} at Where the brush was last.
+   * @returns {Promise<number | null>} Id of its object.
+   */
   paint(png, at) {
-    const { frame, object } = this.store;
-    return this._say(async () => api.promptMask(object?.id ?? (await this._object()), frame, await png), at);
+    return this._sayOfObject(async (id, frame) => api.promptMask(id, frame, await png), at);
   }
 
   /** The selected object is not in this frame. */
   absent() {
-    const { frame, object } = this.store;
-    if (!object) return this.refuse("There is no object yet: mark one first.");
-    return this._say(() => api.prompt(object.id, frame, { absent: true }));
+    if (!this.store.object) return this.refuse("There is no object yet: mark one first.");
+    return this._sayOfObject((id, frame) => api.prompt(id, frame, { absent: true }));
   }
 
   /** Take back what was said of the selected object on this frame. */
@@ -54,12 +54,13 @@ export class Edits {
     return this._say(() => api.forgetPrompt(object.id, frame));
   }
 
-  /** A new object, selected. If the last one is still empty, that one is selected instead. */
+  /** A new object, selected. If one is still empty, that one is selected instead. */
   newObject() {
-    const empty = this.store.state.objects.find((each) => each.keyframes.length === 0);
-    if (empty) return this.store.set({ selected: empty.id });
-    this.store.set({ selected: 0, makesNew: true, newObjects: this.store.newObjects + 1 });
-    return this._say(() => this._added());
+    const { store } = this;
+    const empty = store.busy === 0 && store.state.objects.find((each) => each.keyframes.length === 0);
+    if (empty) return store.set({ selected: empty.id });
+    store.set({ newObjects: store.newObjects + 1 });
+    return this._make();
   }
 
   rename(id, name) {
@@ -84,33 +85,52 @@ export class Edits {
     return this._say(() => api.redo());
   }
 
-  /** The id of an object for what was said without one: the first such word makes it, the others mean the same one. */
-  async _object() {
-    if (!this.store.object) this.store.take(await this._added());
-    return this.store.selected;
+  /** Make an object; it is selected once it is there. @returns {Promise<number | null>} Its id; null if it cannot be. */
+  _make() {
+    const { store } = this;
+    store.set({ selected: 0, makesNew: true });
+    const making = this._say(() => api.addObject()).then((state) => {
+      if (this.making === making) {
+        this.making = null;
+        store.set({ makesNew: false, selected: store.selected || (state?.id ?? 0) });
+      }
+      return state?.id ?? null;
+    });
+    this.making = making;
+    return making;
   }
 
-  async _added() {
-    const state = await api.addObject();
-    this.store.set({ selected: state.id, makesNew: false });
-    return state;
+  /**
+   * Say something of the object that is selected now, or is being made; without any, one is made.
+   * @param {(id: number, frame: number) => Promise<import("./types.js").State>} ask
+   * @param {Point} [at]
+   * @returns {Promise<number | null>} Id of the object.
+   */
+  async _sayOfObject(ask, at) {
+    const { frame, object } = this.store;
+    const id = object?.id ?? this.making ?? this._make();
+    await this._say(async () => ((await id) === null ? null : ask(await id, frame)), at);
+    return id;
   }
 
-  /** Say it after all that was said before; tell a refusal. */
+  /** Say it after all that was said before; tell a refusal. @returns {Promise<any>} The answer; null for a refusal. */
   _say(ask, at) {
     const { store } = this;
     store.set({ busy: store.busy + 1 });
-    this.last = this.last.then(async () => {
+    const answer = this.last.then(async () => {
       try {
-        store.take(await ask());
+        const state = await ask();
+        if (state !== null) store.take(state);
+        return state;
       } catch (error) {
         if (!(error instanceof api.ApiError)) throw error;
-        store.set({ makesNew: false });
         this.refuse(error.message, at);
+        return null;
       } finally {
         store.set({ busy: store.busy - 1 });
       }
     });
-    return this.last;
+    this.last = answer.catch(() => {});
+    return answer;
   }
 }

@@ -65,8 +65,8 @@ export class Brush {
 
   /** Send a mask; let it go once the server's is drawn. */
   async _send(png, at, canvas) {
-    await this.edits.paint(png, at);
-    this.id ||= this.store.selected;
+    const id = await this.edits.paint(png, at);
+    if (this.canvas === canvas) this.id = id ?? 0;
     this._answered(canvas, false);
   }
 
