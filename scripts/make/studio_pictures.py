@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def walk(page: Page, click: tuple[int, int], take: Callable[[str], None]) -> Non
 
 def place_of(page: Page, pixel: tuple[int, int]) -> tuple[float, float]:
     """Return where a pixel of the frame is in the window, while all of the frame is shown."""
-    width, height = map(int, page.locator("#video-facts").inner_text().partition(" ·")[0].split(" × "))
+    width, height = map(int, re.findall(r"\d+", page.locator("#video-facts").inner_text())[:2])
     room = page.locator("#stage").bounding_box()
     assert room is not None
     scale = min(room["width"] / width, room["height"] / height)
