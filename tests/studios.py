@@ -19,12 +19,12 @@ from sessions import prepared
 
 from persam_vos.masks import Mask
 from persam_vos.prompts import Span
-from persam_vos.studio.app import make_app
 from persam_vos.studio.footage import Footage
+from persam_vos.studio.http.app import make_app
+from persam_vos.studio.http.security import Door
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.project import Project
-from persam_vos.studio.security import Door
 from persam_vos.studio.serving import Listening, Server
+from persam_vos.studio.session.project import Project
 from persam_vos.video.session.session import Session
 
 PATIENCE_SECONDS = 60

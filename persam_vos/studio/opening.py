@@ -10,7 +10,7 @@ from persam_vos.prompts import Span
 from persam_vos.settings.video import load_settings
 from persam_vos.studio.footage import Footage
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.project import Project, folder_for
+from persam_vos.studio.session.project import Project, folder_for
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session

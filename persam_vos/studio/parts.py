@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from persam_vos.exports.styles import ObjectStyles
-from persam_vos.studio.events import Events
+from persam_vos.studio.background.events import Events
+from persam_vos.studio.background.jobs import Jobs
+from persam_vos.studio.background.preparing import Preparer
 from persam_vos.studio.footage import Footage
-from persam_vos.studio.jobs import Jobs
-from persam_vos.studio.preparing import Preparer
-from persam_vos.studio.project import Project
-from persam_vos.studio.workspace import Workspace
+from persam_vos.studio.session.project import Project
+from persam_vos.studio.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from persam_vos.prompts import ObjectPrompt

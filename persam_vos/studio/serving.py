@@ -20,9 +20,9 @@ import uvicorn
 
 from persam_vos.errors import SettingsError, reason
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, ending_signals
-from persam_vos.studio.app import make_app
+from persam_vos.studio.http.app import make_app
+from persam_vos.studio.http.security import Door
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.security import Door
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -232,7 +232,7 @@ def test_a_click_is_propagated_and_exported_with_the_real_network_as_a_run_does(
     from itertools import islice
 
     from persam_vos.media.readers import open_video
-    from persam_vos.studio.project import Project
+    from persam_vos.studio.session.project import Project
     from persam_vos.video.session.session import Session
 
     def opened(project: Project) -> Session:

@@ -11,7 +11,7 @@ from clips import moving_square, write_clip
 from playwright.sync_api import Browser, expect
 from studios import Served, served
 
-from persam_vos.studio.project import Project
+from persam_vos.studio.session.project import Project
 from persam_vos.video.session.session import Session
 
 COUNT, WIDTH, HEIGHT = 4, 192, 144

@@ -13,7 +13,7 @@ import pytest
 from sessions import saved_film
 from studios import Served, served
 
-from persam_vos.studio.security import Door
+from persam_vos.studio.http.security import Door
 
 POST = "/api/objects"
 

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from persam_vos.errors import PersamVosError
-from persam_vos.studio.bodies import Body, read_body
+from persam_vos.studio.http.bodies import Body, read_body
+from persam_vos.studio.http.replies import of_bug
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.replies import Refusal, of_bug
+from persam_vos.studio.refusals import Refusal
 
 _Body = TypeVar("_Body", bound=Body)
 _MOST_DIGITS = 9

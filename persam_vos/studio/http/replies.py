@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from persam_vos.errors import FrameIndexError, OutputError, PersamVosError
+from persam_vos.studio.refusals import in_words
 
 _STATUS: tuple[tuple[type[PersamVosError], int], ...] = ((FrameIndexError, 404), (OutputError, 507))
-
-
-class Refusal(HTTPException):
-    """A request that cannot be met; ``status_code`` says why to programs, ``detail`` to people."""
 
 
 def failure(status: int, words: str) -> Response:
@@ -49,14 +44,3 @@ def of_error(_: Request, error: Exception) -> Response:
 def of_bug(_: Request, error: Exception) -> Response:
     """Answer an error that should not be."""
     return failure(500, f"this should not happen: {in_words(error)}; the studio goes on")
-
-
-def in_words(error: BaseException) -> str:
-    """Return what an error that nobody expected says, and where it was raised."""
-    if isinstance(error, PersamVosError):
-        return str(error)
-    place: Any = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" ({place.tb_frame.f_globals.get('__name__')}, line {place.tb_lineno})" if place else ""
-    return f"{type(error).__name__}: {error}{where}"

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from persam_vos.studio.events import Events
-from persam_vos.studio.replies import in_words
+from persam_vos.studio.background.events import Events
+from persam_vos.studio.refusals import in_words
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session

@@ -15,7 +15,7 @@ from clips import moving_square, write_clip
 
 from persam_vos.errors import OutputError, PromptError, SettingsError
 from persam_vos.prompts import NamedObject
-from persam_vos.studio.project import Project, folder_for
+from persam_vos.studio.session.project import Project, folder_for
 
 FRAMES = range(10)
 
@@ -69,7 +69,7 @@ def test_a_session_keeps_its_frames_unless_others_are_asked_for(clip: Path, tmp_
 
 def test_two_studios_do_not_share_a_folder(clip: Path, tmp_path: Path) -> None:
     project = begun(tmp_path / "s", clip)
-    opens = "import sys; from pathlib import Path; from persam_vos.studio.project import Project; Project("
+    opens = "import sys; from pathlib import Path; from persam_vos.studio.session.project import Project; Project("
     other = [sys.executable, "-c", f"{opens}*map(Path, sys.argv[1:]))", str(tmp_path / "s"), str(clip)]
 
     refused = subprocess.run(other, capture_output=True, text=True, check=False)

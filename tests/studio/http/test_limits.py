@@ -16,7 +16,7 @@ from PIL import Image
 from sessions import saved_film
 from studios import Served, png, served
 
-from persam_vos.studio.limits import MOST_JSON_BYTES, MOST_PICTURE_BYTES
+from persam_vos.studio.http.limits import MOST_JSON_BYTES, MOST_PICTURE_BYTES
 
 JSON = {"content-type": "application/json"}
 PNG = {"content-type": "image/png"}

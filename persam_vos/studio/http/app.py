@@ -9,12 +9,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from persam_vos.errors import PersamVosError
-from persam_vos.studio import marking, reading, working
-from persam_vos.studio.calls import Answer, in_thread
-from persam_vos.studio.limits import BodyLimit
+from persam_vos.studio.http import marking, reading, working
+from persam_vos.studio.http.calls import Answer, in_thread
+from persam_vos.studio.http.limits import BodyLimit
+from persam_vos.studio.http.replies import of_bug, of_error, of_refusal
+from persam_vos.studio.http.security import Door, Guard, SafeHeaders
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.replies import of_bug, of_error, of_refusal
-from persam_vos.studio.security import Door, Guard, SafeHeaders
 
 _OBJECT = "/api/objects/{object}"
 _ROUTES: tuple[tuple[str, str, Answer], ...] = (

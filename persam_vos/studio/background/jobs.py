@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from persam_vos.studio.events import Events
-from persam_vos.studio.replies import Refusal, in_words
+from persam_vos.studio.background.events import Events
+from persam_vos.studio.refusals import Refusal, in_words
 
 Kind = Literal["propagate", "export"]
 _DOING = {"propagate": "masks are being propagated", "export": "an export is being written"}

@@ -14,8 +14,8 @@ from studios import Served
 
 from persam_vos.errors import OutputError
 from persam_vos.masks import LabelMap
-from persam_vos.studio import jobs
-from persam_vos.studio.working import stretches
+from persam_vos.studio.background import jobs
+from persam_vos.studio.background.propagating import stretches
 from persam_vos.video.session.session import Session
 
 Wait = Callable[[str], dict[str, Any]]

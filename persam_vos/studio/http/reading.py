@@ -12,25 +12,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from persam_vos import __version__
-from persam_vos.studio.calls import Call
-from persam_vos.studio.offers import offered_exports, offered_options
+from persam_vos.studio.http.calls import Call
+from persam_vos.studio.http.offers import offered_exports, offered_options
+from persam_vos.studio.http.replies import picture
 from persam_vos.studio.parts import Studio
 from persam_vos.studio.pictures import png_of
-from persam_vos.studio.replies import Refusal, picture
+from persam_vos.studio.refusals import Refusal
 
-_PAGE = Path(__file__).parent / "page"
+_PAGE = Path(__file__).parents[1] / "page"
+_FILES = {path.relative_to(_PAGE).as_posix(): path for path in _PAGE.rglob("*") if path.is_file()}
 _A_DAY = 24 * 60 * 60
 _MOST_FRAMES = 10**9
 
 
 def page(call: Call) -> Response:
-    """Return the page, or a file of it: one that is listed in its folder, by name."""
+    """Return the page, or a file of it: one that lay in its folder at the start, by name."""
     name = call.request.path_params.get("name", "index.html")
-    files = {path.relative_to(_PAGE).as_posix(): path for path in _PAGE.rglob("*") if path.is_file()}
-    if name not in files:
+    if name not in _FILES:
         raise Refusal(404, f"the page has no file {name[:60]!r}")
     kind = "text/javascript" if name.endswith((".js", ".mjs")) else mimetypes.guess_type(name)[0]
-    return Response(files[name].read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
+    return Response(_FILES[name].read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
 
 
 def video(call: Call) -> Response:

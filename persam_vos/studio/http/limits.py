@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from persam_vos.studio.replies import failure
+from persam_vos.studio.http.replies import failure
 
 MOST_JSON_BYTES = 256 * 1024
 MOST_PICTURE_BYTES = 16 * 1024 * 1024

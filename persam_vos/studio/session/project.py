@@ -17,7 +17,7 @@ from persam_vos.media.identity import source_identity
 from persam_vos.media.photo_files import is_glob
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
-from persam_vos.studio.lock import FolderLock
+from persam_vos.studio.session.lock import FolderLock
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session

@@ -5,10 +5,11 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from persam_vos.errors import EmptyMaskError
-from persam_vos.studio.bodies import ClickBody, ObjectBody, PreviewBody, PromptBody
-from persam_vos.studio.calls import Call
+from persam_vos.studio.http.bodies import ClickBody, ObjectBody, PreviewBody, PromptBody
+from persam_vos.studio.http.calls import Call
+from persam_vos.studio.http.replies import picture
 from persam_vos.studio.pictures import mask_of_png, png_of_mask
-from persam_vos.studio.replies import Refusal, picture
+from persam_vos.studio.refusals import Refusal
 
 
 def add_object(call: Call) -> Response:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from persam_vos.errors import OutputError, PromptError
 from persam_vos.masks import Mask
 from persam_vos.prompts import MAX_ID, NamedObject, named_object
-from persam_vos.studio.project import Project
-from persam_vos.studio.replies import Refusal
+from persam_vos.studio.refusals import Refusal
+from persam_vos.studio.session.project import Project
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session

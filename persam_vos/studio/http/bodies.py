@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persam_vos.prompts import MAX_ID
-from persam_vos.studio.replies import Refusal
+from persam_vos.studio.refusals import Refusal
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Sign = Literal[0, 1]

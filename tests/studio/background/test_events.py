@@ -7,8 +7,8 @@ import json
 
 from studios import PATIENCE_SECONDS, Served, read_events
 
-from persam_vos.studio import events
-from persam_vos.studio.events import Events
+from persam_vos.studio.background import events
+from persam_vos.studio.background.events import Events
 
 
 async def heard(told: Events, count: int) -> list[str]:
