@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from persam_vos.pipeline.priority import yield_to_others
 from persam_vos.studio.background.events import Events
 from persam_vos.studio.refusals import Refusal, in_words
 
@@ -101,6 +102,8 @@ class Jobs:
             thread.join(seconds)
 
     def _run(self, job: Job, work: Work) -> None:
+        # Clicks are answered meanwhile.
+        yield_to_others()
         try:
             kind, told = "done", {"kind": job.kind, "cancelled": False, **work(job)}
         except Exception as error:  # whatever it is, the page must hear of it

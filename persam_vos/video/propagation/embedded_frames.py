@@ -58,10 +58,14 @@ class EmbeddedFrames:
             yield from embedded
 
     def one(self, index: int) -> tuple[Frame, ImageEmbedding]:
-        """Return one frame; see ``walk``."""
-        frame = self._video.frame(index)
-        with explained_gpu_memory_errors(self._engine):
-            return next(self._embedded(iter([frame])))
+        """Return one frame, encoded with all threads; see ``walk``."""
+        frame, embedding = self._video.frame(index), self._cache.get(index)
+        if embedding is None:
+            with explained_gpu_memory_errors(self._engine):
+                [made] = self._memory.retry(lambda: self._engine.encoder.encode([frame]))
+            self.encoded += 1
+            embedding = self._cache.put(index, made)
+        return frame, embedding
 
     def _embedded(self, frames: Iterator[Frame]) -> Generator[tuple[Frame, ImageEmbedding], None, None]:
         for kept, group in itertools.groupby(frames, key=lambda frame: frame.index in self._cache):
