@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from persam_vos.exports.base import ResumableWriter
+from persam_vos.exports.several import SeveralWriters
 from persam_vos.masks import LabelMap, Mask, box_xyxy
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult, ObjectResult
@@ -22,7 +22,7 @@ REFINING = ("grow", "feather", "fill_holes", "min_area")
 _STEP = 7
 
 
-class RefinedWriters:
+class RefinedWriters(SeveralWriters):
     """Hands refined results to writers, so that all of them have the same; see ``ResumableWriter``.
 
     Args:
@@ -31,8 +31,12 @@ class RefinedWriters:
     """
 
     def __init__(self, writers: Sequence[ResumableWriter], options: ExportOptions) -> None:
-        self.warnings: list[str] = []
+        super().__init__()
         self._writers, self._options = writers, options
+
+    def each(self) -> Sequence[ResumableWriter]:
+        """Return the writers."""
+        return self._writers
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Refine the result and write it; see ``ResultWriter``."""
@@ -40,31 +44,10 @@ class RefinedWriters:
         for writer in self._writers:
             writer.write(frame, better)
 
-    def close(self) -> tuple[Path, ...]:
-        """Complete all files; see ``ResultWriter``."""
-        paths = tuple(path for writer in self._writers for path in writer.close())
-        self.warnings += [text for writer in self._writers for text in writer.warnings]
-        return paths
-
-    def abort(self) -> None:
-        """Remove what is unfinished; see ``ResultWriter``."""
-        for writer in self._writers:
-            writer.abort()
-
-    def checkpoint(self) -> None:
-        """Save all that is written; see ``ResumableWriter``."""
-        for writer in self._writers:
-            writer.checkpoint()
-
     def resume(self, done: FramesDone) -> None:
         """Go on after the frames done; see ``ResumableWriter``."""
         for writer in self._writers:
             writer.resume(done)
-
-    def suspend(self) -> None:
-        """Leave what is saved; see ``ResumableWriter``."""
-        for writer in self._writers:
-            writer.suspend()
 
 
 def refines(options: ExportOptions) -> bool:

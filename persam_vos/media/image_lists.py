@@ -11,7 +11,8 @@ from pathlib import Path
 from persam_vos.errors import VideoError
 from persam_vos.files import brief_list
 
-_LAST_NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
+LAST_NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
+"""Matches the name of a file, without its suffix, that has a number: what is before the last one, it, what follows."""
 _MOST_GAPS = 3  # that a warning names
 
 
@@ -48,7 +49,7 @@ def refuse_twins(source: Path, images: Sequence[Path]) -> None:
 
 def gap_warnings(images: Sequence[Path]) -> list[str]:
     """Return a warning if numbers are missing in the names of images, which are otherwise alike."""
-    found = [_LAST_NUMBER.fullmatch(image.stem) for image in images]
+    found = [LAST_NUMBER.fullmatch(image.stem) for image in images]
     matches = [each for each in found if each is not None]
     if len(matches) < max(len(images), 3) or len({(each["before"], each["after"]) for each in matches}) > 1:
         return []

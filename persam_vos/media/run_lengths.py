@@ -1,4 +1,4 @@
-"""Masks as run lengths of COCO: lists, and the text that pycocotools compresses them to."""
+"""Masks as run lengths: lists, and the text that pycocotools compresses those of COCO to."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def mask_of_runs(counts: Any, height: int, width: int) -> Mask:
         raise ValueError(f"run lengths add up to {runs.sum()}, the mask has {pixels} pixels")
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return np.asarray(flat.reshape(width, height).T)
+
+
+def runs_of_mask(mask: Mask) -> tuple[bool, list[int]]:
+    """Return the run lengths of a mask, bool, H x W, row by row.
+
+    Returns:
+        Whether the first run is of the object, and the number of pixels of each run; they take turns.
+
+    >>> runs_of_mask(np.array([[True, False], [False, True]]))
+    (True, [1, 2, 1])
+    """
+    pixels = np.ravel(mask)  # row by row, whatever the order in memory
+    ends = np.append(np.flatnonzero(pixels[1:] != pixels[:-1]) + 1, pixels.size)
+    return bool(pixels[0]), np.diff(ends, prepend=0).tolist()
 
 
 def _numbers(text: str) -> list[int]:

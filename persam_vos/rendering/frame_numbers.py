@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 
 from persam_vos.errors import MaskError
 from persam_vos.media import StreamInfo
-
-_LAST_NUMBER = re.compile(r"([0-9]+)[^0-9]*")
+from persam_vos.media.image_lists import LAST_NUMBER
 
 IndexOf = Callable[[str], int | None]
 """Returns the index of the frame that a file of this name, without its suffix, belongs to; None if it has none."""
@@ -89,5 +87,5 @@ def check_frames(stems: Collection[str], index_of: IndexOf, info: StreamInfo, fo
 
 
 def _number(stem: str) -> int | None:
-    found = _LAST_NUMBER.findall(stem)
-    return int(found[-1]) if found else None
+    found = LAST_NUMBER.fullmatch(stem)
+    return int(found["number"]) if found else None

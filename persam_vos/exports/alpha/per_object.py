@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ import numpy as np
 
 from persam_vos.exports.alpha.pixels import alpha_of
 from persam_vos.exports.base import ExportSettings, ResumableWriter
+from persam_vos.exports.several import SeveralWriters
 from persam_vos.media import Frame, FramesDone
 from persam_vos.results import FrameResult
 from persam_vos.soft_edges import alpha_of_object, owners
@@ -27,7 +28,7 @@ class ObjectWriter(ResumableWriter, Protocol):
     path: Path
 
 
-class PerObjectWriter:
+class PerObjectWriter(SeveralWriters):
     """Writes ``prores_1_dog.mov``, ``prores_2.mov``, ...: each object alone; see ``ResumableWriter``.
 
     Where objects touch, each has its own pixels, and of a soft edge what is nearest to it. An object that is absent has
@@ -42,7 +43,7 @@ class PerObjectWriter:
     """
 
     def __init__(self, writer: Callable[[ExportSettings], ObjectWriter], settings: ExportSettings) -> None:
-        self.warnings: list[str] = []
+        super().__init__()
         self._make, self._settings = writer, settings
         self._writers: dict[int, ObjectWriter] = {}
         # What is wrong with any of them is said at once.
@@ -50,6 +51,10 @@ class PerObjectWriter:
         for each in tried.values():
             each.suspend()
         self._path_of_first = tried[1].path
+
+    def each(self) -> Collection[ObjectWriter]:
+        """Return the writers of the objects that were seen."""
+        return self._writers.values()
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write each object; see ``ResultWriter``."""
@@ -61,22 +66,6 @@ class PerObjectWriter:
             own = alpha_of_object(alpha, owner, entry.id)
             self._writers[entry.id].write(frame, replace(result, label_map=labels, alpha=own, objects=(entry,)))
 
-    def close(self) -> tuple[Path, ...]:
-        """Complete all files; see ``ResultWriter``."""
-        paths = tuple(path for writer in self._writers.values() for path in writer.close())
-        self.warnings += [text for writer in self._writers.values() for text in writer.warnings]
-        return paths
-
-    def abort(self) -> None:
-        """Remove what is unfinished; see ``ResultWriter``."""
-        for writer in self._writers.values():
-            writer.abort()
-
-    def checkpoint(self) -> None:
-        """Save all files; see ``ResumableWriter``."""
-        for writer in self._writers.values():
-            writer.checkpoint()
-
     def resume(self, done: FramesDone) -> None:
         """Go on with the files of all objects that are there; see ``ResumableWriter``."""
         for number in range(1, 256):
@@ -85,11 +74,6 @@ class PerObjectWriter:
             if any(self._path_of_first.with_name(each).exists() for each in left):
                 self._writers[number] = self._of(number)
                 self._writers[number].resume(done)
-
-    def suspend(self) -> None:
-        """Leave what is saved; see ``ResumableWriter``."""
-        for writer in self._writers.values():
-            writer.suspend()
 
     def _of(self, object_id: int) -> ObjectWriter:
         return self._make(replace(self._settings, ending=self._ending(object_id)))

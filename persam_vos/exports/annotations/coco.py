@@ -19,39 +19,52 @@ from persam_vos.media import Frame
 from persam_vos.results import FrameResult, object_record
 
 
-class CocoWriter(JournalWriter):
-    """Writes masks as compressed run lengths, which keep holes and parts. Frames without objects are images as well.
+class RunLengthsWriter(JournalWriter):
+    """What writers of masks as compressed run lengths share; these keep holes and parts."""
+
+    def __init__(self, settings: ExportSettings) -> None:
+        super().__init__(settings)
+        self.images = ImageNames(settings.info)
+
+    def note(self, frame: Frame, result: FrameResult) -> dict[str, Any]:  # noqa: ARG002
+        """Return the masks of a frame; see ``JournalWriter``."""
+        return {"objects": coco_objects(result)}
+
+    def begin(self, file: TextIO) -> None:
+        """Write what the file says of itself; a list of its own follows."""
+        head = {"info": coco_info(self.settings), "licenses": []}
+        file.write(json.dumps(head, ensure_ascii=False)[:-1])
+
+    def end(self, file: TextIO, classes: ObjectClasses) -> None:
+        """Write the classes after the last annotation."""
+        file.write('\n], "categories": [')
+        joined(file, (json.dumps(each, ensure_ascii=False) for each in coco_categories(classes)))
+        file.write("\n]}\n")
+
+
+class CocoWriter(RunLengthsWriter):
+    """Writes a list of images, those without objects as well, and one of masks.
 
     Beside COCO's keys, images have ``frame``, and annotations have ``track_id``, the object's number, and ``score``.
     """
 
     name = "coco.json"
 
-    def __init__(self, settings: ExportSettings) -> None:
-        super().__init__(settings)
-        self._images = ImageNames(settings.info)
-
-    def note(self, frame: Frame, result: FrameResult) -> dict[str, Any]:  # noqa: ARG002
-        """Return the masks of a frame; see ``JournalWriter``."""
-        return {"objects": coco_objects(result)}
-
     def compose(self, file: TextIO) -> None:
         """Write the list; see ``JournalWriter``."""
         classes = self.classes()
-        head = {"info": coco_info(self.settings), "licenses": []}
-        file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "images": [')
+        self.begin(file)
+        file.write(', "images": [')
         joined(file, (json.dumps(self._image(note), ensure_ascii=False) for note in self.notes))
         file.write('\n], "annotations": [')
         joined(file, map(json.dumps, self._annotations(classes)))
-        file.write('\n], "categories": [')
-        joined(file, (json.dumps(each, ensure_ascii=False) for each in coco_categories(classes)))
-        file.write("\n]}\n")
+        self.end(file, classes)
 
     def _image(self, note: Mapping[str, Any]) -> dict[str, Any]:
         info = self.settings.info
         return {
             "id": note["frame"] + 1,
-            "file_name": self._images.name(note["frame"]),
+            "file_name": self.images.name(note["frame"]),
             "width": info.width,
             "height": info.height,
             "frame": note["frame"],

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-
 from persam_vos.exports.annotations.classes import ObjectClasses
 from persam_vos.exports.annotations.image_names import ImageNames
 from persam_vos.exports.annotations.journal import JournalWriter
@@ -20,6 +18,7 @@ from persam_vos.exports.annotations.rle import masks_of
 from persam_vos.exports.base import ExportSettings
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.media import Frame
+from persam_vos.media.run_lengths import runs_of_mask
 from persam_vos.results import FrameResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -79,10 +78,8 @@ def _run_lengths(mask: Mask) -> dict[str, Any]:
     box = box_xyxy(mask)
     assert box is not None, "absent objects are left out"
     left, top, right, bottom = box
-    pixels = np.ravel(mask[top : bottom + 1, left : right + 1])  # row by row, whatever the order in memory
-    ends = np.append(np.flatnonzero(pixels[1:] != pixels[:-1]) + 1, pixels.size)
-    counts = np.diff(ends, prepend=0).tolist()
-    text = ", ".join(map(str, [0, *counts] if pixels[0] else counts))
+    begins, counts = runs_of_mask(mask[top : bottom + 1, left : right + 1])
+    text = ", ".join(map(str, [0, *counts] if begins else counts))
     return {"rle": text, "left": left, "top": top, "width": right - left + 1, "height": bottom - top + 1}
 
 

@@ -13,8 +13,6 @@ from itertools import chain, pairwise
 from typing import Any, TextIO
 from urllib.parse import quote
 
-import numpy as np
-
 from persam_vos import __version__
 from persam_vos.exports.annotations.classes import ObjectClasses
 from persam_vos.exports.annotations.image_names import ImageNames
@@ -23,6 +21,7 @@ from persam_vos.exports.annotations.rle import masks_of
 from persam_vos.exports.base import ExportSettings
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.media import Frame
+from persam_vos.media.run_lengths import runs_of_mask
 from persam_vos.results import FrameResult, object_record
 
 _LOCAL_FILES = "/data/local-files/?d="
@@ -136,11 +135,9 @@ def brush_rle(mask: Mask) -> list[int]:
     less 1 in 4 each. Then follow runs: a 1, the number of a size in 2 bits, the length less 1 in that size, the value.
     Values are those of red, green, blue and alpha of each pixel, row by row: all 255 in the mask, else 0.
     """
-    pixels = np.ravel(mask)
-    ends = np.append(np.flatnonzero(pixels[1:] != pixels[:-1]) + 1, pixels.size)
-    bits = [f"{_CHANNELS * pixels.size:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in _RUN_BITS)]
-    value = bool(pixels[0])
-    for pixel_count in np.diff(ends, prepend=0).tolist():
+    value, counts = runs_of_mask(mask)
+    bits = [f"{_CHANNELS * mask.size:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in _RUN_BITS)]
+    for pixel_count in counts:
         bits += _runs(_CHANNELS * pixel_count, f"{255 * value:08b}")
         value = not value
     text = "".join(bits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ Points = npt.NDArray[np.int32]
 """N x 2: x and y of pixels."""
 
 _MIN_POINTS = 3
+MOST_PARTS = 500
+"""Parts that a polygon joins, at most, and holes: of more, it has the largest."""
 
 
 def polygon_of(mask: Mask) -> Points:
@@ -21,6 +24,7 @@ def polygon_of(mask: Mask) -> Points:
 
     Its corners are pixels of the mask, and what is filled between them, the line included, is the mask. Further parts
     and holes are joined to it by lines there and back, which enclose nothing; those between parts add their own pixels.
+    Of more than ``MOST_PARTS`` parts, and of more holes, the smallest are left out, so that noise takes no hours.
 
     Args:
         mask: bool, H x W, not empty.
@@ -28,7 +32,7 @@ def polygon_of(mask: Mask) -> Points:
     Returns:
         N x 2, at least three points, of which some may be equal.
     """
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(_largest(mask), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     lines: list[Points] = sorted(
         (np.asarray(each, np.int32).reshape(-1, 2) for each in contours), key=len, reverse=True
     )
@@ -48,6 +52,30 @@ def iou_of(polygon: Points, mask: Mask) -> float:
     """Return the IoU of a polygon with its mask, bool, H x W, not empty: 1 where nothing is lost."""
     drawn = filled(polygon, *mask.shape)
     return float((drawn & mask).sum() / (drawn | mask).sum())
+
+
+def _largest(mask: Mask) -> npt.NDArray[np.uint8]:
+    """Return a mask, 0 or 1, with its largest holes and then its largest parts, at most ``MOST_PARTS`` of each."""
+    values = mask.astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(values)
+    own = values[top : top + height, left : left + width]
+    _, holes, stats, _ = cv2.connectedComponentsWithStats(1 - own, connectivity=4)
+    x, y, w, h, areas = stats.T
+    encloses = (x > 0) & (y > 0) & (x + w < width) & (y + h < height)
+    encloses[0] = False  # the mask itself
+    own[_small(np.where(encloses, areas, 0))[holes]] = 1
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0  # the ground
+    own[_small(areas)[parts]] = 0
+    return values
+
+
+def _small(areas: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Tell which areas above 0 are not among the ``MOST_PARTS`` largest."""
+    small = areas > 0
+    small[np.argsort(-areas, kind="stable")[:MOST_PARTS]] = False
+    return small
 
 
 def _joined(lines: Sequence[Points]) -> Points:

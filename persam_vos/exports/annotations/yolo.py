@@ -17,7 +17,7 @@ from PIL import Image
 
 from persam_vos.exports.annotations.classes import ObjectClasses
 from persam_vos.exports.annotations.journal import journal_of
-from persam_vos.exports.annotations.polygons import iou_of, polygon_of
+from persam_vos.exports.annotations.polygons import MOST_PARTS, iou_of, polygon_of
 from persam_vos.exports.annotations.rle import masks_of
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.benchmark_folders import sequence_names
@@ -125,7 +125,7 @@ class YoloWriter(FrameFolderWriter):
         text = f"polygons have a mean IoU of {total / count:.4f} with the masks; the lowest is {lowest[0]:.4f},"
         text = f"{text} of object {lowest[2]} in frame {lowest[1]}"
         if lowest[0] < _LOW_IOU:
-            self.warnings.append(f"yolo: {text}: one polygon joins separate parts by lines")
+            self.warnings.append(f"yolo: {text}: one polygon joins separate parts by lines, at most {MOST_PARTS}")
         return text
 
 

@@ -10,16 +10,11 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from persam_vos.exports.annotations.classes import ObjectClasses
-from persam_vos.exports.annotations.coco import coco_categories, coco_info, coco_objects
-from persam_vos.exports.annotations.image_names import ImageNames
-from persam_vos.exports.annotations.journal import JournalWriter, joined
-from persam_vos.exports.base import ExportSettings
+from persam_vos.exports.annotations.coco import RunLengthsWriter
 from persam_vos.exports.benchmark_folders import sequence_name
-from persam_vos.media import Frame
-from persam_vos.results import FrameResult
 
 
-class YoutubeVisWriter(JournalWriter):
+class YoutubeVisWriter(RunLengthsWriter):
     """Writes one video, whose length is the number of frames written. Objects without any pixel are left out.
 
     Beside YouTube-VIS's keys, annotations have ``track_id``, the object's number, and ``score``, the mean where it is
@@ -28,31 +23,21 @@ class YoutubeVisWriter(JournalWriter):
 
     name = "youtube-vis.json"
 
-    def __init__(self, settings: ExportSettings) -> None:
-        super().__init__(settings)
-        self._images = ImageNames(settings.info)
-
-    def note(self, frame: Frame, result: FrameResult) -> dict[str, Any]:  # noqa: ARG002
-        """Return the masks of a frame; see ``JournalWriter``."""
-        return {"objects": coco_objects(result)}
-
     def compose(self, file: TextIO) -> None:
         """Write the list; see ``JournalWriter``."""
         classes, present = self.classes(), sorted({each["object"] for note in self.notes for each in note["objects"]})
-        file.write(json.dumps({"info": coco_info(self.settings), "licenses": []}, ensure_ascii=False)[:-1])
+        self.begin(file)
         file.write(f', "videos": [\n{json.dumps(self._video(), ensure_ascii=False)}\n], "annotations": [')
         separator = "\n"
         for number, object_id in enumerate(present, 1):
             file.write(separator)
             self._write_annotation(file, number, object_id, classes)
             separator = ",\n"
-        file.write('\n], "categories": [')
-        joined(file, (json.dumps(each, ensure_ascii=False) for each in coco_categories(classes)))
-        file.write("\n]}\n")
+        self.end(file, classes)
 
     def _video(self) -> dict[str, Any]:
         info, folder = self.settings.info, sequence_name(self.settings.info)
-        names = [f"{folder}/{self._images.name(note['frame'])}" for note in self.notes]
+        names = [f"{folder}/{self.images.name(note['frame'])}" for note in self.notes]
         return {"id": 1, "width": info.width, "height": info.height, "length": len(names), "file_names": names}
 
     def _write_annotation(self, file: TextIO, number: int, object_id: int, classes: ObjectClasses) -> None:
