@@ -37,6 +37,8 @@ class Studio:
         self.jobs = Jobs(self.events, self._tell)
         self.workspace = Workspace(project, open_session, self._tell)
         self.preparer = Preparer(lambda: self.workspace.session, self.events)
+        # Only now: the session may be open at once, and all are told.
+        self.workspace.begin()
 
     def state(self) -> dict[str, Any]:
         """Return all that may change, as JSON, but pixels and scores."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from persam_vos.errors import EmptyMaskError
 from persam_vos.studio.http.bodies import ClickBody, ObjectBody, PreviewBody, PromptBody
 from persam_vos.studio.http.calls import Call
-from persam_vos.studio.http.replies import picture
+from persam_vos.studio.http.replies import json_of, picture
 from persam_vos.studio.pictures import mask_of_png, png_of_mask
 from persam_vos.studio.refusals import Refusal
 
@@ -16,7 +16,7 @@ def add_object(call: Call) -> Response:
     """List a new object, of which nothing is said yet."""
     said = call.read(ObjectBody)
     number = call.studio.workspace.add(said.name or "", said.color or "")
-    return JSONResponse({"id": number, **call.studio.state()}, 201)
+    return json_of({"id": number, **call.studio.state()}, 201)
 
 
 def change_object(call: Call) -> Response:
@@ -88,4 +88,4 @@ def redo(call: Call) -> Response:
 
 
 def _state(call: Call) -> Response:
-    return JSONResponse(call.studio.state())
+    return json_of(call.studio.state())

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from persam_vos import __version__
 from persam_vos.studio.http.calls import Call
 from persam_vos.studio.http.offers import offered_exports, offered_options
-from persam_vos.studio.http.replies import picture
+from persam_vos.studio.http.replies import json_of, picture
 from persam_vos.studio.parts import Studio
 from persam_vos.studio.pictures import png_of
 from persam_vos.studio.refusals import Refusal
@@ -37,7 +37,7 @@ def page(call: Call) -> Response:
 def video(call: Call) -> Response:
     """Return facts about the video, and what can be exported."""
     studio, info = call.studio, call.studio.footage.info
-    return JSONResponse(
+    return json_of(
         {
             "name": info.source.name,
             "width": info.width,
@@ -58,7 +58,7 @@ def video(call: Call) -> Response:
 
 def times(call: Call) -> Response:
     """Return when each frame is shown, in seconds."""
-    return JSONResponse([round(each, 6) for each in call.studio.footage.times(call.studio.frames)])
+    return json_of([round(each, 6) for each in call.studio.footage.times(call.studio.frames)])
 
 
 def frame(call: Call) -> Response:
@@ -80,7 +80,7 @@ def mask(call: Call) -> Response:
 
 def state(call: Call) -> Response:
     """Return all that may change."""
-    return JSONResponse(call.studio.state())
+    return json_of(call.studio.state())
 
 
 def lanes(call: Call) -> Response:
@@ -96,7 +96,7 @@ def lanes(call: Call) -> Response:
         found = workspace.session.lanes(wanted)
         scores = {str(number): [_rounded(each) for each in lane] for number, lane in found.items()}
     where = {"start": wanted.start, "stop": wanted.stop, "step": frames.step}
-    return JSONResponse({"revision": revision, **where, "scores": scores})
+    return json_of({"revision": revision, **where, "scores": scores})
 
 
 def doubtful(call: Call) -> Response:
@@ -105,7 +105,7 @@ def doubtful(call: Call) -> Response:
     assert count is not None
     session = call.studio.workspace.session
     found = session.doubtful(count) if session.objects else []
-    return JSONResponse(
+    return json_of(
         [
             {"frame": each.frame, "object": each.object_id, "reason": each.reason, "doubt": round(each.doubt, 3)}
             for each in found

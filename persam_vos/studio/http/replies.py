@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from persam_vos.errors import FrameIndexError, OutputError, PersamVosError
 from persam_vos.studio.refusals import in_words
@@ -12,9 +15,14 @@ from persam_vos.studio.refusals import in_words
 _STATUS: tuple[tuple[type[PersamVosError], int], ...] = ((FrameIndexError, 404), (OutputError, 507))
 
 
+def json_of(data: Any, status: int = 200) -> Response:
+    """Return data as JSON, in ASCII: names of files need not be text."""
+    return Response(json.dumps(data, allow_nan=False), status, media_type="application/json")
+
+
 def failure(status: int, words: str) -> Response:
     """Return an error as JSON, in one line."""
-    return JSONResponse({"error": " ".join(words.split())}, status)
+    return json_of({"error": " ".join(words.split())}, status)
 
 
 def picture(data: bytes, media_type: str, *, seconds: int = 0) -> Response:
@@ -32,7 +40,9 @@ def picture(data: bytes, media_type: str, *, seconds: int = 0) -> Response:
 def of_refusal(_: Request, error: Exception) -> Response:
     """Answer what was refused, by a route or because there is none."""
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    answer = failure(error.status_code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def of_error(_: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from persam_vos.errors import PromptError
 from persam_vos.studio.background.exporting import exported
@@ -12,6 +12,7 @@ from persam_vos.studio.background.propagating import propagated
 from persam_vos.studio.http.bodies import ExportBody, PropagateBody
 from persam_vos.studio.http.calls import Call
 from persam_vos.studio.http.offers import checked_exports, checked_options
+from persam_vos.studio.http.replies import json_of
 from persam_vos.studio.parts import Studio
 from persam_vos.studio.refusals import Refusal
 
@@ -19,7 +20,7 @@ from persam_vos.studio.refusals import Refusal
 def prepare(call: Call) -> Response:
     """Encode a frame soon."""
     call.studio.preparer.prepare(call.frame())
-    return JSONResponse({}, 202)
+    return json_of({}, 202)
 
 
 def propagate(call: Call) -> Response:
@@ -29,13 +30,13 @@ def propagate(call: Call) -> Response:
     if not studio.workspace.session.objects:
         raise PromptError("there is no object yet; click on one first")
     studio.jobs.start("propagate", lambda job: propagated(studio.workspace, studio.events, job, **part))
-    return JSONResponse(studio.jobs.record() or {}, 202)
+    return json_of(studio.jobs.record() or {}, 202)
 
 
 def cancel_propagation(call: Call) -> Response:
     """Let the propagation end at the next frame; what is done is kept."""
     call.studio.jobs.cancel("propagate")
-    return JSONResponse({}, 202)
+    return json_of({}, 202)
 
 
 def export(call: Call) -> Response:
@@ -45,13 +46,13 @@ def export(call: Call) -> Response:
     if not studio.workspace.session.objects:
         raise PromptError("there is no object yet; click on one first")
     studio.jobs.start("export", lambda job: exported(studio.workspace, studio.events, job, exports, options))
-    return JSONResponse(studio.jobs.record() or {}, 202)
+    return json_of(studio.jobs.record() or {}, 202)
 
 
 def cancel_export(call: Call) -> Response:
     """Let the export end; nothing of it is left."""
     call.studio.jobs.cancel("export")
-    return JSONResponse({}, 202)
+    return json_of({}, 202)
 
 
 def _part(studio: Studio, said: PropagateBody) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Project:
         is_new: Whether nothing was in the folder.
 
     Raises:
-        OutputError: If the folder is another one's, is in use, or cannot be written to.
+        OutputError: If the folder is another one's, is in use, or cannot be written to; or a name is no text.
         PromptError: If it is the session of another video.
     """
 
@@ -98,6 +98,7 @@ class Project:
         self.folder, self._source = folder, source
         self.prompts, self.masks = folder / "prompts.json", folder / "propagated.sqlite"
         self._facts_file = folder / _FACTS
+        _check_names(folder, source)
         try:
             check_writable(folder)
         except OutputError as error:
@@ -215,6 +216,17 @@ class Project:
                 " that clip, or another folder with -o"
             )
         return facts
+
+
+def _check_names(folder: Path, source: Path) -> None:
+    """Raise ``OutputError`` if the files of a session could not name the video."""
+    for path in (source, folder):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                f"{path}: its name is no text in UTF-8, so that no prompts.json can hold it; rename it"
+            ) from error
 
 
 def _spelled(frames: range) -> str:

@@ -46,6 +46,9 @@ class Workspace:
         self._last_id = project.last_id
         self.unsaved = ""
         self._thread = threading.Thread(target=self._open, args=(open_session,), name="open", daemon=True)
+
+    def begin(self) -> None:
+        """Open the session, in the background."""
         self._thread.start()
 
     @property

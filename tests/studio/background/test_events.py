@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
-from studios import PATIENCE_SECONDS, Served, read_events
+import pytest
+from studios import PATIENCE_SECONDS, Served, read_events, served
 
 from persam_vos.studio.background import events
 from persam_vos.studio.background.events import Events
+from persam_vos.studio.session.workspace import Workspace
 
 
 async def heard(told: Events, count: int) -> list[str]:
@@ -50,7 +53,7 @@ def test_what_waits_for_a_page_that_never_listens_does_not_grow() -> None:
     assert asyncio.run(run()) == 100
 
 
-def test_a_stream_is_kept_open_and_ends_with_the_studio(monkeypatch) -> None:
+def test_a_stream_is_kept_open_and_ends_with_the_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_KEEP_OPEN_SECONDS", 0.01)
 
     async def run() -> list[bytes]:
@@ -78,7 +81,7 @@ def test_a_page_that_goes_is_forgotten(studio: Served) -> None:
         assert wait("state")["objects"][0]["id"] == 1
 
 
-def test_too_many_pages_are_refused(studio: Served, monkeypatch) -> None:
+def test_too_many_pages_are_refused(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MOST_LISTENERS", 1)
     with studio.listening():
         assert studio.script.get("/api/events", timeout=PATIENCE_SECONDS).status_code == 503
@@ -90,3 +93,10 @@ def test_an_open_stream_does_not_hold_the_end_of_the_studio(studio: Served) -> N
         assert next(found)[0] == "state"
         studio.studio.events.end()
         assert list(found) == []
+
+
+def test_a_session_that_opens_at_once_is_told_of(film: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workspace, "begin", lambda self: (self._thread.start(), self._thread.join()))
+
+    with served(film, tmp_path / "session") as studio, studio.listening():
+        assert studio.get("/api/state")["prepared"] == []

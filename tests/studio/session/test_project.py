@@ -188,3 +188,12 @@ def test_the_prompts_of_a_moved_clip_name_it_where_it_is(clip: Path, tmp_path: P
     with pytest.raises(PromptError, match="line 1: not JSON"):
         moved.check_prompts()
     moved.close()
+
+
+def test_a_name_that_no_file_of_the_session_could_hold_is_told(clip: Path, tmp_path: Path) -> None:
+    odd = clip.rename(tmp_path / os.fsdecode(b"clip\xff.mp4"))
+
+    with pytest.raises(OutputError, match=r"its name is no text in UTF-8, which no prompts\.json can hold; rename"):
+        begun(tmp_path / "s", odd)
+
+    assert not (tmp_path / "s").exists()
