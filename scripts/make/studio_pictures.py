@@ -128,7 +128,7 @@ def main() -> None:
     video, _ = demo_clip()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", default=str(video), help="the clip; the shipped one by default")
-    parser.add_argument("--click", default="170,205", help="x,y of the object in the first frame")
+    parser.add_argument("--click", default="165,215", help="x,y of the object in the first frame")
     parser.add_argument("--end", type=int, help="first frame that is left out")
     parser.add_argument("--docs", action="store_true", help="only the pictures of docs/studio.md")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "out" / "studio")

@@ -3,12 +3,20 @@
 import { isMarked } from "../logic/keyframes.js";
 import { nextStep } from "../logic/next_step.js";
 import { nameOf } from "../logic/words.js";
-import { byId } from "./dom.js";
+import { byId, onPress, show } from "./dom.js";
 
-const BUTTONS = { propagate: "propagate-all", doubt: "next-doubt", export: "export-open" };
+/** The button of each step, and what its double beside the sentence is called, for windows where it is far below. */
+const BUTTONS = {
+  propagate: { id: "propagate-all", words: "Propagate" },
+  doubt: { id: "next-doubt", words: "Next doubtful frame" },
+  export: { id: "export-open", words: "Export…" },
+};
 
 /** @param {import("../data/store.js").Store} store */
 export function showHint(store) {
+  const double = byId("hint-button");
+  let next = null;
+  onPress(double, () => byId(next.id).click());
   const look = () => [store.state, store.selected, store.doubts, store.lookedAt, store.touch];
   store.watch(look, () => {
     const { state, object } = store;
@@ -23,6 +31,9 @@ export function showHint(store) {
       touch: store.touch,
     });
     byId("hint").textContent = step.words;
-    for (const [name, id] of Object.entries(BUTTONS)) byId(id).classList.toggle("primary", name === step.button);
+    for (const [name, { id }] of Object.entries(BUTTONS)) byId(id).classList.toggle("primary", name === step.button);
+    next = BUTTONS[step.button] ?? null;
+    show(double, next !== null);
+    double.textContent = next?.words ?? "";
   });
 }
