@@ -229,3 +229,16 @@ def test_what_masks_were_made_of_may_be_damaged(tmp_path: Path, damage: str) -> 
     with Session.open(tmp_path / "left.json", cache=tmp_path / "cache") as again:
         assert dict(again.edition.said) == {}
         assert again.objects[0].keyframes[3].shape == (HEIGHT, WIDTH)
+
+
+def test_a_mask_that_is_saved_is_not_written_again(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with prepared(Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache")) as session:
+        red = session.add(0, mask=truths[0] == 1)
+        session.save(tmp_path / "red.json", propagated=False)
+        (first,) = (tmp_path / "red.masks").glob("*.png")
+        written = first.stat().st_ino, first.stat().st_mtime_ns
+        red.correct(3, mask=truths[3] == 1)
+        session.save(tmp_path / "red.json", propagated=False)
+
+    assert (first.stat().st_ino, first.stat().st_mtime_ns) == written
+    assert len(list((tmp_path / "red.masks").glob("*.png"))) == 2

@@ -159,6 +159,9 @@ def _chosen(settings: Settings) -> dict[str, Any]:
 def _write_mask(folder: Path, frame: int, object_id: int, mask: Mask) -> Path:
     digest = hashlib.sha256(f"{mask.shape}".encode() + np.packbits(mask).tobytes()).hexdigest()
     path = folder / f"{frame:05d}_{object_id}.{digest[:12]}.png"
+    if path.is_file():
+        # A session of many keyframes is saved after each click.
+        return path
     with whole_file(path) as partial:
         Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
     return path
