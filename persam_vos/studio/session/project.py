@@ -225,7 +225,7 @@ def _check_names(folder: Path, source: Path) -> None:
             str(path).encode()
         except UnicodeEncodeError as error:
             raise OutputError(
-                f"{path}: its name is no text in UTF-8, so that no prompts.json can hold it; rename it"
+                f"{path}: its name is no text in UTF-8, which no prompts.json can hold; rename it"
             ) from error
 
 
