@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from persam_vos.masks import as_label_map
     from persam_vos.media.demo import demo_clip
     from persam_vos.media.frame import Frame
-    from persam_vos.media.mask_files import read_mask
+    from persam_vos.media.masks.files import read_mask
     from persam_vos.media.photo_files import find_photos, read_photo
     from persam_vos.media.readers import open_video
     from persam_vos.photos.finder import PhotoFinder
@@ -70,7 +70,7 @@ _MODULES = {
     "persam_vos.masks": ("as_label_map",),
     "persam_vos.media.demo": ("demo_clip",),
     "persam_vos.media.frame": ("Frame",),
-    "persam_vos.media.mask_files": ("read_mask",),
+    "persam_vos.media.masks.files": ("read_mask",),
     "persam_vos.media.photo_files": ("find_photos", "read_photo"),
     "persam_vos.media.readers": ("open_video",),
     "persam_vos.photos.finder": ("PhotoFinder",),

@@ -19,7 +19,7 @@ def check_masks(paths: Iterable[Path]) -> None:
         MaskError: If one is no file.
     """
     for path in paths:
-        from persam_vos.media.mask_files import check_is_file
+        from persam_vos.media.masks.files import check_is_file
 
         check_is_file(path)
 
@@ -32,7 +32,7 @@ def check_video(video: str, settings: Settings, span: Span) -> None:
         SettingsError: If the range is none.
         CheckpointError: If there is no such file of weights.
     """
-    from persam_vos.media.live_sources import live_source
+    from persam_vos.media.decoding.live_sources import live_source
     from persam_vos.media.ranges import frame_range
     from persam_vos.media.sources import find_source
 

@@ -14,7 +14,7 @@ from persam_vos.errors import SettingsError
 from persam_vos.prompts import ObjectPrompt, object_prompts, parse_box, parse_point
 
 if TYPE_CHECKING:
-    from persam_vos.media.mask_reading import MaskReading
+    from persam_vos.media.masks.reading import MaskReading
 
 VIDEO_SETTINGS = "persam_vos.settings.video:Settings"
 PHOTO_SETTINGS = "persam_vos.settings.photos:PhotoSettings"
@@ -168,7 +168,7 @@ class MaskOptions(OptionGroup):
         Raises:
             SettingsError: If an id is none.
         """
-        from persam_vos.media.mask_reading import MaskReading
+        from persam_vos.media.masks.reading import MaskReading
 
         ids = names_of(self.mask_ids)
         if ids is not None and not (ids and all(each.isdecimal() and 0 < int(each[:4]) <= _MAX_ID for each in ids)):

@@ -11,8 +11,8 @@ from persam_vos.exports.legend import draw_legend
 from persam_vos.exports.tags import draw_tags
 from persam_vos.masks import Rgb, check_size
 from persam_vos.media import Frame, FramesDone, VideoWriter
-from persam_vos.media.video_encoder import Picture
-from persam_vos.media.video_formats import H264, VideoFormat
+from persam_vos.media.encoding.video_encoder import Picture
+from persam_vos.media.encoding.video_formats import H264, VideoFormat
 from persam_vos.results import FrameResult
 
 

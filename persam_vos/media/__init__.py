@@ -4,17 +4,17 @@ Drawn frames come in as well, and go out as a video file with the times and the 
 """
 
 from persam_vos.media.demo import DemoClip, demo_clip
+from persam_vos.media.encoding.video_writer import VideoWriter
 from persam_vos.media.frame import Frame, FramesDone
-from persam_vos.media.mask_doubts import annotation_warnings
-from persam_vos.media.mask_files import as_mask, read_mask
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.masks.doubts import annotation_warnings
+from persam_vos.media.masks.files import as_mask, read_mask
+from persam_vos.media.masks.reading import MaskReading
 from persam_vos.media.photo_files import find_photos, photo_size, read_photo, refuse_larger
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import FrameAt, FrameRange, SecondsAt, frame_range, parse_position
 from persam_vos.media.readers import open_random_access, open_video
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import Clip, FrameReader, GeneratorReader, StreamInfo
-from persam_vos.media.video_writer import VideoWriter
 
 __all__ = [
     "Clip",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import av
 from av.video.reformatter import ColorRange, Colorspace
 
-from persam_vos.media.frame_filters import is_hdr
+from persam_vos.media.decoding.frame_filters import is_hdr
 
 # From the colour matrix in a frame's tag (numbers of H.273) to swscale's name of it. Untagged video is read as BT.601
 # whatever its size, as swscale, ffmpeg and decord do. Matrices not listed go to swscale under their own number.

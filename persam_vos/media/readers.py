@@ -13,13 +13,13 @@ import numpy as np
 from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
-from persam_vos.media.animations import AnimationAccess, AnimationReader, is_animated_webp
-from persam_vos.media.decord_reader import DecordReader
-from persam_vos.media.file_access import VideoFileAccess
+from persam_vos.media.decoding.animations import AnimationAccess, AnimationReader, is_animated_webp
+from persam_vos.media.decoding.decord_reader import DecordReader
+from persam_vos.media.decoding.file_access import VideoFileAccess
+from persam_vos.media.decoding.live_reader import LiveReader
+from persam_vos.media.decoding.live_sources import live_source
+from persam_vos.media.decoding.pyav_reader import VideoReader
 from persam_vos.media.image_reader import ImageReader, Images
-from persam_vos.media.live_reader import LiveReader
-from persam_vos.media.live_sources import live_source
-from persam_vos.media.pyav_reader import VideoReader
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import ClipReader, SkippingReader, frame_range
 from persam_vos.media.sources import exact_rate, find_source

@@ -9,7 +9,7 @@ from typing import Any
 from persam_vos.errors import MaskError
 from persam_vos.files import file_sha256
 from persam_vos.masks import LabelMap, Rgb
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.media.photo_files import read_photo
 
 # Objects of a larger share of the photo leave no background to tell them from.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from persam_vos.errors import SettingsError, VideoError
 from persam_vos.files import PathLike
-from persam_vos.media.animations import is_animation
+from persam_vos.media.decoding.animations import is_animation
 from persam_vos.media.image_reader import as_video_errors
 from persam_vos.media.photo_files import is_glob, list_images
 

@@ -13,7 +13,7 @@ from persam_vos.errors import EmptyMaskError, NotStartedError, SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame, untimed_frame
-from persam_vos.media.mask_files import as_mask
+from persam_vos.media.masks.files import as_mask
 from persam_vos.media.photo_files import read_photo
 from persam_vos.methods import PhotoMethod, Reference, Segmentation, frame_result
 from persam_vos.methods.competition import (

@@ -11,7 +11,7 @@ from typing import Any
 from persam_vos.errors import SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.masks.reading import MaskReading
 from persam_vos.media.sources import exact_rate
 from persam_vos.pipeline.progress import NoProgress, OnProgress
 from persam_vos.pipeline.writing import Outcome

@@ -12,7 +12,7 @@ from persam_vos.errors import VideoError
 from persam_vos.masks import Rgb
 from persam_vos.media import FrameReader, StreamInfo, open_video
 from persam_vos.media.array_reader import ArrayReader
-from persam_vos.media.live_sources import live_source
+from persam_vos.media.decoding.live_sources import live_source
 from persam_vos.media.ranges import SkippingReader, frame_range
 from persam_vos.prompts import Span
 from persam_vos.rendering.mask_folder import MaskSource, span_of_masks

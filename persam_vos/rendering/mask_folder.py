@@ -17,7 +17,7 @@ from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.files import is_clutter, list_files
 from persam_vos.masks import VOID, LabelMap, Mask
 from persam_vos.media import StreamInfo
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.rendering.earlier_run import EarlierRun
 from persam_vos.rendering.frame_numbers import IndexOf, check_frames, index_by_name, index_by_record

@@ -32,7 +32,7 @@ from persam_vos.exports.tracks import TRACKS
 from persam_vos.files import remove_if_left_empty, write_lines
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 from persam_vos.pipeline.prefetch import prefetch
 from persam_vos.pipeline.progress import Progress

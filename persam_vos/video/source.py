@@ -14,7 +14,7 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PathLike
 from persam_vos.masks import Rgb
 from persam_vos.media.array_reader import ArrayReader
-from persam_vos.media.file_access import VideoFileAccess
+from persam_vos.media.decoding.file_access import VideoFileAccess
 from persam_vos.media.photo_files import is_glob
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.ranges import SkippingReader, frame_range

@@ -13,7 +13,7 @@ import numpy as np
 
 from persam_vos.masks import LabelMap
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks.files import read_mask
 from persam_vos.media.readers import open_video
 from persam_vos.media.stream import FrameReader
 

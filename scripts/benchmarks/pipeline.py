@@ -25,9 +25,9 @@ from benchmarks.networks import encoder_flop, published_parts
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.exports.select import open_writers
 from persam_vos.masks import LabelMap
+from persam_vos.media.encoding.video_formats import X264_OPTIONS
 from persam_vos.media.frame import Frame
 from persam_vos.media.readers import open_video
-from persam_vos.media.video_formats import X264_OPTIONS
 from persam_vos.pipeline.encoding import EncodeStage
 from persam_vos.pipeline.timings import Timings
 from persam_vos.sam import Decoder, Engine, ImageEmbedding, SamEncoder

@@ -20,7 +20,7 @@ from torch import Tensor
 from persam_vos.exports.draw import draw_overlay
 from persam_vos.masks import Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks.files import read_mask
 from persam_vos.media.readers import open_video
 from persam_vos.sam.cells import cell_features
 from persam_vos.sam.decoder import Decoder

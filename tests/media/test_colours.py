@@ -12,8 +12,8 @@ from av.video.reformatter import ColorRange
 
 from persam_vos.media import open_video
 from persam_vos.media.colours import SWSCALE_MATRICES, Colours
-from persam_vos.media.video_formats import H264, PRORES_4444, VP9_ALPHA, VideoFormat
-from persam_vos.media.video_writer import VideoWriter
+from persam_vos.media.encoding.video_formats import H264, PRORES_4444, VP9_ALPHA, VideoFormat
+from persam_vos.media.encoding.video_writer import VideoWriter
 
 PICTURE = np.full((48, 64, 3), (230, 60, 20), np.uint8)
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persam_vos.errors import FrameIndexError, VideoError
-from persam_vos.media import Frame, RandomAccessVideo, file_access, open_random_access
+from persam_vos.media import Frame, RandomAccessVideo, open_random_access
+from persam_vos.media.decoding import file_access
 
 COUNT = 45
 

@@ -9,7 +9,7 @@ from pictures import frame_of, iou, scene
 
 from persam_vos.masks import LabelMap, Mask, Rgb
 from persam_vos.media.demo import demo_clip
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks.files import read_mask
 from persam_vos.media.readers import open_video
 from persam_vos.methods.memory import video as memory_video
 from persam_vos.methods.memory.first_mask import edge_strength, snap_to_edges

@@ -13,7 +13,7 @@ from clips import moving_square, save, write_clip
 
 from persam_vos.errors import MaskError
 from persam_vos.media import open_video
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.masks.reading import MaskReading
 from persam_vos.rendering.earlier_run import EarlierTracks, read_earlier_run
 from persam_vos.rendering.mask_folder import MaskSource, Reading, find_masks
 

@@ -21,7 +21,7 @@ from persam_vos.errors import FrameIndexError, MaskError, MaskSizeError, OutputE
 from persam_vos.exports.palettes import davis_palette
 from persam_vos.exports.select import open_writers
 from persam_vos.media import open_video
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.masks.reading import MaskReading
 from persam_vos.pipeline.progress import NoProgress
 from persam_vos.pipeline.writing import Outcome
 from persam_vos.prompts import NamedObject, Span

@@ -15,7 +15,7 @@ from fakes import FakeEngine
 from persam_vos.errors import MaskError, MaskSizeError, PromptError
 from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.frame import Frame, untimed_frame
-from persam_vos.media.mask_reading import MaskReading
+from persam_vos.media.masks.reading import MaskReading
 from persam_vos.media.stream import Clip
 from persam_vos.prompts import Box, NamedObject, ObjectPrompt, Point, Prompt, VideoPrompts
 from persam_vos.video.prompting.given_prompts import GivenPrompts

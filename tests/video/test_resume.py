@@ -152,7 +152,7 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(clip: Path, tmp_path: P
 @with_fakes
 def test_an_interrupt_ends_waiting_for_frames(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[Any] = []
-    monkeypatch.setattr("persam_vos.media.pyav_reader.VideoReader.stop", lambda reader: stopped.append(reader))
+    monkeypatch.setattr("persam_vos.media.decoding.pyav_reader.VideoReader.stop", lambda reader: stopped.append(reader))
 
     tracked(clip, tmp_path / "out", interrupting_at(5))
 

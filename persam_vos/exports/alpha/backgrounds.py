@@ -14,7 +14,7 @@ from persam_vos.errors import VideoError
 from persam_vos.files import PHOTO_SUFFIXES
 from persam_vos.masks import Rgb
 from persam_vos.media import Frame, FramesDone, StreamInfo, open_video, read_photo
-from persam_vos.media.animations import is_animation
+from persam_vos.media.decoding.animations import is_animation
 from persam_vos.settings.output import ExportOptions
 from persam_vos.soft_edges import Alpha
 

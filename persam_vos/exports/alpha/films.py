@@ -6,8 +6,8 @@ from persam_vos.exports.alpha.pixels import alpha_of, premultiplied, straight
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.videos import DrawnVideo
 from persam_vos.media import Frame
-from persam_vos.media.video_encoder import Picture
-from persam_vos.media.video_formats import H264, PRORES_422_HQ, PRORES_4444, VP9_ALPHA, VideoFormat
+from persam_vos.media.encoding.video_encoder import Picture
+from persam_vos.media.encoding.video_formats import H264, PRORES_422_HQ, PRORES_4444, VP9_ALPHA, VideoFormat
 from persam_vos.results import FrameResult
 
 _MATTES = {"h264": H264, "prores": PRORES_422_HQ}

@@ -18,7 +18,7 @@ from persam_vos.exports.annotations.rle import masks_of
 from persam_vos.exports.base import ExportSettings
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.media import Frame
-from persam_vos.media.run_lengths import runs_of_mask
+from persam_vos.media.masks.run_lengths import runs_of_mask
 from persam_vos.results import FrameResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -10,7 +10,7 @@ from typing import Any
 from persam_vos.errors import EmptyMaskError
 from persam_vos.masks import LabelMap, Rgb
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_doubts import annotation_warnings
+from persam_vos.media.masks.doubts import annotation_warnings
 from persam_vos.media.reference_files import ReferenceFile
 from persam_vos.media.stream import FrameReader
 from persam_vos.photos.finder import PhotoFinder, ids_of

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import PromptError
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
-from persam_vos.media.object_mask import read_object_mask
+from persam_vos.media.masks.object_mask import read_object_mask
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.media.stream import FrameReader, StreamInfo
 from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.prompts import Prompt, VideoPrompts

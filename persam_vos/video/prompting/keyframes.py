@@ -13,7 +13,7 @@ import numpy as np
 from persam_vos.errors import EmptyMaskError, MaskError, PromptError
 from persam_vos.masks import ArrayRecord, LabelMap, Mask
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_doubts import annotation_warnings
+from persam_vos.media.masks.doubts import annotation_warnings
 from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors

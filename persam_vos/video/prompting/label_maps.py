@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import ArrayRecord, LabelMap, as_label_map
-from persam_vos.media.mask_doubts import annotation_warnings, void_warnings
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
+from persam_vos.media.masks.doubts import annotation_warnings, void_warnings
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.media.stream import FrameReader
 from persam_vos.video.prompting.keyframes import FrameOf, Keyframes, Place, of_label_map
 

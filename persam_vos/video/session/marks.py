@@ -14,8 +14,8 @@ import numpy.typing as npt
 from persam_vos.errors import FrameIndexError, PromptError
 from persam_vos.files import PathLike
 from persam_vos.masks import Mask, as_label_map
-from persam_vos.media.mask_doubts import void_warnings
-from persam_vos.media.object_mask import object_of, read_object_mask
+from persam_vos.media.masks.doubts import void_warnings
+from persam_vos.media.masks.object_mask import object_of, read_object_mask
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.prompts import NamedObject, ObjectPrompt, Prompt, VideoPrompts

@@ -16,7 +16,7 @@ from persam_vos.errors import OutputError
 from persam_vos.exports.alpha.pixels import kinds_of_alpha, premultiplied, straight
 from persam_vos.exports.select import open_writers
 from persam_vos.media import Frame, open_video
-from persam_vos.media.video_formats import H264, VideoFormat
+from persam_vos.media.encoding.video_formats import H264, VideoFormat
 from persam_vos.results import FrameResult, ObjectResult
 from persam_vos.settings.output import ExportOptions
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import av
 
-from persam_vos.media.container import open_container, other_videos, video_stream
-from persam_vos.media.decoding import (
+from persam_vos.media.decoding.container import open_container, other_videos, video_stream
+from persam_vos.media.decoding.decode import (
     Tally,
     decode,
     describe,
@@ -16,9 +16,9 @@ from persam_vos.media.decoding import (
     first_frame,
     time_base_of,
 )
+from persam_vos.media.decoding.frame_maker import FrameMaker
+from persam_vos.media.decoding.shown_times import shown_times
 from persam_vos.media.frame import Frame
-from persam_vos.media.frame_maker import FrameMaker
-from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, GeneratorReader
 
 

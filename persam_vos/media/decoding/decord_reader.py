@@ -10,10 +10,10 @@ import numpy as np
 
 from persam_vos.errors import MissingDependencyError, VideoError
 from persam_vos.masks import Rgb
-from persam_vos.media.container import open_container, video_stream
+from persam_vos.media.decoding.container import open_container, video_stream
+from persam_vos.media.decoding.pyav_reader import VideoReader
+from persam_vos.media.decoding.shown_times import shown_times
 from persam_vos.media.frame import Frame
-from persam_vos.media.pyav_reader import VideoReader
-from persam_vos.media.shown_times import shown_times
 from persam_vos.media.stream import Clock, DisplayMatrix, GeneratorReader, upright
 
 _MAX_MEAN_DIFFERENCE = 2.0  # of 255 levels, between two decodings of the same frame

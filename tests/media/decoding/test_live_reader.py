@@ -17,8 +17,8 @@ import pytest
 from clips import moving_square, read_all, write_clip
 
 from persam_vos.errors import SettingsError, VideoError
-from persam_vos.media import live_reader
-from persam_vos.media.live_sources import live_source
+from persam_vos.media.decoding import live_reader
+from persam_vos.media.decoding.live_sources import live_source
 from persam_vos.media.readers import open_random_access, open_video
 
 Answer = Callable[[BaseHTTPRequestHandler, int], None]

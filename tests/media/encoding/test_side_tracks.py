@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from clips import moving_square
 
-from persam_vos.media import subtitles
+from persam_vos.media.encoding import subtitles
+from persam_vos.media.encoding.video_formats import PRORES_4444, VP9_ALPHA
+from persam_vos.media.encoding.video_writer import VideoWriter
 from persam_vos.media.readers import open_video
-from persam_vos.media.video_formats import PRORES_4444, VP9_ALPHA
-from persam_vos.media.video_writer import VideoWriter
 
 RATE = 48000
 FORMATS = {".mp4": [], ".webm": [VP9_ALPHA], ".mov": [PRORES_4444]}

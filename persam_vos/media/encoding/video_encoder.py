@@ -14,9 +14,9 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from persam_vos.media.colours import BT709, SWSCALE_MATRICES
+from persam_vos.media.encoding.video_formats import VideoFormat
 from persam_vos.media.frame import Frame
 from persam_vos.media.stream import StreamInfo
-from persam_vos.media.video_formats import VideoFormat
 
 Picture = npt.NDArray[np.uint8]
 """uint8: H x W, grey; H x W x 3, RGB; or H x W x 4, RGBA."""

@@ -18,8 +18,8 @@ from PIL import Image
 from persam_vos.errors import VideoError
 from persam_vos.exports.base import ExportSettings
 from persam_vos.exports.tracks import TracksWriter
+from persam_vos.media.encoding.video_writer import VideoWriter
 from persam_vos.media.readers import open_random_access, open_video
-from persam_vos.media.video_writer import VideoWriter
 from persam_vos.results import FrameResult, ObjectResult
 
 B_FRAMES = {"preset": "medium", "crf": "10", "bf": "3", "g": "12"}
@@ -156,7 +156,7 @@ def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Pat
 
 
 def test_a_frame_of_too_many_pixels_on_the_way_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persam_vos.media.container._SIZE_LIMIT", {"max_pixels": "10000"})
+    monkeypatch.setattr("persam_vos.media.decoding.container._SIZE_LIMIT", {"max_pixels": "10000"})
     data = b""
     for size in ((64, 48), (256, 192), (64, 48)):
         jpeg = io.BytesIO()

@@ -11,9 +11,9 @@ from typing import Any, cast
 import av
 
 from persam_vos.errors import VideoError
-from persam_vos.media.audio import AudioTrack
-from persam_vos.media.container import open_container
-from persam_vos.media.subtitles import SubtitleTrack, is_kept
+from persam_vos.media.decoding.container import open_container
+from persam_vos.media.encoding.audio import AudioTrack
+from persam_vos.media.encoding.subtitles import SubtitleTrack, is_kept
 
 
 class SideTracks:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import av
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.media.container import open_container, video_stream
+from persam_vos.media.decoding.container import open_container, video_stream
 
 # Codecs that players and editors expect in a file, by FFmpeg's name of its container.
 _COPIED_CODECS = {

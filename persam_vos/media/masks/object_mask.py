@@ -9,7 +9,7 @@ import numpy as np
 from persam_vos.errors import MaskError
 from persam_vos.files import PathLike
 from persam_vos.masks import LabelMap, Mask
-from persam_vos.media.mask_reading import AS_IT_IS, MaskReading
+from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 
 
 def read_object_mask(

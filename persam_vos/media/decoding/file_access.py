@@ -13,19 +13,19 @@ import av
 import numpy as np
 
 from persam_vos.errors import VideoError
-from persam_vos.media.container import open_container, other_videos, video_stream
-from persam_vos.media.decoding import (
+from persam_vos.media.decoding.container import open_container, other_videos, video_stream
+from persam_vos.media.decoding.decode import (
     Tally,
     decode,
     describe,
     first_frame,
     time_base_of,
 )
+from persam_vos.media.decoding.frame_maker import FrameMaker
+from persam_vos.media.decoding.packet_index import FrameTable, decode_table, read_table
+from persam_vos.media.decoding.shown_times import ShownTimes, shown_times
 from persam_vos.media.frame import Frame
-from persam_vos.media.frame_maker import FrameMaker
-from persam_vos.media.packet_index import FrameTable, decode_table, read_table
 from persam_vos.media.random_access import RandomAccessVideo
-from persam_vos.media.shown_times import ShownTimes, shown_times
 from persam_vos.media.stream import StreamInfo
 
 _MAX_AHEAD_BYTES = 200 * 2**20  # of decoded frames that wait while a video is read backwards

@@ -15,7 +15,7 @@ import av
 
 from persam_vos.errors import VideoError, reason
 from persam_vos.files import PathLike
-from persam_vos.media.container import FORMATS_THAT_LEAD_ELSEWHERE, formats_but, playlist_kind
+from persam_vos.media.decoding.container import FORMATS_THAT_LEAD_ELSEWHERE, formats_but, playlist_kind
 
 STANDARD_INPUT = "-"
 # None of them opens a file of this computer.

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.errors import reason
-from persam_vos.media.container import open_container, video_stream
-from persam_vos.media.decoding import Tally, decode, end_warnings
-from persam_vos.media.shown_times import rises, shown_times
+from persam_vos.media.decoding.container import open_container, video_stream
+from persam_vos.media.decoding.decode import Tally, decode, end_warnings
+from persam_vos.media.decoding.shown_times import rises, shown_times
 from persam_vos.media.stream import Clock, StreamInfo
 
 Times = npt.NDArray[np.int64]

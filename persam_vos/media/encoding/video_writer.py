@@ -15,12 +15,12 @@ import av
 
 from persam_vos.errors import OutputError, reason
 from persam_vos.files import PartialFile, check_file, output_errors
+from persam_vos.media.encoding.side_tracks import SideTracks
+from persam_vos.media.encoding.video_encoder import Picture, VideoEncoder, close_quietly, open_output
+from persam_vos.media.encoding.video_formats import H264, VideoFormat
+from persam_vos.media.encoding.video_parts import VideoParts, joined_packets
 from persam_vos.media.frame import Frame, FramesDone
-from persam_vos.media.side_tracks import SideTracks
 from persam_vos.media.stream import StreamInfo
-from persam_vos.media.video_encoder import Picture, VideoEncoder, close_quietly, open_output
-from persam_vos.media.video_formats import H264, VideoFormat
-from persam_vos.media.video_parts import VideoParts, joined_packets
 
 _FALLBACK_FRAME_RATE = Fraction(25)  # frames per second for the encoder's rate control if the source has none
 

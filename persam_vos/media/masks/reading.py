@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.masks import LabelMap
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks.files import read_mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from PIL import Image
 from pycocotools import mask as masks
 
 from persam_vos.errors import MaskError, MaskSizeError
-from persam_vos.media import mask_json
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks import json_files as mask_json
+from persam_vos.media.masks.files import read_mask
 
 HEIGHT, WIDTH = 48, 64
 SQUARE = [[10, 8], [30, 8], [30, 28], [10, 28]]
@@ -123,7 +123,7 @@ def test_compressed_run_lengths_of_coco(tmp_path: Path) -> None:
 def test_run_lengths_that_overflow_are_refused(tmp_path: Path) -> None:
     content = {"size": [8, 8], "counts": [2**62] * 4 + [64]}
     path = write(tmp_path / "a.json", content)
-    code = f"from persam_vos.media.mask_files import read_mask\nread_mask({str(path)!r})"
+    code = f"from persam_vos.media.masks.files import read_mask\nread_mask({str(path)!r})"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
@@ -136,7 +136,7 @@ def test_a_mask_that_is_too_large_is_refused_before_it_is_drawn(
 ) -> None:
     drawn: list[Any] = []
     for name in ("_filled", "mask_of_runs"):
-        monkeypatch.setattr(f"persam_vos.media.mask_json.{name}", lambda *given: drawn.append(given))
+        monkeypatch.setattr(f"persam_vos.media.masks.json_files.{name}", lambda *given: drawn.append(given))
     large = {"imageHeight": 6000, "imageWidth": 6000}
     images = [{"id": 7, "height": 6000, "width": 6000}]
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from persam_vos.errors import MaskError, reason
 from persam_vos.masks import VOID, Mask
-from persam_vos.media.mask_pictures import Values
+from persam_vos.media.masks.pictures import Values
+from persam_vos.media.masks.run_lengths import mask_of_runs
 from persam_vos.media.photo_files import MAX_PIXELS
-from persam_vos.media.run_lengths import mask_of_runs
 from persam_vos.quiet import quiet_warnings
 
 _ALLOWED = "give what LabelMe saves, or COCO's annotations of one image"

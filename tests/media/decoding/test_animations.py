@@ -10,7 +10,7 @@ from clips import moving_square, read_all
 from PIL import Image
 
 from persam_vos.errors import VideoError
-from persam_vos.media.animations import is_animated_webp, is_animation
+from persam_vos.media.decoding.animations import is_animated_webp, is_animation
 from persam_vos.media.readers import open_random_access
 
 DURATIONS = [40, 120, 80, 200, 40]

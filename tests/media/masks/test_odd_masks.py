@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from persam_vos.errors import MaskError
-from persam_vos.media.mask_doubts import annotation_warnings
-from persam_vos.media.mask_files import read_mask
-from persam_vos.media.mask_rims import rim_ids
+from persam_vos.media.masks.doubts import annotation_warnings
+from persam_vos.media.masks.files import read_mask
+from persam_vos.media.masks.rims import rim_ids
 
 RED, GREEN, BLACK, WHITE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 0), (255, 255, 255), (90, 90, 90)
 

@@ -9,7 +9,7 @@ from clips import moving_square, write_clip
 from PIL import Image
 
 from persam_vos.errors import VideoError
-from persam_vos.media.container import FORMATS_THAT_LEAD_ELSEWHERE, open_container, playlist_kind
+from persam_vos.media.decoding.container import FORMATS_THAT_LEAD_ELSEWHERE, open_container, playlist_kind
 from persam_vos.media.readers import open_random_access, open_video
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nb.ts\n#EXT-X-ENDLIST\n"
@@ -45,7 +45,7 @@ def test_ffmpeg_itself_is_told_to_open_no_other_file(tmp_path: Path, monkeypatch
     write_clip(tmp_path / "b.ts", moving_square(3))
     for name, text in (("a.m3u8", HLS), ("a.ffconcat", CONCAT)):
         (tmp_path / name).write_text(text)
-        monkeypatch.setattr("persam_vos.media.container.playlist_kind", lambda path: "")
+        monkeypatch.setattr("persam_vos.media.decoding.container.playlist_kind", lambda path: "")
         with pytest.raises(VideoError, match="not a video"):
             open_container(tmp_path / name)
 

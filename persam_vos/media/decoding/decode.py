@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.media.container import decoder_with_alpha, open_container, video_stream
-from persam_vos.media.frame_maker import FrameMaker
-from persam_vos.media.shown_times import ShownTimes
+from persam_vos.media.decoding.container import decoder_with_alpha, open_container, video_stream
+from persam_vos.media.decoding.frame_maker import FrameMaker
+from persam_vos.media.decoding.shown_times import ShownTimes
 from persam_vos.media.stream import StreamInfo
 
 # Frames a second. Files that claim more mostly tell the unit of their times; an encoder would take it for a flood.

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from persam_vos.errors import EmptyMaskError, MaskError, MaskSizeError, SettingsError
-from persam_vos.media.mask_doubts import annotation_warnings, void_warnings
-from persam_vos.media.mask_files import read_mask
+from persam_vos.media.masks.doubts import annotation_warnings, void_warnings
+from persam_vos.media.masks.files import read_mask
 
 SIZE = (40, 60)
 

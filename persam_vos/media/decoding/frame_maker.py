@@ -14,8 +14,8 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from persam_vos.errors import VideoError
 from persam_vos.masks import Rgb
 from persam_vos.media.colours import SWSCALE_MATRICES, Colours, is_full_range
+from persam_vos.media.decoding.frame_filters import Deinterlacer, ToneMapper, is_hdr
 from persam_vos.media.frame import Frame
-from persam_vos.media.frame_filters import Deinterlacer, ToneMapper, is_hdr
 from persam_vos.media.photo_files import over_white
 from persam_vos.media.stream import DisplayMatrix, swaps_axes, upright
 

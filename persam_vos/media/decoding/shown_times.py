@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from persam_vos.media.container import open_container
+from persam_vos.media.decoding.container import open_container
 
 # Their packets have one time, that of decoding; FFmpeg guesses the other one, and is wrong where frames are reordered.
 _DECODE_TIMES_ONLY = frozenset({"avi", "asf"})

@@ -14,11 +14,11 @@ from fractions import Fraction
 import av
 
 from persam_vos.errors import SettingsError, VideoError
-from persam_vos.media.container import other_videos, video_stream
-from persam_vos.media.decoding import Tally, decode, describe, first_frame, time_base_of
+from persam_vos.media.decoding.container import other_videos, video_stream
+from persam_vos.media.decoding.decode import Tally, decode, describe, first_frame, time_base_of
+from persam_vos.media.decoding.frame_maker import FrameMaker
+from persam_vos.media.decoding.live_sources import LiveSource
 from persam_vos.media.frame import Frame
-from persam_vos.media.frame_maker import FrameMaker
-from persam_vos.media.live_sources import LiveSource
 from persam_vos.media.stream import Clock, GeneratorReader, StreamInfo
 
 _LOG = logging.getLogger(__name__)

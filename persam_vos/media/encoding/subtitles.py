@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from persam_vos.errors import reason
-from persam_vos.media.container import open_container
+from persam_vos.media.decoding.container import open_container
 
 _UNIT = Fraction(1, 1000)
 _BEFORE = 30  # seconds before a part in which texts begin that are still shown in it

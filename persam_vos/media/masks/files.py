@@ -14,10 +14,10 @@ from persam_vos.errors import MaskError, MaskSizeError, SettingsError
 from persam_vos.files import PathLike
 from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
-from persam_vos.media.mask_doubts import stretch_warnings, void_warnings
-from persam_vos.media.mask_json import Canvas, json_values
-from persam_vos.media.mask_pictures import Values, brightness, picture_values
-from persam_vos.media.mask_rims import is_soft, rim_ids
+from persam_vos.media.masks.doubts import stretch_warnings, void_warnings
+from persam_vos.media.masks.json_files import Canvas, json_values
+from persam_vos.media.masks.pictures import Values, brightness, picture_values
+from persam_vos.media.masks.rims import is_soft, rim_ids
 from persam_vos.quiet import quiet_warnings
 
 
