@@ -127,6 +127,7 @@ class Server(uvicorn.Server):
                 # The token is part of the first address: no request is ever written down.
                 access_log=False,
                 log_config=None,
+                log_level="critical",
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=_CLOSING_SECONDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -134,6 +135,23 @@ def test_a_port_in_use_is_told_and_nothing_is_made(clip: Path) -> None:
         one_line(call("studio", clip, "--port", port), f"--port is {port}, which is in use", "leave it out")
 
     assert not clip.with_suffix(".persam").exists()
+
+
+def test_a_folder_that_another_studio_holds_is_told(clip: Path, tmp_path: Path) -> None:
+    with served(clip, tmp_path / "session"):
+        answer = call("studio", clip, "-o", tmp_path / "session", "--no-browser", "--port", 0)
+
+    one_line(answer, f"is open in another studio (process {os.getpid()})", "another folder with -o")
+
+
+def test_a_session_of_another_clip_is_told(clip: Path, tmp_path: Path) -> None:
+    with served(clip, tmp_path / "session"):
+        pass
+    other = write_clip(tmp_path / "other.mp4", moving_square(3))
+
+    answer = call("studio", other, "-o", tmp_path / "session", "--no-browser", "--port", 0)
+
+    one_line(answer, "is the session of another clip, clip.mp4, and not of other.mp4", "another folder with -o")
 
 
 def test_without_a_port_any_free_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

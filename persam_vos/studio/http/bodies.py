@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from persam_vos.prompts import MAX_ID
 from persam_vos.studio.refusals import Refusal
+
+
+def _in_one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it has characters that cannot be shown; give letters, digits and signs in one line")
+    return text
+
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Sign = Literal[0, 1]
 _Points = Annotated[list[tuple[_Number, _Number, _Sign]], Field(max_length=1000)]
 _Box = tuple[_Number, _Number, _Number, _Number]
-_Name = Annotated[str, Field(max_length=200)]
+_Name = Annotated[str, Field(max_length=200), AfterValidator(_in_one_line)]
 _Body = TypeVar("_Body", bound="Body")
 
 

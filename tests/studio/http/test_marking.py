@@ -162,6 +162,7 @@ def test_an_object_that_is_removed_gives_its_number_to_nobody(studio: Served, tr
         ("DELETE", "/api/objects/2/prompts/0", None, 404, "nothing is said"),
         ("POST", "/api/preview/0", {"object": None, "points": [[1, 1, 1]]}, 409, "not encoded yet"),
         ("POST", "/api/objects", {"name": "x" * 201}, 422, "name is"),
+        ("PATCH", "/api/objects/1", {"name": "two\nlines"}, 422, "in one line"),
     ],
 )
 def test_what_cannot_be_is_told_and_changes_nothing(
