@@ -9,13 +9,16 @@ from typing import Any
 from persam_vos.files import output_errors
 from persam_vos.studio.background.events import Events
 from persam_vos.studio.background.jobs import Job
+from persam_vos.studio.background.propagating import propagated
 from persam_vos.studio.session.workspace import Workspace
 
 
 def exported(
     workspace: Workspace, events: Events, job: Job, exports: list[str], options: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Write exports into the next folder of the session, which gets its name when it is whole.
+    """Propagate what is not there yet, and write exports into the next folder of the session.
+
+    The folder gets its name when it is whole.
 
     Args:
         workspace: Of the session.
@@ -32,14 +35,16 @@ def exported(
     """
 
     def on_progress(done: int, expected: int | None) -> None:
-        job.done, job.expected = done, expected or 0
+        job.advance(done, expected or 0)
         events.tell("progress", job.record())
 
+    session = workspace.session
+    if not session.is_propagated:
+        propagated(workspace, events, job)
     folder = workspace.project.new_export()
     with output_errors(folder.path):
         folder.begin()
     try:
-        session = workspace.session
         outcome = session.export(folder.partial, exports, on_progress, cancelled=job.is_cancelled, **options)
         if job.is_cancelled():
             return {"cancelled": True, "folder": None, "files": []}

@@ -30,6 +30,12 @@ class Job:
         self._began = time.perf_counter()
         self._cancelled = threading.Event()
 
+    def advance(self, done: int, expected: int) -> None:
+        """Note how far it is; where that is less than before, it has begun anew, and so has its time."""
+        if done < self.done:
+            self._began = time.perf_counter()
+        self.done, self.expected = done, expected
+
     def cancel(self) -> None:
         """Ask it to end at the next frame."""
         self._cancelled.set()

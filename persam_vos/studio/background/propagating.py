@@ -31,7 +31,7 @@ def propagated(workspace: Workspace, events: Events, job: Job, **part: Any) -> M
 
     def on_progress(walked: Walked) -> None:
         walked_over.add(walked.frame)
-        job.done, job.expected = walked.done, walked.expected
+        job.advance(walked.done, walked.expected)
         revision = workspace.count_change()
         direction = "forward" if walked.direction > 0 else "backward"
         told = {**job.record(), "frame": walked.frame, "direction": direction, "revision": revision}

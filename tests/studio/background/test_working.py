@@ -221,11 +221,13 @@ def test_exports_are_written_into_folders_of_their_own(marked: Served) -> None:
     folder = marked.studio.project.folder
     with marked.listening() as wait:
         marked.post("/api/export", {"exports": ["masks", "coco"], "options": {"masks_format": "binary", "grow": 1}})
-        progress, first = wait("progress"), wait("done")
+        walked, first = wait("progress"), wait("done")
         marked.post("/api/export", {"exports": ["cutout"], "options": {"background": "blur"}})
-        second = wait("done")
+        written, second = wait("progress"), wait("done")
 
-    assert (progress["kind"], progress["expected"]) == ("export", COUNT)
+    assert (written["kind"], written["expected"], "frame" in written) == ("export", COUNT, False)
+    # What is not there yet is propagated first.
+    assert (walked["kind"], "frame" in walked) == ("export", True)
     assert (first["folder"], second["folder"]) == (str(folder / "export-1"), str(folder / "export-2"))
     assert (folder / "export-1" / "masks" / "1_red" / "00000.png").is_file()
     assert {"masks", "coco.json", "run.json", "tracks.jsonl", "prompts.json"} <= set(first["files"])
@@ -316,3 +318,17 @@ def test_stretches_are_told_by_their_ends() -> None:
     assert stretches([4], 1) == [[4, 4]]
     assert stretches([0, 1, 2, 5, 6], 1) == [[0, 2], [5, 6]]
     assert stretches(list(np.arange(0, 12, 3)), 3) == [[0, 9]]
+
+
+def test_the_time_that_is_left_is_told_anew_where_a_job_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 10.0, 100.0, 101.0])
+    monkeypatch.setattr(jobs.time, "perf_counter", lambda: next(now))
+    job = jobs.Job("propagate")
+
+    job.advance(5, 20)
+    assert job.record()["frames_per_second"] == 0.5
+    job.advance(2, 4)
+
+    assert job.record() | {"kind": ""} == {
+        "kind": "", "done": 2, "expected": 4, "frames_per_second": 2, "seconds_left": 1,
+    }  # fmt: skip
