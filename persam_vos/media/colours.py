@@ -22,8 +22,8 @@ SWSCALE_MATRICES = {
     7: Colorspace.SMPTE240M,
     10: 9,  # BT.2020 with constant luminance, which swscale has no conversion for, as without
 }
-# Those that videos are written with as well.
-_KEPT_MATRICES = (1, 4, 5, 6, 7)
+# Those that videos are written with as well, and what they become: no video is written with constant luminance.
+_KEPT_MATRICES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Colours:
     """How colours are stored, by the numbers of H.273; those of HD video unless a source says otherwise.
 
     Attributes:
-        matrix: Of the conversion from red, green and blue; 1 is BT.709, 5 and 6 are BT.601.
+        matrix: Of the conversion from red, green and blue; 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020.
         primaries: Which red, green and blue; 2 if that is unknown.
         transfer: How light becomes a number; 2 if that is unknown.
         full_range: Whether black is 0 and white is 255, instead of 16 and 235.
@@ -48,7 +48,7 @@ class Colours:
         full = is_full_range(frame)
         if frame.format.is_rgb or is_hdr(frame) or frame.colorspace not in _KEPT_MATRICES:
             return cls(full_range=full and not frame.format.is_rgb)
-        return cls(int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc), full)
+        return cls(_KEPT_MATRICES[int(frame.colorspace)], int(frame.color_primaries), int(frame.color_trc), full)
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:

@@ -53,7 +53,15 @@ def written(source: Path, path: Path, video_format: VideoFormat) -> tuple[Colour
 
 @pytest.mark.parametrize(
     "colours",
-    [Colours(), Colours(5, 5, 6), Colours(6, 6, 6), Colours(6, 6, 6, True), Colours(1, 1, 13, True)],
+    [
+        Colours(),
+        Colours(5, 5, 6),
+        Colours(6, 6, 6),
+        Colours(6, 6, 6, True),
+        Colours(1, 1, 13, True),
+        Colours(9, 9, 14),
+        Colours(9, 9, 1),
+    ],
 )
 def test_an_h264_video_is_stored_as_its_source(tmp_path: Path, colours: Colours) -> None:
     found, picture = written(tagged(tmp_path / "a.mp4", colours), tmp_path / "b.mp4", H264)
@@ -80,3 +88,13 @@ def test_a_source_that_tells_nothing_becomes_bt709(tmp_path: Path) -> None:
     assert found == Colours()
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert container.streams.video[0].time_base == Fraction(1, 12800)
+
+
+@pytest.mark.parametrize("video_format", [H264, PRORES_4444, VP9_ALPHA])
+def test_bt2020_without_hdr_keeps_its_colours(tmp_path: Path, video_format: VideoFormat) -> None:
+    source = tagged(tmp_path / "a.mp4", Colours(10, 9, 15))  # with constant luminance
+
+    found, picture = written(source, tmp_path / f"b{video_format.suffix}", video_format)
+
+    assert (found.matrix, found.primaries) == (9, 9)
+    assert np.abs(picture.astype(int) - PICTURE).max() <= 8

@@ -87,8 +87,11 @@ class VideoEncoder:
             grown = cv2.copyMakeBorder(picture, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)
             picture = np.asarray(grown, np.uint8)
         source = _OF_CHANNELS[1 if picture.ndim == 2 else picture.shape[2]]
+        made = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=source)
+        # The picture has the primaries of the source: swscale would convert those that it is not told.
+        made.color_primaries, made.color_trc = self._colours.primaries, self._transfer
         encodable = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=source),
+            made,
             format=self._format.pixels,
             src_color_range=ColorRange.JPEG,
             dst_color_range=self._range,
