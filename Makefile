@@ -41,7 +41,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[openvino]'
+	$(BIN)/python -m pip install --quiet --editable '.[openvino,studio]'
 	@touch $@
 
 # vos-benchmark asks for opencv-python, which would lie over opencv-python-headless; what it needs is here already.
