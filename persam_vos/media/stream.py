@@ -79,6 +79,10 @@ class StreamInfo:
     pixel_aspect: Fraction = Fraction(1)
     colours: Colours = BT709
 
+    def name_of(self, frame: int) -> str:
+        """Return what the file of a frame is called, without its suffix: an image, else its index in five digits."""
+        return self.images[frame].stem if frame < len(self.images) else f"{frame:05d}"
+
 
 class FrameReader(Protocol):
     """Frames in presentation order, read once from first to last, like the lines of an open file.

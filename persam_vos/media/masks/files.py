@@ -32,6 +32,7 @@ def read_mask(
     invert: bool = False,
     ids: Sequence[int] | None = None,
     of: str = "video",
+    frame: str | None = None,
     doubts: list[str] | None = None,
 ) -> LabelMap:
     """Read the mask, or label map, of one frame or photo.
@@ -43,7 +44,8 @@ def read_mask(
     ``json_values``.
 
     Args:
-        path: PNG or any other picture Pillow reads, whose EXIF orientation is not applied; or JSON of LabelMe or COCO.
+        path: PNG or any other picture Pillow reads, whose EXIF orientation is not applied; or JSON of LabelMe, COCO or
+            YouTube-VIS.
         like: The frame, or its pixels: its size is the mask's. Without it, and without ``height`` and ``width``, a
             mask of any size is read.
         height: Of the frame, in pixels, instead of ``like``.
@@ -53,6 +55,8 @@ def read_mask(
         invert: Take what is ground for object 1, and the object for ground.
         ids: Of a label map, the objects that are read; others become ground. None for all.
         of: Noun for the frame or photo in messages.
+        frame: Of JSON of YouTube-VIS, the frame whose masks are read: the name of its file without the suffix, such as
+            ``00012``; None for the first one.
         doubts: Gets a line about what was perhaps meant otherwise.
 
     Returns:
@@ -74,7 +78,7 @@ def read_mask(
     check_is_file(path, of)
     if path.suffix.lower() == ".json":
         wanted = None if resize else size
-        values = json_values(path, Canvas(size, lambda found: _check_size(path, found, wanted, of)), told)
+        values = json_values(path, Canvas(size, lambda found: _check_size(path, found, wanted, of), frame), told)
     else:
         values = _read_values(path, threshold, None if resize else size, of, told)
         _refuse_smoothed(path, values, ids)

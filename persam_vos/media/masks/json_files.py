@@ -1,4 +1,4 @@
-"""Masks in JSON: polygons of LabelMe, and polygons or run lengths of COCO."""
+"""Masks in JSON: polygons of LabelMe, polygons or run lengths of COCO and YouTube-VIS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from persam_vos.media.masks.run_lengths import mask_of_runs
 from persam_vos.media.photo_files import MAX_PIXELS
 from persam_vos.quiet import quiet_warnings
 
-_ALLOWED = "give what LabelMe saves, or COCO's annotations of one image"
+_ALLOWED = "give what LabelMe saves, COCO's annotations of one image, or YouTube-VIS's of one video"
 # Polygons are drawn so many times larger, so that a pixel is inside if half of it is.
 _FINER = 4
 _FINE_BYTES = 1 << 26  # of a polygon that is drawn at once
@@ -37,10 +37,13 @@ class Canvas:
         size: (height, width) of the frame, for a file that does not say it; None if that is unknown.
         check: Gets (height, width) that a file says, before anything is drawn, and raises ``MaskError`` if it does not
             fit.
+        frame: Of a file that holds masks of a video: the name of the frame's file without its suffix; None for the
+            first one.
     """
 
     size: tuple[int, int] | None
     check: Callable[[tuple[int, int]], None]
+    frame: str | None = None
 
     def sized(self, height: Any, width: Any) -> tuple[int, int]:
         """Return the size that a file says, else that of the frame."""
@@ -109,7 +112,22 @@ def _labelme(content: dict[str, Any], canvas: Canvas, doubts: list[str]) -> Iter
         yield _checked_number(number), draw(shape, height, width)
 
 
+def _of_frame(content: dict[str, Any], canvas: Canvas) -> dict[str, Any]:
+    """Return the masks of one frame of YouTube-VIS as COCO."""
+    stems = [Path(name).stem for name in content["videos"][0]["file_names"]]
+    if canvas.frame is not None and canvas.frame not in stems:
+        raise ValueError(f"it holds no frame {canvas.frame}; its frames are {stems[0]} to {stems[-1]}")
+    place = 0 if canvas.frame is None else stems.index(canvas.frame)
+    own = [each for each in content["annotations"] if each["video_id"] == content["videos"][0]["id"]]
+    found = [{**each, "segmentation": each["segmentations"][place]} for each in own]
+    if not any(each["segmentation"] for each in found):
+        raise ValueError(f"it holds no object in frame {stems[place]}")
+    return {"annotations": found}
+
+
 def _coco(content: Any, canvas: Canvas, doubts: list[str]) -> Iterator[_Shape]:
+    if isinstance(content, dict) and "videos" in content:
+        content = _of_frame(content, canvas)
     if isinstance(content, dict) and "counts" in content:
         content = {"segmentation": content}
     images = content.get("images", []) if isinstance(content, dict) else []

@@ -19,6 +19,7 @@ def read_object_mask(
     height: int,
     width: int,
     reading: MaskReading = AS_IT_IS,
+    frame: str | None = None,
     doubts: list[str] | None = None,
 ) -> Mask:
     """Read the mask of one object.
@@ -29,6 +30,7 @@ def read_object_mask(
         height: Of the frame, in pixels.
         width: Of the frame, in pixels.
         reading: How it is read.
+        frame: Its name; see ``read_mask``.
         doubts: Gets a line about what was perhaps meant otherwise.
 
     Returns:
@@ -37,7 +39,7 @@ def read_object_mask(
     Raises:
         MaskError: If the file is no mask, does not fit, or shows other objects only.
     """
-    label_map = reading.read(Path(path), height=height, width=width, doubts=doubts)
+    label_map = reading.read(Path(path), height=height, width=width, frame=frame, doubts=doubts)
     return object_of(label_map, object_id, name=str(path))
 
 

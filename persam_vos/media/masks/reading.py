@@ -27,7 +27,14 @@ class MaskReading:
     ids: tuple[int, ...] | None = None
 
     def read(
-        self, path: Path, *, height: int, width: int, of: str = "video", doubts: list[str] | None = None
+        self,
+        path: Path,
+        *,
+        height: int,
+        width: int,
+        of: str = "video",
+        frame: str | None = None,
+        doubts: list[str] | None = None,
     ) -> LabelMap:
         """Read a mask of a frame or photo of this size; see ``read_mask``.
 
@@ -43,6 +50,7 @@ class MaskReading:
             invert=self.invert,
             ids=self.ids,
             of=of,
+            frame=frame,
             doubts=doubts,
         )
 

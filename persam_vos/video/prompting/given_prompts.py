@@ -112,6 +112,7 @@ class GivenPrompts:
             height=info.height,
             width=info.width,
             reading=self.reading,
+            frame=info.name_of(prompt.frame or 0),
             doubts=doubts,
         )
         if not prompt.says.decoded:

@@ -48,9 +48,11 @@ class AnnotationFile:
             MaskError: If it cannot be read, does not fit, or is empty.
         """
         self._doubts.clear()
-        height, width = video.info.height, video.info.width
-        self._label_map = self.reading.read(self.path, height=height, width=width, doubts=self._doubts)
+        info = video.info
         self._at = video.peek().index if self.frame is None else self.frame
+        self._label_map = self.reading.read(
+            self.path, height=info.height, width=info.width, frame=info.name_of(self._at), doubts=self._doubts
+        )
         return _places(self._at, self._label_map)
 
     def find(self, engine: Engine[Any], frame_of: FrameOf) -> Keyframes:  # noqa: ARG002 - a mask needs no model

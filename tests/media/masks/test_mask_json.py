@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as masks
 
+from persam_vos import render
 from persam_vos.errors import MaskError, MaskSizeError
+from persam_vos.media.array_reader import ArrayReader
 from persam_vos.media.masks import json_files as mask_json
 from persam_vos.media.masks.files import read_mask
+from persam_vos.video.prompting.label_maps import AnnotationFile
 
 HEIGHT, WIDTH = 48, 64
 SQUARE = [[10, 8], [30, 8], [30, 28], [10, 28]]
@@ -267,3 +271,43 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "a.json", tmp_path / "none.json"):
         with pytest.raises(MaskError, match=r"\.json"):
             read(path)
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """What the export youtube-vis writes: object 2 moves, object 5 is absent in frame 1, frames are 3 to 5."""
+    found = np.zeros((6, HEIGHT, WIDTH), np.uint8)
+    for index in range(3, 6):
+        found[index, 4:9, index : index + 6] = 2
+        found[index, 20:30, 10:20] = 0 if index == 4 else 5
+    frames = [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 6
+    render(frames, found, tmp_path / "out", ["youtube-vis", "masks"], start=3)
+    return tmp_path / "out" / "youtube-vis.json"
+
+
+@pytest.mark.parametrize("frame", [3, 4, 5])
+def test_what_youtube_vis_exports_is_read_for_a_frame(exported: Path, frame: int) -> None:
+    found = read_mask(exported, height=HEIGHT, width=WIDTH, frame=f"{frame:05d}")
+
+    assert np.array_equal(found, np.asarray(Image.open(exported.parent / "masks" / f"{frame:05d}.png")))
+    if frame == 3:
+        assert np.array_equal(found, read_mask(exported)), "without a frame, it is the first one"
+
+
+def test_a_prompt_takes_the_masks_of_its_frame(exported: Path) -> None:
+    said = AnnotationFile(exported, 4)
+
+    with ArrayReader([np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 6, frame_rate=Fraction(25)) as reader:
+        assert said.check(reader) == ((4, 2),), "object 5 is absent there"
+        first = AnnotationFile(exported)
+        with pytest.raises(MaskError, match="it holds no frame 00000; its frames are 00003 to 00005"):
+            first.check(reader)
+
+
+def test_a_frame_of_youtube_vis_without_an_object(exported: Path) -> None:
+    content = json.loads(exported.read_text(encoding="utf-8"))
+    for each in content["annotations"]:
+        each["segmentations"][0] = None
+
+    with pytest.raises(MaskError, match="it holds no object in frame 00003"):
+        read_mask(write(exported, content))
