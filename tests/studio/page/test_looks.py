@@ -21,7 +21,7 @@ UNNAMED = """() => {
     const named = (each) => [each.getAttribute("aria-label"), each.textContent.trim(), each.title,
         ...[...(each.labels ?? [])].map((label) => label.textContent.trim())].some(Boolean);
     return [...document.querySelectorAll("button, input, select, canvas:not([aria-hidden])")]
-        .filter((each) => !named(each)).map((each) => each.outerHTML);
+        .filter((each) => !each.closest("[hidden]") && !named(each)).map((each) => each.outerHTML);
 }"""
 
 

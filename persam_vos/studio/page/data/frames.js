@@ -2,7 +2,7 @@
 // Goes out: its picture, its small picture for the timeline, and its label map; all within 150 MB.
 
 import { bytesOf, maskUrl, pictureUrl } from "./api.js";
-import { Pictures } from "./pictures.js";
+import { Line, Pictures } from "./pictures.js";
 
 const MB = 1e6;
 /** Widths in which pictures are asked for, so that a window that grows a little finds those that are here. */
@@ -16,6 +16,9 @@ const WIDEST_MAP = 1920;
 const bitmapBytes = (picture) => picture.width * picture.height * 4;
 const decode = (file) => createImageBitmap(file);
 
+/** On which label maps are decoded, one after the other. */
+const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+
 /** @typedef {import("../logic/labels.js").LabelMap} LabelMap */
 
 /**
@@ -27,11 +30,12 @@ export async function decodeLabels(file, widest = WIDEST_MAP) {
   const share = Math.min(1, widest / bitmap.width);
   const width = Math.round(bitmap.width * share);
   const height = Math.max(1, Math.round(bitmap.height * share));
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingEnabled = false;
-  context.drawImage(bitmap, 0, 0, width, height);
+  if (scratch.canvas.width !== width || scratch.canvas.height !== height) Object.assign(scratch.canvas, { width, height });
+  scratch.imageSmoothingEnabled = false;
+  scratch.globalCompositeOperation = "copy";
+  scratch.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  const { data: rgba } = context.getImageData(0, 0, width, height);
+  const { data: rgba } = scratch.getImageData(0, 0, width, height);
   const data = new Uint8Array(width * height);
   for (let i = 0; i < data.length; i += 1) data[i] = rgba[i * 4];
   return { width, height, data };
@@ -46,13 +50,20 @@ export class Frames {
     const close = (picture) => picture.close();
     const bitmaps = { decode, sizeOf: bitmapBytes, letGo: close };
     /** @type {Pictures<ImageBitmap>} */
-    this.pictures = new Pictures({ fileBytes: 44 * MB, decodedBytes: 56 * MB, ...bitmaps });
+    this.pictures = new Pictures({ line: new Line(1), fileBytes: 60 * MB, decodedBytes: 44 * MB, ...bitmaps });
     /** @type {Pictures<ImageBitmap>} */
-    this.thumbs = new Pictures({ fileBytes: 4 * MB, decodedBytes: 12 * MB, ...bitmaps });
+    this.thumbs = new Pictures({
+      line: new Line(1),
+      ordered: true,
+      fileBytes: 6 * MB,
+      decodedBytes: 10 * MB,
+      ...bitmaps,
+    });
     /** @type {Pictures<LabelMap>} */
     this.maps = new Pictures({
-      fileBytes: 8 * MB,
-      decodedBytes: 26 * MB,
+      line: new Line(2),
+      fileBytes: 10 * MB,
+      decodedBytes: 20 * MB,
       decode: decodeLabels,
       sizeOf: (map) => map.data.length,
     });

@@ -4,56 +4,69 @@
 import { ByteCache } from "../logic/byte_cache.js";
 import { bytesOf } from "./api.js";
 
-/** Requests at once: a browser opens six connections to a host, of which the events take one and edits need one. */
-const AT_ONCE = 3;
-
 /** Requests that may wait. Beyond that, those that were asked for first are given up: nobody looks at them any more. */
 const WAITING = 64;
 
-/** Requests that wait for a connection; the one that was asked for last is made first. */
-class Line {
-  constructor() {
+/**
+ * Requests that wait for a connection, in the order in which they came: a film is decoded fastest from front to back.
+ * An urgent one goes first, and those that are still waiting are given up: the eye is elsewhere now.
+ */
+export class Line {
+  /** @param {number} atOnce Requests at once. A browser opens six connections to a host; events and edits need two. */
+  constructor(atOnce) {
+    this.atOnce = atOnce;
     this.running = 0;
-    /** @type {{begin: () => Promise<void>, giveUp: () => void}[]} The next one is at the end. */
+    /** @type {{url: string, begin: () => Promise<void>, giveUp: () => void}[]} */
     this.waiting = [];
   }
 
-  /** @template T @param {() => Promise<T>} work @param {boolean} urgent Before all others. @returns {Promise<T>} */
-  run(work, urgent) {
+  /** @template T @param {string} url @param {() => Promise<T>} work @param {boolean} urgent @returns {Promise<T>} */
+  run(url, work, urgent) {
     return new Promise((resolve, reject) => {
       const begin = () => work().then(resolve, reject);
       const giveUp = () => reject(new DOMException("not needed any more", "AbortError"));
-      if (urgent) this.waiting.push({ begin, giveUp });
-      else this.waiting.unshift({ begin, giveUp });
-      if (this.waiting.length > WAITING) this.waiting.shift().giveUp();
+      this.waiting.push({ url, begin, giveUp });
+      if (urgent) this.hurry(url);
+      else if (this.waiting.length > WAITING) this.waiting.shift().giveUp();
       this._next();
     });
+  }
+
+  /** A request is urgent now. @param {string} url */
+  hurry(url) {
+    const found = this.waiting.find((each) => each.url === url);
+    if (!found) return;
+    const others = this.waiting.filter((each) => each !== found);
+    this.waiting = [found];
+    for (const each of others) each.giveUp();
   }
 
   _next() {
-    if (this.running >= AT_ONCE || this.waiting.length === 0) return;
+    if (this.running >= this.atOnce || this.waiting.length === 0) return;
     this.running += 1;
-    this.waiting.pop().begin().finally(() => {
+    const done = () => {
       this.running -= 1;
       this._next();
-    });
+    };
+    this.waiting.shift().begin().then(done, done);
   }
 }
-
-/** One line for all: pictures and masks share the connections. */
-const line = new Line();
 
 /** @template T Pictures of one kind. */
 export class Pictures {
   /**
    * @param {Object} how
+   * @param {Line} how.line Where requests wait.
+   * @param {boolean} [how.ordered] Whether none is urgent: they are made in the order in which they are asked for.
    * @param {number} how.fileBytes Limit of the files.
    * @param {number} how.decodedBytes Limit of the decoded pictures.
    * @param {(file: Blob) => Promise<T>} how.decode
    * @param {(picture: T) => number} how.sizeOf Bytes of a decoded one.
    * @param {(picture: T) => void} [how.letGo]
    */
-  constructor({ fileBytes, decodedBytes, decode, sizeOf, letGo }) {
+  constructor({ line, ordered = false, fileBytes, decodedBytes, decode, sizeOf, letGo }) {
+    this.line = line;
+    this.ordered = ordered;
     /** @type {ByteCache<Blob>} */
     this.files = new ByteCache(fileBytes);
     /** @type {ByteCache<T>} */
@@ -110,8 +123,11 @@ export class Pictures {
   async _file(url, urgent) {
     const here = this.files.get(url);
     if (here !== undefined) return here;
-    if (!this.fetching.has(url)) {
-      const work = line.run(() => bytesOf(url), urgent).then((file) => {
+    const isUrgent = urgent && !this.ordered;
+    if (this.fetching.has(url)) {
+      if (isUrgent) this.line.hurry(url);
+    } else {
+      const work = this.line.run(url, () => bytesOf(url), isUrgent).then((file) => {
         this.files.put(url, file, file.size);
         return file;
       });

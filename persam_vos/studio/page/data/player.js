@@ -86,8 +86,8 @@ export class Player {
       if (!store.playing) return;
       store.set({ frame });
       if (isLate) this._restart();
-    } catch {
-      store.set({ playing: false });
+    } catch (error) {
+      this._stop(error);
     } finally {
       this.loading = false;
     }
@@ -100,11 +100,16 @@ export class Player {
     const needed = Array.from({ length: ENOUGH }, (_, i) => store.clip.stepped(frame, i));
     try {
       await Promise.all(needed.map((each) => this._warm(each)));
-    } catch {
-      store.set({ playing: false });
+    } catch (error) {
+      this._stop(error);
     }
     this._restart();
     this.loading = false;
+  }
+
+  /** Stop because of an error, unless a request was given up for a more urgent one: the next tick asks again. */
+  _stop(error) {
+    if (error.name !== "AbortError") this.store.set({ playing: false });
   }
 
   _warm(frame) {

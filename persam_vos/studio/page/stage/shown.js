@@ -1,6 +1,11 @@
 // Comes in: the frame that is to be seen. Goes out: the picture and the label map that can be drawn of it right now;
 // better ones follow as they arrive.
 
+/** Frames after the current one that are fetched with it. */
+const AHEAD = 4;
+/** Milliseconds that a frame stays before they are. */
+const REST = 250;
+
 /** What the canvas shows of the current frame. */
 export class Shown {
   /**
@@ -24,6 +29,7 @@ export class Shown {
     /** Why there is no picture of the current frame, in words. */
     this.trouble = "";
     this.width = 0;
+    this.resting = 0;
   }
 
   /** Whether the picture of another frame is still there, because this one's has not come. */
@@ -62,8 +68,23 @@ export class Shown {
       this.frame = frame;
       this.trouble = "";
     }
-    if (exact) return;
+    clearTimeout(this.resting);
+    if (exact) {
+      this.resting = setTimeout(() => this._warmNext(frame), REST);
+      return;
+    }
     this.frames.picture(frame, this.width).then(() => this._arrived(frame), (error) => this._failed(frame, error));
+  }
+
+  /** Fetch the frames that a step or two would show. */
+  _warmNext(frame) {
+    const { store } = this;
+    if (store.playing || store.frame !== frame) return;
+    for (let i = 1; i <= AHEAD; i += 1) {
+      const next = store.clip.stepped(frame, i);
+      const asked = [next, this.width, store.revisionOf(next), store.state.objects.length > 0];
+      if (!this.frames.isWarm(...asked)) this.frames.warm(...asked).catch(() => {});
+    }
   }
 
   _updateMap() {
