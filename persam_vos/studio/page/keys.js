@@ -59,7 +59,8 @@ export class Keys {
       event.preventDefault();
       return;
     }
-    if (event.altKey) return;
+    // Escape closes what is open before it means anything else.
+    if (event.altKey || (event.key === "Escape" && document.querySelector(":popover-open"))) return;
     const isPressed = target.matches("button, a, input, summary") && (event.key === " " || event.key === "Enter");
     if (isPressed || (target.matches("[type=range]") && event.key.startsWith("Arrow"))) return;
     if (event.key === " ") {

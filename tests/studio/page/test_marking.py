@@ -207,3 +207,30 @@ def test_the_mouse_shows_what_a_click_would_give(hand: Hand, studio: Served) -> 
 
     hand.until(lambda: hand.colour(60, 72) != before)
     assert studio.get("/api/state")["objects"] == []
+
+
+def test_a_refusal_stays_until_something_else_is_said(hand: Hand, studio: Served) -> None:
+    hand.click(30, 20)
+    expect(hand.said).to_contain_text("1 click")
+    hand.press("ArrowRight", "Delete")
+    callout = hand.page.locator("#callout")
+    expect(callout).to_contain_text("no keyframe")
+
+    studio.script.patch("/api/objects/1", json={"name": ""})
+    hand.page.locator("#stage").hover()
+    expect(callout).to_be_visible()
+    hand.press("ArrowLeft")
+    expect(callout).to_be_hidden()
+
+
+def test_escape_closes_what_is_open_first(hand: Hand) -> None:
+    hand.press("Delete")
+    expect(hand.page.locator("#callout")).to_be_visible()
+    hand.page.click("#view-open")
+    expect(hand.page.locator("#view")).to_be_visible()
+
+    hand.press("Escape")
+    expect(hand.page.locator("#view")).to_be_hidden()
+    expect(hand.page.locator("#callout")).to_be_visible()
+    hand.press("Escape")
+    expect(hand.page.locator("#callout")).to_be_hidden()

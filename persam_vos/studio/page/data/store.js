@@ -108,7 +108,8 @@ export class Store {
   /** Take up what the server says, unless it is older than what is known. @param {import("./types.js").State} state */
   take(state) {
     if (state.revision < this.state.revision) return;
-    if (state.job === null || JSON.stringify(state.objects) !== JSON.stringify(this.state.objects)) {
+    const isSame = JSON.stringify(state.objects) === JSON.stringify(this.state.objects);
+    if (state.job === null || !isSame) {
       this._since = state.revision;
       this._made.clear();
     }
@@ -117,7 +118,9 @@ export class Store {
     const selected = stays || this.makesNew ? this.selected : (other?.id ?? 0);
     const first = state.objects[0]?.keyframes[0]?.frame;
     const begins = !this.isOpen && this.frame === this.clip.start && first !== undefined;
-    this.set({ state, selected, frame: begins ? first : this.frame });
+    // Who watches the objects is called when something of them is another thing, not for each answer.
+    const objects = isSame ? this.state.objects : state.objects;
+    this.set({ state: { ...state, objects }, selected, frame: begins ? first : this.frame });
   }
 
   /**

@@ -57,7 +57,10 @@ export class Doubts {
     byId("doubts-count").textContent = doubtsLeft.length > 0 ? String(doubtsLeft.length) : "";
     byId("doubts-words").textContent = wordsFor(state, doubts);
     show(byId("next-doubt"), doubts.length > 0);
-    byId("doubts").replaceChildren(...doubts.map((doubt) => this._row(doubt, frame, lookedAt)));
+    const list = byId("doubts");
+    const focused = [...list.children].findIndex((row) => row.contains(document.activeElement));
+    list.replaceChildren(...doubts.map((doubt) => this._row(doubt, frame, lookedAt)));
+    list.children[focused]?.firstChild.focus();
   }
 
   _row(doubt, frame, lookedAt) {
