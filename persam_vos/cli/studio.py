@@ -17,6 +17,7 @@ from persam_vos.errors import MissingDependencyError
 STUDIO_EPILOG = """
 Example:
   persam-vos studio clip.mp4
+  persam-vos studio clip.mp4 --prompts out/prompts.json    go on with what a run was told
   persam-vos studio clip.mp4 --no-browser --port 8765
 
 Everything is saved after each action, in a folder beside the video, clip.persam, and is there again at the next start;
@@ -45,6 +46,10 @@ def studio(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the session.  [default: beside VIDEO]"),
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", metavar="FILE", help="Begin with a prompts.json, such as that of a run."),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(
@@ -64,7 +69,7 @@ def studio(
         from persam_vos.studio.opening import open_studio
 
         unsaved = serving.serve(
-            lambda: open_studio(video, output, span=frames.span(), config=config, flags=flags),
+            lambda: open_studio(video, output, span=frames.span(), prompts=prompts, config=config, flags=flags),
             serving.Listening(host, port),
             announce=lambda address: _announce(address, host),
             on_no_browser=None if no_browser else lambda: say("no browser was found; open the address above"),

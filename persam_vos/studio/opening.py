@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persam_vos.prompts import Span
+from persam_vos.prompts.prompts_json import read_prompts
 from persam_vos.settings.video import load_settings
 from persam_vos.studio.footage import Footage
 from persam_vos.studio.parts import Studio
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def open_studio(
-    video: str, folder: Path | None = None, *, span: Span, config: Path | None = None, flags: Mapping[str, Any]
+    video: str,
+    folder: Path | None = None,
+    *,
+    span: Span,
+    prompts: Path | None = None,
+    config: Path | None = None,
+    flags: Mapping[str, Any],
 ) -> Studio:
     """Open a video and its session; the network is loaded in the background.
 
@@ -25,18 +32,25 @@ def open_studio(
         video: A video, an image or a folder of images, or a glob of images.
         folder: Of the session; None for the one beside the video.
         span: The frames of a new session.
+        prompts: A prompts.json with which a new session begins, such as that of a run; None for nothing.
         config: YAML file of settings, or None.
         flags: Settings by name; None stands for one that was not given.
 
     Raises:
-        PersamVosError: If a setting is not allowed, the video cannot be read, or the folder is not usable.
+        PersamVosError: If a setting is not allowed, the video or the prompts cannot be read, or the folder is not
+            usable.
     """
     settings = load_settings(config, flags)
+    asked = None if prompts is None else read_prompts(prompts)
+    if asked is not None and span == Span():
+        span = asked.range or span
     footage = Footage(video, deinterlace=settings.deinterlace)
     try:
         frames = footage.frames(span)
         project = Project(folder or folder_for(video), footage.source)
         try:
+            if asked is not None:
+                project.check_begins_with(asked.video)
             project.begin(frames, is_chosen=span != Span())
             goes_on = project.check_prompts()
         except BaseException:
@@ -55,6 +69,10 @@ def open_studio(
         kept: dict[str, Any] = {"masks": project.masks, **own}
         if goes_on:
             return Session.open(project.prompts, **kept)
+        if prompts is not None:
+            session = Session.open(prompts, **kept)
+            project.keep(session)
+            return session
         own_frames = project.frames
         if own_frames is not None and own_frames != range(len(footage.video)):
             kept |= {"start": own_frames.start, "end": own_frames[-1] + 1, "stride": own_frames.step}

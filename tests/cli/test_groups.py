@@ -86,7 +86,7 @@ COMMANDS = {
     " --max-latency --log-json --prompt --object --prompts"
     " --name --color --start --end --stride --backward --overwrite --resume",
     "studio": "--model --checkpoint --device --backend --precision --batch-size --config --output -o"
-    " --method --preset --keep-first-mask --start --end --stride --port --host --no-browser",
+    " --method --preset --keep-first-mask --start --end --stride --prompts --port --host --no-browser",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
     " --output -o --config --overwrite --log-json --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overlay --overwrite",

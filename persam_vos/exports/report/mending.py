@@ -56,7 +56,7 @@ def mending_of(frame: int, object_id: int, record: Mapping[str, Any], folder: Pa
         before=shlex.join(["persam-vos", "mask", source, "--frame", str(frame), "--id", str(object_id)]),
         after=shlex.join(["-o", mask, "--overlay", look]),
         again=shlex.join([*again, str(folder)]),
-        studio=shlex.join(["persam-vos", "studio", source]),
+        studio=shlex.join(["persam-vos", "studio", source, "--prompts", str(prompts)]),
     )
 
 

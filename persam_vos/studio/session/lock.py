@@ -48,6 +48,9 @@ class FolderLock:
 
     def close(self) -> None:
         """Let go of the folder; a second call does nothing. The file stays: removing it would let two hold it."""
+        with suppress(OSError, ValueError):
+            # A program that is just being started has a copy of the file: closing ours would not let go of it.
+            _let_go(self._file)
         with suppress(OSError):
             self._file.close()
 
@@ -60,3 +63,12 @@ def _hold(file: IO[str]) -> None:
         file.seek(0)
     else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _let_go(file: IO[str]) -> None:
+    """Unlock a file, also for those that have a copy of it."""
+    if sys.platform == "win32":
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -138,6 +138,23 @@ class Project:
                 shutil.rmtree(path)
         self.list_objects(self.objects.values(), self.last_id)
 
+    def check_begins_with(self, video: Path | None) -> None:
+        """See that the session can begin with the prompts of another folder.
+
+        Args:
+            video: The video that these prompts name.
+
+        Raises:
+            PromptError: If they are of another video, or the session has prompts of its own.
+        """
+        if video is None or video.resolve() != self._source.resolve():
+            raise PromptError(f"the prompts are of {video or 'no video'}, and not of {self._source}; give that video")
+        if self.prompts.exists() or self.objects:
+            raise PromptError(
+                f"{self.folder}: is a session already, which goes on with what was said there; leave out --prompts, or"
+                " give another folder with -o"
+            )
+
     def check_prompts(self) -> bool:
         """Tell whether something was said; if so, see that the file can be read, and names the video where it is now.
 

@@ -197,3 +197,13 @@ def test_a_name_that_no_file_of_the_session_could_hold_is_told(clip: Path, tmp_p
         begun(tmp_path / "s", odd)
 
     assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_is_let_go_is_free_though_a_child_has_its_file(clip: Path, tmp_path: Path) -> None:
+    project = begun(tmp_path / "s", clip)
+    copy = os.dup(project._lock._file.fileno())
+    try:
+        project.close()
+        begun(tmp_path / "s", clip).close()
+    finally:
+        os.close(copy)
