@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from persam_vos.results import FrameResult, ObjectResult, SegmentedObject
     from persam_vos.settings.photos import PhotoSettings, load_photo_settings
     from persam_vos.settings.video import Settings, load_settings
-    from persam_vos.video.propagation.propagation import Walked
+    from persam_vos.video.propagation.walked import Walked
     from persam_vos.video.session.session import Session
     from persam_vos.video.session.session_object import SessionObject
     from persam_vos.video.tracker import Tracker
@@ -80,7 +80,7 @@ _MODULES = {
     "persam_vos.settings.photos": ("PhotoSettings", "load_photo_settings"),
     "persam_vos.settings.video": ("Settings", "load_settings"),
     "persam_vos.exports.report.doubts": ("Doubt",),
-    "persam_vos.video.propagation.propagation": ("Walked",),
+    "persam_vos.video.propagation.walked": ("Walked",),
     "persam_vos.video.session.session": ("Session",),
     "persam_vos.video.session.session_object": ("SessionObject",),
     "persam_vos.video.tracker": ("Tracker",),

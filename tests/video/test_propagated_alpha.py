@@ -23,7 +23,7 @@ from persam_vos.video.propagation.found import Found
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.fusion import Fused, fuse, joined_alpha, share_out
 from persam_vos.video.propagation.packed_alpha import pack_alpha, unpack_alpha
-from persam_vos.video.propagation.propagation import walk_to_end
+from persam_vos.video.propagation.walked import walk_to_end
 from persam_vos.video.session.session import Session
 
 SIZE = (40, 60)

@@ -15,7 +15,7 @@ from sessions import COUNT, prepared, saved_film, true_labels, two_squares
 
 from persam_vos.errors import FrameIndexError, MaskError, NotStartedError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
-from persam_vos.video.propagation.propagation import Walked
+from persam_vos.video.propagation.walked import Walked
 from persam_vos.video.session.session import Session
 
 

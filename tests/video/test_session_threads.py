@@ -16,7 +16,7 @@ from sessions import COUNT, prepared, saved_film, true_labels, two_squares
 
 from persam_vos.errors import PromptError
 from persam_vos.masks import LabelMap
-from persam_vos.video.propagation.propagation import Walked
+from persam_vos.video.propagation.walked import Walked
 from persam_vos.video.session.session import Session
 
 
@@ -242,3 +242,63 @@ def test_a_mask_that_is_saved_is_not_written_again(tmp_path: Path, truths: list[
 
     assert (first.stat().st_ino, first.stat().st_mtime_ns) == written
     assert len(list((tmp_path / "red.masks").glob("*.png"))) == 2
+
+
+def test_nothing_of_earlier_objects_is_shown_of_a_new_one(tmp_path: Path, truths: list[LabelMap]) -> None:
+    """The masks were made in another session, or by a propagation that was cancelled."""
+    film, kept = saved_film(tmp_path / "film"), {"cache": tmp_path / "cache", "masks": tmp_path / "all.sqlite"}
+    for stop_after in (COUNT, 3):
+        with prepared(Session(film, **kept)) as session:
+            session.add(0, mask=truths[0] == 1, id=1)
+            walked: list[Walked] = []
+            session.propagate(walked.append, cancelled=lambda: len(walked) == stop_after)  # noqa: B023
+        with prepared(Session(film, **kept)) as again:
+            again.add(0, mask=truths[0] == 2, id=1)
+
+            assert again.lanes() == {1: [1.0] + [None] * (COUNT - 1)}
+            assert not any(again[frame].label_map.any() for frame in range(1, COUNT))
+            again.propagate()
+            assert (again[2].label_map == 1).any()
+        (tmp_path / "all.sqlite").unlink()
+
+
+def test_what_clicks_have_said_outlives_a_death_between_two_files(
+    tmp_path: Path, truths: list[LabelMap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache", nearer_view=0) as session:
+        session._parts._engine = FakeEngine(settings=session.settings)
+        left = session.add(3, box=(0, 0, 120, 140))
+        session.save(tmp_path / "left.json", propagated=False)
+        said = dict(session.edition.said)
+        left.correct(3, mask=mask_at(1, 40))
+
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("persam_vos.video.session.session_file.write_prompts", die)
+            with pytest.raises(KeyboardInterrupt):
+                session.save(tmp_path / "left.json", propagated=False)
+
+        with Session.open(tmp_path / "left.json", cache=tmp_path / "cache") as again:
+            assert dict(again.edition.said) == said
+        for _ in range(2):
+            session.save(tmp_path / "left.json", propagated=False)
+
+    assert json.loads((tmp_path / "left.masks" / "session.json").read_text())["said"] == {}
+
+
+def test_only_the_last_changes_of_a_large_video_can_be_taken_back(
+    session: Session, truths: list[LabelMap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    history = session._history.begin(session.edition)
+    assert history._keeps == 200_000_000 // (HEIGHT * WIDTH)
+    monkeypatch.setattr("persam_vos.video.session.marked._BYTES_OF_CHANGES", 0)
+    with Session(np.zeros((2, 8, 8, 3), np.uint8)) as other:
+        square = other.add(0, mask=np.ones((8, 8), np.bool_))
+        for turn in range(30):
+            square.rename(name=str(turn))
+        assert sum(iter(other.undo, False)) == 20
+        assert square.name == "9"
+    assert red.id == 1

@@ -10,7 +10,7 @@ from persam_vos.studio.background.jobs import Job
 from persam_vos.studio.session.workspace import Workspace
 
 if TYPE_CHECKING:
-    from persam_vos.video.propagation.propagation import Walked
+    from persam_vos.video.propagation.walked import Walked
 
 
 def propagated(workspace: Workspace, events: Events, job: Job, **part: Any) -> Mapping[str, Any]:

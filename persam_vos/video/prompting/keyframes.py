@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import EmptyMaskError, MaskError, PromptError
-from persam_vos.masks import ArrayRecord, LabelMap, Mask
+from persam_vos.masks import ArrayRecord, LabelMap, Mask, box_xyxy
 from persam_vos.media.frame import Frame
 from persam_vos.media.masks.doubts import annotation_warnings
 from persam_vos.methods.prompt_view import FrameViews
@@ -28,7 +30,7 @@ Place = tuple[int, int]
 _DOUBTFUL_SCORE = 0.6
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Keyframe(ArrayRecord):
     """One object on one frame, as a person says.
 
@@ -60,6 +62,16 @@ class Keyframe(ArrayRecord):
     def place(self) -> Place:
         """The frame and the object."""
         return self.frame, self.object_id
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the mask, 64 hexadecimal digits; looked at for each keyframe whenever one is said."""
+        return hashlib.sha256(f"{self.mask.shape}".encode() + np.packbits(self.mask).tobytes()).hexdigest()
+
+    @cached_property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Box of the mask, XYXY in pixels with inclusive maxima; None for an empty one."""
+        return box_xyxy(self.mask)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -222,6 +221,10 @@ class FoundStore:
             for row in rows
         }
 
+    def object_ids(self) -> set[int]:
+        """Return the ids of all objects of which there is something."""
+        return {row[0] for row in self._file.rows("select distinct object from found")}
+
     def scores(self, frames: range) -> dict[tuple[int, int], float]:
         """Return the score of each object in each of these frames where it was looked for, by object and frame.
 
@@ -286,6 +289,6 @@ def _places(keyframes: Iterable[Keyframe]) -> _PlaceOfKeyframe:
     """Return what tells each keyframe from others, by object and frame."""
     places: _PlaceOfKeyframe = {}
     for each in keyframes:
-        *place, _, pixels = _packed(each.mask)
-        places[each.object_id, each.frame] = (hashlib.sha256(pixels).hexdigest(), *place)  # type: ignore[assignment]
+        x0, y0, x1, y1 = each.box or (0, 0, -1, -1)
+        places[each.object_id, each.frame] = each.digest, y0, x0, y1 - y0 + 1, x1 - x0 + 1
     return places

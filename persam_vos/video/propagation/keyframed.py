@@ -29,7 +29,7 @@ from persam_vos.video.propagation.embedding_cache import (
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.kept import MASKS, finish_kept, open_kept
 from persam_vos.video.propagation.propagated import PropagatedVideo
-from persam_vos.video.propagation.propagation import Walked, walk_to_end
+from persam_vos.video.propagation.walked import Walked, walk_to_end
 
 
 @contextmanager

@@ -26,9 +26,10 @@ from persam_vos.video.propagation.embedding_cache import EmbeddingCache
 from persam_vos.video.propagation.found import Found, Outline
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.propagation.fusion import Fused, fuse, joined_alpha, share_out
-from persam_vos.video.propagation.propagation import Propagation, Walked
+from persam_vos.video.propagation.propagation import Propagation
 from persam_vos.video.propagation.stretches import DIRECTIONS, Stretch, plan
 from persam_vos.video.propagation.sweeps import WHOLE, Part
+from persam_vos.video.propagation.walked import Walked
 from persam_vos.video.resuming.resume import MAY_DIFFER
 from persam_vos.video.tracker import video_method
 
@@ -60,6 +61,7 @@ class PropagatedVideo:
     Attributes:
         frames: Indices of the frames of the run, rising.
         object_ids: Ids of the objects, rising.
+        anew: Ids of objects whose masks are not known yet, whatever an earlier object of that id has left.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class PropagatedVideo:
         film = source_identity(video.info.source), len(video), video.info.height, video.info.width
         self._of_run = f"{deciding} {engine.checkpoint_sha256} {film}"
         self._keyframes: dict[int, dict[int, Keyframe]] = {}
-        self._anew: frozenset[int] = frozenset()
+        self.anew: frozenset[int] = frozenset()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -123,7 +125,7 @@ class PropagatedVideo:
         placed: dict[int, dict[int, Keyframe]] = {}
         for each in sorted(keyframes, key=lambda each: (each.object_id, each.frame)):
             placed.setdefault(each.object_id, {})[each.frame] = each
-        self._keyframes, self._anew, self.object_ids = placed, frozenset(anew), tuple(placed)
+        self._keyframes, self.anew, self.object_ids = placed, frozenset(anew), tuple(placed)
 
     def embedded(self, index: int) -> tuple[Frame, ImageEmbedding]:
         """Return a frame with its embedding, which is kept.
@@ -153,7 +155,7 @@ class PropagatedVideo:
 
     def outlines(self, index: int, object_id: int) -> tuple[list[Outline], bool]:
         """Return what each direction found of an object in a frame, without pixels, and whether it is a keyframe."""
-        found = {} if object_id in self._anew else self._store.outlines(index)
+        found = {} if object_id in self.anew else self._store.outlines(index)
         sides = [found[object_id, direction] for direction in DIRECTIONS if (object_id, direction) in found]
         return sides, index in self._keyframes[object_id]
 
@@ -196,7 +198,7 @@ class PropagatedVideo:
             fused = Fused(number, keyframe.mask, float(not keyframe.absent), None if keyframe.absent else 1.0)
             return FoundObject(fused, True, 0)
         nearest = min(abs(index - each) for each in (before, after) if each is not None)
-        known = number not in self._anew
+        known = number not in self.anew
         earlier, later = (forwards.get(number), backwards.get(number)) if known else (None, None)
         if earlier is not None and later is not None and before is not None and after is not None:
             return FoundObject(fuse(earlier, later, (index - before) / (after - before)), False, nearest)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -35,58 +34,12 @@ from persam_vos.video.propagation.latest import Latest
 from persam_vos.video.propagation.saved_walk import SavedWalk
 from persam_vos.video.propagation.stretches import DIRECTIONS, Direction, Stretch
 from persam_vos.video.propagation.sweeps import WHOLE, Part, Sweep, plan_sweeps, share
+from persam_vos.video.propagation.walked import Walked
 
 # Annotated frames whose studies, and the trackings that start there, are kept: each takes some 10 MB.
 _KEPT = 12
 _ANY_NUMBER = 0
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """One frame that was walked through.
-
-    Attributes:
-        frame: Its index.
-        direction: Which way.
-        done: Frames walked so far, in this call.
-        expected: Frames to walk in all, as far as is known.
-    """
-
-    frame: int
-    direction: Direction
-    done: int
-    expected: int
-
-
-OnWalked = Callable[[Walked], None]
-
-
-def walk_to_end(
-    walk: Generator[Walked, None, frozenset[int]],
-    on_progress: OnWalked | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> list[int]:
-    """Propagate to the end, or until it is cancelled.
-
-    Args:
-        walk: By ``Propagation.update``.
-        on_progress: Called after each frame that was walked through.
-        cancelled: Asked after each; True stops.
-
-    Returns:
-        Indices of the frames whose masks may have changed, rising; none if it was cancelled.
-    """
-    with closing(walk):
-        while True:
-            try:
-                walked = next(walk)
-            except StopIteration as end:
-                return sorted(end.value)
-            if on_progress is not None:
-                on_progress(walked)
-            if cancelled():
-                return []
 
 
 class Propagation:
@@ -118,7 +71,7 @@ class Propagation:
         self._device, self._timings = device, timings or Timings()
         self._method, self._frames, self._store, self._retry = method, frames, store, retry
         self._keyframes: dict[tuple[int, int], Keyframe] = {}
-        self._studies = Latest[tuple[int, int, int], Study](_KEPT)
+        self._studies = Latest[tuple[int, int, str], Study](_KEPT)
         self._starts = Latest[tuple[int, int, Sequence[int]], VideoTracking](_KEPT)
 
     @property
@@ -264,15 +217,15 @@ class Propagation:
 
     def _study(self, object_id: int, index: int, embedded: tuple[Frame, ImageEmbedding] | None = None) -> Study:
         """Return what the method sees in a keyframe of an object."""
-        mask = self._keyframes[index, object_id].mask
+        keyframe = self._keyframes[index, object_id]
 
         def study() -> Study:
             frame, embedding = embedded or self._frames.one(index)
-            label_map = np.where(mask, np.uint8(object_id), np.uint8(0))
+            label_map = np.where(keyframe.mask, np.uint8(object_id), np.uint8(0))
             made: Study = self._method.study(frame, embedding, label_map, [object_id])
             return made
 
-        return self._studies.get((object_id, index, hash(np.packbits(mask).tobytes())), study)
+        return self._studies.get((object_id, index, keyframe.digest), study)
 
     def _held(self, frame: Frame, device: torch.device) -> Tensor | None:
         """Return the pixels of all keyframes of a frame, bool H x W; None for none."""

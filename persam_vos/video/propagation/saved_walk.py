@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from persam_vos.methods import VideoMethod, VideoTracking
@@ -58,7 +57,7 @@ class SavedWalk:
         by_signature = {each.signature: each for each in sweeps}
         known = hashlib.sha256(" ".join(sorted(by_signature)).encode())
         for each in sorted(keyframes, key=lambda each: (each.frame, each.object_id)):
-            known.update(f"{each.frame} {each.object_id} ".encode() + np.packbits(each.mask).tobytes())
+            known.update(f"{each.frame} {each.object_id} {each.digest} ".encode())
         work = known.hexdigest()
         walked = {}
         try:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from persam_vos.video.prompting.keyframes import Keyframe
 
 Direction = Literal[1, -1]
@@ -101,6 +99,6 @@ def _stretch(own: Sequence[Keyframe], k: int, frames: range, of_run: str) -> Str
         shown = shown[:_LEARNT_EACH_SIDE]
     signature = hashlib.sha256(f"{of_run} {own[k].object_id} {own[k].frame} {frames}".encode())
     for each in (own[k], *shown):
-        signature.update(f"{each.frame} {each.mask.shape}".encode() + np.packbits(each.mask).tobytes())
+        signature.update(f"{each.frame} {each.digest}".encode())
     learnt = tuple(each.frame for each in shown)
     return Stretch(own[k].object_id, own[k].frame, frames, learnt, signature.hexdigest()[:32])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -170,11 +171,23 @@ class History:
         used: The ids of all objects that there ever were.
     """
 
-    def __init__(self, first: Edition, used: Iterable[int] = ()) -> None:
+    def __init__(self, first: Edition, used: Iterable[int] = (), *, keeps: int | None = None) -> None:
+        """Begin with an edition.
+
+        Args:
+            first: The edition.
+            used: Ids of objects that are gone.
+            keeps: How many changes can be taken back; None for all.
+        """
         self.now = first
         self.used = {*used, *(each.id for each in first.objects)}
-        self._earlier: list[Edition] = []
-        self._taken_back: list[Edition] = []
+        self._keeps = keeps
+        self._earlier: deque[Edition] = deque(maxlen=keeps)
+        self._taken_back: deque[Edition] = deque(maxlen=keeps)
+
+    def begin(self, first: Edition, used: Iterable[int] = ()) -> History:
+        """Return a history like this one that begins with another edition."""
+        return History(first, used, keeps=self._keeps)
 
     def change(self, edition: Edition) -> None:
         """Go on with another edition; what was taken back is gone."""
@@ -201,7 +214,7 @@ class History:
         """Go on by one change that was taken back; return False if there is none."""
         return self._move(self._taken_back, self._earlier)
 
-    def _move(self, source: list[Edition], target: list[Edition]) -> bool:
+    def _move(self, source: deque[Edition], target: deque[Edition]) -> bool:
         if source:
             target.append(self.now)
             self.now = source.pop()

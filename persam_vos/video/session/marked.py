@@ -17,6 +17,10 @@ from persam_vos.video.session.marks import Marks
 from persam_vos.video.session.session_object import SessionObject
 from persam_vos.video.session.session_parts import SessionParts
 
+# A change has a mask of its own, a byte a pixel.
+_BYTES_OF_CHANGES = 200_000_000
+_FEWEST_CHANGES = 20
+
 
 class MarkedVideo(ABC):
     """A video and its objects, as far as a person has said what they are; threads may share it.
@@ -27,7 +31,7 @@ class MarkedVideo(ABC):
     """
 
     def __init__(self, parts: SessionParts) -> None:
-        self._parts, self._history = parts, History(Edition())
+        self._parts, self._history = parts, History(Edition(), keeps=_changes_kept(parts.video.info))
         self._changing = threading.RLock()
         self.frames = parts.frames
         self.marks = Marks(parts.video, parts.frames, parts.engine, parts.views_of)
@@ -86,9 +90,9 @@ class MarkedVideo(ABC):
             def added(edition: Edition) -> Edition:
                 return self.marks.given(edition.with_object(new), frame, number, mask=mask, box=box, points=points)
 
-            was_used = {number} & self._history.used
+            # Before anybody can propagate it.
+            self._parts.anew |= {number} & {*self._history.used, *self._parts.store.object_ids()}
             self.change(added)
-            self._parts.anew |= was_used
         return SessionObject(self, number)
 
     def remove(self, object_id: int) -> None:
@@ -176,3 +180,8 @@ class MarkedVideo(ABC):
     @abstractmethod
     def shown(self, frame: int, object_id: int) -> Mask | None:
         """Return the mask of an object on a frame, bool H x W; None where it is absent or not known yet."""
+
+
+def _changes_kept(info: StreamInfo) -> int:
+    """Return how many changes of a video's prompts can be taken back: 96 at 1080p."""
+    return max(_BYTES_OF_CHANGES // (info.height * info.width), _FEWEST_CHANGES)

@@ -21,9 +21,9 @@ from persam_vos.settings.video import Settings
 from persam_vos.video.prompting.said import settings_of
 from persam_vos.video.propagation.embedding_cache import DEFAULT_LIMIT_BYTES
 from persam_vos.video.propagation.propagated import PropagatedVideo
-from persam_vos.video.propagation.propagation import OnWalked, walk_to_end
 from persam_vos.video.propagation.sweeps import Part, Way, part_of
-from persam_vos.video.session.edition import Edition, History
+from persam_vos.video.propagation.walked import OnWalked, after_first_step, walk_to_end
+from persam_vos.video.session.edition import Edition
 from persam_vos.video.session.lanes import lanes_of
 from persam_vos.video.session.marked import MarkedVideo
 from persam_vos.video.session.observed import observe
@@ -161,9 +161,8 @@ class Session(MarkedVideo, AbstractContextManager["Session"]):
             was_cancelled = cancelled()
             return was_cancelled or self.edition is not edition
 
-        walk = self._parts.propagated(edition.placed.values()).propagate(part)
-        # Its first step forgets what earlier objects of these ids have left.
-        self._parts.anew.clear()
+        propagated = self._parts.propagated(edition.placed.values())
+        walk = after_first_step(propagated.propagate(part), lambda: self._parts.forget_anew(propagated.anew))
         changed = walk_to_end(walk, on_progress, stops)
         return changed if was_cancelled or self.edition is edition else None
 
@@ -265,7 +264,8 @@ class Session(MarkedVideo, AbstractContextManager["Session"]):
         try:
             used = load_masks(Path(path), session._parts.store)
             edition = session.marks.all_of(asked)
-            session._history = History(replace(edition, said={**edition.said, **read_said(Path(path), asked)}), used)
+            edition = replace(edition, said={**edition.said, **read_said(Path(path), asked)})
+            session._history = session._history.begin(edition, used)
         except BaseException:
             session.close()
             raise

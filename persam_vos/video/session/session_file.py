@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,12 @@ import numpy as np
 from PIL import Image
 
 from persam_vos.errors import OutputError, PromptError, SettingsError, reason
-from persam_vos.files import output_errors, whole_file, write_lines
-from persam_vos.masks import Mask
+from persam_vos.files import output_errors, save_to_disk, whole_file, write_lines
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.prompts.points import as_box, as_point
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
 from persam_vos.settings.video import Settings
-from persam_vos.video.prompting.keyframes import Place
+from persam_vos.video.prompting.keyframes import Keyframe, Place
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.session.edition import Edition
 from persam_vos.video.session.session_parts import SessionParts
@@ -61,11 +59,13 @@ def save_session(path: Path, edition: Edition, parts: SessionParts, *, propagate
     edition.check_objects()
     folder, prompts, said = folder_of(path), [], {}
     for place, each in edition.keyframes.items():
-        mask = None if each.absent else _write_mask(folder, *place, each.mask)
+        mask = None if each.absent else _write_mask(folder, each)
         prompts.append(Prompt(*place, ObjectPrompt(mask=mask, absent=each.absent)))
         if mask is not None and place in edition.said:
             said[mask.name] = edition.said[place].record()
-    kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate), "said": said}
+    # Until the prompts are written, those of before hold: what their masks were made of stays known.
+    former = {name: each for name, each in _read_records(folder).items() if (folder / name).is_file()}
+    kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate), "said": {**former, **said}}
     write_lines(folder / _SETTINGS, json.dumps(kept, indent=2))
     part = None if parts.is_whole else Span(parts.frames.start, parts.frames.stop, parts.frames.step)
     write_prompts(path, VideoPrompts(tuple(prompts), edition.objects, parts.video.info.source, part))
@@ -117,7 +117,7 @@ def read_said(path: Path, asked: VideoPrompts) -> dict[Place, ObjectPrompt]:
         asked: What it says.
     """
     try:
-        known = json.loads((folder_of(path) / _SETTINGS).read_text(encoding="utf-8"))["said"]
+        known = _read_records(folder_of(path))
         # The name of a mask changes with its pixels.
         masks = {each.says.mask.name: each for each in asked.prompts if each.says.mask is not None}
         return {
@@ -125,7 +125,15 @@ def read_said(path: Path, asked: VideoPrompts) -> dict[Place, ObjectPrompt]:
             for name, each in masks.items()
             if name in known and each.frame is not None
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _read_records(folder: Path) -> dict[str, Any]:
+    """Return what masks in the folder of a session were made of, by name; nothing where that cannot be read."""
+    try:
+        return dict(json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))["said"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -156,14 +164,15 @@ def _chosen(settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key in ("method", "preset") or value != usual[key]}
 
 
-def _write_mask(folder: Path, frame: int, object_id: int, mask: Mask) -> Path:
-    digest = hashlib.sha256(f"{mask.shape}".encode() + np.packbits(mask).tobytes()).hexdigest()
-    path = folder / f"{frame:05d}_{object_id}.{digest[:12]}.png"
+def _write_mask(folder: Path, keyframe: Keyframe) -> Path:
+    path = folder / f"{keyframe.frame:05d}_{keyframe.object_id}.{keyframe.digest[:12]}.png"
     if path.is_file():
         # A session of many keyframes is saved after each click.
         return path
     with whole_file(path) as partial:
-        Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
+        Image.fromarray(keyframe.mask.astype(np.uint8) * 255).save(partial, format="PNG")
+        # It is never written again: a loss of power must not leave it empty.
+        save_to_disk(partial)
     return path
 
 

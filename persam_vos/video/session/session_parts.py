@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -95,6 +95,10 @@ class SessionParts:
         propagated = copy.copy(self._propagating())
         propagated.place(keyframes, self.anew)
         return propagated
+
+    def forget_anew(self, ids: Collection[int]) -> None:
+        """Note that nothing is left of earlier objects of these ids."""
+        self.anew.difference_update(ids)
 
     def views_of(self, frame: int) -> FrameViews:
         """Return what the encoder sees of a frame, of the session; those of the last few frames are kept."""
