@@ -17,6 +17,15 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 20_000
 LAPTOP = {"width": 1440, "height": 900}
 
+_HOLD = """(path) => {
+    const real = window.realFetch ?? window.fetch;
+    const gate = new Promise((resolve) => Object.assign(window, {realFetch: real, release: resolve}));
+    window.fetch = async (url, options) => {
+        if (String(url).includes(path)) await gate;
+        return real(url, options);
+    };
+}"""
+
 
 @contextmanager
 def started_browser() -> Iterator[Browser]:
@@ -83,6 +92,13 @@ class Hand:
     def number(self) -> Locator:
         """The number of the frame that is shown."""
         return self.page.locator("#frame-number")
+
+    def hold(self, path: str) -> None:
+        """Let requests whose address has this in it wait, until they are released."""
+        self.page.evaluate(_HOLD, path)
+
+    def release(self) -> None:
+        self.page.evaluate("() => window.release()")
 
     def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds that no element tells."""

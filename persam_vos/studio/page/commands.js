@@ -63,6 +63,8 @@ export class Commands {
 
   /** Write the selected object's name. */
   rename() {
-    byId("objects").querySelector("[aria-current=true] .object-name")?.select();
+    const field = byId("objects").querySelector("[aria-current=true] .object-name");
+    field?.focus();
+    field?.select();
   }
 }

@@ -33,10 +33,12 @@ export class Edits {
 
   /**
    * @param {Promise<Blob>} png The whole mask, white on black. @param {Point} at Where the brush was last.
+   * @param {number} frame
+   * @param {number | Promise<number | null> | null} object Its id; null for one that is to be made.
    * @returns {Promise<number | null>} Id of its object.
    */
-  paint(png, at) {
-    return this._sayOfObject(async (id, frame) => api.promptMask(id, frame, await png), at);
+  paint(png, at, frame, object) {
+    return this._sayOfObject(async (id) => api.promptMask(id, frame, await png), at, object);
   }
 
   /** The selected object is not in this frame. */
@@ -104,11 +106,12 @@ export class Edits {
    * Say something of the object that is selected now, or is being made; without any, one is made.
    * @param {(id: number, frame: number) => Promise<import("./types.js").State>} ask
    * @param {Point} [at]
+   * @param {number | Promise<number | null> | null} [given] Id of another object than the selected one.
    * @returns {Promise<number | null>} Id of the object.
    */
-  async _sayOfObject(ask, at) {
+  async _sayOfObject(ask, at, given = null) {
     const { frame, object } = this.store;
-    const id = object?.id ?? this.making ?? this._make();
+    const id = given ?? object?.id ?? this.making ?? this._make();
     await this._say(async () => ((await id) === null ? null : ask(await id, frame)), at);
     return id;
   }

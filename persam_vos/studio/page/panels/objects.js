@@ -37,11 +37,12 @@ export class Objects {
       row.remove();
       this.rows.delete(id);
     }
-    for (const object of objects) {
+    for (const [place, object] of objects.entries()) {
       if (!this.rows.has(object.id)) this.rows.set(object.id, this._row(object));
       const row = this.rows.get(object.id);
       this._update(row, object);
-      this.list.append(row);
+      // A row that is moved loses the focus: somebody may be typing in it.
+      if (this.list.children[place] !== row) this.list.insertBefore(row, this.list.children[place] ?? null);
     }
     show(this.list, objects.length > 0);
   }

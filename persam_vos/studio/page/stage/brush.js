@@ -6,6 +6,18 @@ import { drawOver } from "./layers.js";
 
 /** @typedef {import("../logic/view.js").Point} Point */
 
+/**
+ * What one stroke makes of the mask.
+ * @typedef {Object} Layer
+ * @property {OffscreenCanvas} canvas Opaque where the object is.
+ * @property {number} frame
+ * @property {number} id Of the object; 0 while it is being made.
+ * @property {number} turn How many objects had been asked for when it was begun: without an id yet, it is of the latest one.
+ * @property {boolean} isReady Whether the mask that it changes is drawn.
+ * @property {Promise<void> | null} ready Ends when it is.
+ * @property {Promise<unknown> | null} said Ends when the server has answered it, and all that was said before it.
+ */
+
 /** The mask that is being painted. */
 export class Brush {
   /** @param {import("./stage.js").Stage} stage @param {import("../data/edits.js").Edits} edits */
@@ -13,22 +25,18 @@ export class Brush {
     this.stage = stage;
     this.store = stage.store;
     this.edits = edits;
-    /** @type {OffscreenCanvas | null} Opaque where the object is. */
-    this.canvas = null;
+    /** The latest one. @type {Layer | null} */
+    this.layer = null;
     this.tint = new OffscreenCanvas(stage.frame.width, stage.frame.height);
-    this.frame = -1;
-    this.id = 0;
-    /** How many objects had been asked for when it was begun: without an id yet, it is of the latest one. */
-    this.turn = 0;
     /** Strokes that the server has not answered. */
     this.open = 0;
-    stage.painted = () => (this.isShown ? this.id : 0);
+    stage.painted = () => (this.isShown ? this.layer.id : 0);
     stage.painters.push((context, view) => this._draw(context, view));
   }
 
   /** Whether the painted mask is drawn instead of the server's. */
   get isShown() {
-    return this.canvas !== null && this.frame === this.store.frame;
+    return this.layer !== null && this.layer.isReady && this.layer.frame === this.store.frame;
   }
 
   /**
@@ -39,68 +47,92 @@ export class Brush {
   begin(at, erases) {
     const { store } = this;
     const size = store.brushSize;
-    const isSame = this.isShown && this.turn === store.newObjects && (this.id === store.selected || this.id === 0);
-    const before = isSame ? this.canvas : null;
+    const latest = this.layer;
+    const before = latest && this._goesOn(latest) ? latest : null;
+    const target = store.object?.id ?? this.edits.making;
     const canvas = new OffscreenCanvas(this.stage.frame.width, this.stage.frame.height);
+    const [frame, id, turn] = [store.frame, store.selected, store.newObjects];
+    /** @type {Layer} */
+    const layer = { canvas, frame, id, turn, isReady: false, ready: null, said: null };
     const points = [at];
-    [this.canvas, this.frame, this.id] = [canvas, store.frame, store.selected];
-    this.turn = store.newObjects;
+    this.layer = layer;
     this.open += 1;
     const context = canvas.getContext("2d");
-    let isReady = false;
-    const ready = this._drawBase(context, before).then(() => {
-      isReady = true;
+    layer.ready = this._drawBase(context, before, frame, target).then(() => {
+      layer.isReady = true;
       for (let i = 0; i < points.length; i += 1) drawStroke(context, points[Math.max(0, i - 1)], points[i], size, erases);
       this.stage.draw();
     });
+    layer.ready.catch(() => {}); // who sends it is told
     const move = (to) => {
       points.push(to);
-      if (isReady) drawStroke(context, points[points.length - 2], to, size, erases);
+      if (layer.isReady) drawStroke(context, points[points.length - 2], to, size, erases);
       this.stage.draw();
     };
-    const end = () => this._send(ready.then(() => pngOf(canvas)), points[points.length - 1], canvas);
-    const cancel = () => this._answered(canvas, true);
+    const end = () => this._send(layer, points[points.length - 1], target);
+    const cancel = () => this._cancel(layer, latest);
     return { move, end, cancel };
   }
 
-  /** Send a mask; let it go once the server's is drawn. */
-  async _send(png, at, canvas) {
-    const id = await this.edits.paint(png, at);
-    if (this.canvas === canvas) this.id = id ?? 0;
-    this._answered(canvas, false);
+  /** Whether a stroke that begins now changes what another one has made: the same object, and nothing was said since. */
+  _goesOn({ frame, id, turn, said }) {
+    const { store, edits } = this;
+    return frame === store.frame && turn === store.newObjects && (id === store.selected || id === 0) && said === edits.last;
   }
 
-  _answered(canvas, isCancelled) {
+  /** Send a mask; let it go once the server's is drawn. */
+  async _send(layer, at, target) {
+    const png = layer.ready.then(() => pngOf(layer.canvas));
+    const answer = this.edits.paint(png, at, layer.frame, target);
+    layer.said = this.edits.last;
+    layer.id = (await answer) ?? 0;
+    this._answered();
+  }
+
+  /** Go back to what was there before a stroke. */
+  _cancel(layer, before) {
+    if (this.layer === layer) this.layer = before;
+    this._answered();
+    this.stage.draw();
+  }
+
+  _answered() {
     this.open -= 1;
-    if (this.open > 0 || this.canvas !== canvas) return;
+    const { layer } = this;
+    if (this.open > 0 || layer === null) return;
     const stop = () => {
-      if (this.canvas !== canvas) return;
-      this.canvas = null;
+      if (this.layer !== layer) return;
+      this.layer = null;
       this.stage.draw();
     };
     const { frame } = this.store;
-    if (isCancelled || frame !== this.frame) stop();
+    if (frame !== layer.frame) stop();
     else this.stage.frames.map(frame, this.store.revisionOf(frame)).then(stop, stop);
   }
 
-  /** Draw the mask that the stroke changes. */
-  async _drawBase(context, before) {
-    if (before) return context.drawImage(before, 0, 0);
+  /** Draw the mask that the stroke changes: what was said before counts in it. */
+  async _drawBase(context, before, frame, target) {
+    if (before) {
+      await before.ready;
+      context.drawImage(before.canvas, 0, 0);
+      return;
+    }
+    await this.edits.last;
     const { store, stage } = this;
-    if (!store.object) return undefined;
-    const { id } = store.object;
-    const shown = stage.shown.isCurrent ? stage.shown.map : null;
-    const isExact = shown?.width === stage.frame.width;
-    const map = isExact ? shown : await stage.frames.exactMap(store.frame, store.revisionOf(store.frame));
+    const id = await target;
+    if (!id) return;
+    const { shown } = stage;
+    const isExact = frame === store.frame && shown.isCurrent && shown.map?.width === stage.frame.width;
+    const map = isExact ? shown.map : await stage.frames.exactMap(frame, store.revisionOf(frame));
     const pixels = new Uint32Array(map.data.length);
     for (let i = 0; i < pixels.length; i += 1) if (map.data[i] === id) pixels[i] = 0xffffffff;
     context.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), map.width, map.height), 0, 0);
-    return undefined;
   }
 
   _draw(context, view) {
     if (!this.isShown) return;
-    const { store, stage, canvas } = this;
+    const { store, stage } = this;
+    const { canvas } = this.layer;
     const color = store.object?.color ?? "#e69f00";
     const painter = this.tint.getContext("2d");
     painter.globalCompositeOperation = "copy";
