@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from persam_vos.exports.styles import ObjectStyles
-from persam_vos.studio.background.events import Events
+from persam_vos.studio.background.events import Events, Listener
 from persam_vos.studio.background.jobs import Jobs
 from persam_vos.studio.background.preparing import Preparer
 from persam_vos.studio.footage import Footage
@@ -28,11 +30,17 @@ class Studio:
         footage: The video.
         project: The folder of the session, which has begun.
         open_session: Opens the session; called in a thread.
+
+    Attributes:
+        run: Random, and another one for each studio: a page that knows another one is of a studio that has ended.
     """
 
     def __init__(self, footage: Footage, project: Project, open_session: Callable[[], Session]) -> None:
         assert project.frames is not None
         self.footage, self.project, self.frames = footage, project, project.frames
+        self.run = secrets.token_hex(8)
+        self._telling = threading.RLock()
+        self._serial = 0
         self.events = Events()
         self.jobs = Jobs(self.events, self._tell)
         self.workspace = Workspace(project, open_session, self._tell)
@@ -41,7 +49,23 @@ class Studio:
         self.workspace.begin()
 
     def state(self) -> dict[str, Any]:
-        """Return all that may change, as JSON, but pixels and scores."""
+        """Return all that may change, as JSON, but pixels and scores; its serial is higher than that of any before.
+
+        Raises:
+            PersamVosError: If the session could not be opened.
+        """
+        self.workspace.session  # noqa: B018 - wait for it outside of the lock
+        with self._telling:
+            self._serial += 1
+            return {"run": self.run, "serial": self._serial, **self._state()}
+
+    def tell_first(self, listener: Listener) -> None:
+        """Tell a new listener the state; if the session is not open yet, it hears of it when it is."""
+        with self._telling:
+            if self.workspace.is_open:
+                listener.tell("state", self.state())
+
+    def _state(self) -> dict[str, Any]:
         revision, session = self.workspace.revision, self.workspace.session
         objects, edition = self.workspace.objects, session.edition
         colours = ObjectStyles(objects).overlay
@@ -78,8 +102,10 @@ class Studio:
         self.footage.close()
 
     def _tell(self) -> None:
-        if self.workspace.is_open:
-            self.events.tell("state", self.state())
+        # States are told in the order in which they are made.
+        with self._telling:
+            if self.workspace.is_open:
+                self.events.tell("state", self.state())
 
 
 def _said(says: ObjectPrompt | None, *, is_absent: bool) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+
+from persam_vos.studio.refusals import Refusal
 
 _KEEP_OPEN_SECONDS = 15.0
 # Of these, only the latest matters to a page that is slow to listen.
@@ -16,22 +18,19 @@ MOST_LISTENERS = 32
 
 
 class Events:
-    """Hands events from any thread to all who listen; nobody waits for a slow listener.
-
-    Listeners are served by one event loop, the one in which they begin to listen.
-    """
+    """Hands events from any thread to all who listen; nobody waits for a slow listener."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners: set[_Listener] = set()
+        self._listeners: set[Listener] = set()
         self._has_ended = False
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell everybody; any thread may call this."""
-        line = json.dumps(data, allow_nan=False)
+        line = _line(data)
         with self._lock:
             for each in self._listeners:
-                each.tell(kind, line)
+                each.tell_line(kind, line)
 
     def end(self) -> None:
         """Let everybody go."""
@@ -40,44 +39,44 @@ class Events:
             for each in self._listeners:
                 each.end()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether nobody else can listen."""
-        with self._lock:
-            return len(self._listeners) >= MOST_LISTENERS
+    def add(self) -> Listener:
+        """Return a new listener, which hears all that is told from now on, until it leaves.
 
-    async def listen(self, first: Mapping[str, Any] | None = None) -> AsyncIterator[bytes]:
-        """Yield events as they happen, as bytes of an event stream.
+        It is served by the event loop that runs.
 
-        Args:
-            first: A state with which the stream begins; None for none.
+        Raises:
+            Refusal: If nobody else can listen.
         """
-        listener = _Listener(asyncio.get_running_loop())
+        listener = Listener(asyncio.get_running_loop(), self._forget)
         with self._lock:
+            if len(self._listeners) >= MOST_LISTENERS:
+                raise Refusal(503, "too many pages listen already; close some")
             if self._has_ended:
-                return
-            self._listeners.add(listener)
-        try:
-            if first is not None:
-                listener.tell("state", json.dumps(first, allow_nan=False))
-            yield b": listening\n\n"
-            async for text in listener.stream():
-                yield text
-        finally:
-            with self._lock:
-                self._listeners.discard(listener)
+                listener.end()
+            else:
+                self._listeners.add(listener)
+        return listener
+
+    def _forget(self, listener: Listener) -> None:
+        with self._lock:
+            self._listeners.discard(listener)
 
 
-class _Listener:
-    """What one page has not heard yet."""
+class Listener:
+    """What one page has not heard yet; see ``Events.add``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._wake = loop, asyncio.Event()
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_leave: Callable[[Listener], None]) -> None:
+        self._loop, self._wake, self._on_leave = loop, asyncio.Event(), on_leave
         self._lock = threading.Lock()
         self._waiting: list[tuple[str, str]] = []
         self._has_ended = False
 
-    def tell(self, kind: str, line: str) -> None:
+    def tell(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell this one alone; any thread may call this."""
+        self.tell_line(kind, _line(data))
+
+    def tell_line(self, kind: str, line: str) -> None:
+        """Tell this one what is JSON already."""
         with self._lock:
             if kind in _LATEST_ONLY:
                 self._waiting = [each for each in self._waiting if each[0] != kind]
@@ -85,10 +84,17 @@ class _Listener:
         self._call()
 
     def end(self) -> None:
+        """Let it hear what waits, and nothing more."""
         self._has_ended = True
         self._call()
 
+    def leave(self) -> None:
+        """Hear nothing any more."""
+        self._on_leave(self)
+
     async def stream(self) -> AsyncIterator[bytes]:
+        """Yield events as they happen, as bytes of an event stream."""
+        yield b": listening\n\n"
         while True:
             try:
                 await asyncio.wait_for(self._wake.wait(), _KEEP_OPEN_SECONDS)
@@ -106,3 +112,7 @@ class _Listener:
     def _call(self) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake.set)
+
+
+def _line(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, allow_nan=False)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from persam_vos import __version__
+from persam_vos.studio.background.events import Listener
 from persam_vos.studio.http.calls import Call
 from persam_vos.studio.http.offers import offered_exports, offered_options
 from persam_vos.studio.http.replies import json_of, picture
@@ -50,6 +51,7 @@ def video(call: Call) -> Response:
             "duration": studio.footage.duration(studio.frames),
             "session": str(studio.project.folder),
             "version": __version__,
+            "run": studio.run,
             "exports": offered_exports(),
             "options": offered_options(info),
         }
@@ -114,14 +116,30 @@ def doubtful(call: Call) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """Return what happens, as it happens."""
+    """Return what happens, as it happens, after the state as it is now."""
     studio: Studio = request.app.state.studio
-    if studio.events.is_full:
-        raise Refusal(503, "too many pages listen already; close some")
-    first: dict[str, Any] | None = None
-    if studio.workspace.is_open:
-        first = await to_thread.run_sync(studio.state)
-    return StreamingResponse(studio.events.listen(first), media_type="text/event-stream")
+    # It hears of changes before the first state is made: none is missed.
+    listener = studio.events.add()
+    try:
+        await to_thread.run_sync(studio.tell_first, listener)
+    except BaseException:
+        listener.leave()
+        raise
+    return _EventStream(listener)
+
+
+class _EventStream(StreamingResponse):
+    """What a listener hears; it leaves when its page does."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener.stream(), media_type="text/event-stream")
+        self._listener = listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._listener.leave()
 
 
 def _part(frames: range, start: int, stop: int) -> range:

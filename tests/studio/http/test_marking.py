@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -40,6 +41,8 @@ def error_of(studio: Served, method: str, path: str, status: int, **options: obj
 
 def test_a_new_studio_is_empty(studio: Served) -> None:
     assert studio.get("/api/state") == {
+        "run": studio.get("/api/video")["run"],
+        "serial": ANY,
         "revision": 0,
         "objects": [],
         "can_undo": False,
@@ -173,7 +176,7 @@ def test_what_cannot_be_is_told_and_changes_nothing(
 
     assert words in error_of(studio, method, path, status, json=body)
 
-    assert studio.get("/api/state") == before
+    assert studio.get("/api/state") == {**before, "serial": ANY}
 
 
 def test_a_preview_shows_what_a_click_would_give_and_changes_nothing(studio: Served, truths: list[LabelMap]) -> None:
@@ -187,7 +190,7 @@ def test_a_preview_shows_what_a_click_would_give_and_changes_nothing(studio: Ser
 
     assert ((np.asarray(Image.open(io.BytesIO(shown.content))) == 255) == LEFT).mean() > 0.98
     after = studio.get("/api/state")
-    assert after == {**before, "prepared": [5], "cache": after["cache"]}
+    assert after == {**before, "serial": after["serial"], "prepared": [5], "cache": after["cache"]}
 
 
 def test_a_preview_of_nothing_is_empty(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
