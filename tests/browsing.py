@@ -7,12 +7,17 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
+import persam_vos
+
+FILES = Path(persam_vos.__file__).parent / "studio" / "page"
+SITE = "http://page.test/"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 20_000
 LAPTOP = {"width": 1440, "height": 900}
@@ -40,6 +45,29 @@ def started_browser() -> Iterator[Browser]:
         # Nothing but this machine can be reached.
         offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
         yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox", offline])
+
+
+@contextmanager
+def modules_alone(browser: Browser) -> Iterator[Page]:
+    """Give an empty page that may import the studio's modules, without a studio."""
+
+    def answer(route: Route) -> None:
+        name = route.request.url.removeprefix(SITE)
+        if name:
+            route.fulfill(body=(FILES / name).read_text(encoding="utf-8"), content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    with browser.new_context() as context:
+        found = context.new_page()
+        found.route("**/*", answer)
+        found.goto(SITE)
+        yield found
+
+
+def run(page: Page, module: str, body: str) -> Any:
+    """Return what a function body gives, with a module of the studio's page as ``it``."""
+    return page.evaluate(f"async () => {{ const it = await import('{SITE}{module}'); {body} }}")
 
 
 class Hand:

@@ -43,7 +43,7 @@ function build(store) {
   const edits = new Edits(store, (words, at) => messages.refuse(words, at));
   const stage = new Stage(canvas, store, frames);
   messages.follow(stage);
-  const preview = new Preview(stage);
+  const preview = new Preview(stage, (words) => messages.refuse(words));
   const brush = new Brush(stage, edits);
   const crosshair = new Crosshair(stage, edits, preview);
   const player = new Player(store, frames, () => stage.pictureWidth);

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browsing import LAPTOP, Hand, started_browser
-from playwright.sync_api import Browser
+from browsing import LAPTOP, Hand, modules_alone, started_browser
+from playwright.sync_api import Browser, Page
 from studios import Served
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with started_browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page that may import the studio's modules."""
+    with modules_alone(browser) as found:
         yield found
 
 

@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
-
-import persam_vos
-
-FILES = Path(persam_vos.__file__).parent / "studio" / "page"
-SITE = "http://page.test/"
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    """An empty page that may import the studio's modules."""
-
-    def answer(route: Route) -> None:
-        name = route.request.url.removeprefix(SITE)
-        if name:
-            route.fulfill(body=(FILES / name).read_text(encoding="utf-8"), content_type="text/javascript")
-        else:
-            route.fulfill(body="<!doctype html>", content_type="text/html")
-
-    with browser.new_context() as context:
-        found = context.new_page()
-        found.route("**/*", answer)
-        found.goto(SITE)
-        yield found
-
-
-def run(page: Page, module: str, body: str) -> Any:
-    """Return what a function body gives, with a module of the page as ``it``."""
-    return page.evaluate(f"async () => {{ const it = await import('{SITE}{module}'); {body} }}")
+from browsing import SITE, run
+from playwright.sync_api import Page
 
 
 def test_a_view_shows_all_of_the_frame_in_the_middle(page: Page) -> None:

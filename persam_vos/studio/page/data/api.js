@@ -10,7 +10,8 @@ export class ApiError extends Error {
   }
 }
 
-const GONE = "The studio's program cannot be reached. Start it again with the same clip; what you marked is saved.";
+export const GONE =
+  "The studio’s program cannot be reached. Start persam-vos studio again with the same clip; what you marked is saved.";
 
 /**
  * @param {string} method @param {string} path
@@ -91,6 +92,8 @@ export const redo = () => json(ask("POST", "/api/redo"));
 /** @returns {Promise<Blob>} A greyscale PNG, 255 where the object would be. */
 export const preview = (frame, id, points, signal) =>
   blob(ask("POST", `/api/preview/${frame}`, { json: { object: id, points, box: null }, signal }));
+/** Listen, as EventSource does, to learn why it may not. @param {AbortSignal} signal */
+export const events = (signal) => ask("GET", "/api/events", { signal });
 export const prepare = (frame) => ask("POST", `/api/prepare/${frame}`);
 /** @param {"all" | "forward" | "backward" | "to_next"} what @param {number} frame */
 export const propagate = (what, frame) => ask("POST", "/api/propagate", { json: { what, frame } });

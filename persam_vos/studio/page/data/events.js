@@ -12,11 +12,51 @@ const TRY_AGAIN = 2000;
  */
 
 /**
- * Listen until the page is left.
+ * Listen while the page is shown, also after it was left and has come back.
  * @param {import("./store.js").Store} store
  * @param {News} news
  */
 export function listen(store, news) {
+  let source = null;
+  let later = 0;
+  const begin = () => {
+    const begun = open(store, news);
+    source = begun;
+    begun.addEventListener("error", async () => {
+      const isClosed = begun.readyState === EventSource.CLOSED;
+      const trouble = isClosed ? await whyNot() : api.GONE;
+      if (source !== begun) return;
+      store.set({ connected: false, trouble });
+      if (isClosed) later = setTimeout(begin, TRY_AGAIN);
+    });
+  };
+  begin();
+  addEventListener("pagehide", () => {
+    clearTimeout(later);
+    source.close();
+    source = null;
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) begin();
+  });
+}
+
+/** @returns {Promise<string>} Why the server lets nobody listen, in words. */
+async function whyNot() {
+  const stop = new AbortController();
+  try {
+    await api.events(stop.signal);
+    return "";
+  } catch (error) {
+    if (!(error instanceof api.ApiError)) throw error;
+    return error.message;
+  } finally {
+    stop.abort();
+  }
+}
+
+/** Listen once. @returns {EventSource} */
+function open(store, news) {
   const source = new EventSource("/api/events");
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("state", (state) => store.take(state));
@@ -27,25 +67,25 @@ export function listen(store, news) {
     const prepared = [...store.state.prepared.filter((each) => each !== frame), frame];
     store.set({ state: { ...store.state, prepared } });
   });
+  const ends = ({ kind }) => {
+    if (store.state.job?.kind === kind) store.set({ state: { ...store.state, job: null } });
+  };
   on("done", (done) => {
-    store.set({ state: { ...store.state, job: null } });
+    ends(done);
     news.done(done);
     refresh(store);
   });
   on("failed", (failed) => {
-    store.set({ state: { ...store.state, job: null } });
+    ends(failed);
+    if (failed.kind === "prepare") store.set({ unready: store.frame });
     news.failed(failed);
     refresh(store);
   });
   source.addEventListener("open", () => {
     if (!store.connected) refresh(store);
-    store.set({ connected: true });
+    store.set({ connected: true, trouble: "" });
   });
-  source.addEventListener("error", () => {
-    store.set({ connected: false });
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(store, news), TRY_AGAIN);
-  });
-  addEventListener("pagehide", () => source.close());
+  return source;
 }
 
 /** Ask for the state as it is now. @param {import("./store.js").Store} store */

@@ -51,6 +51,10 @@ export class Store {
     this.hidden = new Set();
     this.playing = false;
     this.connected = true;
+    /** Why the server does not tell what happens, in words. */
+    this.trouble = "";
+    /** A frame that could not be prepared; -1 for none. */
+    this.unready = -1;
     this.touch = matchMedia("(pointer: coarse)").matches;
     /** Edits that the server has not answered yet. */
     this.busy = 0;
@@ -98,19 +102,29 @@ export class Store {
     return Math.max(this._since, this._made.get(frame) ?? 0);
   }
 
-  /** A frame's masks were made. @param {import("./types.js").Job} job */
+  /** Masks of frames were made. @param {import("./types.js").Job} job */
   progress(job) {
     const revision = Math.max(job.revision ?? 0, this.state.revision);
-    if (job.frame !== undefined) this._made.set(job.frame, revision);
+    const frames = job.frames ?? (job.frame === undefined ? [] : [job.frame]);
+    for (let frame = Math.min(...frames); frame <= Math.max(...frames); frame += this.clip.step) this._made.set(frame, revision);
     this.set({ state: { ...this.state, job, revision } });
   }
 
-  /** Take up what the server says, unless it is older than what is known. @param {import("./types.js").State} state */
+  /**
+   * Take up what the server says, unless it is older than what is known. The revision does not tell which is older:
+   * it also rises with each frame that is propagated.
+   * @param {import("./types.js").State} state
+   */
   take(state) {
-    if (state.revision < this.state.revision) return;
+    if (this._isOfAnotherRun(state)) {
+      location.reload();
+      return;
+    }
+    if (state.serial < this.state.serial) return;
+    const revision = Math.max(state.revision, this.state.revision);
     const isSame = JSON.stringify(state.objects) === JSON.stringify(this.state.objects);
     if (state.job === null || !isSame) {
-      this._since = state.revision;
+      this._since = revision;
       this._made.clear();
     }
     const stays = state.objects.some((each) => each.id === this.selected);
@@ -120,7 +134,13 @@ export class Store {
     const begins = !this.isOpen && this.frame === this.clip.start && first !== undefined;
     // Who watches the objects is called when something of them is another thing, not for each answer.
     const objects = isSame ? this.state.objects : state.objects;
-    this.set({ state: { ...state, objects }, selected, frame: begins ? first : this.frame });
+    this.set({ state: { ...state, objects, revision }, selected, frame: begins ? first : this.frame });
+  }
+
+  /** Whether the server has started anew since the page was opened, perhaps with another film. */
+  _isOfAnotherRun(state) {
+    const run = this.video?.run;
+    return run !== undefined && state.run !== undefined && state.run !== run;
   }
 
   /**

@@ -6,7 +6,7 @@
  * @typedef {Object} Option
  * @property {string} name
  * @property {string} about
- * @property {"integer" | "number" | "boolean" | "choice" | "color" | "string"} type
+ * @property {"integer" | "number" | "boolean" | "choice" | "color"} type
  * @property {string[]} [choices]
  * @property {number | string | boolean | null} default
  * @property {number | null} [min]
@@ -26,6 +26,7 @@
  * @property {number} duration Seconds.
  * @property {string} session Folder of the session.
  * @property {string} version
+ * @property {string} [run] Another one each time the server is started.
  * @property {{name: string, about: string, options: string[]}[]} exports
  * @property {Option[]} options
  */
@@ -38,11 +39,14 @@
  * @property {number | null} frames_per_second
  * @property {number | null} seconds_left
  * @property {number} [frame] The one that was made last.
+ * @property {[number, number]} [frames] First and last of those that were made since this was told before.
  * @property {number} [revision] After it was made.
  */
 
 /**
  * @typedef {Object} State
+ * @property {number} [serial] Rises with every state that the server makes.
+ * @property {string} [run] As of the video.
  * @property {number} revision Rises with every change of masks or prompts.
  * @property {StudioObject[]} objects
  * @property {boolean} can_undo

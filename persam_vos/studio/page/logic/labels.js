@@ -103,10 +103,3 @@ function bounds({ width, height, data }) {
   }
   return { left, top, right, bottom };
 }
-
-/** @param {LabelMap} labels @param {number} id @returns {number} Pixels of an object. */
-export function areaOf({ data }, id) {
-  let area = 0;
-  for (let i = 0; i < data.length; i += 1) if (data[i] === id) area += 1;
-  return area;
-}

@@ -13,7 +13,7 @@ export class Messages {
     this.at = null;
     onPress(byId("callout-close"), () => this.close());
     store.watch(() => [store.frame, store.state.objects, store.tool], () => this.close());
-    store.watch(() => [store.connected], () => this._connection());
+    store.watch(() => [store.connected, store.trouble], () => this._connection());
   }
 
   /** Follow a stage, on which places are. @param {import("../stage/stage.js").Stage} stage */
@@ -55,9 +55,8 @@ export class Messages {
     if (this.store.connected) return show(gone, false);
     // A short gap is not worth a word.
     this.late = setTimeout(() => {
-      gone.textContent =
-        "The studio’s program cannot be reached. Start persam-vos studio again with the same clip; what you marked is saved.";
-      show(gone, true);
+      gone.textContent = this.store.trouble;
+      show(gone, this.store.trouble !== "");
     }, 1200);
     return undefined;
   }

@@ -33,7 +33,7 @@ export class OptionFields {
 
 /** @param {Option} option @returns {{row: HTMLElement, read: () => unknown}} */
 function fieldOf(option) {
-  const made = { boolean: checkbox, choice: select, color: colour, string: text }[option.type] ?? number;
+  const made = { boolean: checkbox, choice: select, color: colour }[option.type] ?? number;
   const { element, read } = made(option);
   const title = option.name.replaceAll("_", " ");
   const about = make("span", { className: "faint" }, option.about);
@@ -60,11 +60,6 @@ function colour(option) {
   kind.addEventListener("change", () => show(picker, kind.value === ""));
   const element = make("span", { className: "pair-field" }, kind, picker);
   return { element, read: () => kind.value || picker.value };
-}
-
-function text(option) {
-  const element = make("input", { type: "text", value: option.default ?? "" });
-  return { element, read: () => element.value };
 }
 
 function number(option) {

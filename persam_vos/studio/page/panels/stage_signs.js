@@ -30,8 +30,8 @@ export function stageSigns(store, stage, preview) {
   store.watch(() => [store.busy > 0], () => {
     if (store.busy > 0 !== wasBusy) soon("busy", (wasBusy = store.busy > 0));
   });
-  store.watch(() => [store.frame, store.state.prepared, store.playing], () => {
-    const isPreparing = !preview.isPrepared && !store.playing;
+  store.watch(() => [store.frame, store.state.prepared, store.playing, store.unready], () => {
+    const isPreparing = !preview.isPrepared && !store.playing && store.unready !== store.frame;
     if (isPreparing !== wasPreparing) soon("preparing", (wasPreparing = isPreparing));
   });
   stage.canvas.addEventListener("pointerdown", (event) => {

@@ -19,9 +19,10 @@ const MOVED = 2;
 
 /** Shows beforehand what a click gives, and lets the server prepare the frame that is looked at. */
 export class Preview {
-  /** @param {import("./stage.js").Stage} stage */
-  constructor(stage) {
+  /** @param {import("./stage.js").Stage} stage @param {(words: string) => void} refuse Told why a frame cannot be prepared. */
+  constructor(stage, refuse) {
     this.stage = stage;
+    this.refuse = refuse;
     this.store = stage.store;
     /** @type {{map: import("../logic/labels.js").LabelMap, frame: number, tint: OffscreenCanvas} | null} */
     this.found = null;
@@ -33,7 +34,7 @@ export class Preview {
     this.stays = 0;
     stage.painters.unshift((context, view) => this._draw(context, view));
     const { store } = this;
-    store.watch(() => [store.frame, store.playing], () => this._seen());
+    store.watch(() => [store.frame, store.playing, store.connected], () => this._seen());
     store.watch(() => [store.state.objects, store.frame, store.tool, store.selected], () => this.clear());
     store.watch(() => [this.isPrepared], () => this._ask());
   }
@@ -100,9 +101,22 @@ export class Preview {
   _seen() {
     clearTimeout(this.stays);
     if (this.store.playing) return;
+    const { frame } = this.store;
     this.stays = setTimeout(() => {
-      if (!this.isPrepared) api.prepare(this.store.frame).catch(() => {});
+      if (!this.isPrepared) this._prepare(frame);
     }, STAYS);
+  }
+
+  async _prepare(frame) {
+    const { store } = this;
+    store.set({ unready: -1 });
+    try {
+      await api.prepare(frame);
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      store.set({ unready: frame });
+      if (error.status !== 0 && frame === store.frame) this.refuse(error.message);
+    }
   }
 
   _draw(context, view) {
