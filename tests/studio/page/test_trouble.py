@@ -65,9 +65,11 @@ def test_a_job_goes_on_though_a_frame_could_not_be_made_ready(
     hand.page.click("#propagate-all")
     expect(hand.page.locator("#propagating")).to_be_visible()
 
+    hand.hold("/api/state")
     studio.studio.events.tell("failed", {"kind": "prepare", "error": "no memory"})
     expect(hand.page.locator("#callout")).to_contain_text("no memory")
     expect(hand.page.locator("#propagating")).to_be_visible()
+    hand.release()
     gate.set()
     expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
 
