@@ -11,7 +11,7 @@ import typer
 from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import Config, EngineOptions, MethodOptions
 from persam_vos.cli.prompting import SpanOptions
-from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
+from persam_vos.cli.status import EXIT_INTERRUPTED, Interrupted, say
 from persam_vos.errors import MissingDependencyError
 
 STUDIO_EPILOG = """
@@ -64,7 +64,7 @@ def studio(
 ) -> None:
     """Mark, propagate, mend and export in the browser; the session of VIDEO is kept in a folder."""
     flags = method.given() | engine.given()
-    with interrupts_pass():
+    try:
         serving = _serving()
         from persam_vos.studio.opening import open_studio
 
@@ -72,8 +72,11 @@ def studio(
             lambda: open_studio(video, output, span=frames.span(), prompts=prompts, config=config, flags=flags),
             serving.Listening(host, port),
             announce=lambda address: _announce(address, host),
+            on_wait=lambda work: say(f"{work}; Ctrl-C again ends at once"),
             on_no_browser=None if no_browser else lambda: say("no browser was found; open the address above"),
         )
+    except KeyboardInterrupt:
+        raise Interrupted("ended at once; each change that was answered is saved") from None
     say(f"ended; {unsaved}" if unsaved else "ended; all is saved")
     raise typer.Exit(EXIT_INTERRUPTED)
 

@@ -18,6 +18,7 @@ class Footage:
         deinterlace: Whether every second row of interlaced frames is made anew.
 
     Attributes:
+        deinterlace: As it was given.
         video: The video.
         info: Facts about it.
         pictures: Of its frames.
@@ -27,6 +28,7 @@ class Footage:
     """
 
     def __init__(self, source: str, *, deinterlace: bool = False) -> None:
+        self.deinterlace = deinterlace
         self.video = open_random_access(source, deinterlace=deinterlace)
         self.info = self.video.info
         self.pictures = Pictures(self.video, lambda: open_random_access(source, deinterlace=deinterlace))

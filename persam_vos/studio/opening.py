@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from persam_vos.prompts import Span
 from persam_vos.prompts.prompts_json import read_prompts
+from persam_vos.sam.checkpoints.registry import resolve_checkpoint
 from persam_vos.settings.video import load_settings
 from persam_vos.studio.footage import Footage
 from persam_vos.studio.parts import Studio
-from persam_vos.studio.session.project import Project, folder_for
+from persam_vos.studio.session.project import Project, folder_for, saved_settings
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session
+
+
+# What is needed of the settings of a session before it is opened.
+_ON_OPENING = ("deinterlace", "model", "checkpoint")
 
 
 def open_studio(
@@ -40,7 +45,12 @@ def open_studio(
         PersamVosError: If a setting is not allowed, the video or the prompts cannot be read, or the folder is not
             usable.
     """
-    settings = load_settings(config, flags)
+    given = {name: value for name, value in flags.items() if value is not None}
+    saved = saved_settings(folder or folder_for(video)) if config is None else {}
+    settings = load_settings(config, {name: saved[name] for name in _ON_OPENING if name in saved} | given)
+    if settings.checkpoint is not None:
+        # That it is missing is said now, and not at the first click.
+        resolve_checkpoint(settings.model, settings.checkpoint)
     asked = None if prompts is None else read_prompts(prompts)
     if asked is not None and span == Span():
         span = asked.range or span
@@ -59,23 +69,22 @@ def open_studio(
     except BaseException:
         footage.close()
         raise
-    chosen = {name: value for name, value in flags.items() if value is not None}
-    own = {"settings": settings} if config is not None or not goes_on else chosen
+    own = {"settings": settings} if config is not None or not goes_on else given
 
     def open_session() -> Session:
         # PyTorch takes seconds to import.
         from persam_vos.video.session.session import Session
 
-        kept: dict[str, Any] = {"masks": project.masks, **own}
+        options: dict[str, Any] = {"masks": project.masks, **own}
         if goes_on:
-            return Session.open(project.prompts, **kept)
+            return Session.open(project.prompts, **options)
         if prompts is not None:
-            session = Session.open(prompts, **kept)
+            session = Session.open(prompts, **options)
             project.keep(session)
             return session
         own_frames = project.frames
         if own_frames is not None and own_frames != range(len(footage.video)):
-            kept |= {"start": own_frames.start, "end": own_frames[-1] + 1, "stride": own_frames.step}
-        return Session(video, **kept)
+            options |= {"start": own_frames.start, "end": own_frames[-1] + 1, "stride": own_frames.step}
+        return Session(video, **options)
 
     return Studio(footage, project, open_session)

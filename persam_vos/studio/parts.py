@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from persam_vos.errors import PersamVosError
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.studio.background.events import Events, Listener
 from persam_vos.studio.background.jobs import Jobs
@@ -18,9 +20,6 @@ from persam_vos.studio.session.workspace import Workspace
 if TYPE_CHECKING:
     from persam_vos.prompts import ObjectPrompt
     from persam_vos.video.session.session import Session
-
-# A frame that is being encoded or propagated is finished, which takes seconds at most.
-_PATIENCE_SECONDS = 10.0
 
 
 class Studio:
@@ -93,19 +92,36 @@ class Studio:
             "prepared": self.preparer.prepared(),
         }
 
-    def close(self) -> None:
-        """End all work, save what is not saved yet, and let go of everything."""
-        self.events.end()
-        self.jobs.end(_PATIENCE_SECONDS)
-        self.preparer.end(_PATIENCE_SECONDS)
-        self.workspace.close()
-        self.footage.close()
+    def close(self, on_wait: Callable[[str], None] = lambda _: None) -> None:
+        """End all work, save what is not saved yet, and let go of everything; each step though another one fails.
+
+        Frames in work are waited for: nothing is closed under them. A KeyboardInterrupt ends the wait, and all at once.
+
+        Args:
+            on_wait: Told what is waited for, if that lasts.
+        """
+        failed: list[Exception] = []
+        for step in (
+            self.events.end,
+            lambda: self.jobs.end(on_wait),
+            lambda: self.preparer.end(on_wait),
+            self.workspace.close,
+            self.footage.close,
+        ):
+            try:
+                step()
+            except Exception as error:  # the others let go of the folder and the video
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _tell(self) -> None:
         # States are told in the order in which they are made.
         with self._telling:
             if self.workspace.is_open:
-                self.events.tell("state", self.state())
+                # What was done is done, whether it can be told or not.
+                with suppress(PersamVosError):
+                    self.events.tell("state", self.state())
 
 
 def _said(says: ObjectPrompt | None, *, is_absent: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Listening:
                 raise SettingsError(
                     f"--port is {self.port}, which is in use; give another one, or leave it out for one that is free"
                 ) from error
-            where = f"--host is {self.host!r} and --port is {self.port or FIRST_PORT}"
+            where = f"--host is {self.host!r} and --port is {FIRST_PORT if self.port is None else self.port}"
             raise SettingsError(f"{where}, where nothing can listen ({reason(error)})") from error
 
 
@@ -72,6 +72,7 @@ def serve(
     listening: Listening,
     *,
     announce: Callable[[str], None],
+    on_wait: Callable[[str], None],
     on_no_browser: Callable[[], None] | None,
 ) -> str:
     """Serve a studio until a signal ends it, or its session cannot be opened.
@@ -80,6 +81,7 @@ def serve(
         opened: Opens the studio; called once the port is known to be free.
         listening: Where.
         announce: Told the address, before anything is answered.
+        on_wait: Told at the end what is waited for, if that lasts.
         on_no_browser: Called if no browser can be opened; None opens none.
 
     Returns:
@@ -87,12 +89,13 @@ def serve(
 
     Raises:
         PersamVosError: If it cannot be served, or its session cannot be opened.
+        KeyboardInterrupt: At a second signal, which ends it at once.
     """
     failed: list[BaseException] = []
     with ExitStack() as stack:
         bound = stack.enter_context(listening.bind())
         studio = opened()
-        stack.callback(studio.close)
+        stack.enter_context(_closed(studio, on_wait))
         door = Door.new(bound.getsockname()[1], listening.host)
         server = Server(make_app(studio, door), studio)
 
@@ -108,6 +111,8 @@ def serve(
                 threading.Thread(target=_open_browser, args=(door.address, on_no_browser), daemon=True).start()
             studio.workspace.when_open(on_open)
             asyncio.run(server.serve(sockets=[bound]))
+        if server.force_exit:
+            raise KeyboardInterrupt
     if failed:
         raise failed[0]
     return studio.workspace.unsaved
@@ -159,6 +164,19 @@ class Server(uvicorn.Server):
         finally:
             for each, handler in former.items():
                 signal.signal(each, handler)
+
+
+@contextmanager
+def _closed(studio: Studio, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Close a studio at the end, unless that must be at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        studio.close(on_wait)
+        raise
+    studio.close(on_wait)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -10,7 +10,7 @@ import pytest
 from clips import moving_square, write_clip
 from PIL import Image
 
-from persam_vos.errors import PromptError
+from persam_vos.errors import CheckpointError, PromptError
 from persam_vos.prompts import Span
 from persam_vos.studio.opening import open_studio
 
@@ -63,3 +63,25 @@ def test_prompts_of_another_video_are_refused(clip: Path, tmp_path: Path) -> Non
 
     with pytest.raises(PromptError, match=r"the prompts are of .*clip\.mp4, and not of .*other\.mp4; give that video"):
         open_studio(str(other), span=Span(), prompts=told(tmp_path / "out", str(clip)), flags={})
+
+
+def test_a_checkpoint_that_is_missing_is_told_before_anything_is_served(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"x\.pt does not exist"):
+        open_studio(str(clip), span=Span(), flags={"checkpoint": tmp_path / "x.pt"})
+
+    assert not (tmp_path / "clip.persam").exists()
+
+
+def test_pictures_are_made_as_the_session_s_masks_are(clip: Path, tmp_path: Path) -> None:
+    first = open_studio(
+        str(clip), span=Span(), prompts=told(tmp_path / "out", "../clip.mp4"), flags={"deinterlace": True}
+    )
+    assert first.workspace.is_open or first.workspace.session
+    first.close()
+
+    again = open_studio(str(clip), span=Span(), flags={})
+    try:
+        assert again.workspace.session.settings.deinterlace
+        assert again.footage.deinterlace
+    finally:
+        again.close()

@@ -11,7 +11,7 @@ from typing import Any
 from persam_vos.studio.refusals import Refusal
 
 _KEEP_OPEN_SECONDS = 15.0
-# Of these, only the latest matters to a page that is slow to listen.
+# Of these, only the latest matters to a page that is slow to listen; it names all frames that were walked over since.
 _LATEST_ONLY = frozenset({"state", "progress"})
 _MOST_WAITING = 100
 MOST_LISTENERS = 32
@@ -27,10 +27,9 @@ class Events:
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell everybody; any thread may call this."""
-        line = _line(data)
         with self._lock:
             for each in self._listeners:
-                each.tell_line(kind, line)
+                each.tell(kind, data)
 
     def end(self) -> None:
         """Let everybody go."""
@@ -68,19 +67,20 @@ class Listener:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_leave: Callable[[Listener], None]) -> None:
         self._loop, self._wake, self._on_leave = loop, asyncio.Event(), on_leave
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, str]] = []
+        self._waiting: list[tuple[str, Mapping[str, Any]]] = []
         self._has_ended = False
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell this one alone; any thread may call this."""
-        self.tell_line(kind, _line(data))
-
-    def tell_line(self, kind: str, line: str) -> None:
-        """Tell this one what is JSON already."""
         with self._lock:
             if kind in _LATEST_ONLY:
-                self._waiting = [each for each in self._waiting if each[0] != kind]
-            self._waiting = [*self._waiting[1 - _MOST_WAITING :], (kind, line)]
+                older, self._waiting = self._waiting, []
+                for name, each in older:
+                    if name == kind and ("frames" in each) == ("frames" in data):
+                        data = _joined(each, data)
+                    else:
+                        self._waiting.append((name, each))
+            self._waiting = [*self._waiting[1 - _MOST_WAITING :], (kind, data)]
         self._call()
 
     def end(self) -> None:
@@ -104,8 +104,8 @@ class Listener:
             self._wake.clear()
             with self._lock:
                 found, self._waiting = self._waiting, []
-            for kind, line in found:
-                yield f"event: {kind}\ndata: {line}\n\n".encode()
+            for kind, data in found:
+                yield f"event: {kind}\ndata: {json.dumps(data, allow_nan=False)}\n\n".encode()
             if self._has_ended:
                 return
 
@@ -114,5 +114,9 @@ class Listener:
             self._loop.call_soon_threadsafe(self._wake.set)
 
 
-def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, allow_nan=False)
+def _joined(older: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what stands for both."""
+    if "frames" not in data:
+        return data
+    frames = [*older["frames"], *data["frames"]]
+    return {**data, "frames": [min(frames), max(frames)]}

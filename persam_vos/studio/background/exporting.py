@@ -52,5 +52,7 @@ def exported(
             folder.finish()
     finally:
         folder.discard()
+        # What was said in the meantime is propagated by the session itself.
+        workspace.count_change()
     files = [str(Path(path).relative_to(folder.partial)) for path in outcome.written]
     return {"folder": str(folder.path), "files": files, "warnings": list(outcome.warnings)}

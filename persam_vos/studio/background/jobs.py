@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from persam_vos.pipeline.priority import yield_to_others
 from persam_vos.studio.background.events import Events
+from persam_vos.studio.background.waiting import wait_for
 from persam_vos.studio.refusals import Refusal, in_words
 
 Kind = Literal["propagate", "export"]
@@ -85,8 +86,8 @@ class Jobs:
                 raise Refusal(409, f"{_DOING[self._now.kind]}; wait for the end, or cancel")
             self._now = Job(kind)
             self._thread = threading.Thread(target=self._run, args=(self._now, work), name=kind, daemon=True)
+            self._thread.start()
         self._on_change()
-        self._thread.start()
 
     def cancel(self, kind: Kind) -> None:
         """Ask the job to end, if it is of this kind; else do nothing."""
@@ -99,13 +100,17 @@ class Jobs:
         now = self._now
         return None if now is None else now.record()
 
-    def end(self, seconds: float) -> None:
-        """Cancel the job, and wait for its end, but no longer than this."""
+    def end(self, on_wait: Callable[[str], None]) -> None:
+        """Cancel the job, and wait until it has ended.
+
+        Args:
+            on_wait: Told what is waited for, if that lasts.
+        """
         with self._lock:
             now, thread = self._now, self._thread
         if now is not None and thread is not None:
             now.cancel()
-            thread.join(seconds)
+            wait_for(thread, lambda: on_wait(f"{_DOING[now.kind]}, which ends after the frame in work"))
 
     def _run(self, job: Job, work: Work) -> None:
         # Clicks are answered meanwhile.

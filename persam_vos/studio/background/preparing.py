@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from persam_vos.studio.background.events import Events
+from persam_vos.studio.background.waiting import wait_for
 from persam_vos.studio.refusals import in_words
 
 if TYPE_CHECKING:
@@ -46,12 +47,16 @@ class Preparer:
             self._asked = [each for each in self._asked if session.is_prepared(each)]
             return sorted(self._asked)
 
-    def end(self, seconds: float) -> None:
-        """Encode nothing any more; wait for the frame in work, but no longer than this."""
+    def end(self, on_wait: Callable[[str], None]) -> None:
+        """Encode nothing any more; wait for the frame in work.
+
+        Args:
+            on_wait: Told what is waited for, if that lasts.
+        """
         with self._lock:
             self._has_ended = True
             self._lock.notify()
-        self._thread.join(seconds)
+        wait_for(self._thread, lambda: on_wait("a frame is being encoded"))
 
     def _run(self) -> None:
         while (frame := self._next()) is not None:

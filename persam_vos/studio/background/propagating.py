@@ -34,11 +34,14 @@ def propagated(workspace: Workspace, events: Events, job: Job, **part: Any) -> M
         job.advance(walked.done, walked.expected)
         revision = workspace.count_change()
         direction = "forward" if walked.direction > 0 else "backward"
-        told = {**job.record(), "frame": walked.frame, "direction": direction, "revision": revision}
-        events.tell("progress", told)
+        where = {"frame": walked.frame, "frames": [walked.frame] * 2, "direction": direction, "revision": revision}
+        events.tell("progress", {**job.record(), **where})
 
-    changed = session.propagate(on_progress, cancelled=job.is_cancelled, **part)
-    workspace.count_change()
+    try:
+        changed = session.propagate(on_progress, cancelled=job.is_cancelled, **part)
+    finally:
+        # Masks that no longer hold are gone even if it has failed.
+        workspace.count_change()
     if job.is_cancelled() or session.edition is not said:
         # What was walked over before that counts as well.
         changed = sorted({*changed, *walked_over})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from persam_vos.video.session.session import Session
 
 _FACTS, _LOCK = "studio.json", "studio.lock"
+_PROMPTS, _SETTINGS = "prompts.json", "prompts.masks/session.json"
 _EXPORT = "export-"
 
 
@@ -73,6 +74,22 @@ def folder_for(source: str) -> Path:
     return path.with_suffix(".persam")
 
 
+def saved_settings(folder: Path) -> Mapping[str, Any]:
+    """Return the settings of the session in a folder that are others than usual; none where it cannot be read.
+
+    Why it cannot be read is said when the session is opened.
+
+    Args:
+        folder: Of the session, which need not be there.
+    """
+    if not (folder / _PROMPTS).exists():
+        return {}
+    try:
+        return dict(json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))["settings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
 class Project:
     """A session folder that this process holds.
 
@@ -87,7 +104,6 @@ class Project:
         objects: Those that were listed when the folder was opened, by id.
         last_id: The highest id that any object had then.
         frames: The frames of the session; None until a new one has begun.
-        is_new: Whether nothing was in the folder.
 
     Raises:
         OutputError: If the folder is another one's, is in use, or cannot be written to; or a name is no text.
@@ -96,7 +112,7 @@ class Project:
 
     def __init__(self, folder: Path, source: Path) -> None:
         self.folder, self._source = folder, source
-        self.prompts, self.masks = folder / "prompts.json", folder / "propagated.sqlite"
+        self.prompts, self.masks = folder / _PROMPTS, folder / "propagated.sqlite"
         self._facts_file = folder / _FACTS
         _check_names(folder, source)
         try:
@@ -109,7 +125,6 @@ class Project:
         except BaseException:
             self._lock.close()
             raise
-        self.is_new = facts is None
         self._identity = source_identity(source) if facts is None else facts.identity
         self.frames = None if facts is None else range(*facts.range)
         listed = () if facts is None else facts.objects

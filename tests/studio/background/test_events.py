@@ -35,6 +35,28 @@ def test_events_come_in_order_and_a_slow_page_gets_the_latest_state_alone() -> N
     assert json.loads(found[2].splitlines()[1].removeprefix("data: ")) == {"revision": 2}
 
 
+def test_a_slow_page_is_told_of_all_frames_that_were_walked_over() -> None:
+    async def run() -> list[dict[str, Any]]:
+        told, found = Events(), []
+        slow, quick = (told.add().stream() for _ in range(2))
+        await anext(slow), await anext(quick)
+        for frame in (5, 6, 4):
+            told.tell("progress", {"frame": frame, "frames": [frame, frame]})
+            found.append(await anext(quick))
+        told.tell("progress", {"kind": "export"})
+        found += [await anext(slow), await anext(slow)]
+        told.tell("progress", {"frame": 9, "frames": [9, 9]})
+        found.append(await anext(slow))
+        return [json.loads(each.decode().splitlines()[1].removeprefix("data: ")) for each in found]
+
+    *quick, both, export, last = asyncio.run(run())
+
+    assert [each["frames"] for each in quick] == [[5, 5], [6, 6], [4, 4]]
+    assert both == {"frame": 4, "frames": [4, 6]}
+    assert export == {"kind": "export"}
+    assert last["frames"] == [9, 9]
+
+
 def test_what_waits_for_a_page_that_never_listens_does_not_grow() -> None:
     async def run() -> int:
         told = Events()
@@ -77,8 +99,8 @@ def test_a_page_that_goes_is_forgotten(studio: Served) -> None:
 
 @pytest.fixture
 def overtaken(studio: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
-    """While the next state is made, an object is added."""
-    make, adding = Studio._state, []
+    """While the next state is on its way, an object is added."""
+    make, adding = Studio.state, []
 
     def made(parts: Studio) -> dict[str, Any]:
         found = make(parts)
@@ -89,7 +111,7 @@ def overtaken(studio: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
             adding[0].join(0.5)
         return found
 
-    monkeypatch.setattr(Studio, "_state", made)
+    monkeypatch.setattr(Studio, "state", made)
     yield adding
     adding[0].join()
 

@@ -1,10 +1,9 @@
-"""Propagation and export over HTTP: one at a time, with their progress, cancelled, failed, and beside other changes."""
+"""Propagation over HTTP: one job at a time, with its progress, cancelled, failed, and beside other changes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,37 +11,13 @@ import pytest
 from sessions import COUNT
 from studios import Served
 
-from persam_vos.errors import OutputError
+from persam_vos.errors import CheckpointError, VideoError
 from persam_vos.masks import LabelMap
 from persam_vos.studio.background import jobs
 from persam_vos.studio.background.propagating import stretches
 from persam_vos.video.session.session import Session
 
 Wait = Callable[[str], dict[str, Any]]
-
-
-@pytest.fixture
-def marked(studio: Served, truths: list[LabelMap]) -> Served:
-    """A studio in which object 1 has a mask on frame 3."""
-    studio.post("/api/objects", {"name": "red"})
-    studio.draw(1, 3, truths[3] == 1)
-    return studio
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Holds every propagation after its first frame, until it is set."""
-    opened = threading.Event()
-    record = jobs.Job.record
-
-    def held(job: jobs.Job) -> dict[str, Any]:
-        if job.done == 1 and threading.current_thread().name == job.kind:
-            opened.wait(60)
-        return record(job)
-
-    monkeypatch.setattr(jobs.Job, "record", held)
-    yield opened
-    opened.set()
 
 
 def agreement(studio: Served, truths: list[LabelMap], frame: int, number: int = 1) -> float:
@@ -57,7 +32,10 @@ def test_all_frames_get_masks_scores_and_a_place_in_the_list_of_doubts(marked: S
         told = wait("progress")
         done = wait("done")
 
-    assert {"done", "expected", "frames_per_second", "seconds_left", "frame", "direction", "revision"} <= set(told)
+    assert {"done", "expected", "frames_per_second", "seconds_left", "frame", "frames", "direction", "revision"} <= set(
+        told
+    )
+    assert told["frames"][0] <= told["frame"] <= told["frames"][1]
     assert done == {"kind": "propagate", "cancelled": False, "changed": [[0, COUNT - 1]]}
     assert min(agreement(marked, truths, frame) for frame in (0, 2, 3, 5, 8)) > 0.8
     state = marked.get("/api/state")
@@ -219,92 +197,6 @@ def test_without_an_object_there_is_nothing_to_do(studio: Served, path: str, bod
     assert (answer.status_code, "no object" in answer.json()["error"]) == (422, True)
 
 
-def test_exports_are_written_into_folders_of_their_own(marked: Served) -> None:
-    folder = marked.studio.project.folder
-    with marked.listening() as wait:
-        marked.post("/api/export", {"exports": ["masks", "coco"], "options": {"masks_format": "binary", "grow": 1}})
-        walked, first = wait("progress"), wait("done")
-        marked.post("/api/export", {"exports": ["cutout"], "options": {"background": "blur"}})
-        written, second = wait("progress"), wait("done")
-
-    assert (written["kind"], written["expected"], "frame" in written) == ("export", COUNT, False)
-    # What is not there yet is propagated first.
-    assert (walked["kind"], "frame" in walked) == ("export", True)
-    assert (first["folder"], second["folder"]) == (str(folder / "export-1"), str(folder / "export-2"))
-    assert (folder / "export-1" / "masks" / "1_red" / "00000.png").is_file()
-    assert {"masks", "coco.json", "run.json", "tracks.jsonl", "prompts.json"} <= set(first["files"])
-    assert all((folder / "export-1" / name).exists() for name in first["files"])
-    assert (folder / "export-2" / "cutout.mp4").is_file()
-    assert not list(folder.glob(".export*"))
-
-
-def test_nothing_is_left_of_an_export_that_is_cancelled(marked: Served, gate: threading.Event) -> None:
-    folder = marked.studio.project.folder
-    with marked.listening() as wait:
-        marked.post("/api/export", {"exports": ["masks"]})
-        marked.script.delete("/api/export")
-        gate.set()
-        done = wait("done")
-
-    assert (done["cancelled"], done["folder"]) == (True, None)
-    assert not [path for path in folder.iterdir() if "export" in path.name]
-
-
-@pytest.mark.parametrize(
-    "error", [OutputError("prores.mov: cannot be written (No space left on device)"), MemoryError()]
-)
-def test_an_export_that_fails_is_told_in_words_and_leaves_nothing(
-    marked: Served, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    folder = marked.studio.project.folder
-
-    def fail(_: Session, into: Path, *__: object, **___: object) -> None:
-        (into / "prores.mov").write_bytes(b"half")
-        raise error
-
-    with monkeypatch.context() as disk, marked.listening() as wait:
-        disk.setattr(Session, "export", fail)
-        marked.post("/api/export", {"exports": ["prores"]})
-        failed = wait("failed")
-
-    assert failed["kind"] == "export"
-    assert (str(error) or "MemoryError") in failed["error"]
-    assert not [path for path in folder.iterdir() if "export" in path.name]
-    assert marked.get("/api/state")["job"] is None
-
-
-def test_frames_are_encoded_in_the_background_the_latest_first(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on, prepared = threading.Event(), threading.Event(), []
-
-    def slow(_: Session, frame: int) -> None:
-        prepared.append(frame)
-        begun.set()
-        go_on.wait(60)
-
-    monkeypatch.setattr(Session, "prepare", slow)
-    monkeypatch.setattr(Session, "is_prepared", lambda _, frame: frame in prepared)
-    with studio.listening() as wait:
-        studio.post("/api/prepare/0")
-        begun.wait(60)
-        for frame in (1, 2, 3, 4, 5, 6, 3):
-            studio.post(f"/api/prepare/{frame}")
-        go_on.set()
-        told = [wait("prepared")["frame"] for _ in range(5)]
-
-    assert told == prepared == [0, 3, 6, 5, 4]
-    assert studio.get("/api/state")["prepared"] == [0, 3, 4, 5, 6]
-
-
-def test_a_frame_that_cannot_be_encoded_is_told(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "prepare", lambda _, frame: 1 // 0)
-    with studio.listening() as wait:
-        studio.post("/api/prepare/0")
-        assert "ZeroDivisionError" in wait("failed")["error"]
-        monkeypatch.undo()
-        studio.post("/api/prepare/1")
-        assert wait("prepared") == {"frame": 1}
-
-
 def test_a_bug_in_one_request_is_told_and_ends_nothing(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(Session, "can_undo", property(lambda _: [][0]))
@@ -313,6 +205,44 @@ def test_a_bug_in_one_request_is_told_and_ends_nothing(studio: Served, monkeypat
         assert "this should not happen: IndexError: list index out of range (" in answer.text
 
     assert studio.get("/api/state")["objects"] == []
+
+
+def test_a_propagation_that_fails_is_another_revision(marked: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise VideoError("frame 4 is broken")
+
+    before = marked.get("/api/state")["revision"]
+    with monkeypatch.context() as broken, marked.listening() as wait:
+        broken.setattr(Session, "propagate", fail)
+        marked.post("/api/propagate")
+        assert wait("failed") == {"kind": "propagate", "error": "frame 4 is broken"}
+
+    # Some masks may be gone.
+    assert marked.get("/api/state")["revision"] > before
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_job_alone(marked: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken, marked.listening() as wait:
+        broken.setattr(Session, "is_propagated", property(missing_model))
+        broken.setattr(Session, "propagate", missing_model)
+        assert marked.script.put("/api/objects/1/prompts/5", json={"absent": True}).status_code == 422
+        for _ in range(2):
+            assert marked.script.post("/api/propagate").status_code == 202
+            assert wait("failed")["error"] == "checkpoint x.pt does not exist"
+
+    assert [each["frame"] for each in marked.get("/api/state")["objects"][0]["keyframes"]] == [3, 5]
+
+
+def missing_model(*_: object, **__: object) -> None:
+    raise CheckpointError("checkpoint x.pt does not exist")
+
+
+def test_a_change_is_made_and_saved_whether_it_can_be_told_or_not(
+    studio: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "is_propagated", property(missing_model))
+
+    assert studio.studio.workspace.add("dog", "") == 1
 
 
 def test_stretches_are_told_by_their_ends() -> None:

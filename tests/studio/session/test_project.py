@@ -47,13 +47,11 @@ def test_a_folder_lies_beside_its_video(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_is_listed_is_there_again(clip: Path, tmp_path: Path) -> None:
     project = begun(tmp_path / "s", clip)
-    assert project.is_new
     project.list_objects([NamedObject(2, "Hund ü", "#ff0000"), NamedObject(7)], 9)
     project.close()
 
     again = begun(tmp_path / "s", clip, range(5))
 
-    assert not again.is_new
     assert again.objects == {2: NamedObject(2, "Hund ü", "#ff0000"), 7: NamedObject(7)}
     assert (again.last_id, again.frames) == (9, FRAMES)
     again.close()
@@ -93,11 +91,13 @@ def test_a_folder_of_another_clip_is_refused_and_left_as_it_is(clip: Path, tmp_p
 
 
 def test_the_same_clip_under_another_name_is_the_same(clip: Path, tmp_path: Path) -> None:
-    begun(tmp_path / "s", clip).close()
+    project = begun(tmp_path / "s", clip)
+    project.list_objects([NamedObject(2)], 2)
+    project.close()
 
     again = begun(tmp_path / "s", clip.rename(tmp_path / "renamed.mp4"))
 
-    assert not again.is_new
+    assert list(again.objects) == [2]
     again.close()
 
 
