@@ -51,7 +51,7 @@ function build(store) {
 
   const objects = new Objects(store, edits);
   const propagate = new Propagate(store);
-  const doubts = new Doubts(store);
+  const doubts = new Doubts(store, frames);
   const exporting = new Export(store);
   new Timeline(store, frames, (frame) => commands.go(frame));
   transport(store, commands);

@@ -196,3 +196,18 @@ def test_the_next_step_is_said_in_one_place(
 
     assert found["button"] == button
     assert words in found["words"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [
+        ("() => null", 6),
+        ("(i) => i <= 10 ? 1e5 : null", 16),
+        ("(i) => i <= 40 ? 1e5 : null", 32),
+        ("(i) => i <= 2 ? 4e6 : null", 7),
+        ("(i) => i <= 30 ? 4e6 : null", 7),
+        ("(i) => 90e6", 1),
+    ],
+)
+def test_as_many_frames_are_fetched_ahead_as_the_cache_can_keep(page: Page, sizes: str, count: int) -> None:
+    assert run(page, "logic/ahead.js", f"return it.framesAhead({sizes}, 30e6);") == count

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Route, expect
 from studios import Served
 
 import persam_vos
+from persam_vos.masks import LabelMap
 
 FILES = Path(persam_vos.__file__).parent / "studio" / "page"
 SIZES = [(1440, 900), (1024, 768), (390, 844)]
@@ -40,6 +41,40 @@ def test_it_fits_windows_and_each_button_has_a_name(browser: Browser, studio: Se
                 assert box is not None
                 assert 0 <= box["x"] <= box["x"] + box["width"] <= width, name
             assert hand.complaints == []
+
+
+def test_wide_pixels_are_wide_in_small_pictures_as_well(
+    browser: Browser, studio: Served, truths: list[LabelMap]
+) -> None:
+    def wide(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"pixel_aspect": 2})
+
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        context.route("**/api/video", wide)
+        hand = Hand(context.new_page(), studio.door.address)
+        studio.post("/api/objects")
+        studio.draw(1, 0, truths[0] == 1)
+        expect(hand.page.locator("#propagate-all")).to_be_enabled()
+        hand.press("End", "p")
+        expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
+
+        picture = hand.page.locator(".doubt img").first.bounding_box()
+        assert picture is not None
+        assert picture["width"] / picture["height"] == pytest.approx(2 * 256 / 144, rel=0.1)
+        height = hand.page.locator("#strip").evaluate("strip => strip.clientHeight - 20")
+        hand.until(lambda: reds(hand) == pytest.approx(2 * 48 / 144 * height, abs=3))
+
+
+def reds(hand: Hand) -> int:
+    """Return how many pixels wide the red square is in the first picture of the film."""
+    read = """() => {
+        const { data } = document.querySelector("#strip").getContext("2d").getImageData(0, 25, 150, 1);
+        let found = 0;
+        for (let i = 0; i < data.length; i += 4) if (data[i] > 180 && data[i + 2] < 90) found += 1;
+        return found;
+    }"""
+    return int(hand.page.evaluate(read))
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -6,7 +6,7 @@ import { Line, Pictures } from "./pictures.js";
 
 const MB = 1e6;
 /** Widths in which pictures are asked for, so that a window that grows a little finds those that are here. */
-const WIDTHS = [480, 720, 960, 1440, 1920];
+const WIDTHS = [480, 720, 960, 1440, 1920, 2880];
 /** Width of a small picture. */
 export const THUMB_WIDTH = 160;
 /** Label maps with more columns are shown coarser. */
@@ -44,9 +44,11 @@ export async function decodeLabels(file, widest = WIDEST_MAP) {
 /** Pictures and label maps of the video's frames. */
 export class Frames {
   /** @param {import("./types.js").Video} video */
-  constructor({ width, height }) {
+  constructor({ width, height, pixel_aspect: aspect }) {
     this.width = width;
     this.height = height;
+    /** Width of a frame as it is shown, divided by its height. */
+    this.shape = (width * aspect) / height;
     const close = (picture) => picture.close();
     const bitmaps = { decode, sizeOf: bitmapBytes, letGo: close };
     /** @type {Pictures<ImageBitmap>} */
@@ -128,6 +130,11 @@ export class Frames {
   async warm(frame, width, revision, masked) {
     const map = masked ? this.maps.warm(maskUrl(frame, revision)) : null;
     await Promise.all([this.pictures.warm(pictureUrl(frame, width)), map]);
+  }
+
+  /** @param {number} frame @param {number} width @returns {number | null} Bytes of its picture's file; null if it is not here. */
+  fileBytes(frame, width) {
+    return this.pictures.fileBytes(pictureUrl(frame, width));
   }
 
   /** Whether what `warm` fetches is here. @returns {boolean} */

@@ -120,6 +120,11 @@ export class Pictures {
     return this.files.has(url) || this.decoded.has(url);
   }
 
+  /** @param {string} url @returns {number | null} Bytes of its file; null if that is not here. */
+  fileBytes(url) {
+    return this.files.bytesOf(url);
+  }
+
   async _file(url, urgent) {
     const here = this.files.get(url);
     if (here !== undefined) return here;

@@ -1,7 +1,7 @@
 // Comes in: play and pause. Goes out: the store's frame moves at the film's speed, with masks; frames ahead are fetched.
 
-/** Frames that are fetched ahead. */
-const AHEAD = 32;
+import { framesAhead } from "../logic/ahead.js";
+
 /** Frames that are fetched before the film begins, or goes on after a gap. */
 const ENOUGH = 6;
 
@@ -119,7 +119,11 @@ export class Player {
 
   _fetchAhead() {
     const { clip, frame } = this.store;
-    for (let i = 1; i <= AHEAD; i += 1) {
+    const width = this.width();
+    const bytesOf = (i) => this.frames.fileBytes(clip.stepped(frame, i), width);
+    // Half of the room is left to frames that were shown, or else the next ones would be let go of first.
+    const count = framesAhead(bytesOf, this.frames.pictures.files.limit / 2);
+    for (let i = 1; i <= count; i += 1) {
       const next = clip.stepped(frame, i);
       if (!this._isHere(next)) this._warm(next).catch(() => {});
       if (next === clip.last) break;

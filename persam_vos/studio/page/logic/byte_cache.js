@@ -24,6 +24,11 @@ export class ByteCache {
     return found.thing;
   }
 
+  /** @param {string} key @returns {number | null} Bytes of a thing; null if it is not here. */
+  bytesOf(key) {
+    return this.kept.get(key)?.bytes ?? null;
+  }
+
   /** @param {string} key @returns {boolean} */
   has(key) {
     return this.kept.has(key);

@@ -7,14 +7,17 @@ import { clock, nameOf } from "../logic/words.js";
 import { byId, icon, make, onPress, show } from "./dom.js";
 
 const LISTED = 8;
+/** Pixels (CSS) of the longer side of a picture. */
+const LONGEST = 64;
 /** Milliseconds from a change to the question which frames are doubtful now. */
 const SOON = 400;
 
 /** The third step: look where the masks are most likely wrong. */
 export class Doubts {
-  /** @param {import("../data/store.js").Store} store */
-  constructor(store) {
+  /** @param {import("../data/store.js").Store} store @param {import("../data/frames.js").Frames} frames */
+  constructor(store, frames) {
     this.store = store;
+    this.frames = frames;
     this.later = 0;
     onPress(byId("next-doubt"), () => this.go(1));
     store.watch(() => [store.state.propagated, store.state.revision], () => this._ask());
@@ -67,6 +70,9 @@ export class Doubts {
     const { clip, state } = this.store;
     const object = state.objects.find((each) => each.id === doubt.object);
     const picture = make("img", { src: pictureUrl(doubt.frame, THUMB_WIDTH), alt: "", loading: "lazy" });
+    const { shape } = this.frames;
+    picture.style.aspectRatio = String(shape);
+    picture.style.width = `${Math.min(1, shape) * LONGEST}px`;
     const where = make("span", { className: "where" }, `Frame ${doubt.frame}`);
     where.append(make("span", { className: "faint" }, ` ${clock(clip.timeOf(doubt.frame))}`));
     if (lookedAt.has(doubt.frame)) where.append(icon("check"), make("span", { className: "unseen" }, "looked at"));

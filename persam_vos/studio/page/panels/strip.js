@@ -1,7 +1,6 @@
 // Comes in: a canvas, a time scale and small pictures. Goes out: the ruler with the pictures of the film under it.
 
 import { mark } from "../logic/words.js";
-import { THUMB_WIDTH } from "../data/frames.js";
 
 export const RULER_HEIGHT = 20;
 
@@ -30,8 +29,8 @@ export function drawRuler(context, size, scale, clip, colours) {
  */
 export function drawThumbs(context, size, scale, clip, frames, colours, onArrival) {
   const height = size.height - RULER_HEIGHT;
-  const ratio = frames.height / frames.width;
-  const width = Math.max(24, height / ratio);
+  const drawn = height * frames.shape;
+  const width = Math.max(24, drawn);
   const thumbs = scale.thumbs(width);
   context.save();
   for (const [i, { position, x }] of thumbs.entries()) {
@@ -48,7 +47,6 @@ export function drawThumbs(context, size, scale, clip, frames, colours, onArriva
     context.beginPath();
     context.rect(x, RULER_HEIGHT, Math.max(1, room - 1), height);
     context.clip();
-    const drawn = Math.max(width, Math.min(room, (THUMB_WIDTH * height) / picture.height));
     context.drawImage(picture, x, RULER_HEIGHT, drawn, height);
     context.restore();
   }
