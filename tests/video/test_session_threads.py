@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -302,3 +303,44 @@ def test_only_the_last_changes_of_a_large_video_can_be_taken_back(
         assert sum(iter(other.undo, False)) == 20
         assert square.name == "9"
     assert red.id == 1
+
+
+def test_old_masks_are_shown_until_there_are_new_ones(session: Session, truths: list[LabelMap]) -> None:
+    red = session.add(0, mask=truths[0] == 1)
+    session.propagate()
+    before = [result.label_map for result in session]
+    red.correct(COUNT - 1, mask=mask_at(1, 120))
+    store, redone, old = session._parts.store, set[int](), set[int]()
+    put = store.put
+
+    def put_two(direction: Any, frame: int, found: Any) -> None:
+        if len(redone) < 2:
+            redone.add(frame)
+            put(direction, frame, found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "put", put_two)
+        session.propagate(cancelled=lambda: len(redone) == 2)
+    for frame in range(COUNT - 1):
+        if frame not in redone:
+            assert (session[frame].label_map == before[frame]).all()
+            assert session.lanes()[1][frame]
+            old.add(frame)
+
+    assert len(old) >= COUNT - 3
+    assert not session.is_propagated
+    session.propagate()
+    assert not any(store.get(1, frame, former=True) for frame in range(COUNT))
+
+
+def test_old_masks_of_another_object_are_not_shown(session: Session, truths: list[LabelMap]) -> None:
+    session.add(0, mask=truths[0] == 1, id=1)
+    session.propagate()
+    session.remove(1)
+    session.add(6, mask=truths[6] == 2, id=1)
+    walked: list[Walked] = []
+
+    session.propagate(walked.append, cancelled=lambda: bool(walked))
+
+    assert not any((session[frame].label_map[truths[frame] == 1]).any() for frame in range(COUNT))
+    assert [score for score in session.lanes()[1] if score is not None]

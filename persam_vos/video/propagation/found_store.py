@@ -17,22 +17,26 @@ from persam_vos.video.propagation.packed_alpha import pack_alpha, unpack_alpha
 from persam_vos.video.propagation.sqlite_file import SqliteFile
 from persam_vos.video.propagation.stretches import Direction, Stretch
 
-_VERSION = 3
+_VERSION = 4
 # Tells these files from other databases: "PVOS".
 _APPLICATION = 0x50564F53
-_TABLES = """
+_FOUND = """(object integer, direction integer, frame integer, top integer, left integer, height integer,
+    width integer, area integer, pixels blob, score real, similarity real, reach text, alpha blob,
+    primary key (direction, frame, object)) without rowid, strict"""
+_TABLES = f"""
 create table size (height integer, width integer) strict;
 create table stretch (object integer, direction integer, start integer, frames text, signature text primary key) strict;
 create table warning (signature text, words text, primary key (signature, words)) strict;
-create table found (object integer, direction integer, frame integer, top integer, left integer, height integer,
-    width integer, area integer, pixels blob, score real, similarity real, reach text, alpha blob,
-    primary key (direction, frame, object)) without rowid, strict;
+create table found {_FOUND};
+create table former {_FOUND};
 create table keyframe (object integer, frame integer, digest text, top integer, left integer, height integer,
     width integer, primary key (object, frame)) without rowid, strict;
 create table changed (frame integer primary key) strict;
 create table walk (work text, sweep text, frame integer, state blob) strict;
 create index by_object on found (object, direction, frame);
 """
+_GOES = """from found where not exists (select 1 from stays where stays.object=found.object and
+    stays.direction=found.direction and found.frame between low and high)"""
 _PlaceOfKeyframe = dict[tuple[int, int], tuple[str, int, int, int, int]]
 
 
@@ -117,14 +121,16 @@ class FoundStore:
         kept: Sequence[Stretch],
         complete: Sequence[Stretch],
         changed: Iterable[int],
+        anew: Iterable[int] = (),
     ) -> None:
-        """Go over to other keyframes: forget all masks that do not stay.
+        """Go over to other keyframes: all masks that do not stay are former ones until all new ones are there.
 
         Args:
             keyframes: All of them.
             kept: Stretches whose masks stay, complete or not.
             complete: Those of them that are.
             changed: Indices of frames that may get other masks.
+            anew: Ids of objects of which the masks are those of an earlier object.
         """
         with self._file.transaction():
             self._file.change("delete from keyframe")
@@ -134,10 +140,10 @@ class FoundStore:
             self._file.change("delete from stays")
             spans = ((e.object_id, e.direction, min(e.frames), max(e.frames), e.signature) for e in kept)
             self._file.change_many("insert into stays values (?,?,?,?,?)", spans)
-            self._file.change(
-                "delete from found where not exists (select 1 from stays where stays.object=found.object and"
-                " stays.direction=found.direction and found.frame between low and high)"
-            )
+            self._file.change(f"insert or replace into former select * {_GOES}")
+            self._file.change(f"delete {_GOES}")
+            self._file.change("delete from former where object not in (select object from keyframe)")
+            self._file.change_many("delete from former where object=?", ((number,) for number in anew))
             self._file.change("delete from warning where signature not in (select signature from stays)")
             self._file.change("delete from stretch")
             self._insert(complete)
@@ -152,8 +158,8 @@ class FoundStore:
         changed = frozenset(row[0] for row in self._file.rows("select frame from changed"))
         with self._file.transaction():
             self._insert(stretches)
-            self._file.change("delete from walk")
-            self._file.change("delete from changed")
+            for table in ("walk", "changed", "former"):
+                self._file.change(f"delete from {table}")
         return changed
 
     def _insert(self, stretches: Iterable[Stretch]) -> None:
@@ -196,15 +202,15 @@ class FoundStore:
                 self._file.change(
                     "insert or replace into found values (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     (each.object_id, direction, frame, *_packed(each.mask), each.score, each.similarity,
-                     " ".join(map(str, _numbers(each.reach))),
+                     f"{each.reach.top} {each.reach.left} {each.reach.height} {each.reach.width}",
                      None if each.alpha is None else pack_alpha(each.alpha)),
                 )  # fmt: skip
 
-    def get(self, direction: Direction, frame: int) -> dict[int, Found]:
-        """Return what was found in a frame, by object."""
+    def get(self, direction: Direction, frame: int, *, former: bool = False) -> dict[int, Found]:
+        """Return what was found in a frame, by object; or what was found before, and is being found anew."""
         rows = self._file.rows(
-            "select object, top, left, height, width, pixels, score, similarity, reach, alpha from found"
-            " where direction=? and frame=?",
+            "select object, top, left, height, width, pixels, score, similarity, reach, alpha from"
+            f" {'former' if former else 'found'} where direction=? and frame=?",
             (direction, frame),
         )
         return {row[0]: self._unpacked(*row) for row in rows}
@@ -223,19 +229,23 @@ class FoundStore:
 
     def object_ids(self) -> set[int]:
         """Return the ids of all objects of which there is something."""
-        return {row[0] for row in self._file.rows("select distinct object from found")}
+        return {row[0] for row in self._file.rows("select object from found union select object from former")}
 
     def scores(self, frames: range) -> dict[tuple[int, int], float]:
         """Return the score of each object in each of these frames where it was looked for, by object and frame.
 
-        It is 0 where the object was not found. Of two directions, the better one counts.
+        It is 0 where the object was not found. Of two directions, the better one counts, and of former ones those that
+        are not found anew yet.
         """
-        rows = self._file.rows(
-            "select object, frame, max(score) from found where direction in (1, -1) and frame between ? and ?"
-            " group by object, frame",
-            (min(frames, default=0), max(frames, default=-1)),
-        )
-        return {row[:2]: row[2] for row in rows}
+        scores: dict[tuple[int, int], float] = {}
+        for table in ("former", "found"):
+            rows = self._file.rows(
+                f"select object, frame, max(score) from {table} where direction in (1, -1) and frame between ? and ?"
+                " group by object, frame",
+                (min(frames, default=0), max(frames, default=-1)),
+            )
+            scores |= {row[:2]: row[2] for row in rows}
+        return scores
 
     def reaches(self, stretch: Stretch) -> list[tuple[int, Region]]:
         """Return the index of each frame of a stretch where it was found, and the pixels it competed in there."""
@@ -279,10 +289,6 @@ def _integers(text: str, count: int) -> list[int]:
     if len(numbers) != count:
         raise ValueError(f"{len(numbers)} numbers, not {count}")
     return numbers
-
-
-def _numbers(region: Region) -> tuple[int, int, int, int]:
-    return region.top, region.left, region.height, region.width
 
 
 def _places(keyframes: Iterable[Keyframe]) -> _PlaceOfKeyframe:

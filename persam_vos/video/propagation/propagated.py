@@ -141,7 +141,7 @@ class PropagatedVideo:
         Args:
             part: What may be left for a later call.
         """
-        return self._propagation.update(*self._planned(), part)
+        return self._propagation.update(*self._planned(), part, self.anew)
 
     def is_complete(self) -> bool:
         """Tell whether the masks of all frames are there, and none has to be made anew."""
@@ -160,8 +160,18 @@ class PropagatedVideo:
         return sides, index in self._keyframes[object_id]
 
     def found(self, index: int) -> dict[int, FoundObject]:
-        """Return what is known of each object in a frame; one that was never looked for there is absent."""
+        """Return what is known of each object in a frame; one that was never looked for there is absent.
+
+        As long as an object is not found anew in a frame, it is where it was found before.
+        """
         forwards, backwards = self._store.get(1, index), self._store.get(-1, index)
+        if any(number not in forwards and number not in backwards for number in self.object_ids):
+            known = forwards.keys() | backwards.keys()
+            for direction in DIRECTIONS:
+                former = self._store.get(direction, index, former=True)
+                (forwards if direction == 1 else backwards).update(
+                    {number: each for number, each in former.items() if number not in known}
+                )
         return {number: self._found(number, index, forwards, backwards) for number in self.object_ids}
 
     def result(self, index: int, *, soft: bool = False) -> FrameResult:

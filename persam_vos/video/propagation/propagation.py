@@ -7,7 +7,7 @@ compete with them for pixels.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -81,7 +81,7 @@ class Propagation:
 
     @torch.inference_mode()
     def update(
-        self, keyframes: Iterable[Keyframe], wanted: Sequence[Stretch], part: Part = WHOLE
+        self, keyframes: Iterable[Keyframe], wanted: Sequence[Stretch], part: Part = WHOLE, anew: Collection[int] = ()
     ) -> Generator[Walked, None, frozenset[int]]:
         """Propagate what is not there yet, and what has changed; forget what is no longer wanted.
 
@@ -91,6 +91,7 @@ class Propagation:
             keyframes: All of the video.
             wanted: The stretches, by ``plan``.
             part: What may be left for a later call.
+            anew: Ids of objects of which only an earlier object's masks are there.
 
         Yields:
             Each frame that was walked through.
@@ -113,7 +114,7 @@ class Propagation:
             walk = SavedWalk.of(self._store, self._method, self._device, sweeps, self._keyframes.values())
             complete = [each for each in wanted if each not in dirty]
             changed.update(frame for each in dirty for frame in each.frames)
-            self._store.begin(self._keyframes.values(), wanted if walk.begun else complete, complete, changed)
+            self._store.begin(self._keyframes.values(), wanted if walk.begun else complete, complete, changed, anew)
             expected = done + sum(len(part.of(sweep)[1:]) for sweep in sweeps)
             with closing(self._walk(sweeps, walk, part)) as walked:
                 for direction, frame in walked:
