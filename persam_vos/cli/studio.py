@@ -71,7 +71,7 @@ def studio(
         unsaved = serving.serve(
             lambda: open_studio(video, output, span=frames.span(), prompts=prompts, config=config, flags=flags),
             serving.Listening(host, port),
-            announce=lambda address: _announce(address, host),
+            announce=lambda address, for_others: _announce(address, for_others, host),
             on_wait=lambda work: say(f"{work}; Ctrl-C again ends at once"),
             on_no_browser=None if no_browser else lambda: say("no browser was found; open the address above"),
         )
@@ -99,8 +99,10 @@ def _serving() -> ModuleType:
     return serving
 
 
-def _announce(address: str, host: str) -> None:
+def _announce(address: str, for_others: str | None, host: str) -> None:
     print(address, flush=True)
+    if for_others is not None:
+        print(for_others, flush=True)
     if host not in _THIS_MACHINE:
         say(
             f"warning: --host {host} lets other machines in; whoever has the address above sees and changes everything,"

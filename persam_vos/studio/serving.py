@@ -71,7 +71,7 @@ def serve(
     opened: Callable[[], Studio],
     listening: Listening,
     *,
-    announce: Callable[[str], None],
+    announce: Callable[[str, str | None], None],
     on_wait: Callable[[str], None],
     on_no_browser: Callable[[], None] | None,
 ) -> str:
@@ -80,7 +80,7 @@ def serve(
     Args:
         opened: Opens the studio; called once the port is known to be free.
         listening: Where.
-        announce: Told the address, before anything is answered.
+        announce: Told the address, and that for other machines if it is another one, before anything is answered.
         on_wait: Told at the end what is waited for, if that lasts.
         on_no_browser: Called if no browser can be opened; None opens none.
 
@@ -106,9 +106,9 @@ def serve(
                 server.should_exit = True
 
         with server.ended_by_signals():
-            announce(door.address)
+            announce(door.address, door.address_for_others)
             if on_no_browser is not None:
-                threading.Thread(target=_open_browser, args=(door.address, on_no_browser), daemon=True).start()
+                threading.Thread(target=_open_browser, args=(door, on_no_browser), daemon=True).start()
             studio.workspace.when_open(on_open)
             asyncio.run(server.serve(sockets=[bound]))
         if server.force_exit:
@@ -197,10 +197,10 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _open_browser(address: str, on_no_browser: Callable[[], None]) -> None:
+def _open_browser(door: Door, on_no_browser: Callable[[], None]) -> None:
     # Without a desktop, Python would open a browser in the terminal.
     is_shown = sys.platform in ("win32", "darwin") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )
-    if not (is_shown and webbrowser.open(address)):
+    if not (is_shown and webbrowser.open(door.new_ticket())):
         on_no_browser()

@@ -23,6 +23,7 @@ from studios import PATIENCE_SECONDS, png, served
 import persam_vos
 from persam_vos.cli import studio as command
 from persam_vos.studio import serving
+from persam_vos.studio.http.security import Door
 from persam_vos.studio.serving import Listening
 
 HEIGHT, WIDTH, COUNT = 48, 64, 12
@@ -221,10 +222,10 @@ def test_a_session_that_cannot_be_opened_ends_it_in_a_line(clip: Path) -> None:
 
 
 def test_another_host_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    command._announce("http://127.0.0.1:1/?token=secret", "0.0.0.0")
+    command._announce("http://127.0.0.1:1/?token=secret", "http://192.0.2.7:1/?token=secret", "0.0.0.0")
 
     shown = capsys.readouterr()
-    assert shown.out == "http://127.0.0.1:1/?token=secret\n"
+    assert shown.out.splitlines() == ["http://127.0.0.1:1/?token=secret", "http://192.0.2.7:1/?token=secret"]
     (line,) = shown.err.splitlines()
     assert "warning: --host 0.0.0.0 lets other machines in" in line
     assert "secret" not in line
@@ -240,9 +241,14 @@ def test_where_no_browser_opens_it_is_said(monkeypatch: pytest.MonkeyPatch, open
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setattr(serving.webbrowser, "open", lambda address: told.append(address) or opens)
 
-    serving._open_browser("http://here", lambda: told.append("none"))
+    door = Door.new(8765, "127.0.0.1")
+    serving._open_browser(door, lambda: told.append("none"))
 
-    assert told == (["http://here"] if display else []) + ([] if display and opens else ["none"])
+    opened = told.pop(0) if display else ""
+    assert opened.startswith("http://127.0.0.1:8765/?ticket=" if display else "")
+    # Other users of the machine see with what a browser is started.
+    assert door.token not in opened
+    assert told == ([] if display and opens else ["none"])
 
 
 @pytest.mark.usefixtures("networks_are_shared")

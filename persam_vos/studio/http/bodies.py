@@ -10,9 +10,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from persam_vos.prompts import MAX_ID
 from persam_vos.studio.refusals import Refusal
 
+# Persian and Hindi need the zero-width non-joiner and joiner, as joined emoji do; Python does not count them as text.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+
 
 def _in_one_line(text: str) -> str:
-    if not text.isprintable():
+    if not text.translate(_JOINERS).isprintable():
         raise ValueError("it has characters that cannot be shown; give letters, digits and signs in one line")
     return text
 

@@ -7,7 +7,7 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -45,14 +45,18 @@ class Door:
     """What opens the studio.
 
     Attributes:
-        token: What every request must bring.
+        token: What a script must bring, and a person once.
         port: On which the studio is served.
         host: Where it is bound to.
+        cookie_value: What a browser brings afterwards. Browsers show it to every port of this machine: it is of no use
+            to scripts.
     """
 
     token: str
     port: int
     host: str
+    cookie_value: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    _tickets: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def new(cls, port: int, host: str) -> Door:
@@ -67,22 +71,45 @@ class Door:
     @property
     def address(self) -> str:
         """What a person opens in the browser."""
+        return f"{self._origin}/?token={self.token}"
+
+    @property
+    def address_for_others(self) -> str | None:
+        """What a person opens on another machine; None if that is the same, or this machine is in no network."""
+        own = _own_ip() if self.host in _WILDCARDS else None
+        return None if own is None else f"http://{own}:{self.port}/?token={self.token}"
+
+    def new_ticket(self) -> str:
+        """Return an address that opens the studio once; all users of this machine may see what a browser is told."""
+        ticket = secrets.token_urlsafe(32)
+        self._tickets.add(ticket)
+        return f"{self._origin}/?ticket={ticket}"
+
+    def takes(self, ticket: str) -> bool:
+        """Tell whether a ticket is good; it is not any more then."""
+        is_good = ticket in self._tickets
+        self._tickets.discard(ticket)
+        return is_good
+
+    @property
+    def _origin(self) -> str:
         host = "127.0.0.1" if self.host in _WILDCARDS else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/?token={self.token}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def opens_with(self, given: str | None) -> bool:
         """Tell whether a token is the right one, in a time that tells nothing about it."""
-        return given is not None and hmac.compare_digest(given.encode(), self.token.encode())
+        return hmac.compare_digest((given or "").encode(), self.token.encode())
+
+    def knows(self, cookie: str | None) -> bool:
+        """Tell whether a cookie's value is the right one, in a time that tells nothing about it."""
+        return hmac.compare_digest((cookie or "").encode(), self.cookie_value.encode())
 
     def is_named(self, host: str) -> bool:
         """Tell whether a Host header names this studio.
 
         A foreign name may lead here by a trick of DNS; browsers then take the studio for a part of that site.
         """
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
+        name = _name_of(host)
         if name in _LOOPBACK or name == self.host.lower():
             return True
         return self.host in _WILDCARDS and (name == socket.gethostname().lower() or _is_ip(name))
@@ -113,19 +140,28 @@ class Guard:
             return failure(421, f"Host is {', '.join(hosts)!r}, which is not this studio; open the address it printed")
         if not _is_from_own_page(request, hosts[0]):
             return failure(403, "the request comes from another site; only the studio's own page may ask")
-        if request.url.path == "/" and request.method in _READING and "token" in request.query_params:
-            return self._entered(request.query_params["token"])
-        if self._door.opens_with(_token_of(request, self._door.cookie)):
+        given, is_visit = request.query_params, request.url.path == "/"
+        if is_visit and request.method in _READING and "token" in given:
+            return self._entered(self._door.opens_with(given["token"]))
+        if is_visit and request.method == "GET" and "ticket" in given:
+            return self._entered(self._door.takes(given["ticket"]))
+        if self._may_ask(request, hosts[0]):
             return None
         words = "the token is missing or wrong; open the address that persam-vos studio has printed"
-        return HTMLResponse(_NO_TOKEN, 401) if request.url.path == "/" else failure(401, words)
+        return HTMLResponse(_NO_TOKEN, 401) if is_visit else failure(401, words)
 
-    def _entered(self, token: str) -> Response:
+    def _may_ask(self, request: Request, host: str) -> bool:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._door.opens_with(token.strip())
+        return self._door.knows(request.cookies.get(self._door.cookie)) and _is_of_a_browser(request, host)
+
+    def _entered(self, may_enter: bool) -> Response:
         """Hand out the cookie, and lead to the page's address without the token."""
-        if not self._door.opens_with(token):
+        if not may_enter:
             return HTMLResponse(_NO_TOKEN, 403)
         entered = RedirectResponse("/", 303)
-        entered.set_cookie(self._door.cookie, self._door.token, httponly=True, samesite="strict", path="/")
+        entered.set_cookie(self._door.cookie, self._door.cookie_value, httponly=True, samesite="strict", path="/")
         return entered
 
 
@@ -160,9 +196,34 @@ def _is_from_own_page(request: Request, host: str) -> bool:
     return site is None or site in _OWN_SITE or is_visit
 
 
-def _token_of(request: Request, cookie: str) -> str | None:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else request.cookies.get(cookie)
+def _is_of_a_browser(request: Request, host: str) -> bool:
+    """Tell whether a browser says of a request that the studio's page makes it, or a person.
+
+    Browsers say so of every request to this machine; of one to another machine only if it is encrypted.
+    """
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if site is None and origin is None:
+        return _name_of(host) not in _LOOPBACK
+    return site in _OWN_SITE if site is not None else origin == f"http://{host}"
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a Host header; "" if there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _own_ip() -> str | None:
+    """Return the address of this machine in its network; None if it is in none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: the system only chooses the way, to an address that is nobody's (RFC 5737).
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
 
 
 def _is_ip(name: str) -> bool:

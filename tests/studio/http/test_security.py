@@ -11,9 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 from sessions import saved_film
+from starlette.requests import Request
+from starlette.responses import Response
 from studios import Served, served
 
-from persam_vos.studio.http.security import Door
+from persam_vos.studio.http import security
+from persam_vos.studio.http.security import Door, Guard
 
 POST = "/api/objects"
 
@@ -30,7 +33,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @contextmanager
 def browser(studio: Served) -> Iterator[httpx.Client]:
     """A browser that has opened the printed address, and holds the cookie."""
-    with httpx.Client(base_url=studio.origin, timeout=60) as client:
+    own = {"sec-fetch-site": "same-origin"}
+    with httpx.Client(base_url=studio.origin, headers=own, timeout=60) as client:
         client.get("/", params={"token": studio.door.token})
         yield client
 
@@ -83,12 +87,14 @@ def test_a_post_from_another_site_is_refused_even_with_the_cookie(
     studio: Served, headers: dict[str, str], path: str
 ) -> None:
     filled = {name: value.format(port=studio.door.port) for name, value in headers.items()}
+    before = count(studio)
     with browser(studio) as client:
+        del client.headers["sec-fetch-site"]
         answer = client.post(path, json={}, headers=filled)
 
     assert answer.status_code == 403
     assert "another site" in answer.json()["error"]
-    assert count(studio) == 0
+    assert count(studio) == before
 
 
 @pytest.mark.parametrize("path", ["/api/state", "/api/frames/0.jpg", "/page/main.js"])
@@ -144,6 +150,58 @@ def test_the_right_token_gets_a_cookie_that_scripts_and_other_sites_do_not_see(s
     name, *rules = answer.headers["set-cookie"].lower().split("; ")
     assert name.startswith(f"persam_vos_{studio.door.port}=")
     assert {"httponly", "samesite=strict", "path=/"} <= set(rules)
+
+
+def test_the_cookie_is_not_the_token_and_of_no_use_to_a_script(studio: Served) -> None:
+    # Browsers show it to every port of this machine, and somebody else may listen there.
+    with browser(studio) as client:
+        cookie = client.cookies[studio.door.cookie]
+        assert client.get("/api/state").status_code == 200
+    given = {"cookie": f"{studio.door.cookie}={cookie}"}
+
+    assert cookie != studio.door.token
+    with httpx.Client(base_url=studio.origin) as stranger:
+        assert stranger.get("/api/state", headers={"authorization": f"Bearer {cookie}"}).status_code == 401
+        assert stranger.get("/", params={"token": cookie}).status_code == 403
+        assert stranger.get("/api/state", headers=given).status_code == 401
+        assert stranger.get("/", headers={**given, "sec-fetch-site": "same-site"}).status_code == 401
+        assert stranger.get("/", headers={**given, "sec-fetch-site": "none"}).status_code == 200
+        assert stranger.get("/api/state", headers={**given, "origin": studio.origin}).status_code == 200
+
+
+def test_a_browser_on_another_machine_names_no_site_and_is_let_in() -> None:
+    door = Door.new(8765, "192.168.1.5")
+    headers = [(b"host", b"192.168.1.5:8765"), (b"cookie", f"{door.cookie}={door.cookie_value}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/state", "query_string": b"", "headers": headers}
+
+    assert Guard(Response(), door)._refusal(Request(scope)) is None
+
+
+def test_a_ticket_opens_the_studio_once(studio: Served) -> None:
+    address = studio.door.new_ticket()
+    assert studio.door.token not in address
+
+    with httpx.Client() as client, httpx.Client() as other:
+        assert client.head(address).status_code == 401
+        entered = client.get(address)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        assert client.get(f"{studio.origin}/", headers={"sec-fetch-site": "none"}).status_code == 200
+        refused = other.get(address)
+        assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+
+
+@pytest.mark.parametrize(("host", "is_told"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("host", False)])
+def test_other_machines_are_given_an_address_that_leads_here(
+    monkeypatch: pytest.MonkeyPatch, host: str, is_told: bool
+) -> None:
+    monkeypatch.setattr(security, "_own_ip", lambda: "192.168.1.5")
+    door = Door("secret", 8765, host)
+
+    assert door.address_for_others == ("http://192.168.1.5:8765/?token=secret" if is_told else None)
+    if is_told:
+        assert door.is_named("192.168.1.5:8765")
+        monkeypatch.setattr(security, "_own_ip", lambda: None)
+        assert door.address_for_others is None
 
 
 def test_tokens_are_long_and_new_each_time() -> None:
