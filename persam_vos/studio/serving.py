@@ -21,6 +21,7 @@ import uvicorn
 from persam_vos.errors import SettingsError, reason
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, ending_signals
 from persam_vos.studio.http.app import make_app
+from persam_vos.studio.http.patience import MOST_CONNECTIONS, PatientProtocol
 from persam_vos.studio.http.security import Door
 from persam_vos.studio.parts import Studio
 
@@ -125,7 +126,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=PatientProtocol,
+                limit_concurrency=MOST_CONNECTIONS,
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
