@@ -228,7 +228,10 @@ def test_a_bad_option(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["fly"], ["'fly' is no command: there are run, render, mask, demo, davis, image, perseg, score and models"]),
+        (
+            ["fly"],
+            ["'fly' is no command: there are run, studio, render, mask, demo, davis, image, perseg, score and models"],
+        ),
         (["rnu"], ["'rnu' is no command: did you mean run?"]),
         (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
         (["shots"], ["'persam-vos run shots --first-mask MASK' tracks"]),

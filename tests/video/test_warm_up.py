@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import threading
-import time
 from types import ModuleType
 from typing import Any
 
@@ -67,11 +66,13 @@ def test_an_engine_warms_up_once() -> None:
 
 def test_leaving_the_loop_ends_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(engine.fake_decoder, "warm_up", lambda: time.sleep(0.5))
+    seen = threading.Event()
+    monkeypatch.setattr(engine.fake_decoder, "warm_up", lambda: seen.wait(60))
     results = tracked_frames(engine, FakeReader(3), first_mask())
 
     next(results)
     assert warm_ups()
+    seen.set()
     results.close()
 
     assert not warm_ups()
