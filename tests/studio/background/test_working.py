@@ -198,6 +198,7 @@ def test_without_an_object_there_is_nothing_to_do(studio: Served, path: str, bod
 
 
 def test_a_bug_in_one_request_is_told_and_ends_nothing(studio: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio.get("/api/state")  # the session is open
     with monkeypatch.context() as broken:
         broken.setattr(Session, "can_undo", property(lambda _: [][0]))
         answer = studio.script.get("/api/state")
