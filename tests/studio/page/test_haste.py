@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
-from browsing import Hand
+from browsing import PATIENCE_MS, Hand
 from playwright.sync_api import expect
 from studios import Served
+
+from persam_vos.masks import LabelMap
 
 
 def all_is_said(hand: Hand) -> None:
     hand.release()
-    expect(hand.page.locator("#busy")).to_be_hidden()
+    expect(hand.page.locator("#busy")).to_be_hidden(timeout=PATIENCE_MS)
 
 
 def test_two_quick_strokes_keep_the_object_whose_mask_is_still_on_its_way(hand: Hand, studio: Served) -> None:
@@ -87,6 +91,54 @@ def test_a_stroke_is_said_of_the_frame_on_which_it_began(hand: Hand, studio: Ser
     expect(hand.rows).to_have_count(1)
     hand.until(lambda: studio.mask(0)[60, 170] == 1)
     assert [each["frame"] for each in studio.get("/api/state")["objects"][0]["keyframes"]] == [0]
+
+
+def test_strokes_beside_a_propagation_are_seen_and_stay(
+    hand: Hand, studio: Served, truths: list[LabelMap], gate: threading.Event
+) -> None:
+    studio.post("/api/objects")
+    studio.draw(1, 0, truths[0] == 1)
+    hand.page.click("#propagate-all")
+    expect(hand.page.locator("#propagate-stop")).to_be_enabled()
+    hand.press("b")
+    for y in (70, 110):
+        before = hand.colour(200, y)
+        hand.drag((180, y), (220, y))
+        hand.until(lambda y=y, before=before: hand.colour(200, y) != before)
+        expect(hand.page.locator("#busy")).to_be_hidden(timeout=PATIENCE_MS)
+        hand.until(lambda y=y: studio.mask(0)[y, 200] == 1)
+    hand.page.wait_for_timeout(300)
+    hand.drag((180, 130), (220, 130))
+    hand.until(lambda: studio.mask(0)[130, 200] == 1)
+
+    assert (studio.mask(0)[[70, 110], 200] == 1).all()
+    assert (studio.mask(0)[truths[0] == 1] == 1).all()
+    gate.set()
+    expect(hand.page.locator("#propagate-all")).to_be_enabled()
+
+
+def test_a_stroke_is_seen_though_the_mask_that_it_changes_has_not_come(hand: Hand) -> None:
+    hand.click(30, 20)
+    expect(hand.said).to_contain_text("1 click")
+    hand.hold("/api/")
+    hand.click(30, 60)
+    hand.press("b")
+    before = hand.colour(200, 70)
+    hand.drag((180, 70), (220, 70))
+    hand.until(lambda: hand.colour(200, 70) != before)
+    all_is_said(hand)
+
+
+def test_a_box_is_seen_until_its_mask_comes(hand: Hand) -> None:
+    hand.hold("/prompts/")
+    before = hand.colour(160, 50)
+    hand.drag((160, 30), (220, 90))
+
+    expect(hand.hint).to_contain_text("Working on your box")
+    assert any(hand.colour(160 + x / 4, 50) != before for x in range(-8, 9))
+    all_is_said(hand)
+    expect(hand.hint).not_to_contain_text("Working")
+    expect(hand.said).to_contain_text("a box")
 
 
 def test_another_object_is_named_by_clicking_its_name_and_typing(hand: Hand, studio: Served) -> None:

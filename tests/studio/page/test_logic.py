@@ -182,6 +182,7 @@ def test_words(page: Page, call: str, words: str) -> None:
         ({"selectedMarked": False}, None, "Click fox"),
         ({}, "propagate", "right-click"),
         ({"job": "propagate"}, None, "being made"),
+        ({"waits": "box"}, None, "Working on your box"),
         ({"propagated": True, "doubts": 2}, "doubt", "doubtful"),
         ({"propagated": True}, "export", "export"),
     ],
@@ -190,7 +191,7 @@ def test_the_next_step_is_said_in_one_place(
     page: Page, changes: dict[str, Any], button: str | None, words: str
 ) -> None:
     asked = {"open": True, "marked": True, "selectedMarked": True, "selectedName": "fox", "propagated": False}
-    asked |= {"job": None, "doubts": 0, "touch": False} | changes
+    asked |= {"job": None, "doubts": 0, "waits": None, "touch": False} | changes
 
     found = page.evaluate(f"async (asked) => (await import('{SITE}logic/next_step.js')).nextStep(asked)", asked)
 

@@ -91,6 +91,50 @@ def test_a_propagation_is_stopped_and_keeps_what_is_done(
     assert None in lane
 
 
+def test_the_key_for_propagation_does_nothing_while_it_runs(
+    hand: Hand, studio: Served, truths: list[LabelMap], gate: threading.Event
+) -> None:
+    studio.post("/api/objects")
+    studio.draw(1, 0, truths[0] == 1)
+    expect(hand.page.locator("#propagate-all")).to_be_enabled()
+    hand.hold("/api/propagate")
+    hand.press("p", "p")
+    expect(hand.page.locator("#propagate-words")).to_have_text("Getting ready")
+    hand.release()
+
+    expect(hand.page.locator("#propagate-stop")).to_be_enabled()
+    hand.press("p")
+    hand.page.wait_for_timeout(300)
+    expect(hand.page.locator("#propagate-error")).to_be_empty()
+    gate.set()
+    expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
+
+
+def test_what_an_export_does_first_is_told_while_its_dialog_is_open(
+    hand: Hand, studio: Served, truths: list[LabelMap]
+) -> None:
+    studio.post("/api/objects")
+    studio.draw(1, 0, truths[0] == 1)
+    expect(hand.page.locator("#propagate-all")).to_be_enabled()
+    hand.press("p")
+    expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
+    expect(hand.hint).to_contain_text("Every frame has its mask")
+    hand.press("s")
+    note = hand.page.locator("#export-note")
+    expect(note).to_contain_text("Into a new folder")
+
+    studio.draw(1, 6, truths[6] == 1)
+    expect(note).to_contain_text("propagated first")
+
+
+def test_a_studio_that_was_started_anew_on_the_port_is_told(hand: Hand, studio: Served) -> None:
+    hand.page.context.clear_cookies()
+    come_back(hand)
+
+    expect(hand.page.locator("#gone")).to_contain_text("open the new address")
+    forgive(hand)
+
+
 def test_an_export_is_cancelled_and_nothing_is_left_of_it(
     hand: Hand, studio: Served, truths: list[LabelMap], gate: threading.Event
 ) -> None:

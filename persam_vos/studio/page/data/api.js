@@ -34,14 +34,17 @@ async function ask(method, path, { json, png, signal } = {}) {
   return response;
 }
 
+const STARTED_ANEW = "The studio has been started anew: open the new address that it has printed.";
+
 async function wordsOf(response) {
+  if (response.status === 401) return STARTED_ANEW;
   try {
     const { error } = await response.json();
     if (error) return error;
   } catch {
     // No JSON: the words below do.
   }
-  if (response.status === 401 || response.status === 403) {
+  if (response.status === 403) {
     return "This page is not let in. Open the address that persam-vos studio has printed.";
   }
   return `The studio's program answered with status ${response.status}.`;

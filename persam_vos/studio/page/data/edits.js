@@ -23,12 +23,14 @@ export class Edits {
 
   /** One more point on the selected object, or beside it; the first one makes an object. */
   click(at, positive) {
-    return this._sayOfObject((id, frame) => api.click(id, frame, at, positive), at);
+    const shown = { frame: this.store.frame, box: null, points: [[at.x, at.y, positive ? 1 : 0]] };
+    return this._shows(shown, this._sayOfObject((id, frame) => api.click(id, frame, at, positive), at));
   }
 
   /** @param {[number, number, number, number]} box What was said of the object on this frame gives way to it. */
   box(box) {
-    return this._sayOfObject((id, frame) => api.prompt(id, frame, { box, points: [] }), { x: box[0], y: box[1] });
+    const ask = (id, frame) => api.prompt(id, frame, { box, points: [] });
+    return this._shows({ frame: this.store.frame, box, points: [] }, this._sayOfObject(ask, { x: box[0], y: box[1] }));
   }
 
   /**
@@ -114,6 +116,17 @@ export class Edits {
     const id = given ?? object?.id ?? this.making ?? this._make();
     await this._say(async () => ((await id) === null ? null : ask(await id, frame)), at);
     return id;
+  }
+
+  /** Show a click or a box until it is answered. @param {import("./store.js").Pending} pending @param {Promise<any>} answer */
+  async _shows(pending, answer) {
+    const { store } = this;
+    store.set({ pending: [...store.pending, pending] });
+    try {
+      return await answer;
+    } finally {
+      store.set({ pending: store.pending.filter((each) => each !== pending) });
+    }
   }
 
   /** Say it after all that was said before; tell a refusal. @returns {Promise<any>} The answer; null for a refusal. */

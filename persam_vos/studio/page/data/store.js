@@ -5,6 +5,11 @@ import { nameOf } from "../logic/words.js";
 
 /** @typedef {"mark" | "away" | "brush" | "eraser" | "hand"} Tool */
 
+/**
+ * A click or a box that waits for its mask.
+ * @typedef {{frame: number, box: [number, number, number, number] | null, points: [number, number, 0 | 1][]}} Pending
+ */
+
 /** @type {import("./types.js").State} */
 const NOTHING_YET = {
   revision: -1,
@@ -58,6 +63,10 @@ export class Store {
     this.touch = matchMedia("(pointer: coarse)").matches;
     /** Edits that the server has not answered yet. */
     this.busy = 0;
+    /** Clicks and boxes among them. @type {readonly Pending[]} */
+    this.pending = [];
+    /** What has waited for long. @type {"click" | "box" | null} */
+    this.waits = null;
     /** @type {{look: () => unknown[], act: () => void, seen: unknown[]}[]} */
     this._watchers = [];
     this._told = false;
@@ -123,10 +132,9 @@ export class Store {
     if (state.serial < this.state.serial) return;
     const revision = Math.max(state.revision, this.state.revision);
     const isSame = JSON.stringify(state.objects) === JSON.stringify(this.state.objects);
-    if (state.job === null || !isSame) {
-      this._since = revision;
-      this._made.clear();
-    }
+    // A mask may be another one though all that is said of the objects reads the same.
+    this._since = revision;
+    this._made.clear();
     const stays = state.objects.some((each) => each.id === this.selected);
     const other = this.isOpen ? state.objects[state.objects.length - 1] : state.objects[0];
     const selected = stays || this.makesNew ? this.selected : (other?.id ?? 0);

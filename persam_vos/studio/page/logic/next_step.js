@@ -9,6 +9,7 @@
  * @property {boolean} propagated Whether the masks of all frames are those of the prompts.
  * @property {"propagate" | "export" | null} job What is being made.
  * @property {number} doubts Doubtful frames that nobody has looked at.
+ * @property {"click" | "box" | null} waits What waits for its mask.
  * @property {boolean} touch Whether a finger points, not a mouse.
  */
 
@@ -17,10 +18,11 @@
  * @returns {{words: string, button: "propagate" | "doubt" | "export" | null}}
  */
 export function nextStep(progress) {
-  const { open, marked, selectedMarked, selectedName, propagated, job, doubts, touch } = progress;
+  const { open, marked, selectedMarked, selectedName, propagated, job, doubts, waits, touch } = progress;
   if (!open) return { words: "Loading the network. You can look at the film meanwhile.", button: null };
+  if (waits) return { words: `Working on your ${waits}: its mask comes.`, button: null };
   if (job === "propagate") return { words: "Masks are being made. You can go on marking meanwhile.", button: null };
-  if (job === "export") return { words: "The files are being written.", button: null };
+  if (job === "export") return { words: propagated ? "The files are being written." : "Masks are made first, then the files.", button: null };
   if (!marked) {
     return { words: `${touch ? "Tap" : "Click"} the object that you want to mask, or drag a box around it.`, button: null };
   }

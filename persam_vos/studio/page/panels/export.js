@@ -3,7 +3,7 @@
 import * as api from "../data/api.js";
 import { byId, icon, make, onPress, show } from "./dom.js";
 import { OptionFields } from "./options.js";
-import { progressWords } from "./propagate.js";
+import { showProgress } from "./propagate.js";
 
 /** What is chosen at first: what an editor and a look at the result need. */
 const FIRST = ["masks", "overlay"];
@@ -80,7 +80,7 @@ export class Export {
   _note() {
     byId("export-note").textContent = this.store.state.propagated
       ? `Into a new folder in ${this.store.video.session}`
-      : "Some frames have no mask yet: they are propagated first.";
+      : "The masks are not up to date: they are propagated first, then the files are written.";
   }
 
   async _submit(event) {
@@ -102,11 +102,7 @@ export class Export {
     show(byId("exporting"), isRunning);
     show(byId("export-open"), !isRunning);
     byId("export-open").disabled = job !== null || objects.length === 0;
-    if (!isRunning) return;
-    const bar = byId("export-bar");
-    bar.max = Math.max(1, job.expected);
-    if (job.done > 0) bar.value = job.done;
-    else bar.removeAttribute("value");
-    byId("export-words").textContent = progressWords(job);
+    if (this.dialog.open) this._note();
+    if (isRunning) showProgress(byId("export-bar"), byId("export-words"), job);
   }
 }

@@ -12,12 +12,23 @@ const BUTTONS = {
   export: { id: "export-open", words: "Export…" },
 };
 
+/** Milliseconds that a mask may take before words say that it comes. */
+const PATIENCE = 500;
+
 /** @param {import("../data/store.js").Store} store */
 export function showHint(store) {
   const double = byId("hint-button");
   let next = null;
+  let late = 0;
+  store.watch(() => [store.pending], () => {
+    clearTimeout(late);
+    const [first] = store.pending;
+    const waits = first ? (first.box ? "box" : "click") : null;
+    // What is answered at once changes no words.
+    late = setTimeout(() => store.set({ waits }), waits ? PATIENCE : 0);
+  });
   onPress(double, () => byId(next.id).click());
-  const look = () => [store.state, store.selected, store.doubts, store.lookedAt, store.touch];
+  const look = () => [store.state, store.selected, store.doubts, store.lookedAt, store.touch, store.waits];
   store.watch(look, () => {
     const { state, object } = store;
     const step = nextStep({
@@ -28,6 +39,7 @@ export function showHint(store) {
       propagated: state.propagated,
       job: state.job?.kind ?? null,
       doubts: store.doubtsLeft.length,
+      waits: store.waits,
       touch: store.touch,
     });
     byId("hint").textContent = step.words;

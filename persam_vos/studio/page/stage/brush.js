@@ -6,10 +6,16 @@ import { drawOver } from "./layers.js";
 
 /** @typedef {import("../logic/view.js").Point} Point */
 
+/** Colour for an object that is not there yet, and for what is rubbed out of a mask that has not come. */
+const NEW = "#e69f00";
+const RUBBED_OUT = "#202020";
+const SKETCHED = 0.5;
+
 /**
  * What one stroke makes of the mask.
  * @typedef {Object} Layer
  * @property {OffscreenCanvas} canvas Opaque where the object is.
+ * @property {OffscreenCanvas} sketch Strokes, while the mask that they change has not come.
  * @property {number} frame
  * @property {number} id Of the object; 0 while it is being made.
  * @property {number} turn How many objects had been asked for when it was begun: without an id yet, it is of the latest one.
@@ -53,25 +59,37 @@ export class Brush {
     const canvas = new OffscreenCanvas(this.stage.frame.width, this.stage.frame.height);
     const [frame, id, turn] = [store.frame, store.selected, store.newObjects];
     /** @type {Layer} */
-    const layer = { canvas, frame, id, turn, isReady: false, ready: null, said: null };
+    const layer = { canvas, sketch: this._sketch(before), frame, id, turn, isReady: false, ready: null, said: null };
+    const sketcher = layer.sketch.getContext("2d");
+    const ink = erases ? RUBBED_OUT : (store.object?.color ?? NEW);
+    drawStroke(sketcher, at, at, size, ink);
     const points = [at];
     this.layer = layer;
     this.open += 1;
     const context = canvas.getContext("2d");
     layer.ready = this._drawBase(context, before, frame, target).then(() => {
       layer.isReady = true;
-      for (let i = 0; i < points.length; i += 1) drawStroke(context, points[Math.max(0, i - 1)], points[i], size, erases);
+      for (let i = 0; i < points.length; i += 1) drawStroke(context, points[Math.max(0, i - 1)], points[i], size, erases ? null : "#ffffff");
       this.stage.draw();
     });
     layer.ready.catch(() => {}); // who sends it is told
     const move = (to) => {
       points.push(to);
-      if (layer.isReady) drawStroke(context, points[points.length - 2], to, size, erases);
+      if (layer.isReady) drawStroke(context, points[points.length - 2], to, size, erases ? null : "#ffffff");
+      else drawStroke(sketcher, points[points.length - 2], to, size, ink);
       this.stage.draw();
     };
     const end = () => this._send(layer, points[points.length - 1], target);
     const cancel = () => this._cancel(layer, latest);
     return { move, end, cancel };
+  }
+
+  /** A canvas for strokes whose mask has not come, with those of another layer. @param {Layer | null} before */
+  _sketch(before) {
+    const { width, height } = this.stage.frame;
+    const sketch = new OffscreenCanvas(width, height);
+    if (before && !before.isReady) sketch.getContext("2d").drawImage(before.sketch, 0, 0);
+    return sketch;
   }
 
   /** Whether a stroke that begins now changes what another one has made: the same object, and nothing was said since. */
@@ -130,10 +148,16 @@ export class Brush {
   }
 
   _draw(context, view) {
-    if (!this.isShown) return;
     const { store, stage } = this;
+    if (this.layer?.frame !== store.frame) return;
+    if (!this.layer.isReady) {
+      context.globalAlpha = SKETCHED;
+      drawOver(context, view, this.layer.sketch, stage.frame);
+      context.globalAlpha = 1;
+      return;
+    }
     const { canvas } = this.layer;
-    const color = store.object?.color ?? "#e69f00";
+    const color = store.object?.color ?? NEW;
     const painter = this.tint.getContext("2d");
     painter.globalCompositeOperation = "copy";
     painter.drawImage(canvas, 0, 0);
@@ -144,12 +168,12 @@ export class Brush {
   }
 }
 
-/** Paint from one point to another, in pixels of the frame. */
-function drawStroke(context, from, to, size, erases) {
-  context.globalCompositeOperation = erases ? "destination-out" : "source-over";
+/** Paint from one point to another, in pixels of the frame; with no ink it rubs out. */
+function drawStroke(context, from, to, size, ink) {
+  context.globalCompositeOperation = ink === null ? "destination-out" : "source-over";
   context.lineCap = "round";
   context.lineWidth = size;
-  context.strokeStyle = "#ffffff";
+  context.strokeStyle = ink ?? "#ffffff";
   context.beginPath();
   context.moveTo(from.x, from.y);
   context.lineTo(to.x + 1e-3, to.y);

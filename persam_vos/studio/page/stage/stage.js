@@ -34,7 +34,7 @@ export class Stage {
     this._asked = false;
     new ResizeObserver(() => this._resize()).observe(canvas);
     store.watch(() => [store.frame, store.revisionOf(store.frame), store.state.objects.length === 0], () => this._look());
-    store.watch(() => [store.state, store.masksShown, store.hidden, store.opacity, store.selected], () => this.draw());
+    store.watch(() => [store.state, store.pending, store.masksShown, store.hidden, store.opacity, store.selected], () => this.draw());
   }
 
   /** Show all of the frame. */
@@ -104,6 +104,9 @@ export class Stage {
   _drawPrompts() {
     const { store } = this;
     if (store.playing || !store.masksShown) return;
+    for (const each of store.pending) {
+      if (each.frame === store.frame) drawPrompts(this.context, this.view, each, store.object?.color ?? "#ffffff");
+    }
     const keyframe = keyframeAt(store.object, store.frame);
     if (keyframe) drawPrompts(this.context, this.view, keyframe, store.object.color);
   }
