@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 
 from persam_vos.exports.base import ResumableWriter
 
 
-class SeveralWriters:
+class SeveralWriters(ABC):
     """Completes, saves and lets go of several writers together; see ``ResumableWriter``.
 
     Attributes:
@@ -18,9 +19,9 @@ class SeveralWriters:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
+    @abstractmethod
     def each(self) -> Iterable[ResumableWriter]:
         """Return the writers."""
-        raise NotImplementedError
 
     def close(self) -> tuple[Path, ...]:
         """Complete all files; see ``ResultWriter``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from persam_vos.prompts import Span
 from persam_vos.prompts.prompts_json import read_prompts
 from persam_vos.sam.checkpoints.registry import resolve_checkpoint
-from persam_vos.settings.video import load_settings
+from persam_vos.settings.video import Settings, load_settings
 from persam_vos.studio.footage import Footage
 from persam_vos.studio.parts import Studio
 from persam_vos.studio.session.project import Project, folder_for, saved_settings
@@ -46,11 +46,7 @@ def open_studio(
             usable.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    saved = saved_settings(folder or folder_for(video)) if config is None else {}
-    settings = load_settings(config, {name: saved[name] for name in _ON_OPENING if name in saved} | given)
-    if settings.checkpoint is not None:
-        # That it is missing is said now, and not at the first click.
-        resolve_checkpoint(settings.model, settings.checkpoint)
+    settings = _settings(folder or folder_for(video), config, given)
     asked = None if prompts is None else read_prompts(prompts)
     if asked is not None and span == Span():
         span = asked.range or span
@@ -69,22 +65,36 @@ def open_studio(
     except BaseException:
         footage.close()
         raise
-    own = {"settings": settings} if config is not None or not goes_on else given
+    own: dict[str, Any] = {"settings": settings} if config is not None or not goes_on else given
 
     def open_session() -> Session:
         # PyTorch takes seconds to import.
         from persam_vos.video.session.session import Session
 
-        options: dict[str, Any] = {"masks": project.masks, **own}
         if goes_on:
-            return Session.open(project.prompts, **options)
+            return Session.open(project.prompts, masks=project.masks, **own)
         if prompts is not None:
-            session = Session.open(prompts, **options)
+            session = Session.open(prompts, masks=project.masks, **own)
             project.keep(session)
             return session
-        own_frames = project.frames
-        if own_frames is not None and own_frames != range(len(footage.video)):
-            options |= {"start": own_frames.start, "end": own_frames[-1] + 1, "stride": own_frames.step}
-        return Session(video, **options)
+        return Session(video, masks=project.masks, **own, **_part(project, len(footage.video)))
 
     return Studio(footage, project, open_session)
+
+
+def _settings(folder: Path, config: Path | None, given: Mapping[str, Any]) -> Settings:
+    """Return the settings of a session, as far as they are needed before it is opened."""
+    saved = saved_settings(folder) if config is None else {}
+    settings = load_settings(config, {name: saved[name] for name in _ON_OPENING if name in saved} | dict(given))
+    if settings.checkpoint is not None:
+        # That it is missing is said now, and not at the first click.
+        resolve_checkpoint(settings.model, settings.checkpoint)
+    return settings
+
+
+def _part(project: Project, count: int) -> dict[str, Any]:
+    """Return which frames of a video of so many belong to a session, as options of ``Session``; none for all."""
+    frames = project.frames
+    if frames is None or frames == range(count):
+        return {}
+    return {"start": frames.start, "end": frames[-1] + 1, "stride": frames.step}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +10,12 @@ import pytest
 from moving import HEIGHT, WIDTH, film, mask_at
 from pictures import iou
 from PIL import Image
-from sessions import COUNT, prepared, saved_film, true_labels, two_squares
+from sessions import COUNT, prepared, saved_film
 
 from persam_vos.errors import FrameIndexError, MaskError, NotStartedError, PromptError, SettingsError
 from persam_vos.masks import LabelMap
 from persam_vos.video.propagation.walked import Walked
 from persam_vos.video.session.session import Session
-
-
-@pytest.fixture
-def truths() -> list[LabelMap]:
-    return true_labels()
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    with two_squares(tmp_path / "cache") as opened:
-        yield opened
 
 
 def test_objects_are_added_propagated_and_read_in_any_order(session: Session, truths: list[LabelMap]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,11 @@ import pytest
 from fakes import FakeEngine
 from moving import HEIGHT, WIDTH, mask_at
 from PIL import Image
-from sessions import prepared, saved_film, true_labels, two_squares
+from sessions import prepared, saved_film
 
 from persam_vos.errors import FrameIndexError, MaskError, NotStartedError, PromptError
 from persam_vos.masks import LabelMap, Mask
 from persam_vos.video.session.session import Session
-
-
-@pytest.fixture
-def truths() -> list[LabelMap]:
-    return true_labels()
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    with two_squares(tmp_path / "cache") as opened:
-        yield opened
 
 
 def save(path: Path, mask: Mask) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,12 @@ import pytest
 from fakes import FakeEngine
 from moving import HEIGHT, WIDTH, mask_at
 from PIL import Image
-from sessions import COUNT, prepared, saved_film, true_labels, two_squares
+from sessions import COUNT, prepared, saved_film, two_squares
 
 from persam_vos.errors import PromptError
 from persam_vos.masks import LabelMap
 from persam_vos.video.propagation.walked import Walked
 from persam_vos.video.session.session import Session
-
-
-@pytest.fixture
-def truths() -> list[LabelMap]:
-    return true_labels()
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    with two_squares(tmp_path / "cache") as opened:
-        yield opened
 
 
 def in_thread(work: object) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import av
 
-from persam_vos.errors import VideoError, reason
 from persam_vos.media.decoding.container import open_container, video_stream
+from persam_vos.media.encoding.carried import ERRORS, CarriedTrack
 
 # Codecs that players and editors expect in a file, by FFmpeg's name of its container.
 _COPIED_CODECS = {
@@ -21,12 +20,9 @@ _COPIED_CODECS = {
 }
 # What other codecs (WMA; in MP4 also PCM and Vorbis) become.
 _ENCODER = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
-# Of a stream: what players show in their list of tracks.
-_TOLD = ("language", "title", "handler_name")
-_SOURCE_ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
-class AudioTrack:
+class AudioTrack(CarriedTrack):
     """Adds an audio stream to an open container and fills it as the video goes on.
 
     Packets are copied if files of this kind usually hold their codec, else decoded and encoded again as AAC or Opus.
@@ -46,6 +42,8 @@ class AudioTrack:
         warnings: What went wrong, one line each.
     """
 
+    _NOUN = "the audio of {source} is"
+
     def __init__(
         self,
         source: Path,
@@ -56,26 +54,14 @@ class AudioTrack:
         target: Path,
         ends: tuple[Fraction, Fraction] | None = None,
     ) -> None:
-        self.warnings: list[str] = []
-        self._source = source
-        self._container = container
-        self._target = target
-        self._shift = shift
-        self._ends = ends
-        self._input: av.container.InputContainer | None = None
-        self._packets: Generator[av.Packet[Any], None, None] | None = None
-        self._pending: av.Packet[Any] | None = None
+        super().__init__(source, container, target)
+        self._shift, self._ends = shift, ends
         self._output: av.AudioStream
         try:
-            self._input = open_container(source)
-            if ends is not None:
-                with suppress(av.FFmpegError):  # then it is read from the start
-                    self._input.seek(round(ends[0] * av.time_base))
-            stream = self._input.streams.audio[number]
+            stream = self._open(None if ends is None else ends[0]).streams.audio[number]
             self._packets = self._add_stream(stream)
-            self._output.metadata.update({key: stream.metadata[key] for key in _TOLD if key in stream.metadata})
-            self._output.disposition = stream.disposition
-        except (*_SOURCE_ERRORS, VideoError, IndexError) as error:
+            self._label(stream, self._output)
+        except ERRORS as error:
             self._give_up(error)
         self._fetch()
 
@@ -88,11 +74,7 @@ class AudioTrack:
             packet.dts = None if packet.dts is None else packet.dts - offset
             packet.pts = packet.dts if packet.pts is None else packet.pts - offset
             packet.stream = self._output
-            try:
-                self._container.mux_one(packet)
-            except (av.InvalidDataError, av.ArgumentError) as error:  # the packet is at fault, not the disk
-                self._give_up(error)
-            self._fetch()
+            self._write(packet)
 
     def finish(self, last_pts: int, duration: int) -> None:
         """Write the rest: up to the end of the range or, if the source has more frames, of the last frame; else all.
@@ -103,13 +85,6 @@ class AudioTrack:
         """
         if self._pending is not None:
             self.advance(self._ends[1] if self._ends else _end_if_cut(self._source, last_pts, duration))
-
-    def close(self) -> None:
-        """Close the source; a second call does nothing."""
-        if self._packets is not None:
-            self._packets.close()
-        if self._input is not None:
-            self._input.close()
 
     def _add_stream(self, stream: av.AudioStream) -> Generator[av.Packet[Any], None, None]:
         if stream.codec_context is None:
@@ -142,16 +117,6 @@ class AudioTrack:
     def _is_before(self, pts: int | None, seconds: Fraction, time_base: Fraction) -> bool:
         """Tell whether audio at ``pts``, so many seconds long, ends before the audio that is wanted begins."""
         return self._ends is not None and pts is not None and pts * time_base + seconds <= self._ends[0]
-
-    def _fetch(self) -> None:
-        try:
-            self._pending = next(self._packets, None) if self._packets is not None else None
-        except _SOURCE_ERRORS as error:
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        self._pending = self._packets = None
-        self.warnings.append(f"{self._target}: the audio of {self._source} is left out or cut short ({reason(error)})")
 
 
 def _end_if_cut(source: Path, last_pts: int, duration: int) -> Fraction | None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Generator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 
-from persam_vos.errors import reason
-from persam_vos.media.decoding.container import open_container
+from persam_vos.media.encoding.carried import ERRORS, CarriedTrack
 
 _UNIT = Fraction(1, 1000)
 _BEFORE = 30  # seconds before a part in which texts begin that are still shown in it
@@ -33,9 +31,6 @@ _STYLES = re.compile(r"\{[^}]*\}")
 _MAX_BYTES = 0xFFFF  # of a text: MP4 tells its length in two bytes
 _TEXT_CODECS = frozenset({"ass", "mov_text", "ssa", "srt", "subrip", "text", "webvtt"})
 _CONTAINERS = frozenset({"mp4", "mov"})
-_TOLD = ("language", "title", "handler_name")
-ERRORS = (av.FFmpegError, OSError, ValueError, AttributeError)
-"""What goes wrong while subtitles are read or their track is made; the last one by versions of PyAV without them."""
 
 
 def is_kept(stream: Any, container: av.container.OutputContainer) -> bool:
@@ -44,7 +39,7 @@ def is_kept(stream: Any, container: av.container.OutputContainer) -> bool:
     return context is not None and context.name in _TEXT_CODECS and container.format.name in _CONTAINERS
 
 
-class SubtitleTrack:
+class SubtitleTrack(CarriedTrack):
     """Adds a subtitle track to an open container and fills it as the video goes on.
 
     An error in the source's subtitles ends them with a warning; the video goes on.
@@ -61,6 +56,8 @@ class SubtitleTrack:
         warnings: What went wrong, one line each.
     """
 
+    _NOUN = "subtitles of {source} are"
+
     def __init__(
         self,
         source: Path,
@@ -71,23 +68,14 @@ class SubtitleTrack:
         end: Fraction,
         target: Path,
     ) -> None:
-        self.warnings: list[str] = []
-        self._source, self._container, self._target = source, container, target
+        super().__init__(source, container, target)
         self._shift, self._end = shift, end
-        self._packets: Generator[av.Packet[Any], None, None] | None = None
-        self._pending: av.Packet[Any] | None = None
-        self._input: av.container.InputContainer | None = None
         try:
-            self._input = open_container(source)
-            if shift > _BEFORE:
-                with suppress(av.FFmpegError):  # then it is read from the start
-                    self._input.seek(round((shift - _BEFORE) * av.time_base))
-            stream = self._input.streams.subtitles[number]
+            stream = self._open(shift - _BEFORE if shift > _BEFORE else None).streams.subtitles[number]
             self._output: Any = container.add_stream("mov_text")
             self._output.codec_context.subtitle_header = _HEAD
             self._output.time_base = _UNIT
-            self._output.metadata.update({key: stream.metadata[key] for key in _TOLD if key in stream.metadata})
-            self._output.disposition = stream.disposition
+            self._label(stream, self._output)
             self._packets = self._texts(stream)
         except ERRORS as error:
             self._give_up(error)
@@ -99,22 +87,11 @@ class SubtitleTrack:
             if packet.pts * _UNIT + self._shift > until:
                 return
             packet.stream = self._output
-            try:
-                self._container.mux_one(packet)
-            except (av.InvalidDataError, av.ArgumentError) as error:  # the packet is at fault, not the disk
-                self._give_up(error)
-            self._fetch()
+            self._write(packet)
 
     def finish(self) -> None:
         """Write the rest, up to the end of the last frame."""
         self.advance(self._end)
-
-    def close(self) -> None:
-        """Close the source; a second call does nothing."""
-        if self._packets is not None:
-            self._packets.close()
-        if self._input is not None:
-            self._input.close()
 
     def _texts(self, stream: Any) -> Generator[av.Packet[Any], None, None]:
         """Yield the texts as packets of MP4, with times of the new file in milliseconds, which rise."""
@@ -133,17 +110,6 @@ class SubtitleTrack:
             made.duration, made.time_base = stop - start, _UNIT
             after = stop
             yield made
-
-    def _fetch(self) -> None:
-        try:
-            self._pending = next(self._packets, None) if self._packets is not None else None
-        except ERRORS as error:
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        self._pending = self._packets = None
-        words = reason(error)
-        self.warnings.append(f"{self._target}: subtitles of {self._source} are left out or cut short ({words})")
 
 
 def _text_of(packet: Any) -> bytes:
