@@ -59,6 +59,7 @@ def plan(keyframes: Iterable[Keyframe], frames: range, *, backward: bool, of_run
         backward: Whether objects are looked for before their first keyframes.
         of_run: What else decides the masks, such as a hash of the settings; goes into the signatures.
 
+    >>> import numpy as np
     >>> from persam_vos.video.prompting.keyframes import Keyframe
     >>> here = np.ones((2, 2), np.bool_)
     >>> for stretch in plan([Keyframe(4, 1, here), Keyframe(6, 1, here)], range(0, 8), backward=True):
