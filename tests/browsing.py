@@ -149,6 +149,9 @@ class Hand:
         return left + (x + 0.5) * scale, top + (y + 0.5) * scale
 
     def click(self, x: float, y: float, **options: Any) -> None:
+        """Click a pixel of the frame once its picture is there."""
+        self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(self.page.locator("#stage:not(.waiting)")).to_be_visible()
         self.page.mouse.click(*self.at(x, y), **options)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:

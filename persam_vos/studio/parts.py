@@ -19,6 +19,7 @@ from persam_vos.studio.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from persam_vos.prompts import ObjectPrompt
+    from persam_vos.video.prompting.keyframes import Keyframe
     from persam_vos.video.session.session import Session
 
 
@@ -70,7 +71,7 @@ class Studio:
         colours = ObjectStyles(objects).overlay
         keyframes: dict[int, list[dict[str, Any]]] = {each.id: [] for each in objects}
         for (frame, object_id), keyframe in edition.placed.items():
-            said = _said(edition.says(frame, object_id), is_absent=keyframe.absent)
+            said = _said(edition.says(frame, object_id), keyframe)
             keyframes.setdefault(object_id, []).append({"frame": frame, **said})
         return {
             "revision": revision,
@@ -124,9 +125,9 @@ class Studio:
                     self.events.tell("state", self.state())
 
 
-def _said(says: ObjectPrompt | None, *, is_absent: bool) -> dict[str, Any]:
-    """Return what a keyframe was made of, as JSON."""
-    points = [] if says is None else [[x, y, int(positive)] for x, y, positive in says.points]
+def _said(says: ObjectPrompt | None, keyframe: Keyframe) -> dict[str, Any]:
+    """Return what a keyframe was made of, as JSON: also the points that have mended a mask."""
+    points = keyframe.clicks if says is None else says.points
     box = None if says is None or says.box is None else list(says.box)
-    kind = "absent" if is_absent else "points" if points else "box" if box else "mask"
-    return {"kind": kind, "points": points, "box": box}
+    kind = "absent" if keyframe.absent else "mask" if says is None else "points" if points else "box"
+    return {"kind": kind, "points": [[x, y, int(positive)] for x, y, positive in points], "box": box}

@@ -111,3 +111,27 @@ def test_other_files_beside_the_masks_stay(tmp_path: Path, truths: list[LabelMap
     names = {path.name.split(".")[0] for path in (tmp_path / "red.masks").iterdir()}
     assert names == {"mine", "00000_1", "propagated", "session"}
     assert not (tmp_path / "red.masks" / "00000_1.png").exists()
+
+
+def test_the_clicks_that_have_mended_a_mask_are_kept_for_people_to_see(tmp_path: Path, truths: list[LabelMap]) -> None:
+    with prepared(Session(saved_film(tmp_path / "film"), cache=tmp_path / "cache")) as session:
+        red = session.add(0, mask=truths[0] == 1)
+        red.click(0, 3, 4)
+        red.click(0, 5, 6, positive=False)
+        session.add(1, points=[(20, 20)])
+        session.save(tmp_path / "red.json")
+
+        def clicks_of(of: Session) -> list[tuple[float, float, bool]]:
+            return [tuple(each) for each in of.edition.keyframes[0, 1].clicks]
+
+        assert clicks_of(session) == [(3, 4, True), (5, 6, False)]
+        session.undo()
+        session.undo()
+        assert clicks_of(session) == [(3, 4, True)]
+
+    with prepared(Session.open(tmp_path / "red.json", cache=tmp_path / "cache")) as again:
+        assert clicks_of(again) == [(3, 4, True), (5, 6, False)]
+        assert again.edition.says(0, 1) is None
+        assert again.edition.says(1, 2) is not None
+        again.objects[0].correct(0, mask=truths[0] == 1)
+        assert clicks_of(again) == []

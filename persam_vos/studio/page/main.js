@@ -5,6 +5,7 @@ import * as api from "./data/api.js";
 import { Edits } from "./data/edits.js";
 import { listen } from "./data/events.js";
 import { Frames } from "./data/frames.js";
+import { keep } from "./data/kept.js";
 import { Player } from "./data/player.js";
 import { Store } from "./data/store.js";
 import { keyTable } from "./key_table.js";
@@ -33,6 +34,7 @@ async function load(store) {
   const [video, times] = await Promise.all([api.video(), api.times()]);
   const clip = new Clip(video, times, video.frame_rate ?? undefined);
   store.set({ video, clip, frame: clip.start });
+  keep(store);
 }
 
 /** @param {Store} store With the film in it. */
@@ -60,7 +62,8 @@ function build(store) {
   const parts = { commands, edits, stage, doubts, objects, escape };
   const table = keyTable({
     ...parts,
-    propagate: () => propagate.start("all"),
+    // A key may be quicker than the answer to the click before it.
+    propagate: () => edits.last.then(() => propagate.start("all")),
     export: () => exporting.open(),
     help: () => keys.help(),
   });

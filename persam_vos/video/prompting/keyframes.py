@@ -20,6 +20,7 @@ from persam_vos.methods.prompt_view import FrameViews
 from persam_vos.methods.prompted import masks_of_prompts
 from persam_vos.pipeline.gpu_memory import explained_gpu_memory_errors
 from persam_vos.prompts import ObjectPrompt, Prompt
+from persam_vos.prompts.points import Point
 from persam_vos.sam.engine import Engine
 
 FrameOf = Callable[[int], Frame]
@@ -39,6 +40,7 @@ class Keyframe(ArrayRecord):
         object_id: Id of the object, 1..255.
         mask: bool, H x W; an empty one says that the object is absent.
         doubts: What makes it doubtful that this mask was meant, one line each.
+        clicks: The points that have mended it, for people to see; the mask is what counts.
 
     Raises:
         MaskError: If the mask is no such array.
@@ -48,6 +50,7 @@ class Keyframe(ArrayRecord):
     object_id: int
     mask: Mask
     doubts: tuple[str, ...] = ()
+    clicks: tuple[Point, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask.dtype != np.bool_ or self.mask.ndim != 2:

@@ -78,7 +78,12 @@ class Marks:
         """
         frame = self.check(frame)
         if mask is None:
-            return edition.with_keyframe(*self.found(frame, object_id, box, points, known))
+            found, says = self.found(frame, object_id, box, points, known)
+            if says is None:
+                former = edition.keyframes.get(found.place)
+                clicks = (*(former.clicks if former else ()), *map(as_point, points))
+                found = replace(found, clicks=clicks)
+            return edition.with_keyframe(found, says)
         if box is not None or len(points):
             raise PromptError("give a mask, or a box and points; points alone mend the mask that is there")
         return edition.with_keyframe(self._drawn(mask, frame, object_id))

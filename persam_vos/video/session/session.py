@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from persam_vos.video.session.lanes import lanes_of
 from persam_vos.video.session.marked import MarkedVideo
 from persam_vos.video.session.observed import observe
 from persam_vos.video.session.session_export import export_session, nothing_written
-from persam_vos.video.session.session_file import load_masks, read_said, read_saved, save_session
+from persam_vos.video.session.session_file import load_masks, read_saved, save_session, with_said
 from persam_vos.video.session.session_parts import SessionParts
 
 
@@ -263,8 +262,7 @@ class Session(MarkedVideo, AbstractContextManager["Session"]):
         session = cls(asked.video or "", **how)
         try:
             used = load_masks(Path(path), session._parts.store)
-            edition = session.marks.all_of(asked)
-            edition = replace(edition, said={**edition.said, **read_said(Path(path), asked)})
+            edition = with_said(session.marks.all_of(asked), Path(path), asked)
             session._history = session._history.begin(edition, used)
         except BaseException:
             session.close()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,17 @@ from PIL import Image
 from persam_vos.errors import OutputError, PromptError, SettingsError, reason
 from persam_vos.files import output_errors, save_to_disk, whole_file, write_lines
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
-from persam_vos.prompts.points import as_box, as_point
+from persam_vos.prompts.points import Point, as_box, as_point
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
 from persam_vos.settings.video import Settings
-from persam_vos.video.prompting.keyframes import Keyframe, Place
+from persam_vos.video.prompting.keyframes import Keyframe
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.session.edition import Edition
 from persam_vos.video.session.session_parts import SessionParts
 
 _PROPAGATED = "propagated.sqlite"
 _SETTINGS = "session.json"
+_MENDED = "mended"
 # Of the masks of keyframes; the digits of the hash are missing in older files.
 _MASK_NAME = re.compile(r"[0-9]{5,}_[0-9]{1,3}(\.[0-9a-f]{12})?\.png")
 # Where and how fast a session computes is another machine's own affair.
@@ -61,8 +63,8 @@ def save_session(path: Path, edition: Edition, parts: SessionParts, *, propagate
     for place, each in edition.keyframes.items():
         mask = None if each.absent else _write_mask(folder, each)
         prompts.append(Prompt(*place, ObjectPrompt(mask=mask, absent=each.absent)))
-        if mask is not None and place in edition.said:
-            said[mask.name] = edition.said[place].record()
+        if mask is not None and (record := _record(edition.said.get(place), each)):
+            said[mask.name] = record
     # Until the prompts are written, those of before hold: what their masks were made of stays known.
     former = {name: each for name, each in _read_records(folder).items() if (folder / name).is_file()}
     kept = {"settings": _chosen(parts.settings), "frame_rate": str(parts.frame_rate), "said": {**former, **said}}
@@ -109,24 +111,39 @@ def _read_options(file: Path, *, whole: bool) -> dict[str, Any]:
         ) from error
 
 
-def read_said(path: Path, asked: VideoPrompts) -> dict[Place, ObjectPrompt]:
-    """Return the box and points of those masks of a session's file that were made of any; others count as drawn.
+def with_said(edition: Edition, path: Path, asked: VideoPrompts) -> Edition:
+    """Return an edition that knows the box and points of which masks were made; others count as drawn.
 
     Args:
-        path: Of the file.
+        edition: Of what the file says.
+        path: Of a session's file.
         asked: What it says.
     """
     try:
         known = _read_records(folder_of(path))
         # The name of a mask changes with its pixels.
         masks = {each.says.mask.name: each for each in asked.prompts if each.says.mask is not None}
-        return {
-            (each.frame, each.object_id): _says(known[name])
+        places = {
+            (each.frame, each.object_id): known[name]
             for name, each in masks.items()
             if name in known and each.frame is not None
         }
+        said = {place: _says(record) for place, record in places.items() if _MENDED not in record}
+        clicks = {place: _points(record[_MENDED]) for place, record in places.items() if _MENDED in record}
     except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return edition
+    keyframes = {
+        place: replace(each, clicks=clicks[place]) if place in clicks else each
+        for place, each in edition.keyframes.items()
+    }
+    return Edition(edition.objects, keyframes, {**edition.said, **said})
+
+
+def _record(says: ObjectPrompt | None, keyframe: Keyframe) -> dict[str, Any]:
+    """Return what a mask was made of, or the points that have mended it, as JSON; nothing for one that was drawn."""
+    if says is not None:
+        return says.record()
+    return {_MENDED: [[x, y, int(positive)] for x, y, positive in keyframe.clicks]} if keyframe.clicks else {}
 
 
 def _read_records(folder: Path) -> dict[str, Any]:
@@ -140,7 +157,11 @@ def _read_records(folder: Path) -> dict[str, Any]:
 def _says(record: Mapping[str, Any]) -> ObjectPrompt:
     """Return a box and points, of ``ObjectPrompt.record``."""
     box = as_box(record["box"]) if "box" in record else None
-    return ObjectPrompt(box, tuple(as_point(each) for each in record.get("points", ())))
+    return ObjectPrompt(box, _points(record.get("points", ())))
+
+
+def _points(record: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    return tuple(as_point(each) for each in record)
 
 
 def load_masks(path: Path, store: FoundStore) -> set[int]:

@@ -234,3 +234,44 @@ def test_escape_closes_what_is_open_first(hand: Hand) -> None:
     expect(hand.page.locator("#callout")).to_be_visible()
     hand.press("Escape")
     expect(hand.page.locator("#callout")).to_be_hidden()
+
+
+def test_clicks_that_mend_a_mask_stay_in_sight(hand: Hand, studio: Served) -> None:
+    hand.click(30, 20)
+    hand.press("p")
+    expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
+    hand.press("ArrowRight")
+    hand.click(150, 20)
+    expect(hand.said).to_have_text("Object 1 on this frame: a mask, mended by 1 click.")
+    hand.click(20, 100, button="right")
+    expect(hand.said).to_have_text("Object 1 on this frame: a mask, mended by 2 clicks.")
+
+    (_, mended) = studio.get("/api/state")["objects"][0]["keyframes"]
+    assert mended["kind"] == "mask"
+    assert [point[2] for point in mended["points"]] == [1, 0]
+    hand.press("Control+z")
+    expect(hand.said).to_contain_text("mended by 1 click.")
+
+
+def test_brush_and_eraser_say_what_they_are_for(hand: Hand) -> None:
+    hand.press("b")
+    expect(hand.hint).to_have_text("Paint all of the object that you want to mask.")
+    hand.drag((150, 60), (190, 60))
+    expect(hand.said).to_contain_text("a mask")
+    expect(hand.hint).to_contain_text("Paint what is missing; the eraser")
+    hand.press("e")
+    expect(hand.hint).to_contain_text("Rub out what is too much")
+
+
+def test_the_place_and_the_tool_are_there_after_a_reload(hand: Hand) -> None:
+    hand.click(30, 20)
+    hand.press("ArrowRight", "ArrowRight", "b", "]")
+    size = hand.page.locator("#brush-size").input_value()
+    expect(hand.number).to_have_value("2")
+
+    hand.page.reload()
+
+    expect(hand.number).to_have_value("2")
+    expect(hand.page.locator("button[data-tool=brush]")).to_have_attribute("aria-pressed", "true")
+    expect(hand.page.locator("#brush-size")).to_have_value(size)
+    expect(hand.rows).to_have_count(1)

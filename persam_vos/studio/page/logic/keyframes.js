@@ -4,7 +4,7 @@
  * @typedef {Object} Keyframe
  * @property {number} frame
  * @property {"points" | "box" | "mask" | "absent"} kind
- * @property {[number, number, 0 | 1][]} points x, y, and whether it is on the object.
+ * @property {[number, number, 0 | 1][]} points x, y, and whether it is on the object; of a mask, those that have mended it.
  * @property {[number, number, number, number] | null} box x0, y0, x1, y1; the maxima belong to it.
  */
 /** @typedef {{id: number, name: string, color: string, keyframes: Keyframe[]}} StudioObject */

@@ -11,18 +11,29 @@
  * @property {number} doubts Doubtful frames that nobody has looked at.
  * @property {"click" | "box" | null} waits What waits for its mask.
  * @property {boolean} touch Whether a finger points, not a mouse.
+ * @property {import("../data/store.js").Tool} tool
  */
+
+/** What brush and eraser are for: the first words of an object, and those that mend its mask. */
+const PAINTING = {
+  brush: { first: "Paint all of", then: "Paint what is missing; the eraser takes away what is too much." },
+  eraser: { first: "The eraser takes away. First take the brush, and paint all of", then: "Rub out what is too much; the brush adds." },
+};
 
 /**
  * @param {Progress} progress
  * @returns {{words: string, button: "propagate" | "doubt" | "export" | null}}
  */
 export function nextStep(progress) {
-  const { open, marked, selectedMarked, selectedName, propagated, job, doubts, waits, touch } = progress;
+  const { open, marked, selectedMarked, selectedName, propagated, job, doubts, waits, touch, tool } = progress;
   if (!open) return { words: "Loading the network. You can look at the film meanwhile.", button: null };
   if (waits) return { words: `Working on your ${waits}: its mask comes.`, button: null };
   if (job === "propagate") return { words: "Masks are being made. You can go on marking meanwhile.", button: null };
   if (job === "export") return { words: propagated ? "The files are being written." : "Masks are made first, then the files.", button: null };
+  const painting = PAINTING[tool];
+  if (painting && (!marked || !selectedMarked)) {
+    return { words: `${painting.first} ${marked ? selectedName : "the object that you want to mask"}.`, button: null };
+  }
   if (!marked) {
     return { words: `${touch ? "Tap" : "Click"} the object that you want to mask, or drag a box around it.`, button: null };
   }
@@ -31,9 +42,10 @@ export function nextStep(progress) {
     return { words: `${touch ? "Tap" : "Click"} ${selectedName} ${where}, or drag a box around it.`, button: null };
   }
   if (!propagated) {
-    const mend = touch
+    const clicks = touch
       ? "Tap what is missing; “Take away” removes what is too much."
       : "Click what is missing, right-click what is too much.";
+    const mend = painting?.then ?? clicks;
     return { words: `${mend} When the mask is right, propagate it through the film.`, button: "propagate" };
   }
   if (doubts > 0) {

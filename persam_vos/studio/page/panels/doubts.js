@@ -8,7 +8,7 @@ import { byId, icon, make, onPress, show } from "./dom.js";
 
 const LISTED = 8;
 /** Pixels (CSS) of the longer side of a picture. */
-const LONGEST = 64;
+const LONGEST = 56;
 /** Milliseconds from a change to the question which frames are doubtful now. */
 const SOON = 400;
 
@@ -78,7 +78,8 @@ export class Doubts {
     if (lookedAt.has(doubt.frame)) where.append(icon("check"), make("span", { className: "unseen" }, "looked at"));
     const dot = make("span", { className: "dot" });
     dot.style.background = object?.color ?? "transparent";
-    const why = make("span", { className: "why" }, dot, `${object ? `${nameOf(object)}: ` : ""}${doubt.reason}`);
+    const who = object && state.objects.length > 1 ? `${nameOf(object)}: ` : "";
+    const why = make("span", { className: "why" }, dot, `${who}${doubt.reason}`);
     const button = make("button", { className: "doubt" }, picture, make("span", { className: "doubt-words" }, where, why));
     button.setAttribute("aria-current", String(doubt.frame === frame));
     button.addEventListener("click", () => this.visit(doubt));
@@ -90,5 +91,5 @@ function wordsFor(state, doubts) {
   if (!state.propagated && doubts.length === 0) return "After propagating, the frames that most need a look are listed here.";
   if (doubts.length === 0) return "No frame stands out.";
   if (!state.propagated) return "From before your last change:";
-  return "Most doubtful first. Mend a wrong one with a click.";
+  return "Most doubtful first.";
 }

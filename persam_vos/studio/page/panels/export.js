@@ -49,7 +49,7 @@ export class Export {
     onPress(copy, () => navigator.clipboard?.writeText(folder));
     const where = make("span", { className: "folder" }, make("code", {}, folder), copy);
     news.replaceChildren("Written into", where, make("span", { className: "faint" }, files.join(", ")));
-    news.scrollIntoView({ block: "nearest" });
+    where.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string} words */
@@ -71,16 +71,14 @@ export class Export {
 
   _chosen() {
     const { chosen } = this;
-    this.fields.show(chosen);
-    show(byId("export-no-options"), chosen.length === 0);
+    this.fields.open(chosen);
     byId("export-start").disabled = chosen.length === 0;
     byId("export-error").textContent = "";
+    this._note();
   }
 
   _note() {
-    byId("export-note").textContent = this.store.state.propagated
-      ? `Into a new folder in ${this.store.video.session}`
-      : "The masks are not up to date: they are propagated first, then the files are written.";
+    byId("export-note").textContent = noteFor(this.store, this.chosen);
   }
 
   async _submit(event) {
@@ -105,4 +103,11 @@ export class Export {
     if (this.dialog.open) this._note();
     if (isRunning) showProgress(byId("export-bar"), byId("export-words"), job);
   }
+}
+
+/** @param {import("../data/store.js").Store} store @param {string[]} chosen @returns {string} What will happen. */
+function noteFor({ state, video }, chosen) {
+  if (chosen.length === 0) return "Choose at least one of what to write.";
+  if (state.propagated) return `Into a new folder in ${video.session}`;
+  return "The masks are not up to date: they are propagated first, then the files are written.";
 }

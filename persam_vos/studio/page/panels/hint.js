@@ -28,7 +28,7 @@ export function showHint(store) {
     late = setTimeout(() => store.set({ waits }), waits ? PATIENCE : 0);
   });
   onPress(double, () => byId(next.id).click());
-  const look = () => [store.state, store.selected, store.doubts, store.lookedAt, store.touch, store.waits];
+  const look = () => [store.state, store.selected, store.doubts, store.lookedAt, store.touch, store.waits, store.tool];
   store.watch(look, () => {
     const { state, object } = store;
     const step = nextStep({
@@ -41,6 +41,7 @@ export function showHint(store) {
       doubts: store.doubtsLeft.length,
       waits: store.waits,
       touch: store.touch,
+      tool: store.tool,
     });
     byId("hint").textContent = step.words;
     for (const [name, { id }] of Object.entries(BUTTONS)) byId(id).classList.toggle("primary", name === step.button);

@@ -111,8 +111,7 @@ export class Objects {
 function saidIn(keyframe) {
   if (!keyframe) return "nothing said yet.";
   if (keyframe.kind === "absent") return "not there.";
-  const parts = [];
-  if (keyframe.box) parts.push("a box");
-  if (keyframe.points.length > 0) parts.push(counted(keyframe.points.length, "click"));
-  return `${parts.length > 0 ? parts.join(" and ") : "a mask"}.`;
+  const clicks = keyframe.points.length > 0 ? counted(keyframe.points.length, "click") : "";
+  if (keyframe.kind === "mask") return clicks ? `a mask, mended by ${clicks}.` : "a mask.";
+  return `${[keyframe.box ? "a box" : "", clicks].filter(Boolean).join(" and ")}.`;
 }

@@ -1,4 +1,4 @@
-// Comes in: options as the server describes them. Goes out: fields for those that the chosen exports have, and their values.
+// Comes in: options as the server describes them. Goes out: a field for each, open for those that the chosen exports have, and their values.
 
 import { make, show } from "./dom.js";
 
@@ -13,10 +13,18 @@ export class OptionFields {
     room.append(...this.fields.map((each) => each.row));
   }
 
-  /** Show the options that at least one of these exports has. @param {string[]} chosen */
-  show(chosen) {
+  /**
+   * Open the options that at least one of these exports has. The others stay where they are, closed: what lies under
+   * the pointer does not move.
+   * @param {string[]} chosen
+   */
+  open(chosen) {
     const names = this._namesOf(chosen);
-    for (const { option, row } of this.fields) show(row, names.has(option.name));
+    for (const { option, row } of this.fields) {
+      const isOpen = names.has(option.name);
+      row.classList.toggle("closed", !isOpen);
+      for (const field of row.querySelectorAll("input, select")) field.disabled = !isOpen;
+    }
   }
 
   /** @param {string[]} chosen @returns {Object<string, unknown>} Options that are not at their default. */

@@ -35,9 +35,10 @@ export function stageSigns(store, stage, preview) {
     if (isPreparing !== wasPreparing) soon("preparing", (wasPreparing = isPreparing));
   });
   stage.canvas.addEventListener("pointerdown", (event) => {
-    const { x, y } = stage.placeOf(event);
-    byId("busy").style.left = `${x}px`;
-    byId("busy").style.top = `${y}px`;
+    const place = stage.placeOf(event);
+    if (!stage.hits(place)) return; // nothing is said there
+    byId("busy").style.left = `${place.x}px`;
+    byId("busy").style.top = `${place.y}px`;
   });
   store.watch(() => [store.frame, store.state.objects], () => {
     const { objects } = store.state;

@@ -52,5 +52,9 @@ function viewChoices(store) {
   masks.addEventListener("change", () => store.set({ masksShown: masks.checked }));
   previews.addEventListener("change", () => store.set({ previews: previews.checked }));
   opacity.addEventListener("input", () => store.set({ opacity: Number(opacity.value) / 100 }));
-  store.watch(() => [store.masksShown], () => (masks.checked = store.masksShown));
+  store.watch(() => [store.masksShown, store.previews, store.opacity], () => {
+    masks.checked = store.masksShown;
+    previews.checked = store.previews;
+    opacity.value = String(Math.round(100 * store.opacity));
+  });
 }

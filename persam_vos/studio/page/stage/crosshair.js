@@ -32,6 +32,7 @@ export class Crosshair {
     const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const way = ways[event.key];
     if (way) this._point({ x: this.at.x + way[0] * stride, y: this.at.y + way[1] * stride });
+    else if (event.key === "Enter" && this.stage.shown.isWaiting) this.edits.refuse("The picture of this frame is not here yet.", this.at);
     else if (event.key === "Enter") this.edits.click(this.at, !(event.altKey || event.shiftKey));
     else if (event.key === "Escape") this._end();
     else return false;

@@ -69,6 +69,10 @@ export class Pointer {
       return pan(stage, place);
     }
     if (event.button !== LEFT && event.button !== RIGHT) return null;
+    if (stage.shown.isWaiting) {
+      edits.refuse(`Frame ${store.frame} is not here yet: wait for its picture.`, stage.view.toFrame(place));
+      return null;
+    }
     if (store.tool === "brush" || store.tool === "eraser") {
       return stroke(stage, this.brush, place, (store.tool === "eraser") !== takesAway);
     }

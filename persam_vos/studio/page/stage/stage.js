@@ -84,6 +84,7 @@ export class Stage {
     if (shown.map && shown.mapFrame === shown.frame) this._drawMasks();
     if (!shown.isWaiting) this._drawPrompts();
     for (const paint of this.painters) paint(context, view);
+    this.canvas.classList.toggle("waiting", shown.isWaiting && !this.store.playing);
   }
 
   _drawMasks() {
