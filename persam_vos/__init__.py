@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         DatasetError,
         EmptyMaskError,
         FrameIndexError,
+        ManifestError,
         MaskError,
         MaskSizeError,
         MissingDependencyError,
@@ -59,9 +60,9 @@ __version__ = "0.2.0"
 # Modules are imported when a name is first used: PyTorch alone takes a second.
 _MODULES = {
     "persam_vos.errors": (
-        "CheckpointError", "DatasetError", "EmptyMaskError", "FrameIndexError", "MaskError", "MaskSizeError",
-        "MissingDependencyError", "NotStartedError", "OutputError", "PersamVosError", "PhotoError", "PromptError",
-        "SettingsError", "VideoError",
+        "CheckpointError", "DatasetError", "EmptyMaskError", "FrameIndexError", "ManifestError", "MaskError",
+        "MaskSizeError", "MissingDependencyError", "NotStartedError", "OutputError", "PersamVosError", "PhotoError",
+        "PromptError", "SettingsError", "VideoError",
     ),
     "persam_vos.evaluation": (
         "boundary_map", "boundary_similarity", "compare_masks", "region_similarity", "score_davis", "score_label_maps",
@@ -97,6 +98,7 @@ __all__ = [
     "Frame",
     "FrameIndexError",
     "FrameResult",
+    "ManifestError",
     "MaskError",
     "MaskSizeError",
     "MissingDependencyError",

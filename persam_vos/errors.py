@@ -43,6 +43,22 @@ class PromptError(PersamVosError, ValueError):
     """A box or a point is not usable, or says too little."""
 
 
+class ManifestError(PersamVosError, ValueError):
+    """Lines of a manifest are not usable.
+
+    Attributes:
+        faults: What is wrong, a line each, in the order of the manifest.
+    """
+
+    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message, faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        """Return the message alone."""
+        return str(self.args[0])
+
+
 class NotStartedError(PersamVosError, RuntimeError):
     """A ``Tracker`` or ``PhotoFinder`` knows no object yet: ``start`` or ``learn`` comes first."""
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from persam_vos import __version__
+from persam_vos.cli.batch import BATCH_EPILOG, batch
 from persam_vos.cli.command import Command, CommandGroup, UsageError
 from persam_vos.cli.mask import MASK_EPILOG, mask
 from persam_vos.cli.models import models
@@ -36,6 +37,7 @@ app = typer.Typer(
 for command, short_help, epilog in (
     (run, "Track objects through a video, from its first frame.", RUN_EPILOG),
     (studio, "Mark, propagate, mend and export in the browser.", STUDIO_EPILOG),
+    (batch, "Track objects through many videos, on one machine or many.", BATCH_EPILOG),
     (render, "Write exports of masks that exist already.", RENDER_EPILOG),
     (mask, "Make the mask of one frame or photo from a box or points.", MASK_EPILOG),
     (demo, "Track the clip that ships with the program.", None),

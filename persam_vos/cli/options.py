@@ -53,7 +53,7 @@ Colors = Annotated[
 ]
 
 
-def _only(allowed: Collection[int]) -> Callable[[int | None], int | None]:
+def only(allowed: Collection[int]) -> Callable[[int | None], int | None]:
     """Refuse other numbers; the option's metavar says which are allowed."""
 
     def check(number: int | None) -> int | None:
@@ -151,7 +151,7 @@ class MaskOptions(OptionGroup):
         typer.Option(
             "--mask-threshold",
             metavar="0..254",
-            callback=_only(range(255)),
+            callback=only(range(255)),
             help="Read a soft mask as one object: the pixels with more alpha, or brighter, than this.",
         ),
     ] = None
@@ -188,7 +188,7 @@ class DavisOptions(OptionGroup):
         typer.Option(
             "--year",
             metavar="[2016|2017]",
-            callback=_only((2016, 2017)),
+            callback=only((2016, 2017)),
             help="2016 has one object a sequence, 2017 several.",
         ),
     ] = 2017

@@ -90,7 +90,7 @@ class Engine(Generic[AnyEngineSettings]):
             CheckpointError: If the weights cannot be had.
         """
         if parts is None:
-            parts = _load(settings, settings.encodes_square if square is None else square, progress=progress)
+            parts = load_parts(settings, square=square, progress=progress)
         self.settings = settings
         self.encoder, self.batch_encoder, self.decoder = parts.encoder, parts.batch_encoder, parts.decoder
         self.batch_size, self.side_by_side = parts.batch_size, parts.side_by_side
@@ -149,7 +149,9 @@ class Engine(Generic[AnyEngineSettings]):
             thread.join()
 
 
-def _load(settings: EngineSettings, square: bool, *, progress: bool) -> EngineParts:
+def load_parts(settings: EngineSettings, *, square: bool | None = None, progress: bool = True) -> EngineParts:
+    """Load the model that settings name, which several engines may share; see ``Engine``."""
+    square = settings.encodes_square if square is None else square
     device = choose_device(settings.device)
     checkpoint = resolve_checkpoint(settings.model, settings.checkpoint, progress=progress)
     sam = load_sam(settings.model, checkpoint, device)

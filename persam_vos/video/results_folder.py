@@ -70,6 +70,7 @@ class ResultsFolder:
         prompting: Prompting,
         *,
         backward: bool = True,
+        final: Path | None = None,
     ) -> None:
         """Take what the run is; nothing is written yet.
 
@@ -80,8 +81,9 @@ class ResultsFolder:
             keyframes: Of the run.
             prompting: Which names them, and has read files that stay.
             backward: Whether objects are looked for before their first keyframes.
+            final: The name that the folder will have; None for the one that it has.
         """
-        self.path = path
+        self.path, self._final = path, final
         self._engine, self._info, self._keyframes, self._prompting = engine, reader.info, keyframes, prompting
         told = fingerprint(reader, keyframes, prompting.objects, engine.settings, backward=backward)
         self._given = {**_given_record(keyframes, prompting, reader.info), "fingerprint": told}
@@ -148,7 +150,7 @@ class ResultsFolder:
             return ()
         series = read_series(self.path / TRACKS)
         styles = ObjectStyles(self._prompting.named(self._keyframes.ids))
-        path = write_report(self.path, record.contents(), series, frames_to_look_at(series), styles)
+        path = write_report(self.path, record.contents(), series, frames_to_look_at(series), styles, self._final)
         if not outcome.interrupted:
             pictures_file(self.path).discard()
         return (path,)

@@ -37,6 +37,8 @@ def run_video(
     backward: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    load: Callable[[], Engine[Settings]] | None = None,
+    final: Path | None = None,
 ) -> Outcome:
     """Track one video and write its folder: the exports, tracks.jsonl and run.json.
 
@@ -52,6 +54,8 @@ def run_video(
         backward: Whether objects are looked for before their first keyframes.
         overwrite: Replace earlier results.
         resume: Go on with an earlier run of the same video and settings.
+        load: Returns the model; None loads one.
+        final: The name that the folder will have; None for the one that it has.
 
     Raises:
         PersamVosError: Of the kind that fits what is wrong.
@@ -70,6 +74,8 @@ def run_video(
                 backward=backward,
                 overwrite=overwrite,
                 resume=resume,
+                load=load,
+                final=final,
             )
 
 
@@ -85,6 +91,7 @@ def write_tracks(
     overwrite: bool = False,
     resume: bool = False,
     load: Callable[[], Engine[Settings]] | None = None,
+    final: Path | None = None,
 ) -> Outcome:
     """Track a video that is open already; see ``run_video``.
 
@@ -99,6 +106,7 @@ def write_tracks(
         overwrite: Replace earlier results.
         resume: Go on with an earlier run of the same video and settings.
         load: Returns the model; None loads one.
+        final: The name that the folder will have; None for the one that it has.
     """
     started, info = time.perf_counter(), reader.info
     before = find_earlier(output, overwrite=overwrite, resume=resume)
@@ -109,7 +117,8 @@ def write_tracks(
         keyframes = prompting.find(engine, frame_function(reader, frames))
     for warning in keyframes.warnings:
         progress.warn(warning)
-    folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backward or frames is None)
+    backwards = backward or frames is None
+    folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backwards, final=final)
     doubts, same = before.check(output, folder.run, redoes=frames is not None), before.same_prompts(folder.run)
     if before.run is not None and before.complete and same:
         return nothing_left(before.run)

@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 DATA = Path(persam_vos.__file__).parent / "data"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages on how to use the package; the others speak of the scripts' options as well.
-USER_PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "video", "photos"))]
+USER_PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "video", "photos", "batch")),
+]
 # Every command has it; Typer does not list it among the options.
 OTHER_FLAGS = {"--help"}
 RUNNABLE = "<!-- runnable -->"
@@ -182,7 +185,9 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
     assert named <= options_of() | OTHER_FLAGS
 
 
-@pytest.mark.parametrize(("command", "names"), [("run", ["video"]), ("image", ["photos", "video"])])
+@pytest.mark.parametrize(
+    ("command", "names"), [("run", ["video"]), ("image", ["photos", "video"]), ("batch", ["batch", "video"])]
+)
 def test_every_option_is_explained(command: str, names: list[str]) -> None:
     text = "".join((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in names)
     unexplained = {name for name in options_of(command) if name not in text}

@@ -36,7 +36,9 @@ class Mending:
     studio: str
 
 
-def mending_of(frame: int, object_id: int, record: Mapping[str, Any], folder: Path) -> Mending | None:
+def mending_of(
+    frame: int, object_id: int, record: Mapping[str, Any], folder: Path, final: Path | None = None
+) -> Mending | None:
     """Return how to mend a frame; None where no file holds the frames, or what was asked.
 
     Args:
@@ -44,10 +46,13 @@ def mending_of(frame: int, object_id: int, record: Mapping[str, Any], folder: Pa
         object_id: The object that is wrong there.
         record: What run.json says.
         folder: Of the results.
+        final: The name that the folder will have; None for the one that it has.
     """
-    source, prompts = str(record["source"]), folder / PROMPTS_JSON
-    if not (Path(source).exists() and prompts.exists()):
+    source = str(record["source"])
+    if not (Path(source).exists() and (folder / PROMPTS_JSON).exists()):
         return None
+    folder = final or folder
+    prompts = folder / PROMPTS_JSON
     name = f"{folder.name}_{frame:05d}_{object_id}"
     mask, look = f"{name}.png", f"{name}_look.jpg"
     again = ["persam-vos", "run", source, "--prompts", str(prompts), "--prompt", f"{frame}:{mask}", "--resume", "-o"]

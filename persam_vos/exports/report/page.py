@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def write_report(
     series: Sequence[ObjectSeries],
     looks: Sequence[Look],
     styles: ObjectStyles,
+    final: Path | None = None,
 ) -> Path:
     """Write ``report.html``: self-contained, for a browser without a network.
 
@@ -85,6 +87,7 @@ def write_report(
         series: Of the objects.
         looks: Frames that need a look, the most doubtful first.
         styles: Names and colours of objects.
+        final: The name that the folder will have, for the commands that the report names; None for the one it has.
 
     Raises:
         OutputError: If it cannot be written.
@@ -93,7 +96,7 @@ def write_report(
     height, width = record["frame_size"]
     places: list[_Place] = []
     for look in looks:
-        place = _place(look, series, pictures.all, record, folder)
+        place = _place(look, series, pictures.all, partial(mending_of, record=record, folder=folder, final=final))
         if place is not None and not any(place.lies_in(other) for other in places):
             places.append(place)
     text = rendered(
@@ -155,7 +158,10 @@ def _tracked(series: ObjectSeries, places: Iterable[_Place], pixels: int, styles
 
 
 def _place(
-    look: Look, series: Sequence[ObjectSeries], pictures: Sequence[Picture], record: Mapping[str, Any], folder: Path
+    look: Look,
+    series: Sequence[ObjectSeries],
+    pictures: Sequence[Picture],
+    mending: Callable[[int, int], Mending | None],
 ) -> _Place | None:
     own = next((each for each in series if each.id == look.object_id), None)
     if own is None or not pictures:
@@ -175,7 +181,7 @@ def _place(
         score=score if score == score else None,
         shown=picture.frame,
         picture=data_url(picture.jpeg),
-        mending=mending_of(mended, own.id, record, folder),
+        mending=mending(mended, own.id),
     )
 
 

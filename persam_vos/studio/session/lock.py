@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from persam_vos.errors import OutputError, reason
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from persam_vos.locks import hold, let_go
 
 
 class FolderLock:
@@ -33,7 +28,7 @@ class FolderLock:
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({reason(error)})") from error
         try:
-            _hold(self._file)
+            hold(self._file)
         except OSError as error:
             self._file.seek(0)
             owner = self._file.read(32).strip()
@@ -50,25 +45,6 @@ class FolderLock:
         """Let go of the folder; a second call does nothing. The file stays: removing it would let two hold it."""
         with suppress(OSError, ValueError):
             # A program that is just being started has a copy of the file: closing ours would not let go of it.
-            _let_go(self._file)
+            let_go(self._file)
         with suppress(OSError):
             self._file.close()
-
-
-def _hold(file: IO[str]) -> None:
-    """Lock a file for this process; raise OSError if another one has."""
-    if sys.platform == "win32":
-        file.seek(1 << 30)  # beyond what is read and written
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _let_go(file: IO[str]) -> None:
-    """Unlock a file, also for those that have a copy of it."""
-    if sys.platform == "win32":
-        file.seek(1 << 30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_UN)

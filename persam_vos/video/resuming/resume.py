@@ -115,6 +115,11 @@ def is_unfinished(output: Path) -> bool:
     return (output / CHECKPOINT).exists() or unfinished_record(output) is not None
 
 
+def is_complete(output: Path) -> bool:
+    """Tell whether a folder holds a run of which nothing is left to do."""
+    return _complete_record(output) is not None
+
+
 def nothing_left(run: dict[str, Any]) -> Outcome:
     """Return the outcome of a run that finds a complete one.
 

@@ -1,0 +1,93 @@
+"""``persam-vos batch``: its lines, its statuses, and the masks of ``run``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from batches import names_in, write_batch
+from command_line import Command, call, one_line
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return write_batch(tmp_path / "in", frames=3)
+
+
+def test_masks_are_those_of_run(command: Command, manifest: Path, tmp_path: Path) -> None:
+    output, clip = tmp_path / "out", manifest.with_name("b.mp4")
+    answer = command("batch", manifest, "-o", output, "--export", "masks")
+    assert (answer.status, answer.out) == (0, f"{output / 'index.jsonl'}\n")
+    assert "3/3" in answer.err
+    alone = tmp_path / "alone"
+    assert command("run", clip, "--first-mask", clip.with_suffix(".png"), "-o", alone, "--export", "masks").status == 0
+
+    for name in ("masks", "prompts"):
+        assert names_in(alone / name) == names_in(output / "b" / name)
+        for each in (alone / name).iterdir():
+            assert each.read_bytes() == (output / "b" / name / each.name).read_bytes()
+    assert (alone / "tracks.jsonl").read_bytes() == (output / "b" / "tracks.jsonl").read_bytes()
+    assert names_in(output / "b") == sorted([*names_in(alone), "clip.json"])
+
+    answer = command("batch", manifest, "-o", output, "--export", "masks", "--resume", "--log-json")
+    assert [json.loads(line)["event"] for line in answer.err.splitlines()] == ["start", "end"]
+    one_line(command("batch", manifest, "-o", output), "from an earlier batch; pass --resume to go on with it")
+
+
+def test_wrong_lines_are_told_one_by_one(manifest: Path, tmp_path: Path) -> None:
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([lines[0], '{"video": "b.mp4"}', "no", lines[2]]))
+    answer = call("batch", manifest, "-o", tmp_path / "out")
+
+    assert (answer.status, answer.out) == (2, "")
+    first, second, last = answer.err.splitlines()
+    assert first.startswith(f"persam-vos: {manifest}, line 2: nothing says where its objects are")
+    assert second.startswith(f"persam-vos: {manifest}, line 3: is not JSON")
+    assert last == f"persam-vos: {manifest}: 2 clip(s) cannot be used, and nothing was begun"
+    assert not (tmp_path / "out").exists()
+
+
+def test_clips_that_fail_are_listed(command: Command, manifest: Path, tmp_path: Path) -> None:
+    manifest.with_name("b.png").write_bytes(b"no picture")
+    rest = ["-o", tmp_path / "out", "--export", "masks", "--quiet", "--keep-going", "--preset", "quick"]
+    answer = command("batch", manifest.parent, "--masks-from", manifest.parent, *rest)
+
+    assert (answer.status, answer.out) == (2, "")
+    answer = command("batch", manifest, *rest)
+    assert (answer.status, answer.out) == (1, "")
+    first, last = answer.err.splitlines()
+    assert first.startswith("persam-vos: b: ")
+    assert last == "persam-vos: 1 clip failed; 2 of 3 clips are whole, and --resume tries the others again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["none.jsonl"], ["none.jsonl: cannot be read", "give a manifest, JSONL or CSV"]),
+        (["."], ["is a folder; pass --masks-from MASKS"]),
+        (["in/clips.jsonl", "--masks-from", "in"], ["in/clips.jsonl: cannot be listed"]),
+        (["in/clips.jsonl", "--shard", "4/3"], ["--shard is '4/3': it must be I/N, such as 3/16"]),
+        (["in/clips.jsonl", "--jobs", "0"], ["--jobs is 0: it must be a whole number from 1 to 1024"]),
+        (["in/clips.jsonl", "--preset", "bets"], ["--preset is 'bets': did you mean best?"]),
+        (["in/clips.jsonl", "--overwrite", "--resume"], ["both --overwrite and --resume are given"]),
+        (["in/clips.jsonl", "--checkpoint", "none.pth"], ["none.pth"]),
+        (["in/clips.jsonl", "-o", "in/clips.jsonl"], ["clips.jsonl"]),
+    ],
+)
+def test_misuse(manifest: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]) -> None:
+    monkeypatch.chdir(manifest.parents[1])
+    one_line(call("batch", *arguments), *parts)
+
+
+def test_a_task_of_slurm_takes_its_part(
+    command: Command, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ID", "1"), ("COUNT", "3"), ("MIN", "1")):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    manifest.write_text(manifest.read_text().splitlines()[0] + "\n")
+    answer = command("batch", manifest, "-o", tmp_path / "out")
+
+    assert answer.status == 0
+    assert "this task of a Slurm array takes part 1/3; --shard 1/1 takes all" in answer.err
+    assert names_in(tmp_path / "out") == ["batch.1-of-3.json", "index.1-of-3.jsonl"]
