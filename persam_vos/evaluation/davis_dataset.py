@@ -13,6 +13,7 @@ from persam_vos.errors import DatasetError, SettingsError, reason
 from persam_vos.evaluation.label_png import read_png_label_map
 from persam_vos.files import PLAIN_NAME, brief_list, list_files
 from persam_vos.masks import VOID, LabelMap
+from persam_vos.text_files import read_text
 
 Year = Literal[2016, 2017]
 _FRAME_LINE = re.compile(r"/JPEGImages/[^/\s]+/([^/\s]+)/\S+(\s+\S+)*")
@@ -119,7 +120,7 @@ class DavisDataset:
 def _read_names(path: Path) -> list[str]:
     """Read a list of sequences: one a line or, as in the first edition, the files of one frame a line."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: the list of sequences cannot be read ({reason(error)})") from error
     names: list[str] = []

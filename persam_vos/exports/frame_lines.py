@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class FrameLines:
                 self._stream.flush()
             with self.path.open(encoding="utf-8") as file:
                 for line in file:
-                    yield json.loads(line)
+                    yield _record(line, self.path)
 
     def save(self) -> None:
         """Bring the lines so far to the disk.
@@ -112,6 +113,17 @@ def json_line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def _record(line: str | bytes, path: Path) -> dict[str, Any]:
+    """Return the record of a line; raises ``OSError``, as where a file cannot be read, if it is none."""
+    try:
+        record = json.loads(line)
+        if isinstance(record, dict) and type(record["frame"]) is int:
+            return record
+    except (ValueError, KeyError, RecursionError):
+        pass
+    raise OSError(errno.EINVAL, "it has been changed since", str(path))
+
+
 def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
     """Return the bytes up to the last line of a frame, and the number of frames that these lines are of.
 
@@ -121,8 +133,8 @@ def _end_of_frame(path: Path, last_index: int) -> tuple[int, int]:
     with path.open("rb") as file:
         for line in file:
             try:
-                index = json.loads(line)["frame"]
-            except (ValueError, TypeError, KeyError):
+                index = _record(line, path)["frame"]
+            except OSError:
                 break
             if not line.endswith(b"\n") or index > last_index:
                 break

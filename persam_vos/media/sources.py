@@ -54,8 +54,9 @@ def find_source(source: PathLike) -> tuple[Path, list[Path]]:
             f"{text}: is an address, whose frames can be read once, from first to last; download it, and give the file"
         )
     path = Path(text)
-    if path.is_char_device() or path.is_block_device() or path.is_socket():
-        raise VideoError(f"{text}: is a device and no file; give a video, a folder of images or a glob")
+    if path.is_char_device() or path.is_block_device() or path.is_socket() or path.is_fifo():
+        what = "pipe and no file; give - to read standard input," if path.is_fifo() else "device and no file; give"
+        raise VideoError(f"{text}: is a {what} a video, a folder of images or a glob")
     if path.is_dir() or is_glob(text):
         with as_video_errors():
             return path, list_images(text, suffixes=_IMAGE_SUFFIXES, noun="JPEG or PNG image")

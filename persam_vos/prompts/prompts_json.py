@@ -26,6 +26,7 @@ from persam_vos.prompts.video_prompts import (
     faults,
     hex_colour,
 )
+from persam_vos.text_files import read_text
 
 VERSION = 1
 _Place = tuple[str | int, ...]
@@ -98,7 +99,7 @@ def read_prompts(path: PathLike) -> VideoPrompts:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read ({reason(error)}); give a prompts.json") from error
     try:

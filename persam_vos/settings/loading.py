@@ -12,7 +12,10 @@ from pydantic import ValidationError
 from persam_vos.errors import SettingsError, reason
 from persam_vos.settings.common import AnySettings
 from persam_vos.settings.faults import first_fault
+from persam_vos.text_files import read_text
 
+# Of a YAML file, whose settings take some kilobytes: each megabyte takes ten seconds to read.
+_MOST_BYTES = 1 << 20
 # Flags that only one of the methods uses.
 _FLAGS_OF_MEMORY = ("preset", "keep_first_mask")
 _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
@@ -95,7 +98,7 @@ class _EachKeyOnce(yaml.SafeLoader):
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+        values = yaml.load(read_text(path, most_bytes=_MOST_BYTES), _EachKeyOnce)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({reason(error)}); give a YAML file of settings") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -30,11 +30,18 @@ BLUR = "blur"
 _HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # of a name that is too long for one
+        return False
+
+
 def _background(text: str) -> str:
     """Return a colour as #rrggbb; ``blur`` and the path of a file as they are."""
     if (colour := hex_colour(text)) is not None:
         return colour
-    if text != BLUR and not Path(text).is_file():
+    if text != BLUR and not _is_file(text):
         question = did_you_mean(text, [*ImageColor.colormap, BLUR])
         allowed = "it must be a colour: a CSS name such as green, or a code such as #0f0 or #00ff00; or blur, or a file"
         raise PydanticCustomError("colour", "{message}", {"message": question + allowed})

@@ -51,7 +51,8 @@ class ObjectSeries:
         self.scores.append(_number(record["score"]) if present else _NONE)
         self.similarities.append(_number(record["similarity"]))
         self.areas.append(record["area"])
-        self.boxes.extend(record["box_xyxy"] if present else [_NONE] * 4)
+        left, top, right, bottom = record["box_xyxy"] if present else [_NONE] * 4
+        self.boxes.extend((left, top, right, bottom))
         self.keyframes.append(record["keyframe"])
 
 
@@ -71,9 +72,9 @@ def read_series(tracks: Path) -> list[ObjectSeries]:
                 record = json.loads(line)
                 series = found.setdefault(record["object"], ObjectSeries(record["object"], record["name"] or ""))
                 series._add(record)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [found[number] for number in sorted(found)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise OutputError(f"{tracks}: cannot be read for the report ({reason(error)})") from error
-    return [found[number] for number in sorted(found)]
 
 
 def _number(value: float | None) -> float:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from persam_vos.errors import MaskError, MaskSizeError, SettingsError
+from persam_vos.errors import MaskError, MaskSizeError, SettingsError, reason
 from persam_vos.files import PathLike
 from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
@@ -18,7 +18,11 @@ from persam_vos.media.masks.doubts import stretch_warnings, void_warnings
 from persam_vos.media.masks.json_files import Canvas, json_values
 from persam_vos.media.masks.pictures import Values, brightness, picture_values
 from persam_vos.media.masks.rims import is_soft, rim_ids
+from persam_vos.media.photo_files import MAX_PIXELS
 from persam_vos.quiet import quiet_warnings
+
+# Pillow hands them to other programs: PostScript, which is one itself, to Ghostscript.
+_FORMATS_OF_PROGRAMS = ("EPS", "WMF")
 
 
 def read_mask(
@@ -142,14 +146,22 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
             picture = Image.open(path)
         with picture:
             _check_size(path, picture.size[::-1], size, of)
+            _refuse_hostile(picture)
             picture.load()
             if threshold is not None:
                 return (brightness(picture) > threshold).astype(np.int64)
             return picture_values(path, picture, doubts)
     except MaskError:
         raise
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise MaskError(f"{path}: not a readable picture ({error}); give a PNG of the {of}'s size") from error
+    except Exception as error:  # Pillow's decoders raise errors of nearly any type on damaged files
+        raise MaskError(f"{path}: not a readable picture ({reason(error)}); give a PNG of the {of}'s size") from error
+
+
+def _refuse_hostile(picture: Image.Image) -> None:
+    if picture.format in _FORMATS_OF_PROGRAMS:
+        raise ValueError(f"it is {picture.format}, which only another program could draw")
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ValueError(f"it has {picture.height} x {picture.width} pixels, and {MAX_PIXELS:,} are allowed")
 
 
 def _check_size(path: Path, found: tuple[int, ...], size: tuple[int, int] | None, of: str) -> None:

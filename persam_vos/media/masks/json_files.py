@@ -20,6 +20,7 @@ from persam_vos.media.masks.pictures import Values
 from persam_vos.media.masks.run_lengths import mask_of_runs
 from persam_vos.media.photo_files import MAX_PIXELS
 from persam_vos.quiet import quiet_warnings
+from persam_vos.text_files import read_text
 
 _ALLOWED = "give what LabelMe saves, COCO's annotations of one image, or YouTube-VIS's of one video"
 # Polygons are drawn so many times larger, so that a pixel is inside if half of it is.
@@ -73,7 +74,7 @@ def json_values(path: Path, canvas: Canvas, doubts: list[str]) -> Values:
         MaskError: If it is no such file, or too large.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path, encoding="utf-8-sig"))
         labelme = isinstance(content, dict) and "shapes" in content
         found = _labelme(content, canvas, doubts) if labelme else _coco(content, canvas, doubts)
         values: Values | None = None

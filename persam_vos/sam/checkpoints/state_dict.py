@@ -137,7 +137,7 @@ def _read_torch(path: Path, zipped: bool) -> Any:
             # A mapped file saves a second copy of the weights in memory; only the zipped format can be mapped.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # damaged pickles raise nearly anything
-        wanted = re.search(r"GLOBAL (\w[\w.]*\.\w+)", str(error))
+        wanted = re.search(r"GLOBAL (\w+(?:\.\w+)*)(?![\w.])", str(error))
         if wanted:
             raise CheckpointError(
                 f"{path} is refused: it asks for {wanted[1]}, and loading it could run code; {_EXPECTED}"

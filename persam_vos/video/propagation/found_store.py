@@ -170,9 +170,8 @@ class FoundStore:
 
     def walks(self, work: str) -> list[WalkState]:
         """Return how far each sweep of a piece of work has come that was not finished."""
-        return [
-            WalkState(*row) for row in self._file.rows("select sweep, frame, state from walk where work=?", (work,))
-        ]
+        rows = self._file.rows("select sweep, frame, state from walk where work=?", (work,))
+        return [WalkState(*row) for row in rows]
 
     def keep_walk(self, work: str, state: WalkState) -> None:
         """Keep how far a sweep of a piece of work has come, instead of where it was."""
@@ -212,6 +211,7 @@ class FoundStore:
             "select object, top, left, height, width, pixels, score, similarity, reach, alpha from"
             f" {'former' if former else 'found'} where direction=? and frame=?",
             (direction, frame),
+            may_lack=(7, 9),  # similarity and alpha
         )
         return {row[0]: self._unpacked(*row) for row in rows}
 

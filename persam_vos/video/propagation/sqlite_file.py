@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,22 @@ class SqliteFile:
             self._data.close()
             raise
 
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows that a query finds."""
+    def rows(self, query: str, values: Sequence[Any] = (), *, may_lack: Collection[int] = ()) -> list[Any]:
+        """Return the rows that a query finds.
+
+        Args:
+            query: What is asked.
+            values: Of its question marks.
+            may_lack: Places of columns that may have no value.
+
+        Raises:
+            OutputError: If the file is damaged, or another column lacks its value.
+        """
         with self.errors():
-            return self._data.execute(query, values).fetchall()
+            rows = self._data.execute(query, values).fetchall()
+            if any(each is None and place not in may_lack for row in rows for place, each in enumerate(row)):
+                raise ValueError("a value is missing")
+            return rows
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> None:
         """Change rows; in a transaction."""

@@ -69,8 +69,8 @@ class Earlier:
             # Another version may have recorded something else of the input.
             if self.run["versions"].get("persam-vos") == run["versions"].get("persam-vos"):
                 found = [*_other_input(self.run, run, () if redoes else _PROMPTS), *found]
-            before, now = ([each["backend"], each["precision"]] for each in (self.run, run))
-        except (KeyError, TypeError, AttributeError) as error:
+            before, now = (f"{each['backend']} {each['precision']}" for each in (self.run, run))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise OutputError(
                 f"{output}: holds no record of an earlier run of ours, so that nothing can be resumed; pass --overwrite"
                 " or another --output"
@@ -82,8 +82,7 @@ class Earlier:
             )
         if before == now:
             return ()
-        words = " ".join(before), " ".join(now)
-        return (f"the frames of the earlier run were encoded by {words[0]}, the others by {words[1]}",)
+        return (f"the frames of the earlier run were encoded by {before}, the others by {now}",)
 
 
 def find_earlier(output: Path, *, overwrite: bool, resume: bool) -> Earlier:
