@@ -18,6 +18,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
     python scripts/bench.py frames
     python scripts/bench.py corrections
     python scripts/bench.py studio
+    python scripts/bench.py page
     python scripts/bench.py start
     python scripts/bench.py score DAVIS [--year 2016] [--results FOLDER] [--workers N]
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
@@ -32,14 +33,16 @@ from films.
 photo, from file to files, and seconds to learn, beside the authors' way: all in sequence, and the decoder run at every
 step of PerSAM-F's learning. ``frames``: frames a second of a video file in any order, beside plain reading.
 ``corrections``: seconds of a correction in a session, beside the first propagation. ``studio``: milliseconds from a
-click to its mask, of previews and of pictures, alone and beside a propagation; it needs the extra ``studio``.
+click to its mask, of previews and of pictures, alone and beside a propagation; it needs the extra ``studio``. ``page``:
+milliseconds from a click, or a move on the timeline, to what the canvas shows, seconds of playing, and the memory of
+the page, in Chromium.
 ``start``: a run of one frame, from the start of its process to the end. ``memory``: the growth of resident memory over
 a long clip, made by looping a short one. ``score``: ``score_davis`` beside
 ``tests/official_davis.py``; the two must agree.
 
 All but ``report``, ``score``, ``start`` and ``frames`` take ``--device cuda``; ``scripts/check_cuda.py`` runs several
-of them on a CUDA device. ``encode``, ``photos``, ``score`` and the reference of ``pipeline`` need the development
-environment: ``pip install -e '.[dev]'``.
+of them on a CUDA device. ``encode``, ``page``, ``photos``, ``score`` and the reference of ``pipeline`` need the
+development environment: ``pip install -e '.[dev]'``.
 """
 
 from __future__ import annotations
@@ -57,6 +60,7 @@ from benchmarks.frames import bench_frames
 from benchmarks.measure import CLIP, MASK
 from benchmarks.memory import compare_objects, watch_memory
 from benchmarks.networks import bench_encode, bench_objects
+from benchmarks.page import bench_page
 from benchmarks.photos import bench_photos
 from benchmarks.pipeline import bench_pipeline, bench_sizes, bench_start, bench_track
 from benchmarks.presets import PRESET_SIZES, bench_presets
@@ -80,6 +84,7 @@ COMMANDS = {
     "frames": bench_frames,
     "corrections": bench_corrections,
     "studio": bench_studio,
+    "page": bench_page,
     "start": bench_start,
     "score": bench_score,
     "memory": watch_memory,
@@ -88,7 +93,7 @@ COMMANDS = {
 # Frames and repeats by default.
 FRAMES = {
     "pipeline": 96, "presets": 24, "exports": 24, "sizes": 12, "track": 50, "photos": 12, "frames": 240,
-    "corrections": 48, "studio": 48, "memory": 5000,
+    "corrections": 48, "studio": 48, "page": 240, "memory": 5000,
 }  # fmt: skip
 REPEATS = {
     "pipeline": 3, "presets": 3, "exports": 3, "sizes": 3, "encode": 3, "objects": 9, "photos": 3, "frames": 3,

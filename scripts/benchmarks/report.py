@@ -40,6 +40,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
     "exports": (("exports",), "Exports beside tracking"),
     "corrections": (("corrections",), "Corrections in a session"),
     "studio": (("studio",), "Answers of the studio"),
+    "page": (("page",), "The studio's page in Chromium"),
     "start": (("start",), "Start-up"),
     "score": (("score",), "Scoring DAVIS"),
     "memory": (("memory",), "Memory over 5,000 frames, `memory`"),

@@ -33,10 +33,15 @@ _POLL_SECONDS = 0.05
 _SEED = 0
 
 
-class _Studio:
-    """A studio in a process of its own, asked over one connection."""
+class Studio:
+    """A studio in a process of its own, asked over one connection.
+
+    Attributes:
+        address: Of its page, with the token.
+    """
 
     def __init__(self, address: str) -> None:
+        self.address = address
         parts = urlsplit(address)
         assert parts.hostname is not None
         self._connection = HTTPConnection(parts.hostname, parts.port, timeout=120)
@@ -72,9 +77,9 @@ def bench_studio(arguments: argparse.Namespace) -> dict[str, Any]:
         make_clip(str(arguments.video), clip, (width, height), arguments.frames)
         shutil.copy(clip, other)
         y, x = interior_point(label_map_of(arguments.mask, width, height) == 1)
-        with _started(clip, folder / "first", arguments.device) as (studio, start):
+        with started(clip, folder / "first", arguments.device) as (studio, start):
             answers = _answers(studio, arguments.frames, (x, y))
-        with _started(other, folder / "session", arguments.device) as (studio, _):
+        with started(other, folder / "session", arguments.device) as (studio, _):
             number = studio.ask("POST", "/api/objects", {})["id"]
             studio.click(number, 0, x, y)
             taken = seconds(lambda: _propagate(studio))
@@ -90,7 +95,7 @@ def bench_studio(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _answers(studio: _Studio, frames: int, place: tuple[int, int]) -> dict[str, list[float]]:
+def _answers(studio: Studio, frames: int, place: tuple[int, int]) -> dict[str, list[float]]:
     """Return the seconds of each kind of answer."""
     chance, (x, y) = np.random.default_rng(_SEED), place
     number = studio.ask("POST", "/api/objects", {})["id"]
@@ -142,21 +147,21 @@ def _paused(ask: Callable[[], object]) -> float:
     return seconds(ask)
 
 
-def _propagate(studio: _Studio) -> None:
+def _propagate(studio: Studio) -> None:
     """Propagate, and wait for the end."""
     studio.ask("POST", "/api/propagate", {"what": "all"})
     studio.wait(lambda state: state["job"] is None)
 
 
 @contextmanager
-def _started(clip: Path, folder: Path, device: str) -> Iterator[tuple[_Studio, dict[str, float]]]:
-    """Start a studio; give it, and the seconds until it answers."""
+def started(clip: Path, folder: Path, device: str) -> Iterator[tuple[Studio, dict[str, float]]]:
+    """Start a studio of a clip, with a folder for its session; give it, and the seconds until it answers."""
     words = [sys.executable, "-m", "persam_vos", "studio", str(clip), "-o", str(folder), "--no-browser", "--port", "0"]
     began = time.perf_counter()
     process = subprocess.Popen([*words, "--device", device], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        studio = _Studio(process.stdout.readline().strip())
+        studio = Studio(process.stdout.readline().strip())
         start = {"address": time.perf_counter() - began}
         studio.ask("GET", "/api/frames/0.jpg")
         start["first picture"] = time.perf_counter() - began

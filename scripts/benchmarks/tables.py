@@ -171,6 +171,13 @@ def _studio(found: Found) -> list[str]:
     return table([f"{found['frames']} frames at {found['size']}", "median", "95%"], rows)
 
 
+def _page(found: Found) -> list[str]:
+    rows = [[f"{name}, ms", each["median"], each["p95"]] for name, each in found["ms"].items()]
+    rows += [[f"{name}, s of {found['seconds_of_clip']} s", value, ""] for name, value in found["seconds"].items()]
+    rows += [[f"memory of the page {name}, MB", value, ""] for name, value in found["memory_mb"].items()]
+    return table([f"{found['frames']} frames at {found['size']}", "median", "95%"], rows)
+
+
 TABLES: dict[str, Callable[[Found], list[str]]] = {
     "pipeline": _pipeline,
     "presets": _presets,
@@ -183,6 +190,7 @@ TABLES: dict[str, Callable[[Found], list[str]]] = {
     "exports": _exports,
     "corrections": _corrections,
     "studio": _studio,
+    "page": _page,
     "start": _start,
     "score": _score,
     "memory": _memory,
