@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from clips import moving_square, save, write_clip
-from fakes import FakeEngine
+from fakes import FakeEncoder, FakeEngine
 
 from persam_vos.batch.here import Here
 from persam_vos.batch.manifest import read_manifest
 from persam_vos.batch.run import BatchOutcome, Workers, run_batch
 from persam_vos.batch.shards import ALL
 from persam_vos.batch.work import ClipResult
+from persam_vos.media.frame import Frame
 from persam_vos.media.masks.reading import AS_IT_IS
 from persam_vos.pipeline.progress import NoProgress, Progress
+from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.settings.video import Settings
 
+# Values of a setting that no test needs otherwise.
+DIES_ONCE, DIES_ALWAYS, IS_SLOW = 1, 2, 3
 FAST: dict[str, Any] = {"export": "masks", "nearer_view": 0}
 
 
@@ -37,8 +44,40 @@ def write_batch(folder: Path, names: Sequence[str] = ("a", "b", "c"), frames: in
     return folder / "clips.jsonl"
 
 
+def with_grow(manifest: Path, grow: dict[str, int]) -> None:
+    """Give clips a value of the setting ``grow``, by id."""
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    told = [line | ({"grow": grow[line["id"]]} if line["id"] in grow else {}) for line in lines]
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in told))
+
+
 def fake_engine(settings: Settings) -> FakeEngine:
     return FakeEngine(settings=settings)
+
+
+class SlowEncoder(FakeEncoder):
+    """Takes a tenth of a second for each frame."""
+
+    def encode(self, frames: Sequence[Frame]) -> list[ImageEmbedding]:
+        time.sleep(0.1)
+        return super().encode(frames)
+
+
+def deadly(folder: Path) -> Callable[[Settings], FakeEngine]:
+    """Return what makes fake engines, but kills the process for some settings; each process makes its own.
+
+    Args:
+        folder: Remembers who has died.
+    """
+
+    def load(settings: Settings) -> FakeEngine:
+        first = not (folder / "died").exists()
+        if settings.grow == DIES_ALWAYS or (settings.grow == DIES_ONCE and first):
+            (folder / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return FakeEngine(settings=settings, encoder=SlowEncoder() if settings.grow == IS_SLOW else None)
+
+    return load
 
 
 class WatchedBatch:

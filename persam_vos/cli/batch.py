@@ -126,7 +126,7 @@ def batch(
             outcome = run_batch(
                 clips,
                 output,
-                _workers(),
+                _workers(sharing),
                 shown_clips(quiet, log_json),
                 reading=reading,
                 shard=part,
@@ -159,7 +159,11 @@ def _announce(clips: Manifest, part: Shard, *, given: bool, quiet: bool) -> None
         say(f"this task of a Slurm array takes part {part}; --shard 1/1 takes all")
 
 
-def _workers() -> Workers:
+def _workers(sharing: SharingOptions) -> Workers:
+    if sharing.jobs > 1:
+        from persam_vos.batch.jobs import Processes
+
+        return Processes(sharing.jobs)
     from persam_vos.batch.here import Here
 
     return Here()
