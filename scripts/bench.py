@@ -20,6 +20,7 @@ its kind of machine. Each measurement alone prints its figures as JSON:
     python scripts/bench.py studio
     python scripts/bench.py page
     python scripts/bench.py start
+    python scripts/bench.py batch [--clips 40]
     python scripts/bench.py score DAVIS [--year 2016] [--results FOLDER] [--workers N]
     python scripts/bench.py memory [--method memory] [--frames 5000] [--objects 1]
     python scripts/bench.py objects-memory
@@ -36,13 +37,14 @@ step of PerSAM-F's learning. ``frames``: frames a second of a video file in any 
 click to its mask, of previews and of pictures, alone and beside a propagation; it needs the extra ``studio``. ``page``:
 milliseconds from a click, or a move on the timeline, to what the canvas shows, seconds of playing, and the memory of
 the page, in Chromium.
+``batch``: many short clips by one process, by two, and by Ray, beside a run each; it needs the extra ``ray``.
 ``start``: a run of one frame, from the start of its process to the end. ``memory``: the growth of resident memory over
 a long clip, made by looping a short one. ``score``: ``score_davis`` beside
 ``tests/official_davis.py``; the two must agree.
 
-All but ``report``, ``score``, ``start`` and ``frames`` take ``--device cuda``; ``scripts/check_cuda.py`` runs several
-of them on a CUDA device. ``encode``, ``page``, ``photos``, ``score`` and the reference of ``pipeline`` need the
-development environment: ``pip install -e '.[dev]'``.
+All but ``report``, ``score``, ``start``, ``frames`` and ``batch`` take ``--device cuda``; ``scripts/check_cuda.py``
+runs several of them on a CUDA device. ``encode``, ``page``, ``photos``, ``score`` and the reference of ``pipeline``
+need the development environment: ``pip install -e '.[dev]'``.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from benchmarks.batch import bench_batch
 from benchmarks.clips import SIZES
 from benchmarks.corrections import bench_corrections
 from benchmarks.exports import EXPORT_SIZES, MEASURED, bench_exports
@@ -86,6 +89,7 @@ COMMANDS = {
     "studio": bench_studio,
     "page": bench_page,
     "start": bench_start,
+    "batch": bench_batch,
     "score": bench_score,
     "memory": watch_memory,
     "objects-memory": compare_objects,
@@ -127,7 +131,7 @@ def parse() -> argparse.Namespace:
         command.add_argument("--json", type=Path, help="file for the figures")
         if name == "report":
             continue
-        if name not in ("score", "start", "frames"):
+        if name not in ("score", "start", "frames", "batch"):
             command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
         command.add_argument("--method", default="memory")
         command.add_argument("--preset", default="fast")
@@ -156,6 +160,7 @@ def parse() -> argparse.Namespace:
     added["score"].add_argument("--year", type=int, choices=(2016, 2017), default=2017)
     added["score"].add_argument("--split", default="val")
     added["score"].add_argument("--workers", type=int, help="threads of score_davis; by default, one a core")
+    added["batch"].add_argument("--clips", type=int, default=40)
     added["memory"].add_argument("--objects", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.command == "report" and "score" in (arguments.only or ()) and arguments.davis is None:

@@ -72,11 +72,12 @@ class Processes:
 
     Args:
         count: How many.
+        threads: Of each; None for the cores shared out.
         make_load: Returns, in each process, what loads the network.
     """
 
-    def __init__(self, count: int, make_load: MakeLoad = one_network) -> None:
-        self._shares, self._make_load = shares(count), make_load
+    def __init__(self, count: int, threads: int | None = None, make_load: MakeLoad = one_network) -> None:
+        self._shares, self._make_load = shares(count, threads), make_load
         self._stopped = False
         self._running: dict[int, _Process] = {}
 

@@ -31,11 +31,16 @@ class Share:
         cv2.setNumThreads(self.threads)
 
 
-def shares(count: int) -> tuple[Share, ...]:
+def shares(count: int, threads: int | None = None) -> tuple[Share, ...]:
     """Return the shares of so many processes; where there are fewer cores, several processes have the same one.
 
-    ``OMP_NUM_THREADS`` still is the most threads that any process has.
+    Args:
+        count: Of the processes.
+        threads: Of each process, which then keeps to no cores; None for the cores shared out, but no more than
+            ``OMP_NUM_THREADS``.
     """
+    if threads is not None:
+        return (Share(threads),) * count
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     total = len(cores) or os.cpu_count() or 1
     told = os.environ.get("OMP_NUM_THREADS", "")

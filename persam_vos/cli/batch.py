@@ -55,14 +55,30 @@ class SharingOptions(OptionGroup):
     title: ClassVar = "Sharing the work"
 
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--jobs",
             metavar=f"1..{_MOST_JOBS}",
             callback=only(range(1, _MOST_JOBS + 1)),
-            help="Processes on this machine, which share its cores.",
+            help="Processes on this machine, which share its cores; or in the Ray cluster.  [default: 1; with --ray, as"
+            " many as it has room for]",
         ),
-    ] = 1
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar=f"1..{_MOST_JOBS}",
+            callback=only(range(1, _MOST_JOBS + 1)),
+            help="Threads of each process.  [default: the cores, shared out; with --ray, up to 4]",
+        ),
+    ] = None
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Work in a Ray cluster: RAY_ADDRESS, or one that is started on this machine.")
+    ] = False
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", metavar="ADDRESS", help="Work in the Ray cluster of this address.")
+    ] = None
     shard: Annotated[
         str | None,
         typer.Option(
@@ -160,10 +176,14 @@ def _announce(clips: Manifest, part: Shard, *, given: bool, quiet: bool) -> None
 
 
 def _workers(sharing: SharingOptions) -> Workers:
-    if sharing.jobs > 1:
+    if sharing.ray or sharing.ray_address:
+        from persam_vos.batch.ray_jobs import RayActors
+
+        return RayActors(sharing.ray_address, sharing.jobs, sharing.threads)
+    if (sharing.jobs or 1) > 1 or sharing.threads is not None:
         from persam_vos.batch.jobs import Processes
 
-        return Processes(sharing.jobs)
+        return Processes(sharing.jobs or 1, sharing.threads)
     from persam_vos.batch.here import Here
 
     return Here()

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 def test_a_process_that_dies_loses_its_clip_alone(tmp_path: Path) -> None:
     manifest = write_batch(tmp_path / "in", "abc")
     with_grow(manifest, {"b": DIES_ONCE, "c": DIES_ALWAYS})
-    workers = Processes(1, functools.partial(deadly, tmp_path))
+    workers = Processes(1, make_load=functools.partial(deadly, tmp_path))
     outcome = run(manifest, tmp_path / "out", workers=workers, keep_going=True)
 
     assert dict(index_of(outcome.index)) == {"a": "done", "b": "done", "c": "failed"}
@@ -55,7 +55,7 @@ def test_an_interrupt_reaches_clips_in_work(tmp_path: Path, capfd: pytest.Captur
                 os.kill(os.getpid(), signal.SIGINT)
 
     watch = Interrupts()
-    outcome = run(manifest, tmp_path / "out", watch, Processes(2, functools.partial(deadly, tmp_path)))
+    outcome = run(manifest, tmp_path / "out", watch, Processes(2, make_load=functools.partial(deadly, tmp_path)))
 
     assert watch.statuses["b"] == "interrupted"
     assert outcome.interrupted

@@ -88,7 +88,8 @@ COMMANDS = {
     "studio": "--model --checkpoint --device --backend --precision --batch-size --config --output -o"
     " --method --preset --keep-first-mask --start --end --stride --prompts --port --host --no-browser",
     "batch": f"{ENGINE} {PERSAM} {FILES} --method --preset --keep-first-mask --resize-mask --mask-threshold"
-    " --invert-mask --mask-ids --masks-from --jobs --shard --keep-going --log-json --overwrite --resume",
+    " --invert-mask --mask-ids --masks-from --jobs --threads --ray --ray-address --shard"
+    " --keep-going --log-json --overwrite --resume",
     "render": f"{FILES} --start --end --stride --invert-mask --mask-ids --resize-mask --mask-threshold --name --color"
     " --output -o --config --overwrite --log-json --quiet -q",
     "mask": f"{ENGINE} --box --point --frame --id --overlay --overwrite",
