@@ -79,6 +79,23 @@ class MissingDependencyError(PersamVosError, ImportError):
     """An optional package is needed but not installed."""
 
 
+# What libraries say where memory is short: PyTorch, C++, OpenCV, and Python of a thread and of the loader.
+_SHORT_OF_MEMORY = (
+    "allocate memory", "bad_alloc", "bad allocation", "insufficient memory", "out of memory", "start new thread",
+    "failed to map segment", "cannot allocate",
+)  # fmt: skip
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Tell whether an error, or one that it comes from, is of too little memory, whichever library says so."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, MemoryError) or any(words in str(each).lower() for words in _SHORT_OF_MEMORY):
+            return True
+        each = each.__cause__ or each.__context__
+    return False
+
+
 def reason(error: Exception) -> str:
     """Return the reason for an error in the words of the system or the library."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -22,9 +22,14 @@ from persam_vos.cli.score import score
 from persam_vos.cli.status import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, say
 from persam_vos.cli.studio import STUDIO_EPILOG, studio
 from persam_vos.cli.video import RUN_EPILOG, davis, demo, run
-from persam_vos.errors import PersamVosError
+from persam_vos.errors import PersamVosError, is_short_of_memory
 from persam_vos.pipeline.interrupt import PROCESS_INTERRUPTS, ending_signals
 from persam_vos.pipeline.malloc import share_one_arena
+
+_OUT_OF_MEMORY = (
+    "there is too little memory for this; end other programs, raise the limit of this one (ulimit -v, Slurm's --mem),"
+    " or pass smaller frames or photos; what was saved before stays, and --resume goes on with it"
+)
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -115,6 +120,10 @@ def _run(argv: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say(str(Interrupted()))
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if not is_short_of_memory(error):
+            raise
+        return _failed(_OUT_OF_MEMORY)
     return status if isinstance(status, int) else EXIT_DONE
 
 

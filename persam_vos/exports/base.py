@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -91,6 +92,15 @@ class ExportSettings:
     options: ExportOptions = DEFAULTS
     styles: ObjectStyles = PLAIN
     ending: str = ""
+
+
+def refuse_gone(written: Iterable[Path]) -> None:
+    """Raise ``OutputError`` if something that a run has written is gone, since another program has removed it."""
+    for path in written:
+        if not path.exists():
+            raise OutputError(
+                f"{path}: was written, and is gone: another program has removed it, or its disk is away; run this again"
+            )
 
 
 def open_folder(output: Path, *, overwrite: bool = False) -> None:

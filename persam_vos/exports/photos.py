@@ -196,6 +196,8 @@ class PhotoWriter:
             try:
                 while line:
                     line = line[self._file.write(line) :]
+                if not os.fstat(self._file.fileno()).st_nlink:
+                    raise OutputError(f"{self._path}: is gone: another program has removed it, or its folder")
             except BaseException:
                 with suppress(OSError):
                     self._file.truncate(self._end)

@@ -13,6 +13,7 @@ from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photos import PhotoWriter, open_output
 from persam_vos.exports.results_jsonl import PhotoResult
 from persam_vos.files import remove_if_left_empty
+from persam_vos.locks import written_alone
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import find_photos
 from persam_vos.media.reference_files import ReferenceFile
@@ -64,31 +65,31 @@ def run_photos(
         "references": [each.record() for each in references],
         "sources": [str(each) for each in sources],
     }
-    open_output(output, overwrite=overwrite, resume=resume)
-    # Before anything is written or removed: failing must cost nobody their earlier results.
-    with remove_if_left_empty(output):
+    with remove_if_left_empty(output), written_alone(output):
+        open_output(output, overwrite=overwrite, resume=resume)
+        # Before anything is written or removed: failing must cost nobody their earlier results.
         engine = Engine(settings)
         if resume:
             check_resumable(output, run_record(engine, given, {}).contents())
         finder = PhotoFinder.from_parts(engine.encoder, engine.decoder, settings)
         with explained_gpu_memory_errors(engine):
             finder.learn(learnt_from)
-    given = {**given, "usual_likeness": finder.reference_similarity}
-    keep = [path for each in references for path in (each.photo, each.mask)]
-    with PhotoWriter(output, exports=settings.export, keep=keep, overwrite=overwrite, resume=resume) as writer:
-        named = zip(photos, writer.names_of(photos), strict=True)
-        left = [(photo, name) for photo, name in named if name not in writer.done]
-        run_record(engine, given, {"complete": False}).write(output)
-        outcome = _find_in_the_rest(engine, finder, left, writer, progress, keep_going=keep_going)
-    ended = {
-        "photos": outcome.frames,
-        "photos_of_earlier_runs": len(photos) - len(left),
-        "failed": outcome.failed,
-        "complete": not outcome.interrupted,
-        "seconds_per_stage": outcome.timings.rounded(),
-    }
-    run_record(engine, given, ended, time.perf_counter() - started).write(output)
-    return outcome
+        given = {**given, "usual_likeness": finder.reference_similarity}
+        keep = [path for each in references for path in (each.photo, each.mask)]
+        with PhotoWriter(output, exports=settings.export, keep=keep, overwrite=overwrite, resume=resume) as writer:
+            named = zip(photos, writer.names_of(photos), strict=True)
+            left = [(photo, name) for photo, name in named if name not in writer.done]
+            run_record(engine, given, {"complete": False}).write(output)
+            outcome = _find_in_the_rest(engine, finder, left, writer, progress, keep_going=keep_going)
+        ended = {
+            "photos": outcome.frames,
+            "photos_of_earlier_runs": len(photos) - len(left),
+            "failed": outcome.failed,
+            "complete": not outcome.interrupted,
+            "seconds_per_stage": outcome.timings.rounded(),
+        }
+        run_record(engine, given, ended, time.perf_counter() - started).write(output)
+        return outcome
 
 
 def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:

@@ -16,6 +16,7 @@ import numpy as np
 from persam_vos.errors import MaskError, OutputError
 from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
+from persam_vos.exports.base import refuse_gone
 from persam_vos.exports.report import frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
 from persam_vos.exports.run_record import (
@@ -30,6 +31,7 @@ from persam_vos.exports.select import open_writers, remove_replaced
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TRACKS
 from persam_vos.files import remove_if_left_empty, write_lines
+from persam_vos.locks import written_alone
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo
 from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
@@ -108,7 +110,7 @@ def render_video(
         job = _job(masks, run, info, how, objects)
     for warning in job.masks.warnings:
         progress.warn(warning)
-    with video.open_part(info, job.masks, span) as reader, remove_if_left_empty(output):
+    with video.open_part(info, job.masks, span) as reader, remove_if_left_empty(output), written_alone(output):
         return _render(job, reader, output, settings, progress, started, overwrite=overwrite)
 
 
@@ -144,6 +146,7 @@ def _render(
     timings, interrupt = Timings(), GracefulInterrupt(progress.interrupt, stop_source=reader.stop)
     given = _results(job, reader, timings), writers, timings, progress, interrupt
     outcome = run_stages(*given, name=reader.info.source.name, frames=reader.info.frame_count)
+    refuse_gone(outcome.written)
     forget_journals(output)
     keep = (reader.info.source, *([job.folder] if job.folder else []))
     remove_replaced(output, earlier, settings.export, reader.info, written=outcome.written, keep=keep)

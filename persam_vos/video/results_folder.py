@@ -10,7 +10,7 @@ from typing import Any
 
 from persam_vos.exports.alpha.pixels import kinds_of_alpha
 from persam_vos.exports.annotations.journal import forget_journals
-from persam_vos.exports.base import ResumableWriter
+from persam_vos.exports.base import ResumableWriter, refuse_gone
 from persam_vos.exports.prompt_masks import PROMPTS
 from persam_vos.exports.report import frames_to_look_at, read_series, write_report
 from persam_vos.exports.report.pictures import pictures_file
@@ -129,31 +129,39 @@ class ResultsFolder:
         Raises:
             OutputError: If something cannot be written.
         """
+        refuse_gone(outcome.written)
         outcome = replace(outcome, warnings=(*warnings, *outcome.warnings))
         kept = {"written": outcome.written, "keep": (self._info.source, *self._prompting.files)}
         remove_replaced(self.path, self._earlier, self._engine.settings.export, self._info, **kept)
         asked = write_asked(self.path, self._keyframes, self._prompting, self._info)
         ended = _ended_record(outcome, frames_before)
         record = self._record(ended, time.perf_counter() - started)
-        report = self._report(record, outcome)
+        report = self._report(record)
         written = record.write(self.path)
         if not outcome.interrupted:
-            remove_checkpoint(self.path)
-            forget_unfinished(self.path)
-            forget_journals(self.path)
+            self.forget_unfinished()
         made = (self.path / PROMPTS,) if self._keyframes.said else ()
         return replace(outcome, frames=ended["frames"], written=(*made, *outcome.written, *report, asked, written))
 
-    def _report(self, record: RunRecord, outcome: Outcome) -> tuple[Path, ...]:
+    def forget_unfinished(self) -> None:
+        """Remove what an unfinished run needs to go on, once the results are complete.
+
+        Raises:
+            OutputError: If that fails.
+        """
+        remove_checkpoint(self.path)
+        forget_unfinished(self.path)
+        forget_journals(self.path)
+        pictures_file(self.path).discard()
+
+    def _report(self, record: RunRecord) -> tuple[Path, ...]:
         """Write the report, if it is asked for and there is a frame; return its path."""
         if "report" not in self._engine.settings.export or not record.outcome["frames"]:
             return ()
         series = read_series(self.path / TRACKS)
         styles = ObjectStyles(self._prompting.named(self._keyframes.ids))
-        path = write_report(self.path, record.contents(), series, frames_to_look_at(series), styles, self._final)
-        if not outcome.interrupted:
-            pictures_file(self.path).discard()
-        return (path,)
+        found = series, frames_to_look_at(series)
+        return (write_report(self.path, record.contents(), *found, styles, self._final),)
 
     def _record(self, outcome: dict[str, Any], seconds: float = 0.0) -> RunRecord:
         settings = self._engine.settings

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from persam_vos.exports.base import ResultWriter
 from persam_vos.files import remove_if_left_empty
+from persam_vos.locks import written_alone
 from persam_vos.media.random_access import RandomAccessVideo
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.progress import Progress
@@ -109,32 +110,33 @@ def write_tracks(
         final: The name that the folder will have; None for the one that it has.
     """
     started, info = time.perf_counter(), reader.info
-    before = find_earlier(output, overwrite=overwrite, resume=resume)
-    goes_on = before.run is not None
-    with remove_if_left_empty(output):
+    with remove_if_left_empty(output), written_alone(output):
+        before = find_earlier(output, overwrite=overwrite, resume=resume)
+        goes_on = before.run is not None
         writers = writers_of(output, settings, info, prompting.objects, overwrite=overwrite, resume=goes_on)
         engine = load() if load else Engine(settings)
         keyframes = prompting.find(engine, frame_function(reader, frames))
-    for warning in keyframes.warnings:
-        progress.warn(warning)
-    backwards = backward or frames is None
-    folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backwards, final=final)
-    doubts, same = before.check(output, folder.run, redoes=frames is not None), before.same_prompts(folder.run)
-    if before.run is not None and before.complete and same:
-        return nothing_left(before.run)
-    frames_before = 0
-    if frames is None:
-        folder.begin(goes_on=before.checkpoint is not None)
-        saving = Checkpoints(output, folder.run, writers, before.checkpoint, device=engine.device)
-        outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
-        frames_before = saving.frames_before
-    else:
-        folder.begin(propagates=True, goes_on=goes_on)
-        given_to = engine, frames, info, keyframes, writers, progress, output
-        with told_of():
-            outcome = propagate_video(*given_to, backward=backward, tell_changed=not same)
-    warnings = (*keyframes.warnings, *doubts)
-    return folder.complete(outcome, started=started, warnings=warnings, frames_before=frames_before)
+        for warning in keyframes.warnings:
+            progress.warn(warning)
+        backwards = backward or frames is None
+        folder = ResultsFolder(output, engine, reader, keyframes, prompting, backward=backwards, final=final)
+        doubts, same = before.check(output, folder.run, redoes=frames is not None), before.same_prompts(folder.run)
+        if before.run is not None and before.complete and same:
+            folder.forget_unfinished()
+            return nothing_left(before.run)
+        frames_before = 0
+        if frames is None:
+            folder.begin(goes_on=before.checkpoint is not None)
+            saving = Checkpoints(output, folder.run, writers, before.checkpoint, device=engine.device)
+            outcome = _streamed(engine, reader, keyframes, writers, progress, saving)
+            frames_before = saving.frames_before
+        else:
+            folder.begin(propagates=True, goes_on=goes_on)
+            given_to = engine, frames, info, keyframes, writers, progress, output
+            with told_of():
+                outcome = propagate_video(*given_to, backward=backward, tell_changed=not same)
+        warnings = (*keyframes.warnings, *doubts)
+        return folder.complete(outcome, started=started, warnings=warnings, frames_before=frames_before)
 
 
 def _streamed(

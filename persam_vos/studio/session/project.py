@@ -13,16 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from persam_vos.errors import OutputError, PromptError, SettingsError, reason
 from persam_vos.files import PartialFolder, check_writable, content_of_folder, output_errors, write_lines
+from persam_vos.locks import FolderLock
 from persam_vos.media.identity import source_identity
 from persam_vos.media.photo_files import is_glob
 from persam_vos.prompts import MAX_ID, NamedObject
 from persam_vos.prompts.prompts_json import read_prompts, write_prompts
-from persam_vos.studio.session.lock import FolderLock
 
 if TYPE_CHECKING:
     from persam_vos.video.session.session import Session
 
 _FACTS, _LOCK = "studio.json", "studio.lock"
+_HELD = "is open in another studio{by}; end that one, or give another folder with -o"
 _PROMPTS, _SETTINGS = "prompts.json", "prompts.masks/session.json"
 _EXPORT = "export-"
 
@@ -119,7 +120,7 @@ class Project:
             check_writable(folder)
         except OutputError as error:
             raise OutputError(f"{error}; give another folder with -o") from error
-        self._lock = FolderLock(folder)
+        self._lock = FolderLock(folder, _LOCK, _HELD)
         try:
             facts = self._read()
         except BaseException:

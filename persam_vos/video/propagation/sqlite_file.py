@@ -96,7 +96,9 @@ class SqliteFile:
                 yield
         except sqlite3.Error as error:
             raise OutputError(f"{self.name}: masks cannot be kept there ({error})") from error
-        except (ValueError, TypeError, AttributeError, MemoryError, zlib.error) as error:
+        except MemoryError as error:
+            raise OutputError(f"{self.name}: there is too little memory for its masks") from error
+        except (ValueError, TypeError, AttributeError, zlib.error) as error:
             raise OutputError(f"{self.name}: is damaged; remove it") from error
 
     def save(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from persam_vos.errors import OutputError, PersamVosError, VideoError
+from persam_vos.errors import OutputError, PersamVosError, VideoError, is_short_of_memory
 from persam_vos.exports.base import ResumableWriter
 from persam_vos.files import output_errors, save_to_disk, whole_file
 from persam_vos.media.frame import Frame, FramesDone
@@ -58,6 +58,8 @@ def read_checkpoint(output: Path) -> Checkpoint | None:
             raise ValueError("another format")
         return Checkpoint(json.loads(found["run"]), FramesDone(**found["done"]), found["state"])
     except Exception as error:  # damaged pickles raise nearly anything
+        if is_short_of_memory(error):
+            raise
         raise OutputError(
             f"{path}: is damaged or no checkpoint of this version, so that nothing can be resumed; pass --overwrite or"
             " another --output"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from persam_vos.files import remove_if_left_empty
+from persam_vos.locks import written_alone
 from persam_vos.media.ranges import ClipReader, frame_range
 from persam_vos.media.stream import FrameReader
 from persam_vos.pipeline.interrupt import GracefulInterrupt
@@ -54,22 +55,21 @@ def export_session(
             to.
     """
     started, engine = time.perf_counter(), parts.engine()
-    find_earlier(folder, overwrite=overwrite, resume=False)
     reader, propagated = _reader(parts), parts.propagated(edition.placed.values())
     prompting, name = Prompting((), edition.objects), reader.info.source.name
-    with _exporting(engine, changes) as settings:
+    with _exporting(engine, changes) as settings, remove_if_left_empty(folder), written_alone(folder):
+        find_earlier(folder, overwrite=overwrite, resume=False)
         writers = writers_of(folder, settings, reader.info, edition.objects, overwrite=overwrite)
         results = ResultsFolder(folder, engine, reader, edition.as_keyframes, prompting)
         results.begin()
         progress = ProgressFunction(on_progress, reader.info.clip)
         interrupt = GracefulInterrupt(progress.interrupt)
         found = _until(cancelled, propagated.results(soft=settings.makes_alpha))
-        with remove_if_left_empty(folder):
-            try:
-                given = found, writers, Timings(), progress, interrupt
-                outcome = run_stages(*given, name=name, frames=len(parts.frames))
-            except _CancelledError:
-                return nothing_written()
+        try:
+            given = found, writers, Timings(), progress, interrupt
+            outcome = run_stages(*given, name=name, frames=len(parts.frames))
+        except _CancelledError:
+            return nothing_written()
         return results.complete(replace(outcome, encoded=propagated.encoded), started=started, warnings=warnings)
 
 
