@@ -25,7 +25,7 @@ from persam_vos.cli.options import (
     Quiet,
     only,
 )
-from persam_vos.cli.status import EXIT_ERROR, EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
+from persam_vos.cli.status import EXIT_ERROR, EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say, show
 from persam_vos.cli.video import ReadingAndWritingOptions
 from persam_vos.errors import ManifestError
 
@@ -204,7 +204,7 @@ def _tell(outcome: BatchOutcome, *, quiet: bool, keep_going: bool) -> None:
         say(f"interrupted; {kept}, and --resume goes on")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
-        print(outcome.index)
+        show(outcome.index)
     if outcome.failed:
         say(f"{_clips(len(outcome.failed))} failed; {kept}, and --resume tries the others again")
         raise typer.Exit(EXIT_INCOMPLETE)

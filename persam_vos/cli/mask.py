@@ -10,7 +10,7 @@ import typer
 from persam_vos.cli.early import check_video
 from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import Boxes, Config, EngineOptions, Overwrite, Points, Quiet, prompts_given
-from persam_vos.cli.status import interrupts_pass, say
+from persam_vos.cli.status import interrupts_pass, say, show
 from persam_vos.errors import PromptError
 from persam_vos.prompts import NamedObject, Span
 
@@ -74,4 +74,4 @@ def mask(
     for warning in warnings:
         say(f"warning: {warning}")
     if not quiet:
-        print(*([output] if overlay is None else [output, overlay]), sep="\n")
+        show(*([output] if overlay is None else [output, overlay]))

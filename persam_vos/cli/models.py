@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from persam_vos.cli.status import EXIT_INCOMPLETE
+from persam_vos.cli.status import EXIT_INCOMPLETE, show
 from persam_vos.errors import SettingsError
 
 _ACTIONS = ("list", "verify", "path")
@@ -24,11 +24,11 @@ def models(
     if action == "path":
         if name is None:
             raise SettingsError(f"'models path' needs a name: {', '.join(CHECKPOINTS)}")
-        print(checkpoint_path(name))
+        show(checkpoint_path(name))
         return
     if action == "list":
         for status in list_checkpoints():
-            print(status.line())
+            show(status.line())
         return
     if action != "verify":
         from persam_vos.settings.suggestions import did_you_mean, listed
@@ -37,6 +37,6 @@ def models(
         raise SettingsError(f"'models {action}': {question}allowed are {listed(_ACTIONS, 'and')}")
     found = [verify_checkpoint(each) for each in ([name] if name else CHECKPOINTS)]
     for status in found:
-        print(status.line())
+        show(status.line())
     if any(status.intact is False for status in found):
         raise typer.Exit(EXIT_INCOMPLETE)

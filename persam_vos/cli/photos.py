@@ -23,7 +23,7 @@ from persam_vos.cli.options import (
     split_pair,
 )
 from persam_vos.cli.progress import ProgressBar, shown_progress
-from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say
+from persam_vos.cli.status import EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say, show
 
 if TYPE_CHECKING:
     from persam_vos.pipeline.writing import Outcome
@@ -165,7 +165,7 @@ def _tell(outcome: Outcome, output: Path, quiet: bool) -> None:
         say(f"interrupted after {_photos(outcome.frames)}; --resume goes on")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
-        print(output / "results.jsonl")
+        show(output / "results.jsonl")
     if outcome.failed:
         failed = _photos(outcome.failed)
         say(f"{failed} could not be read; results.jsonl names them")
@@ -199,4 +199,4 @@ def perseg(
 
         progress = ProgressBar(quiet, "photo")
         scores = run_perseg(root, output, settings, progress, classes=names_of(classes), overwrite=overwrite)
-    print(scores.table())
+    show(scores.table())

@@ -11,7 +11,7 @@ from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import Colors, Config, LogJson, MaskOptions, Names, Output, Overwrite, Quiet
 from persam_vos.cli.progress import shown_progress
 from persam_vos.cli.prompting import SpanOptions, named_objects
-from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
+from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say, show
 from persam_vos.cli.video import ReadingAndWritingOptions
 
 RENDER_EPILOG = """
@@ -66,6 +66,6 @@ def render(
     if outcome.interrupted:
         say(f"interrupted after {outcome.frames} frames; they are kept")
     if not quiet:
-        print("\n".join(map(str, outcome.written)))
+        show(*outcome.written)
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -10,7 +10,7 @@ import typer
 
 from persam_vos.cli.groups import takes_groups
 from persam_vos.cli.options import DavisOptions, Quiet, names_of
-from persam_vos.cli.status import say
+from persam_vos.cli.status import say, show
 
 
 @takes_groups
@@ -42,4 +42,4 @@ def score(
     scores.write(output or results)
     for warning in scores.warnings:
         say(f"warning: {warning}")
-    print(scores.table())
+    show(scores.table())

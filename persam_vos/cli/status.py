@@ -23,6 +23,12 @@ def say(message: str) -> None:
             print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
 
 
+def show(*lines: object) -> None:
+    """Print lines on standard output; do nothing where nobody reads it any more, as after ``head``."""
+    with suppress(BrokenPipeError):
+        print(*lines, sep="\n")
+
+
 @contextmanager
 def interrupts_pass(
     began: Callable[[], bool] = lambda: True, goes_on: Callable[[], bool] = lambda: False

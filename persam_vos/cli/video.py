@@ -28,7 +28,7 @@ from persam_vos.cli.options import (
 )
 from persam_vos.cli.progress import ProgressBar, shown_progress
 from persam_vos.cli.prompting import PromptOptions, RangeOptions, prompting_of
-from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say
+from persam_vos.cli.status import EXIT_INTERRUPTED, interrupts_pass, say, show
 
 if TYPE_CHECKING:
     from persam_vos.pipeline.writing import Outcome
@@ -211,7 +211,7 @@ def davis(
         scores = run_davis(root, output, settings, ProgressBar(quiet), overwrite=overwrite, **chosen)
     for warning in scores.warnings:
         say(f"warning: {warning}")
-    print(scores.table())
+    show(scores.table())
 
 
 def _track_video(
@@ -260,7 +260,7 @@ def _tell(outcome: Outcome, output: Path, *, resume: bool, quiet: bool) -> None:
     elif resume and not outcome.written:
         say(f"{output} is complete: nothing is left to do")
     if outcome.written and not quiet:
-        print("\n".join(str(path) for path in outcome.written))
+        show(*outcome.written)
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
 

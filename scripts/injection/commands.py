@@ -87,6 +87,10 @@ def _mask(given: Path, output: Path) -> Words:
     return ["mask", given / "clip.mp4", "--box", "4,20,27,43", *files, *_engine(given)]
 
 
+def _batch(given: Path, output: Path) -> Words:
+    return ["batch", given / "clips.jsonl", "--export", "masks,coco", "-o", output, "-q", *_engine(given)]
+
+
 COMMANDS = {
     each.name: each
     for each in (
@@ -95,6 +99,7 @@ COMMANDS = {
         Command("image", _image, ("--resume",)),
         Command("render", _render, ("--overwrite",)),
         Command("mask", _mask, ("--overwrite",)),
+        Command("batch", _batch, ("--resume",)),
     )
 }
 

@@ -66,5 +66,6 @@ KINDS = {
     **{f"kill-{name}": partial(killed, command=command) for name, command in COMMANDS.items()},
     "kill-resume": partial(killed, command=COMMANDS["run"], times=3),
     "kill-resume-keyframes": partial(killed, command=COMMANDS["keyframes"], times=3),
+    "kill-resume-batch": partial(killed, command=COMMANDS["batch"], times=3),
     "kill-resume-image": partial(killed, command=COMMANDS["image"], times=3),
 }

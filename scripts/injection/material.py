@@ -19,7 +19,7 @@ _TOP = 20
 
 
 def make_material(folder: Path, frames: int = FRAMES) -> None:
-    """Write clip.mp4, mask.png, prompts.json, settings.yaml, and photos/0.jpg and on."""
+    """Write clip.mp4, mask.png, prompts.json, clips.jsonl, settings.yaml, and photos/0.jpg and on."""
     (folder / "photos").mkdir(parents=True)
     write_clip(folder / "clip.mp4", frames)
     (folder / SETTINGS).write_text(_SETTINGS, encoding="utf-8")
@@ -29,6 +29,17 @@ def make_material(folder: Path, frames: int = FRAMES) -> None:
     said = [{"frame": 0, "object": 1, "box": box}, {"frame": frames - 2, "object": 1, "box": later}]
     text = json.dumps({"version": 1, "video": "clip.mp4", "prompts": said})
     (folder / "prompts.json").write_text(text, encoding="utf-8")
+    clips: list[dict[str, object]] = [
+        {"id": "whole", "video": "clip.mp4", "mask": "mask.png"},
+        {
+            "id": "part",
+            "video": "clip.mp4",
+            "box": [left := _left(3), _TOP, left + SIDE - 1, _TOP + SIDE - 1],
+            "start": 3,
+        },
+        {"id": "said", "video": "clip.mp4", "prompts": "prompts.json"},
+    ]
+    (folder / "clips.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in clips), encoding="utf-8")
     for index in range(PHOTOS):
         Image.fromarray(picture(index)).save(folder / "photos" / f"{index}.jpg", quality=95)
 

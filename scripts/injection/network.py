@@ -6,12 +6,14 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
 import torch
 import tqdm
 
+from persam_vos.batch import work
 from persam_vos.media.frame import Frame
 from persam_vos.sam import engine
 from persam_vos.sam.encoder import ImageEmbedding, SamEncoder
@@ -46,9 +48,9 @@ def load_once(*, shipped: bool) -> None:
             (SamEncoder, "encode", _encode_once),
         ]
     else:
-        changes = [(engine, "_load", _stand_in)]
+        changes = [(place, "load_parts", _stand_in) for place in (engine, work)]
     for place, name, value in (*changes, (checkpoint, "EVERY", CHECKPOINT_FRAMES), (saved_walk, "EVERY", 3)):
-        setattr(place, name, value)
+        mock.patch.object(place, name, value).start()
 
 
 def _encode_once(self: Any, frames: Sequence[Frame]) -> list[ImageEmbedding]:

@@ -17,7 +17,7 @@ from PIL import Image
 FILMS = frozenset({".mp4", ".mov", ".webm"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # They tell of times and of the machine; a report shows some of them.
-_TELL_OF_TIME = frozenset({"run.json", "report.html", "batch.json", "studio.lock"})
+_TELL_OF_TIME = frozenset({"run.json", "report.html", "batch.json", "index.jsonl", "studio.lock"})
 _LEFT_BY_DESIGN = frozenset({".propagation.partial"})
 """A finished run with keyframes keeps its masks there, so that other prompts cost only what they change."""
 _CLOSE = 12.0

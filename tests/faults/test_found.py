@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from command_line import call, one_line
 from fakes import FakeEngine, Watch
 from PIL import Image
 
+from persam_vos.cli.app import main
 from persam_vos.errors import OutputError, is_short_of_memory
 from persam_vos.exports.photos import PhotoWriter
 from persam_vos.exports.results_jsonl import RESULTS_JSONL, PhotoResult
@@ -142,6 +146,24 @@ def test_a_list_of_photos_that_vanishes_is_noticed(tmp_path: Path) -> None:
 
         with pytest.raises(OutputError, match=f"{RESULTS_JSONL}: is gone"):
             writer.write(PhotoResult(photo, "b", labels, ()), rgb)
+
+
+class ClosedPipe(io.StringIO):
+    """Standard output that nobody reads any more, and that waits with nothing, as with PYTHONUNBUFFERED."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_reader_who_has_seen_enough_changes_no_status(clip: Path) -> None:
+    """Typer made the status 1, though all results were written."""
+    words = ["run", clip, "--first-mask", clip.with_name("mask.png"), "-o", clip.with_name("out")]
+
+    with redirect_stdout(ClosedPipe()):
+        status = main([*map(str, words)])
+
+    assert status == 0
+    assert (clip.with_name("out") / "run.json").exists()
 
 
 def starved(words: str, kind: type[Exception] = RuntimeError) -> Callable[..., None]:
