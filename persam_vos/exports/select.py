@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.exports.alpha.cutout import CutoutWriter
@@ -34,12 +34,15 @@ from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import NamedObject
 from persam_vos.settings.output import DEFAULTS, ExportOptions
 
+Purpose = Literal["looking", "editing", "annotating", "benchmarks"]
+
 
 class VideoExport(NamedTuple):
     """An export.
 
     Attributes:
         about: What it is, in one sentence.
+        purpose: Whom it is for.
         path: What it writes, a file or a folder.
         writer: Makes its writer.
         options: What only this export and few others take; see ``options_of``.
@@ -48,6 +51,7 @@ class VideoExport(NamedTuple):
     """
 
     about: str
+    purpose: Purpose
     path: str
     writer: Callable[[ExportSettings], ResumableWriter]
     options: tuple[str, ...] = ()
@@ -59,44 +63,70 @@ _NUMBERED = ("start_number", "keep_names")
 EXPORTS = {
     "masks": VideoExport(
         "A label map for each frame, as PNG: pixel value n is object n.",
+        "looking",
         "masks",
         mask_writer,
         ("masks_format", *_NUMBERED),
     ),
-    "overlay": VideoExport("A film with each object tinted, outlined and named.", "overlay.mp4", OverlayWriter),
-    "cutout": VideoExport(
-        "A film of the objects on a colour or the blurred frame.", "cutout.mp4", CutoutWriter, ("background",)
+    "overlay": VideoExport(
+        "A film with each object tinted, outlined and named.", "looking", "overlay.mp4", OverlayWriter
     ),
-    "report": VideoExport("A page with pictures, scores over time, and where to look.", REPORT, ReportWriter),
+    "cutout": VideoExport(
+        "A film of the objects on a colour or the blurred frame.",
+        "editing",
+        "cutout.mp4",
+        CutoutWriter,
+        ("background",),
+    ),
+    "report": VideoExport(
+        "A page with pictures, scores over time, and where to look.", "looking", REPORT, ReportWriter
+    ),
     "matte": VideoExport(
         "A film in white on black, with soft edges, for every editor.",
+        "editing",
         "matte.mp4",
         MatteWriter,
         ("matte_codec",),
         others=("matte.mov",),
     ),
     "prores": VideoExport(
-        "A film with alpha in ProRes 4444, for editing and compositing.", "prores.mov", ProresWriter, ("alpha",)
+        "A film with alpha in ProRes 4444, for editing and compositing.",
+        "editing",
+        "prores.mov",
+        ProresWriter,
+        ("alpha",),
     ),
-    "webm": VideoExport("A film with alpha in VP9, for browsers.", "alpha.webm", WebmWriter, ("alpha",)),
-    "rgba": VideoExport("A PNG with alpha for each frame.", "rgba", RgbaWriter, ("alpha", *_NUMBERED)),
-    "exr": VideoExport("An OpenEXR for each frame, scene-linear and premultiplied.", "exr", ExrWriter, _NUMBERED),
-    "coco": VideoExport("Masks of each frame in COCO's JSON, with track_id.", CocoWriter.name, CocoWriter),
-    "youtube-vis": VideoExport("Masks of each object in YouTube-VIS's JSON.", YoutubeVisWriter.name, YoutubeVisWriter),
+    "webm": VideoExport("A film with alpha in VP9, for browsers.", "editing", "alpha.webm", WebmWriter, ("alpha",)),
+    "rgba": VideoExport("A PNG with alpha for each frame.", "editing", "rgba", RgbaWriter, ("alpha", *_NUMBERED)),
+    "exr": VideoExport(
+        "An OpenEXR for each frame, scene-linear and premultiplied.", "editing", "exr", ExrWriter, _NUMBERED
+    ),
+    "coco": VideoExport(
+        "Masks of each frame in COCO's JSON, with track_id.", "annotating", CocoWriter.name, CocoWriter
+    ),
+    "youtube-vis": VideoExport(
+        "Masks of each object in YouTube-VIS's JSON.", "annotating", YoutubeVisWriter.name, YoutubeVisWriter
+    ),
     "yolo": VideoExport(
         "Images and polygons with which Ultralytics trains.",
+        "annotating",
         YoloWriter.name,
         YoloWriter,
         extra_files=YoloWriter.extra_files,
     ),
-    "cvat": VideoExport("Masks for CVAT, in its XML for images 1.1.", CvatWriter.name, CvatWriter),
+    "cvat": VideoExport("Masks for CVAT, in its XML for images 1.1.", "annotating", CvatWriter.name, CvatWriter),
     "label-studio": VideoExport(
-        "Brush masks of images, or boxes of a video, for Label Studio.", LabelStudioWriter.name, LabelStudioWriter
+        "Brush masks of images, or boxes of a video, for Label Studio.",
+        "annotating",
+        LabelStudioWriter.name,
+        LabelStudioWriter,
     ),
-    "davis": VideoExport("Label maps in the folders of DAVIS.", DavisWriter.name, DavisWriter),
-    "youtube-vos": VideoExport("Label maps in the folders of YouTube-VOS.", YoutubeVosWriter.name, YoutubeVosWriter),
-    "mose": VideoExport("Label maps in the folders of MOSE.", MoseWriter.name, MoseWriter),
-    "sa-v": VideoExport("A folder of masks for each object, as in SA-V.", SavWriter.name, SavWriter),
+    "davis": VideoExport("Label maps in the folders of DAVIS.", "benchmarks", DavisWriter.name, DavisWriter),
+    "youtube-vos": VideoExport(
+        "Label maps in the folders of YouTube-VOS.", "benchmarks", YoutubeVosWriter.name, YoutubeVosWriter
+    ),
+    "mose": VideoExport("Label maps in the folders of MOSE.", "benchmarks", MoseWriter.name, MoseWriter),
+    "sa-v": VideoExport("A folder of masks for each object, as in SA-V.", "benchmarks", SavWriter.name, SavWriter),
 }
 _OF_ONE_OBJECT: dict[str, Callable[[ExportSettings], ObjectWriter]] = {
     "cutout": CutoutWriter,

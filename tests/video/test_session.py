@@ -50,6 +50,7 @@ def test_a_correction_is_kept_to_the_pixel_and_can_be_undone(session: Session, t
     assert session.propagate() == list(range(1, COUNT))
     assert list(red.keyframes) == [0, 6]
     assert session.undo()
+    assert (session[6].label_map == before[6]).all()
     session.propagate()
     assert all((one == result.label_map).all() for one, result in zip(before, session, strict=True))
     assert session.redo()

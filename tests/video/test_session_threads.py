@@ -318,7 +318,10 @@ def test_old_masks_are_shown_until_there_are_new_ones(session: Session, truths: 
     assert len(old) >= COUNT - 3
     assert not session.is_propagated
     session.propagate()
-    assert not any(store.get(1, frame, former=True) for frame in range(COUNT))
+    # What lies under the keyframe is shown again should that be taken back.
+    assert [frame for frame in range(COUNT) if store.get(1, frame, former=True)] == [COUNT - 1]
+    session.undo()
+    assert (session[COUNT - 1].label_map == before[COUNT - 1]).all()
 
 
 def test_old_masks_of_another_object_are_not_shown(session: Session, truths: list[LabelMap]) -> None:

@@ -16,8 +16,11 @@ _NAME = re.compile(r"^    (\w+): ", re.MULTILINE)
 
 
 def offered_exports() -> list[dict[str, Any]]:
-    """Return all exports as JSON: name, about, and the names of their options."""
-    return [{"name": name, "about": each.about, "options": list(options_of(name))} for name, each in EXPORTS.items()]
+    """Return all exports as JSON: name, about, whom it is for, and the names of their options."""
+    return [
+        {"name": name, "about": each.about, "purpose": each.purpose, "options": list(options_of(name))}
+        for name, each in EXPORTS.items()
+    ]
 
 
 def offered_options(info: StreamInfo) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ export function keyTable(parts) {
       [["["], "Smaller brush", () => commands.brush(-1)],
       [["]"], "Larger brush; or Shift and the wheel", () => commands.brush(1)],
       [["h"], "Move the picture", () => commands.take("hand")],
+      [["Enter"], "A crosshair: arrow keys move it, Enter marks, Shift+Enter takes away", () => stage.canvas.focus()],
       [["a"], "The object is not in this frame", () => edits.absent()],
       [["Delete", "Backspace"], "Clear this frame: take back what was said on it", () => edits.forget()],
       [["Ctrl+z"], "Undo", () => edits.undo()],

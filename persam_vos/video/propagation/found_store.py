@@ -37,6 +37,7 @@ create index by_object on found (object, direction, frame);
 """
 _GOES = """from found where not exists (select 1 from stays where stays.object=found.object and
     stays.direction=found.direction and found.frame between low and high)"""
+_UNDER_KEYFRAME = "exists (select 1 from keyframe where keyframe.object=former.object and keyframe.frame=former.frame)"
 _PlaceOfKeyframe = dict[tuple[int, int], tuple[str, int, int, int, int]]
 
 
@@ -158,8 +159,10 @@ class FoundStore:
         changed = frozenset(row[0] for row in self._file.rows("select frame from changed"))
         with self._file.transaction():
             self._insert(stretches)
-            for table in ("walk", "changed", "former"):
+            for table in ("walk", "changed"):
                 self._file.change(f"delete from {table}")
+            # What lies under a keyframe is shown again should that be taken back.
+            self._file.change(f"delete from former where not {_UNDER_KEYFRAME}")
         return changed
 
     def _insert(self, stretches: Iterable[Stretch]) -> None:

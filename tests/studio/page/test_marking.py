@@ -275,3 +275,42 @@ def test_the_place_and_the_tool_are_there_after_a_reload(hand: Hand) -> None:
     expect(hand.page.locator("button[data-tool=brush]")).to_have_attribute("aria-pressed", "true")
     expect(hand.page.locator("#brush-size")).to_have_value(size)
     expect(hand.rows).to_have_count(1)
+
+
+def test_what_is_doubtful_is_told_beside_the_click(hand: Hand, studio: Served) -> None:
+    hand.click(30, 20)
+    expect(hand.rows).to_have_count(1)
+    hand.press("n")
+    expect(hand.rows).to_have_count(2)
+    # What stands for the network answers with the left half again, which was the first object's.
+    hand.press("b")
+    hand.drag((20, 60), (110, 60))
+
+    callout = hand.page.locator("#callout")
+    expect(callout).to_contain_text("Done, but: ")
+    expect(callout).to_contain_text("share")
+
+
+def test_doubts_go_with_their_object_and_the_list_follows_what_is_chosen(hand: Hand) -> None:
+    hand.click(30, 20)
+    expect(hand.rows).to_have_count(1)
+    hand.press("p")
+    expect(hand.page.locator("#propagate-news")).to_contain_text("New masks")
+    rows = hand.page.locator(".doubt")
+    expect(rows.first).to_be_visible()
+    for _ in range(rows.count()):
+        hand.press("d")
+        expect(hand.page.locator(".doubt[aria-current=true]")).to_be_in_viewport()
+
+    hand.page.click("[aria-label='Remove Object 1']")
+    expect(rows).to_have_count(0)
+
+
+def test_exports_are_listed_by_what_they_are_for(hand: Hand) -> None:
+    hand.click(30, 20)
+    expect(hand.rows).to_have_count(1)
+    hand.press("s")
+
+    editing = hand.page.locator(".export-group", has_text="For editing")
+    expect(editing.locator("input[name=prores]")).to_be_visible()
+    assert hand.page.locator(".export-group").count() == 4

@@ -129,14 +129,24 @@ export class Edits {
     }
   }
 
+  /** Take up an answer; what it warns of for the first time is told where it was caused. */
+  _take(state, known, at) {
+    const news = state.warnings.filter((each) => !known.has(each));
+    this.store.take(state);
+    // What is told is closed when the store tells of other objects, which it does in a microtask.
+    if (news.length > 0) setTimeout(() => this.refuse(`Done, but: ${news.join("; ")}`, at));
+  }
+
   /** Say it after all that was said before; tell a refusal. @returns {Promise<any>} The answer; null for a refusal. */
   _say(ask, at) {
     const { store } = this;
     store.set({ busy: store.busy + 1 });
     const answer = this.last.then(async () => {
       try {
+        // The events tell of the state as well, perhaps before this answer comes.
+        const known = new Set(store.state.warnings);
         const state = await ask();
-        if (state !== null) store.take(state);
+        if (state !== null) this._take(state, known, at);
         return state;
       } catch (error) {
         if (!(error instanceof api.ApiError)) throw error;

@@ -33,6 +33,8 @@ export class Store {
     this.state = NOTHING_YET;
     /** @type {import("./types.js").Doubt[]} */
     this.doubts = [];
+    /** Whether masks have changed since the server was asked for doubts. */
+    this.doubtsAreOld = false;
     /** Frames of doubts that were looked at since the list came. @type {ReadonlySet<number>} */
     this.lookedAt = new Set();
     this.frame = 0;
@@ -92,9 +94,14 @@ export class Store {
     return this.masksShown ? this.state.objects.filter((each) => !this.hidden.has(each.id)) : [];
   }
 
-  /** Doubts that nobody has looked at, the most doubtful first. */
+  /** Doubts about objects that are there, the most doubtful first. */
+  get doubtsNow() {
+    return this.doubts.filter((each) => this.state.objects.some((object) => object.id === each.object));
+  }
+
+  /** Those of them that nobody has looked at. */
   get doubtsLeft() {
-    return this.doubts.filter((each) => !this.lookedAt.has(each.frame));
+    return this.doubtsNow.filter((each) => !this.lookedAt.has(each.frame));
   }
 
   /**

@@ -27,7 +27,7 @@
  * @property {string} session Folder of the session.
  * @property {string} version
  * @property {string} [run] Another one each time the server is started.
- * @property {{name: string, about: string, options: string[]}[]} exports
+ * @property {{name: string, about: string, purpose: "looking" | "editing" | "annotating" | "benchmarks", options: string[]}[]} exports
  * @property {Option[]} options
  */
 

@@ -21,12 +21,12 @@ export class Doubts {
     this.later = 0;
     onPress(byId("next-doubt"), () => this.go(1));
     store.watch(() => [store.state.propagated, store.state.revision], () => this._ask());
-    store.watch(() => [store.doubts, store.lookedAt, store.frame, store.state.objects, store.state.propagated], () => this._show());
+    store.watch(() => [store.doubts, store.doubtsAreOld, store.lookedAt, store.frame, store.state.objects], () => this._show());
   }
 
   /** Go to the next doubtful frame that nobody has looked at, or to one before. @param {1 | -1} direction */
   go(direction) {
-    const { doubts, doubtsLeft, frame } = this.store;
+    const { doubtsNow: doubts, doubtsLeft, frame } = this.store;
     if (doubts.length === 0) return;
     const here = doubts.findIndex((each) => each.frame === frame);
     const turned = doubts[(here + direction + doubts.length) % doubts.length];
@@ -43,12 +43,13 @@ export class Doubts {
 
   _ask() {
     clearTimeout(this.later);
+    this.store.set({ doubtsAreOld: true });
     if (!this.store.state.propagated) return;
     this.later = setTimeout(async () => {
       try {
         const doubts = await api.doubtful(LISTED);
         const same = JSON.stringify(doubts) === JSON.stringify(this.store.doubts);
-        if (!same) this.store.set({ doubts, lookedAt: new Set() });
+        this.store.set(same ? { doubtsAreOld: false } : { doubtsAreOld: false, doubts, lookedAt: new Set() });
       } catch {
         // The list stays as it was; the next change asks again.
       }
@@ -56,14 +57,15 @@ export class Doubts {
   }
 
   _show() {
-    const { doubts, doubtsLeft, frame, lookedAt, state } = this.store;
+    const { doubtsNow: doubts, doubtsAreOld, doubtsLeft, frame, lookedAt, state } = this.store;
     byId("doubts-count").textContent = doubtsLeft.length > 0 ? String(doubtsLeft.length) : "";
-    byId("doubts-words").textContent = wordsFor(state, doubts);
+    byId("doubts-words").textContent = wordsFor(state, doubts, doubtsAreOld);
     show(byId("next-doubt"), doubts.length > 0);
     const list = byId("doubts");
     const focused = [...list.children].findIndex((row) => row.contains(document.activeElement));
     list.replaceChildren(...doubts.map((doubt) => this._row(doubt, frame, lookedAt)));
     list.children[focused]?.firstChild.focus();
+    list.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest" });
   }
 
   _row(doubt, frame, lookedAt) {
@@ -87,9 +89,10 @@ export class Doubts {
   }
 }
 
-function wordsFor(state, doubts) {
+function wordsFor(state, doubts, areOld) {
   if (!state.propagated && doubts.length === 0) return "After propagating, the frames that most need a look are listed here.";
+  if (areOld && state.propagated) return "Looking through the masks …";
   if (doubts.length === 0) return "No frame stands out.";
-  if (!state.propagated) return "From before your last change:";
+  if (areOld) return "From before your last change:";
   return "Most doubtful first.";
 }

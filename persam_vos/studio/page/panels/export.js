@@ -5,7 +5,16 @@ import { byId, icon, make, onPress, show } from "./dom.js";
 import { OptionFields } from "./options.js";
 import { showProgress } from "./propagate.js";
 
-/** What is chosen at first: what an editor and a look at the result need. */
+/** What exports are for, and what the page calls it. */
+const PURPOSES = {
+  looking: "To look at, and for scripts",
+  editing: "For editing and compositing",
+  annotating: "For annotation tools",
+  benchmarks: "For benchmarks",
+};
+/** What lies beside every export, as of a run. */
+const RECORDS = new Set(["prompts", "prompts.json", "run.json", "tracks.jsonl"]);
+/** What is chosen at first. */
 const FIRST = ["masks", "overlay"];
 
 /** The fourth step: files. */
@@ -16,7 +25,7 @@ export class Export {
     this.dialog = byId("export");
     const { exports, options } = store.video;
     this.choices = exports.map((each) => this._choice(each));
-    byId("export-list").append(...this.choices.map((each) => each.row));
+    byId("export-list").append(...Object.entries(PURPOSES).map(([purpose, words]) => this._group(purpose, words)));
     this.fields = new OptionFields(byId("export-options"), exports, options);
     onPress(byId("export-open"), () => this.open());
     onPress(byId("export-close"), () => this.dialog.close());
@@ -48,7 +57,7 @@ export class Export {
     const copy = make("button", { className: "plain", title: "Copy the path", "aria-label": "Copy the path" }, icon("copy"));
     onPress(copy, () => navigator.clipboard?.writeText(folder));
     const where = make("span", { className: "folder" }, make("code", {}, folder), copy);
-    news.replaceChildren("Written into", where, make("span", { className: "faint" }, files.join(", ")));
+    news.replaceChildren("Written into", where, make("span", { className: "faint" }, files.filter((each) => !RECORDS.has(each)).join(", ")));
     where.scrollIntoView({ block: "nearest" });
   }
 
@@ -57,11 +66,17 @@ export class Export {
     byId(this.dialog.open ? "export-error" : "export-failed").textContent = words;
   }
 
-  _choice({ name, about }) {
+  /** @param {string} purpose @param {string} words @returns {HTMLElement} The exports for it. */
+  _group(purpose, words) {
+    const rows = this.choices.filter((each) => each.purpose === purpose).map((each) => each.row);
+    return make("section", { className: "export-group" }, make("h3", {}, words), ...rows);
+  }
+
+  _choice({ name, about, purpose }) {
     const box = make("input", { type: "checkbox", name, checked: FIRST.includes(name) });
     box.addEventListener("change", () => this._chosen());
     const words = make("span", {}, make("b", {}, name), make("span", { className: "faint" }, about));
-    return { name, box, row: make("label", { className: "export-choice" }, box, words) };
+    return { name, purpose, box, row: make("label", { className: "export-choice" }, box, words) };
   }
 
   /** Names of the exports that are chosen. */

@@ -60,7 +60,7 @@ export class Objects {
     name.addEventListener("change", () => this.edits.rename(id, name.value.trim()));
     name.addEventListener("keydown", (event) => {
       if (event.key === "Escape") name.value = this.store.state.objects.find((each) => each.id === id)?.name ?? "";
-      if (event.key === "Escape" || event.key === "Enter") byId("stage").focus();
+      if (event.key === "Escape" || event.key === "Enter") name.blur();
     });
     row.addEventListener("click", () => this.store.set({ selected: id }));
     onPress(eye, (event) => {

@@ -153,7 +153,7 @@ export class Timeline {
     const context = cleared(this.strip);
     drawThumbs(context, size, scale, clip, this.frames, this.colours, () => this.draw());
     drawRuler(context, size, scale, clip, this.colours);
-    if (store.state.propagated || store.doubts.length > 0) drawDoubts(context, scale, clip, store.doubts, store.lookedAt, this.colours);
+    if (store.state.propagated || store.doubtsNow.length > 0) drawDoubts(context, scale, clip, store.doubtsNow, store.lookedAt, this.colours);
     this._playhead(context, size.height);
     const lanes = cleared(this.canvas);
     lanes.translate(0, -this.scroll.scrollTop);

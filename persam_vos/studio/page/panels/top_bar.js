@@ -34,7 +34,7 @@ export function topBar(store, edits, frames) {
   viewChoices(store);
   const look = () => {
     const { bytes, limit } = store.state.cache;
-    byId("caches").textContent = `Pictures ${size(frames.bytes)} of ${size(frames.limit)} · Embeddings on disk ${size(bytes)} of ${size(limit)}`;
+    byId("caches").textContent = `Pictures ${size(frames.bytes)} of ${size(frames.limit)} · Cache on disk ${size(bytes)} of ${size(limit)}`;
   };
   look();
   setInterval(look, LOOK);

@@ -21,7 +21,7 @@ export function transport(store, commands) {
     number.value = store.frame;
   });
   number.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") queueMicrotask(() => byId("stage").focus());
+    if (event.key === "Enter") queueMicrotask(() => number.blur());
   });
   store.watch(() => [store.frame], () => {
     if (document.activeElement !== number || store.playing) number.value = store.frame;
