@@ -26,7 +26,7 @@ from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.settings.video import Settings
 
 # Values of a setting that no test needs otherwise.
-DIES_ONCE, DIES_ALWAYS, IS_SLOW = 1, 2, 3
+DIES_ONCE, IS_SLOW = 1, 2
 FAST: dict[str, Any] = {"export": "masks", "nearer_view": 0}
 
 
@@ -64,15 +64,14 @@ class SlowEncoder(FakeEncoder):
 
 
 def deadly(folder: Path) -> Callable[[Settings], FakeEngine]:
-    """Return what makes fake engines, but kills the process for some settings; each process makes its own.
+    """Return what makes fake engines, but kills the process the first time that a setting says so.
 
     Args:
         folder: Remembers who has died.
     """
 
     def load(settings: Settings) -> FakeEngine:
-        first = not (folder / "died").exists()
-        if settings.grow == DIES_ALWAYS or (settings.grow == DIES_ONCE and first):
+        if settings.grow == DIES_ONCE and not (folder / "died").exists():
             (folder / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return FakeEngine(settings=settings, encoder=SlowEncoder() if settings.grow == IS_SLOW else None)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from batches import (
-    DIES_ALWAYS,
     DIES_ONCE,
     IS_SLOW,
     WatchedBatch,
@@ -23,23 +22,49 @@ from batches import (
 
 from persam_vos.batch.jobs import Processes
 from persam_vos.batch.shares import shares
-from persam_vos.batch.work import ClipResult
+from persam_vos.batch.work import ClipJob, ClipResult
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_a_process_that_dies_loses_its_clip_alone(tmp_path: Path) -> None:
-    manifest = write_batch(tmp_path / "in", "abc")
-    with_grow(manifest, {"b": DIES_ONCE, "c": DIES_ALWAYS})
+    manifest = write_batch(tmp_path / "in", "ab")
+    with_grow(manifest, {"b": DIES_ONCE})
     workers = Processes(1, make_load=functools.partial(deadly, tmp_path))
-    outcome = run(manifest, tmp_path / "out", workers=workers, keep_going=True)
+    outcome = run(manifest, tmp_path / "out", workers=workers)
 
-    assert dict(index_of(outcome.index)) == {"a": "done", "b": "done", "c": "failed"}
+    assert (tmp_path / "died").exists()
+    assert index_of(outcome.index) == [("a", "done"), ("b", "done")]
+    assert len(names_in(tmp_path / "out" / "b" / "masks")) == 4
+
+
+def test_a_clip_that_ends_every_process_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, bool]] = []
+
+    class Dying:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def do(self, job: ClipJob) -> ClipResult | None:
+            begun.append((job.clip.id, job.resume))
+            return None if job.clip.id == "b" else ClipResult(job.clip.id, "done", 1.0)
+
+        def interrupt(self) -> None:
+            pass
+
+        def end(self) -> str:
+            return "was killed by SIGKILL"
+
+    monkeypatch.setattr("persam_vos.batch.jobs._Process", Dying)
+    manifest = write_batch(tmp_path / "in", "abc")
+    outcome = run(manifest, tmp_path / "out", workers=Processes(1), keep_going=True)
+
+    assert index_of(outcome.index) == [("a", "done"), ("b", "failed"), ("c", "done")]
     assert [each.error for each in outcome.failed] == [
         "the process that worked on it was killed by SIGKILL, 2 times in a row"
     ]
-    assert {"a", "b"} <= set(names_in(tmp_path / "out"))
-    assert len(names_in(tmp_path / "out" / "b" / "masks")) == 4
+    # What it has left is gone on with.
+    assert begun == [("a", False), ("b", False), ("b", True), ("c", False)]
 
 
 def test_an_interrupt_reaches_clips_in_work(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

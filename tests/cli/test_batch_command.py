@@ -12,16 +12,18 @@ from command_line import Command, call, one_line
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    return write_batch(tmp_path / "in", frames=3)
+    return write_batch(tmp_path / "in", frames=2)
 
 
 def test_masks_are_those_of_run(command: Command, manifest: Path, tmp_path: Path) -> None:
     output, clip = tmp_path / "out", manifest.with_name("b.mp4")
-    answer = command("batch", manifest, "-o", output, "--export", "masks")
+    rest = ["--export", "masks", "--backend", "torch"]
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:2]))
+    answer = command("batch", manifest, "-o", output, *rest)
     assert (answer.status, answer.out) == (0, f"{output / 'index.jsonl'}\n")
-    assert "3/3" in answer.err
+    assert "2/2" in answer.err
     alone = tmp_path / "alone"
-    assert command("run", clip, "--first-mask", clip.with_suffix(".png"), "-o", alone, "--export", "masks").status == 0
+    assert command("run", clip, "--first-mask", clip.with_suffix(".png"), "-o", alone, *rest).status == 0
 
     for name in ("masks", "prompts"):
         assert names_in(alone / name) == names_in(output / "b" / name)
@@ -50,7 +52,7 @@ def test_wrong_lines_are_told_one_by_one(manifest: Path, tmp_path: Path) -> None
 
 def test_clips_that_fail_are_listed(command: Command, manifest: Path, tmp_path: Path) -> None:
     manifest.with_name("b.png").write_bytes(b"no picture")
-    rest = ["-o", tmp_path / "out", "--export", "masks", "--quiet", "--keep-going", "--preset", "quick"]
+    rest = ["-o", tmp_path / "out", "--export", "masks", "--quiet", "--keep-going", "--backend", "torch"]
     answer = command("batch", manifest.parent, "--masks-from", manifest.parent, *rest)
 
     assert (answer.status, answer.out) == (2, "")
