@@ -16,7 +16,7 @@ from persam_vos.batch.clips import PARTIAL
 from persam_vos.batch.fingerprint import Fingerprint
 from persam_vos.errors import OutputError
 from persam_vos.exports.run_record import RUN_JSON
-from persam_vos.files import output_errors
+from persam_vos.files import output_errors, save_to_disk
 from persam_vos.locks import hold, is_held, let_go
 
 CLIP_JSON = "clip.json"
@@ -100,12 +100,16 @@ class ClipFolder:
         return _recorded(self.partial / CLIP_JSON) == fingerprint
 
     def finish(self) -> None:
-        """Give the folder its final name, in the place of what had it.
+        """Give the folder its final name, in the place of what had it, once all of it is on the disk.
 
         Raises:
             OutputError: If that fails.
         """
         with output_errors(self.path):
+            # Otherwise a name may outlive a loss of power, and what it names not.
+            for each in self.partial.rglob("*"):
+                if each.is_file() and not each.is_symlink():
+                    save_to_disk(each)
             if self.exists:
                 _remove(self._replaced)
                 self.path.rename(self._replaced)

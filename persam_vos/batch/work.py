@@ -12,7 +12,7 @@ from persam_vos.batch.clips import BatchClip
 from persam_vos.batch.fingerprint import Fingerprint
 from persam_vos.batch.folders import ClipFolder
 from persam_vos.batch.prompting import prompting_of
-from persam_vos.errors import OutputError, PersamVosError
+from persam_vos.errors import OutputError, PersamVosError, is_short_of_memory
 from persam_vos.exports.run_record import peak_memory_mib
 from persam_vos.media.masks.reading import MaskReading
 from persam_vos.pipeline.progress import NoProgress, Progress
@@ -146,10 +146,9 @@ def work(job: ClipJob, load: Callable[[Settings], Engine[Settings]], progress: P
         pass
     except (PersamVosError, OSError) as raised:
         error = " ".join(str(raised).split()) or type(raised).__name__
-    except MemoryError:
-        error = "there is not enough memory"
     except Exception as raised:  # one clip must not end the others
-        error = " ".join(f"{type(raised).__name__}: {raised}".split())
+        short = "there is too little memory; pass fewer --jobs, or fewer or smaller exports"
+        error = short if is_short_of_memory(raised) else " ".join(f"{type(raised).__name__}: {raised}".split())
     done = outcome is not None and not outcome.interrupted
     return ClipResult(
         id=job.clip.id,

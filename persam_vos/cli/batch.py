@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from persam_vos.cli.options import (
 )
 from persam_vos.cli.status import EXIT_ERROR, EXIT_INCOMPLETE, EXIT_INTERRUPTED, interrupts_pass, say, show
 from persam_vos.cli.video import ReadingAndWritingOptions
-from persam_vos.errors import ManifestError
+from persam_vos.errors import ManifestError, OutputError
 
 if TYPE_CHECKING:
     from persam_vos.batch.manifest import Manifest
@@ -46,6 +47,8 @@ A line for each clip, relative to the file:
 CSV has the same names in its first row.
 """
 _MOST_JOBS = 1024
+# A path has lost one of its two slashes.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def batch(
 ) -> None:
     """Track objects through the clips of MANIFEST; each clip gets a folder in OUTPUT, as of run."""
     flags = method.given() | persam.given() | files.given() | engine.given()
+    _refuse_address(output)
     with interrupts_pass(goes_on=output.exists):
         part, reading = sharing.part(os.environ), masks.reading()
         try:
@@ -156,6 +160,19 @@ def batch(
             say(str(error))
             raise typer.Exit(EXIT_ERROR) from error
     _tell(outcome, quiet=quiet, keep_going=sharing.keep_going)
+
+
+def _refuse_address(output: Path) -> None:
+    """Refuse a store of objects: a folder there has no name that it gets once it is whole.
+
+    Raises:
+        OutputError: If the output is one.
+    """
+    if _ADDRESS.match(str(output)):
+        raise OutputError(
+            f"{output}: is an address, and results are written by path; mount it, or write to a disk and copy the"
+            " folders that are whole"
+        )
 
 
 def _read(path: Path, masks_from: Path | None, config: Path | None, flags: dict[str, Any]) -> Manifest:

@@ -213,6 +213,31 @@ def test_between_two_renames_nothing_is_lost(manifest: Path, tmp_path: Path) -> 
     assert names_in(output) == ["a", "b", "batch.json", "c", "index.jsonl"]
 
 
+def test_a_folder_gets_its_name_once_all_of_it_is_on_the_disk(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: set[Path] = set()
+
+    def save(path: Path) -> None:
+        assert path.exists()
+        saved.add(path.relative_to(tmp_path / "out"))
+
+    monkeypatch.setattr("persam_vos.batch.folders.save_to_disk", save)
+    run(manifest, tmp_path / "out")
+
+    for name in "abc":
+        files = [path.relative_to(tmp_path / "out" / name) for path in (tmp_path / "out" / name).rglob("*.*")]
+        assert len(files) > 6
+        assert {Path(f"{name}.partial") / path for path in files} <= saved
+
+
+def test_too_little_memory_is_one_line(manifest: Path, tmp_path: Path) -> None:
+    short = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    outcome = run(manifest, tmp_path / "out", workers=Here(failing_at("a", short)))
+
+    assert outcome.failed[0].error.startswith("there is too little memory; pass fewer --jobs")
+
+
 def test_links_lead_nowhere(manifest: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

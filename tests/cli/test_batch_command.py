@@ -74,6 +74,7 @@ def test_clips_that_fail_are_listed(command: Command, manifest: Path, tmp_path: 
         (["in/clips.jsonl", "--preset", "bets"], ["--preset is 'bets': did you mean best?"]),
         (["in/clips.jsonl", "--overwrite", "--resume"], ["both --overwrite and --resume are given"]),
         (["in/clips.jsonl", "--checkpoint", "none.pth"], ["none.pth"]),
+        (["in/clips.jsonl", "-o", "s3://bucket/out"], ["is an address, and results are written by path; mount it"]),
         (["in/clips.jsonl", "-o", "in/clips.jsonl"], ["clips.jsonl"]),
     ],
 )
