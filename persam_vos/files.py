@@ -55,6 +55,11 @@ def natural_order(path: Path) -> tuple[list[str | int], str]:
     return [int(part) if position % 2 else part.casefold() for position, part in enumerate(parts)], str(path)
 
 
+def real_path(path: Path) -> Path:
+    """Return where a path leads to by all links; of links that lead in a circle, some path that is not there."""
+    return Path(os.path.realpath(path))
+
+
 def brief_list(names: list[str]) -> str:
     """Name the first of several, and count the others.
 
@@ -177,14 +182,11 @@ def _take_back(path: Path, partial: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Give a temporary name to write to; the file gets its final name at the end of the ``with`` block.
+    """Give a temporary name beside a file's own to write to; it gets its own at the end of the ``with`` block.
 
     Args:
         path: The file; missing folders are made, and a file of this name is replaced.
         shared: Several processes may write this file at once; see ``PartialFile``.
-
-    Yields:
-        The temporary name, beside ``path``.
 
     Raises:
         OutputError: If the file cannot be written; then nothing is left under the temporary name.
@@ -206,11 +208,14 @@ def write_lines(path: Path, *lines: str) -> None:
         OutputError: If it cannot be written.
     """
     with whole_file(path) as partial:
-        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        # Names of files need not be text: what is none of it becomes a question mark.
+        partial.write_text("".join(f"{line}\n" for line in lines), "utf-8", errors="replace", newline="\n")
 
 
 def check_writable(folder: Path) -> None:
     """Make a folder if it is missing, and try whether files can be made in it.
+
+    Links under temporary names are removed: what is written would go to where they lead.
 
     Raises:
         OutputError: If it is a file or cannot be written to.
@@ -221,6 +226,9 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for path in folder.iterdir():
+            if path.is_symlink() and _LEFTOVER.fullmatch(path.name):
+                path.unlink()
 
 
 def _scan(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
@@ -247,8 +255,7 @@ def file_sha256(path: Path) -> str:
 def cache_dir() -> Path:
     """Return the folder for downloads and compiled models: ``PERSAM_VOS_CACHE``, or the platform's folder for caches.
 
-    On Linux ``$XDG_CACHE_HOME/persam-vos`` or ``~/.cache/persam-vos``, on macOS ``~/Library/Caches/persam-vos``, on
-    Windows ``persam-vos`` in ``%LOCALAPPDATA%``.
+    Such as ``~/.cache/persam-vos`` on Linux.
     """
     if chosen := os.environ.get("PERSAM_VOS_CACHE"):
         return Path(os.path.expanduser(chosen))  # noqa: PTH111 - pathlib's raises where there is no such user

@@ -61,7 +61,8 @@ def as_label_map(
         raise MaskError(f"{name} is {values.dtype}; allowed: bool, or integers with n for object n")
     if values.shape != (height, width):
         raise MaskSizeError(f"{name} is {_size(values)}, {of} is {height} x {width} (height x width)")
-    ids = np.unique(values[values != 0])
+    ids = np.unique(values)
+    ids = ids[ids != 0]
     if not ids.size:
         raise EmptyMaskError(f"{name} is empty: every pixel is 0")
     if values.dtype == np.bool_ or (void is not None and ids.tolist() == [void]):

@@ -31,7 +31,8 @@ def read_text(path: Path, *, encoding: str = "utf-8", most_bytes: int = MAX_BYTE
     with os.fdopen(descriptor, "rb") as file:
         data = begun + file.read(most_bytes + 1)
     if len(data) > most_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB")
+        most = f"{most_bytes >> 20} MiB" if most_bytes >= 1 << 20 else f"{most_bytes >> 10} KiB"
+        raise OSError(errno.EFBIG, f"it has more than {most}")
     return data.decode(encoding)
 
 

@@ -23,13 +23,15 @@ import time
 from collections import deque
 from pathlib import Path
 
+from fuzzing.bombs import BOMBS
 from fuzzing.campaign import Campaign, Limits, Tally, shared_out
+from fuzzing.commands import COMMANDS
 from fuzzing.kinds import Kind
 from fuzzing.readers import READERS
 from fuzzing.records import RECORDS
 from fuzzing.verdicts import FINDINGS, READ, REFUSED, Verdict
 
-KINDS = (*READERS, *RECORDS)
+KINDS = (*READERS, *RECORDS, *BOMBS, *COMMANDS)
 
 
 def _kinds(text: str) -> list[Kind]:

@@ -13,7 +13,7 @@ from typing import Any
 from persam_vos.batch.clips import BatchClip, same_name
 from persam_vos.batch.lines import LineError, LineReader, as_values
 from persam_vos.errors import ManifestError, reason
-from persam_vos.files import PHOTO_SUFFIXES, is_clutter, natural_order
+from persam_vos.files import PHOTO_SUFFIXES, is_clutter, natural_order, real_path
 
 MAX_LINE_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 28
@@ -93,7 +93,7 @@ def clips_with_masks(folder: Path, masks: Path, *, config: Path | None, flags: M
             found.setdefault(mask.stem, mask)
     reader, clips, faults, names = LineReader(Path(), config, flags), [], [], []
     for video in _listed(folder):
-        if video.resolve() == masks.resolve():
+        if real_path(video) == real_path(masks):
             continue
         name = video.name if video.is_dir() else video.stem
         names.append(name)

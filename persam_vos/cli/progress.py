@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from persam_vos.cli.status import say
+from persam_vos.cli.status import printable, say
 
 if TYPE_CHECKING:
     from persam_vos.results import FrameResult
@@ -50,7 +50,13 @@ class ProgressBar:
 
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         """Begin a video or a set of photos; ``frames`` is a hint, of which earlier runs have ``done`` some."""
-        options = {"total": frames, "initial": done, "desc": name, "unit": self._unit, "disable": self._quiet}
+        options = {
+            "total": frames,
+            "initial": done,
+            "desc": printable(name),
+            "unit": self._unit,
+            "disable": self._quiet,
+        }
         self._show(lambda: self._open(**options, postfix=_PREPARING))
 
     def prepare(self, done: int, expected: int) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 EXIT_DONE, EXIT_INCOMPLETE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -16,11 +17,16 @@ class Interrupted(Exception):  # noqa: N818
         super().__init__(message)
 
 
+def printable(text: str) -> str:
+    """Return a text in which control characters are escapes: a terminal would do what they say."""
+    return text.translate(_ESCAPES)
+
+
 def say(message: str) -> None:
     """Print one line on standard error; do nothing where that is closed or full."""
     if sys.stderr is not None:
         with suppress(OSError):
-            print(f"persam-vos: {' '.join(message.split())}", file=sys.stderr)
+            print(f"persam-vos: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def show(*lines: object) -> None:

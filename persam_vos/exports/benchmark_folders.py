@@ -15,6 +15,7 @@ from persam_vos.exports.draw import palette_image
 from persam_vos.exports.frame_folder import FrameFolderWriter
 from persam_vos.exports.frame_names import FrameNames
 from persam_vos.exports.masks import save_binary_masks
+from persam_vos.files import real_path
 from persam_vos.media import Frame, StreamInfo
 from persam_vos.media.photo_files import is_glob
 from persam_vos.results import FrameResult
@@ -93,9 +94,9 @@ class SavWriter(FrameFolderWriter):
 
 def sequence_name(info: StreamInfo) -> str:
     """Return the name of a video among others: that of its folder of images, or of its file without the suffix."""
-    source = info.source.resolve()
+    source = real_path(info.source)
     if is_glob(info.source):
-        source = (info.images or (source,))[0].resolve().parent
+        source = real_path((info.images or (source,))[0]).parent
     return source.name if info.images and len(info.images) > 1 else source.stem
 
 

@@ -16,7 +16,7 @@ from persam_vos.exports.photo_names import EarlierNames, content_of, is_name, ou
 from persam_vos.exports.results_jsonl import RESULTS_JSONL, PhotoResult, read_results
 from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.exports.tracks import TRACKS
-from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, whole_file
+from persam_vos.files import check_file, check_writable, content_of_folder, output_errors, real_path, whole_file
 from persam_vos.masks import Rgb, check_size
 from persam_vos.results import object_record
 
@@ -114,7 +114,7 @@ class PhotoWriter:
         if unknown:
             raise SettingsError(f"export is {unknown[0]!r}; allowed: {', '.join(PHOTO_EXPORTS)}")
         open_output(output, overwrite=overwrite, resume=resume)
-        self._kept = frozenset(path.resolve() for path in keep)
+        self._kept = frozenset(real_path(path) for path in keep)
         self._output, self._exports = output, tuple(dict.fromkeys(exports))
         self._path = output / RESULTS_JSONL
         self._earlier = EarlierNames()
@@ -229,7 +229,7 @@ class PhotoWriter:
             if "name" in record:
                 for export in PHOTO_EXPORTS:
                     file = self._file_of(export, record["name"])
-                    if file.resolve() not in self._kept:
+                    if real_path(file) not in self._kept:
                         self._remove(file)
         self._path.unlink()
 

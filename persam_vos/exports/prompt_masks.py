@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from persam_vos.files import output_errors, whole_file
+from persam_vos.files import output_errors, real_path, whole_file
 from persam_vos.masks import Mask
 
 Place = tuple[int, int]
@@ -37,13 +37,13 @@ def write_prompt_masks(output: Path, masks: Mapping[Place, Mask], keep: Collecti
     Raises:
         OutputError: If one cannot be written.
     """
-    read = {path.resolve() for path in keep}
+    read = {real_path(path) for path in keep}
     written = {}
     for place, mask in masks.items():
         written[place] = next(
-            path for path in _names(output, *place) if path.resolve() not in read or _holds(path, mask)
+            path for path in _names(output, *place) if real_path(path) not in read or _holds(path, mask)
         )
-        if written[place].resolve() not in read:
+        if real_path(written[place]) not in read:
             with whole_file(written[place]) as partial:
                 Image.fromarray(mask.astype(np.uint8) * 255).save(partial, format="PNG")
     remove_prompt_masks(output, keep=(*keep, *written.values()))
@@ -76,10 +76,10 @@ def remove_prompt_masks(output: Path, keep: Collection[Path] = ()) -> None:
     folder = output / PROMPTS
     if not folder.is_dir() or folder.is_symlink():
         return
-    kept = {path.resolve() for path in keep}
+    kept = {real_path(path) for path in keep}
     with output_errors(folder):
         for path in folder.iterdir():
-            if _NAME.fullmatch(path.name) and path.resolve() not in kept:
+            if _NAME.fullmatch(path.name) and real_path(path) not in kept:
                 path.unlink()
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -28,7 +28,7 @@ from persam_vos.exports.report.pictures import REPORT
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TracksWriter
 from persam_vos.exports.videos import OverlayWriter
-from persam_vos.files import output_errors
+from persam_vos.files import output_errors, real_path
 from persam_vos.media import StreamInfo
 from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import NamedObject
@@ -194,11 +194,11 @@ def _writer(name: str, settings: ExportSettings) -> ResumableWriter:
 def _check_source(source: Path, output: Path, exports: Sequence[str]) -> None:
     """Refuse a folder in which results would replace the video, or count as frames of it."""
     for name in exports:
-        if found := [path for path in _paths(output, name) if source.resolve().is_relative_to(path.resolve())]:
+        if found := [path for path in _paths(output, name) if real_path(source).is_relative_to(real_path(path))]:
             raise OutputError(
                 f"{source}: is the video, and the export {name!r} would replace {found[0]}; give another folder"
             )
-    if source.is_dir() and source.resolve() == output.resolve():
+    if source.is_dir() and real_path(source) == real_path(output):
         raise OutputError(f"{output}: is the folder of images that is read; give another --output, beside it")
     if is_glob(source):
         pictures = [output / PROMPTS / "00000_1.png", *(output / name / "00000.png" for name in exports)]
@@ -222,12 +222,12 @@ def remove_exports(output: Path, exports: Iterable[str], info: StreamInfo, keep:
     Raises:
         OutputError: If it cannot be removed.
     """
-    kept = [path.resolve() for path in keep]
+    kept = [real_path(path) for path in keep]
     for name in exports:
         if name not in EXPORTS:
             continue
         for path in _paths(output, name):
-            if any(each.is_relative_to(path.resolve()) for each in kept):
+            if any(each.is_relative_to(real_path(path)) for each in kept):
                 continue
             with output_errors(path):
                 if path.is_file():

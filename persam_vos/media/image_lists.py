@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from persam_vos.errors import VideoError
-from persam_vos.files import brief_list
+from persam_vos.files import brief_list, real_path
 
 LAST_NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
 """Matches the name of a file, without its suffix, that has a number: what is before the last one, it, what follows."""
@@ -26,11 +26,11 @@ def without_masks(images: Sequence[Path], masks: Collection[Path]) -> tuple[list
     Returns:
         The images that are left, and a warning that names those that are not.
     """
-    resolved = {mask.resolve() for mask in masks}
-    left = [image for image in images if image.resolve() not in resolved] if resolved else list(images)
+    resolved = {real_path(mask) for mask in masks}
+    left = [image for image in images if real_path(image) not in resolved] if resolved else list(images)
     if len(left) == len(images):
         return left, []
-    out = brief_list([image.name for image in images if image.resolve() in resolved])
+    out = brief_list([image.name for image in images if real_path(image) in resolved])
     return left, [f"{out} is given as a mask, and not read as a frame; {len(left)} images are"]
 
 

@@ -24,11 +24,13 @@ from PIL import (
 )
 
 from persam_vos.errors import PhotoError, reason
-from persam_vos.files import PHOTO_SUFFIXES, PathLike, natural_order
+from persam_vos.files import PHOTO_SUFFIXES, PathLike, natural_order, real_path
 from persam_vos.masks import Rgb
 from persam_vos.quiet import quiet_warnings
 
 MAX_PIXELS = 100_000_000
+# A progressive JPEG has some ten scans, and each takes a second for so many pixels.
+_MAX_SCANNED, _START_OF_SCAN = 20 * MAX_PIXELS, b"\xff\xda"
 # Formats by their first bytes, because suffixes may be wrong. Image.open is not used: it has one size limit for the
 # whole process, told by warnings, and it would pass a hostile file to decoders that start other programs.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
@@ -71,7 +73,7 @@ def find_photos(sources: Sequence[PathLike]) -> list[Path]:
     for source in [os.fspath(each) for each in sources]:
         try:
             for path in _photos_of(source):
-                found.setdefault(path.resolve(), path)
+                found.setdefault(real_path(path), path)
         except PhotoError:
             raise
         except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
@@ -169,6 +171,7 @@ def read_photo(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     path = Path(path)
     with _opened(path) as image:
         refuse_larger(path, image.size, max_pixels)
+        refuse_many_scans(path, image)
         # Decoding a TIFF reads its tags again, with the same warnings.
         with quiet_warnings() if isinstance(image, TiffImagePlugin.TiffImageFile) else nullcontext():
             image.load()
@@ -183,6 +186,15 @@ def refuse_larger(path: Path, size: tuple[int, int], max_pixels: int) -> None:
             f"{path}: {size[0]} x {size[1]} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; scale it "
             "down (image and perseg also take --max-megapixels)"
         )
+
+
+def refuse_many_scans(path: Path, image: Image.Image) -> None:
+    """Raise ``PhotoError`` for a JPEG that goes over its pixels again and again, a thousand times if it likes."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return
+    scans = path.read_bytes().count(_START_OF_SCAN)
+    if scans * image.width * image.height > _MAX_SCANNED:
+        raise PhotoError(f"{path}: goes over its {image.width} x {image.height} pixels in {scans} scans; save it anew")
 
 
 def photo_size(path: PathLike) -> tuple[int, int]:

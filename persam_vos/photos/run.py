@@ -12,7 +12,7 @@ from persam_vos.errors import PhotoError
 from persam_vos.exports.photo_exports import PHOTO_EXPORTS
 from persam_vos.exports.photos import PhotoWriter, open_output
 from persam_vos.exports.results_jsonl import PhotoResult
-from persam_vos.files import remove_if_left_empty
+from persam_vos.files import real_path, remove_if_left_empty
 from persam_vos.locks import written_alone
 from persam_vos.media.frame import Frame
 from persam_vos.media.photo_files import find_photos
@@ -98,8 +98,8 @@ def _without_results(photos: Sequence[Path], output: Path) -> list[Path]:
     Raises:
         PhotoError: If nothing else is there.
     """
-    folders = {(output / export.folder).resolve() for export in PHOTO_EXPORTS.values()}
-    kept = [photo for photo in photos if folders.isdisjoint(photo.resolve().parents)]
+    folders = {real_path(output / export.folder) for export in PHOTO_EXPORTS.values()}
+    kept = [photo for photo in photos if folders.isdisjoint(real_path(photo).parents)]
     if photos and not kept:
         raise PhotoError(f"{photos[0]}: lies among the results in {output}; give photos that are none of them")
     return kept

@@ -104,7 +104,7 @@ def as_point(values: Iterable[object], given: object = None) -> Point:
 def _finite_numbers(values: Iterable[object]) -> list[float] | None:
     try:
         numbers = [float(value) for value in values]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
 

@@ -29,6 +29,7 @@ from persam_vos.prompts.video_prompts import (
 from persam_vos.text_files import read_text
 
 VERSION = 1
+_MAX_SEARCHED = 1 << 20
 _Place = tuple[str | int, ...]
 _Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -247,8 +248,10 @@ def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _line_of(text: str, place: _Place) -> str:
     """Return ``, line 7``: where a value of a JSON text begins; nothing where that cannot be told.
 
-    JSON is YAML but for tabs, and PyYAML knows the line of every value.
+    JSON is YAML but for tabs, and PyYAML knows the line of every value. It takes seconds for a million characters.
     """
+    if len(text) > _MAX_SEARCHED:
+        return ""
     with suppress(yaml.YAMLError, RecursionError):
         node: yaml.Node | None = yaml.compose(text.replace("\t", " "), yaml.SafeLoader)
         line = 0

@@ -30,7 +30,7 @@ from persam_vos.exports.run_record import (
 from persam_vos.exports.select import open_writers, remove_replaced
 from persam_vos.exports.styles import ObjectStyles
 from persam_vos.exports.tracks import TRACKS
-from persam_vos.files import remove_if_left_empty, write_lines
+from persam_vos.files import real_path, remove_if_left_empty, write_lines
 from persam_vos.locks import written_alone
 from persam_vos.masks import box_xyxy
 from persam_vos.media import Frame, FrameReader, StreamInfo
@@ -171,7 +171,7 @@ def _check_folders(masks: Path, output: Path) -> None:
     """Refuse to write over masks that are read, or over the results of a run."""
     if not masks.is_dir():
         raise MaskError(f"{masks}: is no folder; give a folder of masks, or the folder of a run")
-    if masks.resolve().is_relative_to(output.resolve()) or output.resolve().is_relative_to(masks.resolve()):
+    if real_path(masks).is_relative_to(real_path(output)) or real_path(output).is_relative_to(real_path(masks)):
         raise OutputError(f"{output}: is where the masks are read from; give another --output")
 
 

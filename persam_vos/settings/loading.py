@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from persam_vos.settings.common import AnySettings
 from persam_vos.settings.faults import first_fault
 from persam_vos.text_files import read_text
 
-# Of a YAML file, whose settings take some kilobytes: each megabyte takes ten seconds to read.
-_MOST_BYTES = 1 << 20
+# Of a YAML file. All settings with a comment each take 12 KiB; PyYAML takes seconds for this many.
+_MOST_BYTES = 1 << 16
 # Flags that only one of the methods uses.
 _FLAGS_OF_MEMORY = ("preset", "keep_first_mask")
 _FLAGS_OF_PERSAM = ("guidance", "first_pass", "update_target")
@@ -105,6 +106,24 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         raise SettingsError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if values is None:
         return {}
+    if _is_bomb(values):
+        raise SettingsError(f"{path}: names its own parts again and again; give settings without * and &")
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{path}: holds {type(values).__name__}; a mapping of settings to values is needed")
     return values
+
+
+def _is_bomb(values: object) -> bool:
+    """Tell whether values hold themselves, or become very many where each mention of a part is written out."""
+    sizes: dict[int, float] = {}
+
+    def size(value: object) -> float:
+        if not isinstance(value, (dict, list, tuple, set)):
+            return 1
+        if id(value) not in sizes:
+            sizes[id(value)] = math.inf  # until it is known: a part of it may be itself
+            parts = value.values() if isinstance(value, dict) else value
+            sizes[id(value)] = 1 + sum(map(size, parts))
+        return sizes[id(value)]
+
+    return size(values) > _MOST_BYTES

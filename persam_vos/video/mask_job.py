@@ -8,7 +8,7 @@ from PIL import Image
 
 from persam_vos.errors import OutputError
 from persam_vos.exports.draw import draw_overlay, palette_image
-from persam_vos.files import whole_file
+from persam_vos.files import real_path, whole_file
 from persam_vos.media.photo_files import glob_holds, is_glob
 from persam_vos.prompts import ObjectPrompt, Prompt, Span, VideoPrompts
 from persam_vos.sam.engine import Engine
@@ -56,7 +56,7 @@ def write_mask(
     _check_output(source, output, "--output", overwrite=overwrite)
     if overlay is not None:
         _check_output(source, overlay, "--overlay", overwrite=overwrite)
-        if overlay.suffix.lower() not in _PICTURES or overlay.resolve() == output.resolve():
+        if overlay.suffix.lower() not in _PICTURES or real_path(overlay) == real_path(output):
             raise OutputError(f"{overlay}: --overlay must be another file than --output: {', '.join(_PICTURES)}")
     said = tuple(Prompt(None, number, says) for number, says in enumerate(prompts, first_id))
     prompting = Prompting((GivenPrompts(VideoPrompts(said)),))
@@ -81,7 +81,7 @@ def _check_output(source: str, output: Path, option: str, *, overwrite: bool) ->
     if is_glob(source):
         lies_there = glob_holds(source, output)
     else:
-        lies_there = output.resolve().is_relative_to(Path(source).resolve())
+        lies_there = real_path(output).is_relative_to(real_path(Path(source)))
     if lies_there:
         raise OutputError(f"{output}: is what is read, or lies in it; give another {option}")
     if output.is_dir():

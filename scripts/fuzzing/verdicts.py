@@ -35,9 +35,11 @@ _OWN = (
     "/proc/",
     "/sys/",
     "/dev/null",
+    "/dev/zero",
+    "/dev/full",
     "/dev/urandom",
 )
-_RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn")
+_RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn")
 _PATHS = (
     "open",
     "os.remove",
@@ -49,6 +51,9 @@ _PATHS = (
     "os.truncate",
     "shutil.rmtree",
 )
+_OF_TWO = ("os.rename", "os.link", "os.symlink")
+# Python asks it for the name of the processor.
+_HARMLESS = ("uname",)
 _IN_ACCESS_MODIFY_OPEN_MOVE_MAKE_REMOVE = 0x1 | 0x2 | 0x20 | 0xC0 | 0x100 | 0x200
 
 
@@ -120,10 +125,10 @@ class Judge:
     def _heard(self, event: str, values: tuple[Any, ...]) -> None:
         if not self._is_on:
             return
-        if event in _RUNS:
+        if event in _RUNS and values[0] not in _HARMLESS:
             self._seen.append((CODE, f"{event} {values!r:.200}"))
         elif event in _PATHS:
-            for each in values[: 2 if event in ("os.rename", "os.link", "os.symlink") else 1]:
+            for each in values[1 if event == "os.symlink" else 0 : 2 if event in _OF_TWO else 1]:
                 if isinstance(each, (str, bytes)) and not self._may_open(os.path.abspath(os.fsdecode(each))):  # noqa: PTH100
                     self._seen.append((TOUCHED, f"{event} {each!r:.200}"))
         elif event == "socket.connect":

@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -45,3 +46,38 @@ def test_a_pipe_is_neither_waited_for_as_a_photo_nor_as_a_video(tmp_path: Path) 
         read_photo(pipe)
     with pytest.raises(VideoError, match="is a pipe and no file"):
         open_video(pipe)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persam_vos.media.photo_files._MAX_SCANNED", 64 * 48 * 20)
+    path = tmp_path / "photo.jpg"
+    Image.new("L", (64, 48)).save(path, progressive=True)
+    assert read_photo(path).shape == (48, 64, 3)
+    data = path.read_bytes()
+    last = data.rindex(b"\xff\xda")
+    path.write_bytes(data[:last] + data[last:-2] * 30 + data[-2:])
+
+    with pytest.raises(PhotoError, match=r"goes over its 64 x 48 pixels in 3. scans"):
+        read_photo(path)
+    with pytest.raises(MaskError, match=r"goes over its 64 x 48 pixels in 3. scans"):
+        read_mask(path)
+
+
+def test_sixteen_bits_of_grey_are_not_taken_for_thousands_of_objects(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)).save(path)
+
+    with pytest.raises(MaskError, match="mask holds 256; allowed"):
+        read_mask(path)
+
+
+def test_rims_are_not_looked_for_where_many_objects_lie_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persam_vos.media.masks.rims._MOST_PIXELS", 48 * 64 * 5)
+    monkeypatch.setattr("cv2.morphologyEx", None)
+    path = tmp_path / "mask.png"
+    ids = (np.arange(16 * 20).reshape(16, 20) % 6 + 1).astype(np.uint8)
+    Image.fromarray(ids.repeat(3, axis=0).repeat(3, axis=1)).save(path)
+
+    assert read_mask(path).max() == 6

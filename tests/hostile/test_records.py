@@ -120,3 +120,19 @@ def test_weights_that_would_run_a_function_of_python_itself_are_named(tmp_path: 
 
     with pytest.raises(CheckpointError, match="it asks for eval, and loading it could run code"):
         load_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    "made", ["create view stretch as select 1", "create trigger t after insert on size begin select 1; end"]
+)
+def test_a_store_in_which_more_than_tables_stand_is_refused(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "masks.sqlite"
+    FoundStore(path, 6, 9).close()
+    data = sqlite3.connect(path, isolation_level=None)
+    if "view" in made:
+        data.execute("drop table stretch")
+    data.execute(made)
+    data.close()
+
+    with pytest.raises(OutputError, match="is damaged; remove it"):
+        FoundStore(path, 6, 9)

@@ -19,6 +19,7 @@ from persam_vos.exports.annotations.image_names import ImageNames
 from persam_vos.exports.annotations.journal import JournalWriter, joined
 from persam_vos.exports.annotations.rle import masks_of
 from persam_vos.exports.base import ExportSettings
+from persam_vos.files import real_path
 from persam_vos.masks import Mask, box_xyxy
 from persam_vos.media import Frame
 from persam_vos.media.masks.run_lengths import runs_of_mask
@@ -86,7 +87,7 @@ class LabelStudioWriter(JournalWriter):
     def _write_video(self, file: TextIO, classes: ObjectClasses) -> None:
         """Write the one task of a video."""
         source = self.settings.info.source
-        data = {"video": _address(source.resolve().parent.name, source.name)}
+        data = {"video": _address(real_path(source).parent.name, source.name)}
         head = json.dumps({"data": data, "predictions": [{**_model(), "result": []}]}, ensure_ascii=False)
         file.write("\n" + head.removesuffix("]}]}"))
         present = sorted({each["object"] for note in self.notes for each in note["objects"]})

@@ -10,6 +10,7 @@ import av
 from av.stream import Disposition
 
 from persam_vos.errors import VideoError, reason
+from persam_vos.files import real_path
 from persam_vos.media.photo_files import MAX_PIXELS
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -80,7 +81,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     av.logging.set_level(None)
     try:
         # FFmpeg cannot take a resolved path for one of its protocols ("pipe:", "concat:").
-        resolved = str(path.resolve())
+        resolved = str(real_path(path))
         container = av.open(resolved, mode="r", metadata_errors="replace", container_options=_only_this_file(resolved))
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: not a video, or damaged or cut short; FFmpeg says: {reason(error)}") from error

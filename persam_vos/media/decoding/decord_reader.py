@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from persam_vos.errors import MissingDependencyError, VideoError
+from persam_vos.files import real_path
 from persam_vos.masks import Rgb
 from persam_vos.media.decoding.container import open_container, video_stream
 from persam_vos.media.decoding.pyav_reader import VideoReader
@@ -49,7 +50,7 @@ class DecordReader(GeneratorReader):
         self._pts = _presentation_times(path)
         self._failures = (decord.DECORDError, StopIteration, RuntimeError, AssertionError)
         try:
-            self._decoder = decord.VideoReader(str(path.resolve()), num_threads=1)
+            self._decoder = decord.VideoReader(str(real_path(path)), num_threads=1)
             first = self._decoder.next().asnumpy()
         except self._failures as error:
             raise VideoError(f"{path}: decord cannot decode it; use pyav") from error

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import av
 
 from persam_vos.errors import VideoError, reason
-from persam_vos.files import PathLike
+from persam_vos.files import PathLike, real_path
 from persam_vos.media.decoding.container import FORMATS_THAT_LEAD_ELSEWHERE, formats_but, playlist_kind
 
 STANDARD_INPUT = "-"
@@ -100,7 +100,7 @@ def live_source(source: PathLike, *, playlists: bool = False) -> LiveSource | No
     if "://" in text:
         return _address(text)
     if playlists and playlist_kind(Path(text)):
-        path = str(Path(text).resolve())
+        path = str(real_path(Path(text)))
         return LiveSource(text, path, options={"protocol_whitelist": f"file,{_NETWORK}"}, is_repeatable=True)
     return None
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persam_vos.masks import VOID, LabelMap, Mask, interior_depth
+from persam_vos.media.masks.pictures import distinct
 
 # An object of a larger share of the frame leaves too little background to tell it from.
 _MAX_AREA_SHARE = 0.95
@@ -32,8 +33,8 @@ def void_warnings(values: npt.NDArray[Any]) -> tuple[str, ...]:
     Args:
         values: Of a mask, H x W, of any dtype; bool or a single value besides 0 has no void.
     """
-    void = values == VOID
-    others = np.unique(values[(values != 0) & ~void])
+    found, void = distinct(values), values == VOID
+    others = found[found != VOID]
     if not others.size or not void.any() or interior_depth(void).max() <= _MAX_VOID_DEPTH:
         return ()
     return (

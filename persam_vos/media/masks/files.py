@@ -16,9 +16,9 @@ from persam_vos.masks import VOID, LabelMap, Rgb, as_label_map
 from persam_vos.media.frame import Frame
 from persam_vos.media.masks.doubts import stretch_warnings, void_warnings
 from persam_vos.media.masks.json_files import Canvas, json_values
-from persam_vos.media.masks.pictures import Values, brightness, picture_values
+from persam_vos.media.masks.pictures import Values, brightness, distinct, picture_values
 from persam_vos.media.masks.rims import is_soft, rim_ids
-from persam_vos.media.photo_files import MAX_PIXELS
+from persam_vos.media.photo_files import MAX_PIXELS, refuse_many_scans
 from persam_vos.quiet import quiet_warnings
 
 # Pillow hands them to other programs: PostScript, which is one itself, to Ghostscript.
@@ -91,8 +91,8 @@ def read_mask(
         values = _only(path, values, ids)
     if size is not None and values.shape != size:
         told += stretch_warnings(values.shape, size, of)
-        scaled = Image.fromarray(values.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST)
-        values = np.asarray(scaled).astype(np.int64)
+        scaled = Image.fromarray(values if values.dtype == np.uint8 else values.astype(np.int32))
+        values = np.asarray(scaled.resize(size[::-1], Image.Resampling.NEAREST))
     return _to_label_map(path, _inverted(path, values) if invert else values, of)
 
 
@@ -146,10 +146,10 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
             picture = Image.open(path)
         with picture:
             _check_size(path, picture.size[::-1], size, of)
-            _refuse_hostile(picture)
+            _refuse_hostile(path, picture)
             picture.load()
             if threshold is not None:
-                return (brightness(picture) > threshold).astype(np.int64)
+                return (brightness(picture) > threshold).view(np.uint8)
             return picture_values(path, picture, doubts)
     except MaskError:
         raise
@@ -157,7 +157,8 @@ def _read_values(path: Path, threshold: int | None, size: tuple[int, int] | None
         raise MaskError(f"{path}: not a readable picture ({reason(error)}); give a PNG of the {of}'s size") from error
 
 
-def _refuse_hostile(picture: Image.Image) -> None:
+def _refuse_hostile(path: Path, picture: Image.Image) -> None:
+    refuse_many_scans(path, picture)
     if picture.format in _FORMATS_OF_PROGRAMS:
         raise ValueError(f"it is {picture.format}, which only another program could draw")
     if picture.width * picture.height > MAX_PIXELS:
@@ -176,7 +177,7 @@ def _check_size(path: Path, found: tuple[int, ...], size: tuple[int, int] | None
 def _refuse_smoothed(path: Path, values: Values, ids: Sequence[int] | None) -> None:
     """Raise ``MaskError`` for values that are levels between others; with ``ids``, it is said which of them count."""
     if is_soft(values):
-        levels = np.unique(values[values != 0]).size
+        levels = distinct(values).size
         raise MaskError(
             f"{path}: looks like an anti-aliased mask ({levels} grey levels along the edges of white), not a label "
             "map; pass --mask-threshold 127 to cut it, in Python read_mask(..., threshold=127), or save it without "
@@ -196,7 +197,7 @@ def _refuse_smoothed(path: Path, values: Values, ids: Sequence[int] | None) -> N
 
 def _only(path: Path, values: Values, ids: Sequence[int]) -> Values:
     """Return values in which all but some ids are ground."""
-    found = np.unique(values[values != 0]).tolist()
+    found = distinct(values).tolist()
     if missing := [each for each in ids if each not in found]:
         raise MaskError(f"{path}: has no object {missing[0]}; its ids are {_listed(found)}")
     chosen: Values = np.where(np.isin(values, list(ids)), values, 0)
@@ -205,15 +206,15 @@ def _only(path: Path, values: Values, ids: Sequence[int]) -> Values:
 
 def _inverted(path: Path, values: Values) -> Values:
     """Return the ground of a mask of one object as object 1."""
-    found = np.unique(values[values != 0]).tolist()
+    found = distinct(values).tolist()
     if len(found) > 1:
         raise MaskError(f"{path}: shows {len(found)} objects, and only a mask of one object can be inverted")
-    inverted: Values = (values == 0).astype(np.int64)
+    inverted: Values = (values == 0).view(np.uint8)
     return inverted
 
 
 def _to_label_map(path: Path, values: Values, of: str) -> LabelMap:
-    ids = np.unique(values[values != 0])
+    ids = distinct(values)
     height, width = values.shape
     if ids.size == 1 and not 0 < ids[0] <= VOID:
         # White of a picture of more than 8 bits.

@@ -14,6 +14,7 @@ from persam_vos.errors import MaskError
 Values = npt.NDArray[np.integer[Any]]
 
 _WHITE = 0xFFFFFF
+_PIXELS_AT_ONCE = 1 << 24
 _BLURRING_FORMATS = ("JPEG", "MPO")
 _MAX_LEVELS_OF_ONE = 2
 _VALUE_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
@@ -53,12 +54,31 @@ def picture_values(path: Path, picture: Image.Image, doubts: list[str]) -> Value
     """
     _refuse_blurred(path, picture)
     if picture.mode not in _VALUE_MODES:
-        return _values_of_colours(path, picture.convert("RGBA"))
+        return _values_of_colours(path, picture if picture.mode == "RGBA" else picture.convert("RGBA"))
     if picture.mode != "P":
-        return np.asarray(picture).astype(np.int64)
+        values = np.asarray(picture)
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
     if _is_black_and_white(picture):
-        return np.asarray(picture.convert("L")).astype(np.int64)
+        return np.asarray(picture.convert("L"))
     return _values_of_palette(picture, doubts)
+
+
+def distinct(values: npt.NDArray[Any], where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
+    """Return the values besides 0 that occur, in rising order, with little memory of their own.
+
+    Args:
+        values: H x W.
+        where: bool, H x W: the pixels that count; None for all.
+    """
+    found = np.zeros(0, values.dtype)
+    rows = max(_PIXELS_AT_ONCE // max(values.shape[1], 1), 1)
+    for top in range(0, len(values), rows):
+        part = values[top : top + rows] if where is None else values[top : top + rows][where[top : top + rows]]
+        # NumPy sorts, or hashes, what it could count.
+        own = np.flatnonzero(np.bincount(part.ravel())) if values.dtype == np.uint8 else part
+        found = np.union1d(found, own.astype(values.dtype))
+    besides: npt.NDArray[Any] = found[found != 0]
+    return besides
 
 
 def _refuse_blurred(path: Path, picture: Image.Image) -> None:
@@ -79,7 +99,7 @@ def _is_black_and_white(picture: Image.Image) -> bool:
 
 def _values_of_palette(picture: Image.Image, doubts: list[str]) -> Values:
     """Return the indices of a palette picture, with that of the ground exchanged for 0."""
-    indices: Values = np.asarray(picture).astype(np.int64)
+    indices: Values = np.array(picture)
     used = np.unique(indices).tolist()
     if transparent := [index for index in used if index in _transparent_indices(picture)]:
         ground = transparent[0]
@@ -135,18 +155,20 @@ def _ground(indices: Values, used: list[int], palette: npt.NDArray[np.int64]) ->
 
 
 def _values_of_colours(path: Path, picture: Image.Image) -> Values:
-    rgba = np.asarray(picture).astype(np.int64)
-    alpha = rgba[..., 3]
-    colours = rgba[..., 0] << 16 | rgba[..., 1] << 8 | rgba[..., 2]
+    rgba = np.asarray(picture)
+    alpha, colours = rgba[..., 3], rgba[..., 0].astype(np.uint32)
+    for channel in (rgba[..., 1], rgba[..., 2]):
+        colours <<= 8
+        colours |= channel
     if alpha.min() < alpha.max():
         return _values_of_cutout(path, alpha, colours)
     if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
         grey: Values = rgba[..., 0]
         return grey
-    found = np.unique(colours[colours > 0])
+    found = distinct(colours)
     if found.size > 1:
         raise MaskError(f"{path}: {found.size} colours besides black; {_SEVERAL_COLOURS}")
-    coloured: Values = (colours > 0).astype(np.int64)
+    coloured: Values = (colours > 0).view(np.uint8)
     return coloured
 
 
@@ -157,12 +179,12 @@ def _values_of_cutout(path: Path, alpha: npt.NDArray[Any], colours: npt.NDArray[
             f"{path}: its alpha channel is soft; pass --mask-threshold 127 to cut it, in Python read_mask(...,"
             " threshold=127), or save it without smoothing"
         )
-    seen = np.unique(colours[alpha > 0])
-    if seen.size == 2 and seen[0] == 0 and (alpha.min() > 0 or seen[1] == _WHITE):
-        painted: Values = ((colours > 0) & (alpha > 0)).astype(np.int64)
+    seen = distinct(colours, alpha > 0)
+    if seen.size == 1 and (colours[alpha > 0] == 0).any() and (alpha.min() > 0 or seen[0] == _WHITE):
+        painted: Values = ((colours > 0) & (alpha > 0)).view(np.uint8)
         return painted
     opaque: npt.NDArray[np.bool_] = alpha == alpha.max()
     shown = np.unique(colours[opaque])
     if 1 < shown.size <= _MAX_PAINTED_COLOURS:
         raise MaskError(f"{path}: {shown.size} colours on a transparent ground; {_SEVERAL_COLOURS}")
-    return opaque.astype(np.int64)
+    return opaque.view(np.uint8)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from persam_vos.errors import OutputError, PromptError, SettingsError, reason
-from persam_vos.files import PartialFolder, check_writable, content_of_folder, output_errors, write_lines
+from persam_vos.files import PartialFolder, check_writable, content_of_folder, output_errors, real_path, write_lines
 from persam_vos.locks import FolderLock
 from persam_vos.media.identity import source_identity
 from persam_vos.media.photo_files import is_glob
@@ -70,7 +70,7 @@ def folder_for(source: str) -> Path:
     if is_glob(source) and not path.exists():
         path = path.parent
     if path.is_dir():
-        path = path.resolve()
+        path = real_path(path)
         return path.with_name(f"{path.name}.persam")
     return path.with_suffix(".persam")
 
@@ -163,7 +163,7 @@ class Project:
         Raises:
             PromptError: If they are of another video, or the session has prompts of its own.
         """
-        if video is None or video.resolve() != self._source.resolve():
+        if video is None or real_path(video) != real_path(self._source):
             raise PromptError(f"the prompts are of {video or 'no video'}, and not of {self._source}; give that video")
         if self.prompts.exists() or self.objects:
             raise PromptError(
@@ -181,7 +181,7 @@ class Project:
         if not self.prompts.exists():
             return False
         said = read_prompts(self.prompts)
-        if said.video is None or said.video.resolve() != self._source.resolve():
+        if said.video is None or real_path(said.video) != real_path(self._source):
             write_prompts(self.prompts, replace(said, video=self._source))
         return True
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from persam_vos.errors import PromptError
+from persam_vos.files import real_path
 from persam_vos.media.masks.object_mask import read_object_mask
 from persam_vos.media.masks.reading import AS_IT_IS, MaskReading
 from persam_vos.media.stream import FrameReader, StreamInfo
@@ -68,7 +69,7 @@ class GivenPrompts:
         self._drawn.clear()
         self._of_boxes.clear()
         meant = self.prompts.video
-        if meant is not None and meant.resolve() != info.source.resolve():
+        if meant is not None and real_path(meant) != real_path(info.source):
             self._doubts.append(f"the prompts are of {meant}, and are used with {info.source}")
         fitted = []
         for each in self.prompts.beginning_at(first).prompts:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from persam_vos.errors import OutputError, reason
-from persam_vos.files import whole_file
+from persam_vos.files import real_path, whole_file
 from persam_vos.sam.encoder import ImageEmbedding
 from persam_vos.sam.engine import Engine
 from persam_vos.sam.geometry import Geometry
@@ -50,7 +50,7 @@ def cache_identity(files: Iterable[Path], *facts: object) -> str:
     Raises:
         OSError: If a file is missing.
     """
-    stamps = [(str(path.resolve()), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
+    stamps = [(str(real_path(path)), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
     known = json.dumps([_VERSION, stamps or secrets.token_hex(), [str(fact) for fact in facts]])
     return hashlib.sha256(known.encode()).hexdigest()
 

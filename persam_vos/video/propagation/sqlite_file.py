@@ -14,6 +14,8 @@ from typing import Any
 from persam_vos.errors import OutputError
 from persam_vos.files import whole_file
 
+_OF_OTHERS = "select count(*) from sqlite_master where type not in ('table', 'index') or sql like 'create virtual%'"
+
 
 class SqliteFile:
     """An SQLite file; threads may share it.
@@ -130,6 +132,9 @@ class SqliteFile:
             self._data.execute(f"pragma {name}").fetchone() for name in ("user_version", "application_id")
         )
         is_empty = not self._data.execute("select count(*) from sqlite_master").fetchone()[0]
+        # In the place of a table, a view may never come to its end.
+        if self._data.execute(_OF_OTHERS).fetchone()[0]:
+            raise ValueError("it has views, triggers or tables of modules")
         if not is_empty and found_application != application:
             raise OutputError(f"{self.name}: is a database of another program; give another file")
         if not is_empty and found_version != version:
