@@ -145,6 +145,7 @@ class Campaign:
     def _read(self, kind: Kind, data: Callable[[int], bytes], indices: Sequence[int], told: int) -> None:
         """Read files in a process that was forked for it."""
         room = self._folder / f"room-{os.getpid()}"
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _make_quiet(self._folder / f"said-{os.getpid()}.txt")
         os.environ.update(PERSAM_VOS_CACHE=str(room / "cache"), TMPDIR=str(room / "tmp"), HOME=str(room / "home"))
         judge = Judge(room, self._canary, self._door, self._limits.memory)

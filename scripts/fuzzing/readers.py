@@ -12,6 +12,7 @@ from fuzzing import films_and_pictures as pictures
 from fuzzing import seeds
 from fuzzing.films_and_pictures import HEIGHT, WIDTH
 from fuzzing.kinds import Kind, each_of
+from persam_vos.batch.manifest import read_manifest
 from persam_vos.evaluation.davis import score_davis
 from persam_vos.evaluation.perseg import score_perseg
 from persam_vos.media.masks.files import read_mask
@@ -66,6 +67,10 @@ def _read_settings(path: Path) -> None:
     each_of(lambda: load_settings(path, {}), lambda: load_photo_settings(path, {}))
 
 
+def _read_manifest(path: Path) -> None:
+    read_manifest(path, config=None, flags={})
+
+
 def _score_davis(_path: Path) -> None:
     score_davis(Path("results"), Path("davis"))
 
@@ -107,6 +112,8 @@ READERS = (
     Kind("weights", "weights.pt", seeds.checkpoints, lambda path: guess_model(load_state_dict(path)), share=3),
     Kind("settings, YAML", "settings.yaml", seeds.configs, _read_settings, share=3),
     Kind("prompts.json", "prompts.json", seeds.prompts, read_prompts, share=3),
+    Kind("manifests, JSONL", "clips.jsonl", seeds.manifests, _read_manifest, share=2),
+    Kind("manifests, CSV", "clips.csv", seeds.tables, _read_manifest),
     Kind("scored results", "results/alpha/00001.png", pictures.label_pngs, _score_davis, _davis),
     Kind("scored photos", "results/cat/01.png", pictures.label_pngs, _score_perseg, _perseg),
     Kind("lists of sequences", "davis/ImageSets/2017/val.txt", seeds.lists_of_names, _score_davis, _davis),

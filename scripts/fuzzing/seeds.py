@@ -119,6 +119,24 @@ def prompts() -> list[Seed]:
     return [(each, damage) for each in files for damage in (damage_json, damage_bytes)]
 
 
+def manifests() -> list[Seed]:
+    """Return manifests with a line for each clip."""
+    clips = (
+        {"id": "a", "video": "clip.mp4", "mask": "mask.png", "start": 1, "end": "0.2s", "preset": "best"},
+        {"video": "b.mp4", "box": [4, 16, 19, 31], "export": ["masks", "overlay"], "top_k": 5},
+        {"id": "c", "video": "c.mp4", "points": [[10, 20, 1], [60, 4, 0]]},
+        {"id": "d", "video": "d.mp4", "prompts": "prompts.json"},
+    )
+    data = "".join(f"{json.dumps(each)}\n" for each in clips).encode()
+    return [(data, damage_lines), (data, damage_lines), (data, damage_bytes)]
+
+
+def tables() -> list[Seed]:
+    """Return manifests in CSV."""
+    rows = 'id,video,mask,box,start,preset\na,clip.mp4,mask.png,,1,best\nb,"b ""x"".mp4",,"4,16,19,31",,\n'
+    return [(rows.encode(), damage_text), (rows.encode(), damage_bytes)]
+
+
 def tracks() -> list[Seed]:
     """Return a file of tracks."""
     record = {"time": 0.04, "pts": 1, "object": 1, "name": "dog", "present": True, "score": 0.9, "similarity": 0.8}

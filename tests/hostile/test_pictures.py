@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
@@ -81,3 +82,20 @@ def test_rims_are_not_looked_for_where_many_objects_lie_everywhere(
     Image.fromarray(ids.repeat(3, axis=0).repeat(3, axis=1)).save(path)
 
     assert read_mask(path).max() == 6
+
+
+@pytest.mark.parametrize("shapes", [1, 250])
+def test_shapes_that_would_take_minutes_to_draw_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shapes: int
+) -> None:
+    monkeypatch.setattr("persam_vos.media.masks.json_files._MOST_DRAWN", 48 * 64 * 100)
+    square = [0, 0, 64, 0, 64, 48, 0, 48]
+    polygons = {"segmentation": [square] * (250 // shapes), "image_id": 1}
+    path = tmp_path / "mask.json"
+    path.write_text(json.dumps({"annotations": [polygons] * shapes}))
+
+    with pytest.raises(MaskError, match="too many for their size"):
+        read_mask(path, height=48, width=64)
+    polygons["segmentation"] = [square]
+    path.write_text(json.dumps({"annotations": [polygons]}))
+    assert read_mask(path, height=48, width=64).all()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persam_vos.errors import CheckpointError, OutputError
+from persam_vos.errors import CheckpointError, OutputError, SettingsError
 from persam_vos.exports.annotations.journal import journal_of
 from persam_vos.exports.report.series import read_series
 from persam_vos.media.frame import FramesDone
@@ -21,6 +21,7 @@ from persam_vos.video.propagation.embedding_cache import EmbeddingCache
 from persam_vos.video.propagation.found import Found
 from persam_vos.video.propagation.found_store import FoundStore
 from persam_vos.video.resuming.resume import Earlier
+from persam_vos.video.session.session_file import read_saved
 
 DONE = FramesDone(count=1, first_index=0, first_pts=0, last_index=0, last_pts=0)
 
@@ -136,3 +137,17 @@ def test_a_store_in_which_more_than_tables_stand_is_refused(tmp_path: Path, made
 
     with pytest.raises(OutputError, match="is damaged; remove it"):
         FoundStore(path, 6, 9)
+
+
+def test_a_session_without_a_rate_of_its_frames_is_refused(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text(
+        '{"version": 1, "video": "clip.mp4", "prompts": [{"frame": 0, "object": 1, "box": [0, 0, 5, 5]}]}'
+    )
+    settings = tmp_path / "prompts.masks" / "session.json"
+    settings.parent.mkdir()
+
+    for rate in ("Infinity", '"1/0"', "NaN", "[]"):
+        settings.write_text(f'{{"frame_rate": {rate}, "settings": {{}}}}')
+        with pytest.raises(SettingsError, match=r"session\.json: cannot be read"):
+            read_saved(prompts, {})

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,23 @@ _ALLOWED = "give what LabelMe saves, COCO's annotations of one image, or YouTube
 # Polygons are drawn so many times larger, so that a pixel is inside if half of it is.
 _FINER = 4
 _FINE_BYTES = 1 << 26  # of a polygon that is drawn at once
+# Of all shapes of a file: 25 masks of 100 million pixels, 240 polygons as large as a frame of 1920 x 1080.
+_MOST_DRAWN, _WORK_OF_A_POLYGON = 3_000_000_000, 5
 _MAX_SHAPES = VOID - 1
 _Shape = tuple[int, Mask]
+
+
+class _Work:
+    """Counts the pixels that are drawn of one file, and ends what would take minutes."""
+
+    def __init__(self) -> None:
+        self._pixels = 0
+
+    def add(self, pixels: int) -> None:
+        """Count pixels; raises ``ValueError`` if they are too many."""
+        self._pixels += pixels
+        if self._pixels > _MOST_DRAWN:
+            raise ValueError("its shapes are too many for their size: they would take minutes to draw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Canvas:
     size: tuple[int, int] | None
     check: Callable[[tuple[int, int]], None]
     frame: str | None = None
+    work: _Work = field(default_factory=_Work, init=False)
 
     def sized(self, height: Any, width: Any) -> tuple[int, int]:
         """Return the size that a file says, else that of the frame."""
@@ -79,6 +95,7 @@ def json_values(path: Path, canvas: Canvas, doubts: list[str]) -> Values:
         found = _labelme(content, canvas, doubts) if labelme else _coco(content, canvas, doubts)
         values: Values | None = None
         for number, mask in found:
+            canvas.work.add(mask.size)
             values = np.zeros(mask.shape, np.uint8) if values is None else values
             values[mask] = number
     except MaskError:
@@ -110,7 +127,7 @@ def _labelme(content: dict[str, Any], canvas: Canvas, doubts: list[str]) -> Iter
             continue
         key = ("alone", place) if group is None else (str(shape.get("label")), str(group))
         number = numbers.setdefault(key, len(numbers) + 1)
-        yield _checked_number(number), draw(shape, height, width)
+        yield _checked_number(number), draw(shape, height, width, canvas.work)
 
 
 def _of_frame(content: dict[str, Any], canvas: Canvas) -> dict[str, Any]:
@@ -153,22 +170,22 @@ def _segmentation(said: Any, image: dict[str, Any], canvas: Canvas) -> Mask:
     """Return the mask of a COCO segmentation: polygons, or run lengths by column that begin with ground."""
     if not isinstance(said, dict):
         height, width = canvas.sized(image.get("height"), image.get("width"))
-        return _filled([np.reshape(np.asarray(each, np.float64), (-1, 2)) for each in said], height, width)
+        return _filled([np.reshape(np.asarray(each, np.float64), (-1, 2)) for each in said], height, width, canvas.work)
     rows, columns = said["size"]
     height, width = canvas.sized(rows, columns)
     return mask_of_runs(said["counts"], height, width)
 
 
-def _polygon(shape: dict[str, Any], height: int, width: int) -> Mask:
-    return _filled([np.asarray(shape["points"], np.float64)], height, width)
+def _polygon(shape: dict[str, Any], height: int, width: int, work: _Work) -> Mask:
+    return _filled([np.asarray(shape["points"], np.float64)], height, width, work)
 
 
-def _rectangle(shape: dict[str, Any], height: int, width: int) -> Mask:
+def _rectangle(shape: dict[str, Any], height: int, width: int, work: _Work) -> Mask:
     (x0, y0), (x1, y1) = shape["points"]
-    return _filled([np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)], height, width)
+    return _filled([np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)], height, width, work)
 
 
-def _circle(shape: dict[str, Any], height: int, width: int) -> Mask:
+def _circle(shape: dict[str, Any], height: int, width: int, _work: _Work) -> Mask:
     (x, y), edge = shape["points"]
     radius = float(np.hypot(edge[0] - x, edge[1] - y))
     across, down = np.abs(np.arange(width) + 0.5 - x), np.abs(np.arange(height) + 0.5 - y)
@@ -177,7 +194,7 @@ def _circle(shape: dict[str, Any], height: int, width: int) -> Mask:
     return np.asarray(across <= halves[:, None])
 
 
-def _picture(shape: dict[str, Any], height: int, width: int) -> Mask:
+def _picture(shape: dict[str, Any], height: int, width: int, _work: _Work) -> Mask:
     """Return the mask of a picture of the part of the frame that begins at the shape's first point."""
     part = _decoded(shape["mask"], height, width)
     left, top = (int(each) for each in shape["points"][0])
@@ -206,13 +223,14 @@ def _decoded(text: Any, height: int, width: int) -> Mask:
 _LABELME_SHAPES = {"polygon": _polygon, "rectangle": _rectangle, "circle": _circle, "mask": _picture}
 
 
-def _filled(polygons: Sequence[np.ndarray[Any, np.dtype[np.float64]]], height: int, width: int) -> Mask:
+def _filled(polygons: Sequence[np.ndarray[Any, np.dtype[np.float64]]], height: int, width: int, work: _Work) -> Mask:
     """Return the pixels that lie inside polygons by half at least: bool, H x W.
 
     Args:
         polygons: Each N x 2, (x, y) in pixels, where the top left pixel reaches from 0 to 1.
         height: Of the frame.
         width: Of the frame.
+        work: Counts what is drawn.
     """
     mask = np.zeros((height, width), np.bool_)
     for points in polygons:
@@ -223,6 +241,7 @@ def _filled(polygons: Sequence[np.ndarray[Any, np.dtype[np.float64]]], height: i
         right, bottom = np.ceil(points.max(axis=0)).astype(int).clip(0, (width, height))
         if right <= left or bottom <= top:
             continue
+        work.add(int(right - left) * int(bottom - top) * _WORK_OF_A_POLYGON)
         rows = max(_FINE_BYTES // (int(right - left) * _FINER**2), 1)
         for upper in range(int(top), int(bottom), rows):
             here = slice(upper, min(upper + rows, int(bottom))), slice(int(left), int(right))

@@ -210,12 +210,9 @@ class FoundStore:
 
     def get(self, direction: Direction, frame: int, *, former: bool = False) -> dict[int, Found]:
         """Return what was found in a frame, by object; or what was found before, and is being found anew."""
-        rows = self._file.rows(
-            "select object, top, left, height, width, pixels, score, similarity, reach, alpha from"
-            f" {'former' if former else 'found'} where direction=? and frame=?",
-            (direction, frame),
-            may_lack=(7, 9),  # similarity and alpha
-        )
+        columns = "object, top, left, height, width, pixels, score, similarity, reach, alpha"
+        query = f"select {columns} from {'former' if former else 'found'} where direction=? and frame=?"
+        rows = self._file.rows(query, (direction, frame), may_lack=(7, 9))  # similarity and alpha
         return {row[0]: self._unpacked(*row) for row in rows}
 
     def outlines(self, frame: int) -> dict[tuple[int, Direction], Outline]:

@@ -105,7 +105,7 @@ def _read_options(file: Path, *, whole: bool) -> dict[str, Any]:
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
         return {"frame_rate": Fraction(saved["frame_rate"]), **(dict(saved["settings"]) if whole else {})}
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise SettingsError(
             f"{file}: cannot be read ({reason(error)}); remove it, and give the settings of the session anew"
         ) from error
