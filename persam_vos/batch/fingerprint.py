@@ -14,8 +14,10 @@ from persam_vos.batch.clips import BatchClip
 from persam_vos.errors import PersamVosError, VideoError, reason
 from persam_vos.files import file_sha256
 from persam_vos.media.identity import source_identity
+from persam_vos.media.masks.files import check_is_file
 from persam_vos.media.masks.reading import MaskReading
 from persam_vos.prompts.prompts_json import read_prompts
+from persam_vos.sam.checkpoints import resolve_checkpoint
 from persam_vos.video.resuming.resume import MAY_DIFFER
 
 Fingerprint = dict[str, str]
@@ -43,7 +45,7 @@ def fingerprint_of(clip: BatchClip, reading: MaskReading) -> Fingerprint:
             "prompts": [_prompts(clip), asdict(reading), clip.start, clip.end, clip.stride, clip.backward],
             "settings": [
                 settings,
-                None if weights is None else _hash_of_weights(weights),
+                None if weights is None else _hash_of_weights(resolve_checkpoint(clip.settings.model, weights)),
                 None if behind is None else source_identity(behind),
             ],
         }
@@ -62,10 +64,16 @@ def _hash_of_weights(path: Path) -> str:
     return file_sha256(path)
 
 
+def _hash_of_mask(path: Path) -> str:
+    # A device may have no end.
+    check_is_file(path)
+    return file_sha256(path)
+
+
 def _prompts(clip: BatchClip) -> Any:
     said = clip.said
     if said.mask is not None:
-        return file_sha256(said.mask)
+        return _hash_of_mask(said.mask)
     if said.prompts is None:
         return [each.record() for each in said.shown]
     given = read_prompts(said.prompts)
@@ -76,7 +84,7 @@ def _prompts(clip: BatchClip) -> Any:
             [
                 each.frame,
                 each.object_id,
-                {**each.says.record(), "mask": None if each.says.mask is None else file_sha256(each.says.mask)},
+                {**each.says.record(), "mask": None if each.says.mask is None else _hash_of_mask(each.says.mask)},
             ]
             for each in given.prompts
         ],

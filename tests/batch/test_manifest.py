@@ -124,8 +124,8 @@ def test_every_wrong_line_is_told_with_its_number(tmp_path: Path) -> None:
         '{"video": "a", "mask": "m", "grow": [[[[1]]]]}': "grow is",
         '{"video": "a", "mask": "m", "allow_playlists": true}': "--allow-playlists",
         '{"video": "http://x/a.mp4", "mask": "m"}': "an address",
-        '{"video": "a\\u0000b", "mask": "m"}': "in no file name",
-        '{"video": "a", "mask": "m\\ud800"}': "in no file name",
+        '{"video": "a\\u0000b", "mask": "m"}': "is no text",
+        '{"video": "a", "mask": "m\\ud800"}': "is no text",
         '{"id": "../a", "video": "a", "mask": "m"}': "holds a separator of folders",
         '{"id": "A", "video": "a", "mask": "m"}': "id 'A' is, but for upper and lower case, 'a', that of",
     }

@@ -130,6 +130,19 @@ def test_files_that_cannot_be_used_are_told_together(manifest: Path, tmp_path: P
     assert index_of(outcome.index) == [("a", "failed"), ("c", "failed"), ("b", "done")]
 
 
+@pytest.mark.parametrize("key", ["mask", "prompts", "video", "checkpoint", "background"])
+def test_devices_without_an_end_are_no_files(manifest: Path, tmp_path: Path, key: str) -> None:
+    line = {"id": "a", "video": "a.mp4", "mask": "a.png", key: "/dev/zero"}
+    if key == "prompts":
+        del line["mask"]
+    manifest.write_text(json.dumps(line) + "\n")
+
+    with pytest.raises(ManifestError) as raised:
+        run(manifest, tmp_path / "out")
+    assert "/dev/zero" in raised.value.faults[0]
+    assert not (tmp_path / "out").exists()
+
+
 def failing_at(name: str, error: Exception) -> Callable[[Settings], FakeEngine]:
     """Return what makes engines for each clip in turn, and fails for one."""
     turn = iter("abcdefgh")
