@@ -185,9 +185,11 @@ def _read(job: _Job, reader: FrameReader, timings: Timings) -> Iterator[tuple[Fr
     folder = job.run.folder if job.run else job.folder
     tracks = EarlierTracks(folder / TRACKS if folder else None)
     known, without = set(job.masks.indices), 0
+    left = {index for index in known if _is_asked_for(index, reader.info)}
     for frame in timings.timed("decode", reader):
         with timings.stage("masks"):
             without += frame.index not in known
+            left.discard(frame.index)
             label_map = job.masks.label_map(frame.index)
             recorded = tracks.of_frame(frame.index)
             found = tuple(_object(label_map == each, each, recorded.get(each, {})) for each in job.masks.ids)
@@ -195,6 +197,16 @@ def _read(job: _Job, reader: FrameReader, timings: Timings) -> Iterator[tuple[Fr
         yield frame, result
     if without:
         job.masks.warnings.append(f"{without} frames have no mask, and count as empty")
+    if left:
+        job.masks.warnings.append(f"{len(left)} masks are not rendered: the video has ended before frame {min(left)}")
+
+
+def _is_asked_for(index: int, info: StreamInfo) -> bool:
+    """Tell whether the frame of an index is among those that are rendered."""
+    clip = info.clip
+    if clip is None:
+        return True
+    return index >= clip.start and (clip.stop is None or index < clip.stop) and not (index - clip.start) % clip.stride
 
 
 def _object(mask: Any, object_id: int, recorded: Any) -> ObjectResult:

@@ -17,6 +17,7 @@ from injection.points import Aim
 PATIENCE_SECONDS = 120.0
 """A process that lasts longer hangs."""
 _LOOK_SECONDS = 0.005
+_OURS = "persam-vos: "
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class Ended:
             found.append(f"traceback: {self.err.strip().splitlines()[-1][:200]}")
         if not self.hung and self.status not in allowed:
             found.append(f"status {self.status}: {(self.err.strip().splitlines() or [''])[-1][:200]}")
-        if self.status == 2 and len(self._said()) != 1:
-            found.append(f"{len(self._said())} lines for an error: {self.err[:400]!r}")
+        # Batch names all bad lines of its manifest at once, and each clip that has failed.
+        said = self._said()
+        if self.status == 2 and (not said or (len(said) > 1 and not all(line.startswith(_OURS) for line in said))):
+            found.append(f"{len(said)} lines for an error: {self.err[:400]!r}")
         return found
 
     def _said(self) -> list[str]:
@@ -163,6 +166,9 @@ def _become(
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(files[0] if out is None else out, 1)
         os.dup2(files[1], 2)
+        # Those of the process that was forked believe to be at some place of its own files.
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)
         from persam_vos.cli.app import main
 
         if aim is not None:
@@ -174,4 +180,5 @@ def _become(
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(status)

@@ -10,11 +10,13 @@ import signal
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from clips import moving_square, write_clip
-from command_line import call, one_line
+from command_line import call, one_line, save
 from fakes import FakeEngine, Watch
 from PIL import Image
 
@@ -23,6 +25,8 @@ from persam_vos.errors import OutputError, is_short_of_memory
 from persam_vos.exports.photos import PhotoWriter
 from persam_vos.exports.results_jsonl import RESULTS_JSONL, PhotoResult
 from persam_vos.pipeline.progress import NoProgress, Progress
+from persam_vos.rendering import render
+from persam_vos.rendering.frames import RenderedVideo
 from persam_vos.results import FrameResult
 from persam_vos.settings.video import Settings
 from persam_vos.video import results_folder, run
@@ -45,7 +49,7 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tracked(clip: Path, output: Path, progress: Progress | None = None, **options: bool) -> object:
-    settings = Settings(export=("masks", "coco", "report"))
+    settings = Settings(export=("masks", "overlay", "coco", "report"))
     said = Prompting((AnnotationFile(clip.with_name("mask.png")),))
     return run.run_video(str(clip), said, output, settings, progress or NoProgress(), **options)
 
@@ -60,6 +64,11 @@ def killed(*_: object) -> None:
 
 def hidden(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+def packets(film: Path) -> list[tuple[int | None, bytes]]:
+    with av.open(str(film)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux(video=0)]
 
 
 def test_killed_after_its_results_were_complete_it_leaves_nothing(
@@ -92,6 +101,34 @@ def test_killed_while_its_report_is_written_it_still_has_the_pictures(
 
     images = [(tmp_path / name / "report.html").read_text().count("<img") for name in ("out", "whole")]
     assert images[0] == images[1] > 0
+
+
+def test_killed_while_the_parts_of_a_film_are_removed_it_goes_on(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of the parts were left, and counted as all that there were: the run could not be resumed."""
+    remove = shutil.rmtree
+
+    def remove_one(folder: Path, **options: bool) -> None:
+        parts = sorted(Path(folder).glob("*.mp4"))
+        if len(parts) > 1:
+            parts[0].unlink()
+            raise KilledError
+        remove(folder, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("persam_vos.media.encoding.video_parts.shutil.rmtree", remove_one)
+        with pytest.raises(KilledError):
+            tracked(clip, tmp_path / "out")
+    assert (tmp_path / "out" / "overlay.mp4").exists()
+
+    tracked(clip, tmp_path / "out", resume=True)
+    tracked(clip, tmp_path / "whole")
+
+    assert hidden(tmp_path / "out") == []
+    assert packets(tmp_path / "out" / "overlay.mp4") == packets(tmp_path / "whole" / "overlay.mp4")
+    for name in ("tracks.jsonl", "masks/00005.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize("more", [{}, {"overwrite": True}, {"resume": True}], ids=str)
@@ -146,6 +183,26 @@ def test_a_list_of_photos_that_vanishes_is_noticed(tmp_path: Path) -> None:
 
         with pytest.raises(OutputError, match=f"{RESULTS_JSONL}: is gone"):
             writer.write(PhotoResult(photo, "b", labels, ()), rgb)
+
+
+def test_masks_for_which_the_video_has_no_frame_any_more_are_named(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video that was replaced by a shorter one between two looks lost the last masks without a word."""
+    open_part = RenderedVideo.open_part
+
+    def replaced(*given: Any) -> Any:
+        write_clip(clip, moving_square(FRAMES - 2))
+        return open_part(*given)
+
+    monkeypatch.setattr(RenderedVideo, "open_part", replaced)
+    for index in range(FRAMES):
+        save(tmp_path / "masks" / f"{index:05d}.png", np.full((48, 64), index > 2, np.uint8))
+
+    outcome = render(clip, tmp_path / "masks", tmp_path / "out", ["masks"])
+
+    assert outcome.frames == FRAMES - 2
+    assert any("2 masks are not rendered: the video has ended before frame 4" in each for each in outcome.warnings)
 
 
 class ClosedPipe(io.StringIO):

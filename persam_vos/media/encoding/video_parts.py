@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import shutil
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class VideoParts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._folder = path.with_name(f".{path.name}.parts.partial")
+        self._gone = path.with_name(f".{path.name}.parts.old.partial")
         self.unfinished = self._folder / f"unfinished{path.suffix}"
 
     def begin(self) -> None:
@@ -82,8 +84,15 @@ class VideoParts:
             raise OutputError(f"{self._path}: {held} of the {count} frames done are left; {_START_ANEW}")
 
     def discard(self) -> None:
-        """Remove the folder; never raises."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the folder; never raises.
+
+        It loses its name at once: a process that dies here must not leave some of the parts, which a later run would
+        take for all that there were.
+        """
+        shutil.rmtree(self._gone, ignore_errors=True)
+        with suppress(OSError):
+            self._folder.replace(self._gone)
+        shutil.rmtree(self._gone, ignore_errors=True)
 
     def _numbered(self) -> list[tuple[int, Path]]:
         parts = (path for path in self._folder.glob(f"*{self._path.suffix}") if path.stem.isdecimal())
