@@ -37,8 +37,10 @@ def fingerprint_of(clip: BatchClip, reading: MaskReading) -> Fingerprint:
     Raises:
         PersamVosError: If a file cannot be read.
     """
-    settings = clip.settings.model_dump(mode="json", exclude=set(MAY_DIFFER))
     weights, behind = clip.settings.checkpoint, clip.settings.background_file
+    # Of a background that is a file, the content counts, not the path.
+    exclude = {*MAY_DIFFER, *(() if behind is None else ("background",))}
+    settings = clip.settings.model_dump(mode="json", exclude=exclude)
     try:
         told = {
             "input": source_identity(Path(clip.video)),

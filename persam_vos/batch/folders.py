@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from persam_vos.batch.clips import PARTIAL
 from persam_vos.batch.fingerprint import Fingerprint
@@ -59,16 +59,45 @@ class ClipFolder:
         """Tell whether the results are there, and of this fingerprint."""
         return (self.path / RUN_JSON).is_file() and _recorded(self.path / CLIP_JSON) == fingerprint
 
+    def record(self) -> dict[str, Any]:
+        """Return the run.json of the results; nothing if it cannot be read."""
+        try:
+            found = json.loads((self.path / RUN_JSON).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def drop(self) -> None:
+        """Remove the unfinished folder of a clip that is whole; ``held`` comes first.
+
+        Raises:
+            OutputError: If that fails.
+        """
+        with output_errors(self.partial):
+            _remove(self.partial)
+        self.drop_replaced()
+
+    def drop_replaced(self) -> None:
+        """Remove the old results that a process has left which died after it had put new ones in their place.
+
+        Raises:
+            OutputError: If that fails.
+        """
+        with output_errors(self._replaced):
+            _remove(self._replaced)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the unfinished folder, if it is missing, and keep other processes from it in the ``with`` block.
 
         Raises:
-            OutputError: If another process works on it, or it cannot be written.
+            OutputError: If another process works on it, it is none of a batch, or it cannot be written.
         """
         with output_errors(self.partial):
-            if self.partial.is_symlink() or self.partial.is_file():
-                self.partial.unlink()
+            for link in (self.partial, self.partial / CLIP_JSON):
+                if link.is_symlink():
+                    link.unlink()
+            self._check_partial()
             file = self._locked()
         try:
             yield
@@ -110,13 +139,25 @@ class ClipFolder:
             for each in self.partial.rglob("*"):
                 if each.is_file() and not each.is_symlink():
                     save_to_disk(each)
-            if self.exists:
-                _remove(self._replaced)
+            _remove(self._replaced)
+            if had := self.exists:
                 self.path.rename(self._replaced)
-            self.partial.rename(self.path)
+            try:
+                self.partial.rename(self.path)
+            except OSError:
+                if had:
+                    self._replaced.rename(self.path)
+                raise
             _save_names(self.path.parent)
-            if self._replaced.exists():
-                _remove(self._replaced)
+            _remove(self._replaced)
+
+    def _check_partial(self) -> None:
+        if self.partial.is_dir():
+            is_ours = (self.partial / CLIP_JSON).is_file() or not any(self.partial.iterdir())
+        else:
+            is_ours = not self.partial.exists()
+        if not is_ours:
+            raise OutputError(f"{self.partial}: is there, and of no batch; move it away, or give the clip another id")
 
     def _locked(self) -> IO[str]:
         """Open the unfinished folder's record with a lock on it."""

@@ -40,6 +40,8 @@ class Index:
         check_writable(output)
         self.path = output / f"index{_ending(shard)}.jsonl"
         self._summary = output / f"batch{_ending(shard)}.json"
+        if self.path.is_symlink():
+            raise OutputError(f"{self.path}: is a link, which no index may be; remove it")
         with output_errors(self.path):
             self._file: IO[bytes] = self.path.open("a+b", buffering=0)
         try:

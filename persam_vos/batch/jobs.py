@@ -16,6 +16,7 @@ from persam_vos.batch.child import block_interrupts, one_network, serve
 from persam_vos.batch.run import BatchProgress, Results
 from persam_vos.batch.shares import Share, shares
 from persam_vos.batch.work import ClipJob, ClipResult
+from persam_vos.errors import reason
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Processes:
 
     def results(self, jobs: Sequence[ClipJob], progress: BatchProgress) -> Results:
         """Yield how each clip ended, as they end; see ``Workers``."""
-        left, ended = _Left(jobs), queue.SimpleQueue[ClipResult | None]()
+        left, ended = _Left(jobs), queue.SimpleQueue[ClipResult | Exception | None]()
         threads = [
             threading.Thread(target=self._feed, args=(number, left, ended), name=f"persam-vos job {number}")
             for number in range(min(len(self._shares), len(jobs)))
@@ -112,6 +113,8 @@ class Processes:
                 while going:
                     if (result := ended.get()) is None:
                         going -= 1
+                    elif isinstance(result, Exception):
+                        raise result
                     else:
                         yield result
             except BaseException:
@@ -123,7 +126,7 @@ class Processes:
                 for each in threads:
                     each.join()
 
-    def _feed(self, number: int, left: _Left, ended: queue.SimpleQueue[ClipResult | None]) -> None:
+    def _feed(self, number: int, left: _Left, ended: queue.SimpleQueue[ClipResult | Exception | None]) -> None:
         """Hand clips to one process after the other, which takes the place of one that has died."""
         block_interrupts()
         try:
@@ -131,6 +134,8 @@ class Processes:
                 if self._stopped:
                     break
                 ended.put(self._done(number, job))
+        except Exception as error:  # the main thread raises it
+            ended.put(error)
         finally:
             if (process := self._running.pop(number, None)) is not None:
                 process.end()
@@ -140,9 +145,13 @@ class Processes:
         """Let a process work on a clip; if it dies, let another one go on with the clip once."""
         fate = ""
         for _ in range(_ATTEMPTS):
-            process = self._running.get(number)
-            if process is None:
-                process = self._running[number] = _Process(self._shares[number], self._make_load)
+            try:
+                process = self._running.get(number)
+                if process is None:
+                    process = self._running[number] = _Process(self._shares[number], self._make_load)
+            except OSError as error:
+                why = f"no process could be started for it ({reason(error)})"
+                return ClipResult(job.clip.id, "failed", 0.0, error=why)
             if self._stopped:
                 # Perhaps it was started after the others were told to stop.
                 process.interrupt()

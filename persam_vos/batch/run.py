@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from persam_vos.batch.clips import BatchClip
+from persam_vos.batch.folders import ClipFolder
 from persam_vos.batch.index import Index
 from persam_vos.batch.manifest import Manifest, manifest_error
 from persam_vos.batch.plan import Plan, plan_of
 from persam_vos.batch.shards import ALL, Shard
-from persam_vos.batch.work import ClipJob, ClipResult
+from persam_vos.batch.work import ClipJob, ClipResult, result_of
 from persam_vos.exports.run_record import versions
 from persam_vos.media.masks.reading import MaskReading
 from persam_vos.pipeline.progress import Progress
@@ -154,7 +155,7 @@ def run_batch(
 
         record(complete=False)
         try:
-            _work_off(plan, index, outcome, workers, progress, keep_going=keep_going)
+            _work_off(plan, output, index, outcome, workers, progress, keep_going=keep_going)
         except BaseException:
             outcome.interrupted = True
             raise
@@ -164,11 +165,12 @@ def run_batch(
 
 
 def _work_off(
-    plan: Plan, index: Index, outcome: BatchOutcome, workers: Workers, progress: BatchProgress, *, keep_going: bool
-) -> None:
+    plan: Plan, output: Path, index: Index, outcome: BatchOutcome, workers: Workers, progress: BatchProgress,
+    *, keep_going: bool,
+) -> None:  # fmt: skip
     progress.begin(outcome.clips, outcome.whole)
     try:
-        _mend_index(index, plan.whole)
+        _mend_index(index, output, plan.whole)
         for clip, why in plan.faults:
             _take(ClipResult(clip.id, "failed", 0.0, error=why), index, outcome, progress)
         told = 0
@@ -195,9 +197,11 @@ def _take(result: ClipResult, index: Index, outcome: BatchOutcome, progress: Bat
     progress.clip(result)
 
 
-def _mend_index(index: Index, whole: Sequence[BatchClip]) -> None:
+def _mend_index(index: Index, output: Path, whole: Sequence[BatchClip]) -> None:
     """Add a line for each clip that is whole, and whose process died before it could say so."""
-    told = index.statuses()
+    statuses = index.statuses()
     for clip in whole:
-        if told.get(clip.id) != "done":
-            index.add(ClipResult(clip.id, "done", 0.0))
+        folder = ClipFolder(output, clip.id)
+        folder.drop_replaced()
+        if statuses.get(clip.id) != "done":
+            index.add(result_of(clip.id, folder.record()))

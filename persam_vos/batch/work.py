@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from persam_vos.batch.clips import BatchClip
 from persam_vos.batch.fingerprint import Fingerprint
@@ -20,7 +20,7 @@ from persam_vos.pipeline.writing import Outcome
 from persam_vos.results import FrameResult
 from persam_vos.sam.engine import Engine, EngineParts, load_parts
 from persam_vos.settings.video import Settings
-from persam_vos.video.resuming.resume import is_complete, is_unfinished
+from persam_vos.video.resuming.resume import is_complete, is_unfinished, nothing_left
 from persam_vos.video.run import run_video
 
 Status = Literal["done", "failed", "interrupted"]
@@ -110,6 +110,7 @@ class _Counting(NoProgress):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.frames = 0
+        self.has_advanced = False
 
     def start(self, name: str, frames: int | None, done: int = 0) -> None:
         self.frames = done
@@ -120,6 +121,7 @@ class _Counting(NoProgress):
 
     def advance(self, result: FrameResult) -> None:
         self.frames += 1
+        self.has_advanced = True
         self._progress.advance(result)
 
     def interrupt(self) -> None:
@@ -161,17 +163,38 @@ def work(job: ClipJob, load: Callable[[Settings], Engine[Settings]], progress: P
     )
 
 
+def result_of(name: str, run: Mapping[str, Any]) -> ClipResult:
+    """Return how a clip ended whose folder is whole.
+
+    Args:
+        name: Its id.
+        run: Its run.json.
+    """
+    seconds, frames, warnings = run.get("seconds"), run.get("frames"), run.get("warnings")
+    return ClipResult(
+        id=name,
+        status="done",
+        seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        frames=frames if isinstance(frames, int) else 0,
+        warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
+    )
+
+
 def _run(job: ClipJob, load: Callable[[Settings], Engine[Settings]], progress: _Counting) -> Outcome:
     folder = ClipFolder(job.output, job.clip.id)
     with folder.held():
+        if job.resume and folder.is_whole(job.fingerprint):
+            # Another batch has done it meanwhile, or a process that died when all was done.
+            folder.drop()
+            return nothing_left(folder.record())
         goes_on = job.resume and folder.has_begun(job.fingerprint)
         goes_on = goes_on and (is_unfinished(folder.partial) or is_complete(folder.partial))
         if goes_on:
             try:
                 return _tracked(job, folder, load, progress, resume=True)
-            except OutputError as error:
+            except OutputError:
                 # What is left of the earlier run is damaged; what the system refuses, it will refuse again.
-                if progress.frames or isinstance(error.__cause__, OSError):
+                if progress.has_advanced:
                     raise
         folder.begin(job.fingerprint)
         return _tracked(job, folder, load, progress, resume=False)
