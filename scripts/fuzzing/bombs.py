@@ -230,7 +230,7 @@ BOMBS = (
     Kind("bombs: masks, pictures", "mask.png", cache(_photos), read_mask, is_damaged=False),
     _bombs("masks, uploaded", _photos),
     _bombs("films", _films),
-    _bombs("masks, JSON", _masks_of_json),
+    Kind("bombs: masks, JSON", "mask.json", cache(_masks_of_json), read_mask, is_damaged=False),
     _bombs("prompts.json", _prompts),
     _bombs("settings, YAML", _configs),
     _bombs("weights", _weights),

@@ -151,3 +151,25 @@ def test_a_session_without_a_rate_of_its_frames_is_refused(tmp_path: Path) -> No
         settings.write_text(f'{{"frame_rate": {rate}, "settings": {{}}}}')
         with pytest.raises(SettingsError, match=r"session\.json: cannot be read"):
             read_saved(prompts, {})
+
+
+def test_weights_that_are_larger_where_they_are_unpacked_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(100_000))
+
+    with pytest.raises(CheckpointError, match="it is compressed"):
+        load_state_dict(path)
+
+
+def test_an_embedding_that_is_larger_where_it_is_unpacked_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persam_vos.video.propagation.embedding_cache._LARGEST_BYTES", 1000)
+    monkeypatch.setattr("persam_vos.video.propagation.embedding_cache._restore", lambda *_: pytest.fail("it is read"))
+    path = tmp_path / "identity" / "000000.npz"
+    path.parent.mkdir()
+    np.savez_compressed(path, features=np.zeros(10_000))
+
+    assert EmbeddingCache(tmp_path, "identity").get(0) is None
+    assert not path.exists()

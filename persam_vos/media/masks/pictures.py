@@ -54,7 +54,8 @@ def picture_values(path: Path, picture: Image.Image, doubts: list[str]) -> Value
     """
     _refuse_blurred(path, picture)
     if picture.mode not in _VALUE_MODES:
-        return _values_of_colours(path, picture if picture.mode == "RGBA" else picture.convert("RGBA"))
+        is_plain = picture.mode == "RGBA" or (picture.mode == "RGB" and not picture.has_transparency_data)
+        return _values_of_colours(path, picture if is_plain else picture.convert("RGBA"))
     if picture.mode != "P":
         values = np.asarray(picture)
         return values.view(np.uint8) if values.dtype == np.bool_ else values
@@ -155,15 +156,15 @@ def _ground(indices: Values, used: list[int], palette: npt.NDArray[np.int64]) ->
 
 
 def _values_of_colours(path: Path, picture: Image.Image) -> Values:
-    rgba = np.asarray(picture)
-    alpha, colours = rgba[..., 3], rgba[..., 0].astype(np.uint32)
-    for channel in (rgba[..., 1], rgba[..., 2]):
+    pixels = np.asarray(picture)
+    colours = pixels[..., 0].astype(np.uint32)
+    for channel in (pixels[..., 1], pixels[..., 2]):
         colours <<= 8
         colours |= channel
-    if alpha.min() < alpha.max():
+    if pixels.shape[2] == 4 and (alpha := pixels[..., 3]).min() < alpha.max():
         return _values_of_cutout(path, alpha, colours)
-    if (rgba[..., 0] == rgba[..., 1]).all() and (rgba[..., 1] == rgba[..., 2]).all():
-        grey: Values = rgba[..., 0]
+    if (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all():
+        grey: Values = pixels[..., 0]
         return grey
     found = distinct(colours)
     if found.size > 1:

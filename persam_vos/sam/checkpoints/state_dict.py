@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -132,6 +133,8 @@ def _read_torch(path: Path, zipped: bool) -> Any:
     import torch
 
     try:
+        if zipped:
+            _refuse_packed(path)
         # torch warns about oddities that are refused below by name.
         with quiet_warnings():
             # A mapped file saves a second copy of the weights in memory; only the zipped format can be mapped.
@@ -143,6 +146,13 @@ def _read_torch(path: Path, zipped: bool) -> Any:
                 f"{path} is refused: it asks for {wanted[1]}, and loading it could run code; {_EXPECTED}"
             ) from error
         raise CheckpointError(f"{path} is cut short or damaged ({_brief(error)}); {_EXPECTED}") from error
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise ``ValueError`` for an archive that becomes larger where it is read: PyTorch packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        if any(each.file_size > each.compress_size for each in archive.infolist()):
+            raise ValueError("it is compressed, as PyTorch writes no file")
 
 
 def _brief(error: Exception) -> str:

@@ -28,6 +28,7 @@ from persam_vos.settings.video import Settings
 
 DEFAULT_LIMIT_BYTES = 4 * 10**9
 _VERSION = 1
+_LARGEST_BYTES = 1 << 28
 # Another process may fill the folder at the same time: so often it is looked at again.
 _COUNTED_EVERY = 32
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -106,6 +107,8 @@ class EmbeddingCache:
         path = self._path(index)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                if sum(each.file_size for each in stored.zip.infolist()) > _LARGEST_BYTES:
+                    raise ValueError("unpacked, it is larger than any embedding")
                 return _restore(stored, self._device)
         except FileNotFoundError:
             return None
