@@ -1,6 +1,6 @@
 """Hostile files: damaged and made-up ones, read under limits by the program's own readers and commands.
 
-    python scripts/fuzz.py [--inputs 10000] [--seed 1] [--jobs 2] [--kinds films,photos]
+    python scripts/fuzz.py [--inputs 10000] [--seed 1] [--jobs 2] [--kinds "films; photos"]
     python scripts/fuzz.py --replay FOLDER
 
 Each file is made by chance from a seed, so that the same seed gives the same files, and read in a process that may take

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import logging
+import math
 import os
 import platform
-import re
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from persam_vos import __version__
 from persam_vos.batch.child import one_network
+from persam_vos.batch.ray_cluster import MainThread, begins_anew, import_ray, last_line, start
 from persam_vos.batch.run import BatchProgress, Results
 from persam_vos.batch.shares import Share
 from persam_vos.batch.work import ClipJob, ClipResult, work
-from persam_vos.errors import MissingDependencyError, OutputError, SettingsError
+from persam_vos.errors import OutputError, PersamVosError, SettingsError
 from persam_vos.pipeline.interrupt import GracefulInterrupt
 
 if TYPE_CHECKING:
@@ -31,9 +30,8 @@ _THREADS = 4
 # Ray tries a clip once more on an actor that has died, and starts such actors again as often as it takes.
 _RETRIES = 1
 _SECONDS_TO_LISTEN = 0.5
-# The least that Ray takes; clips and results are small, and pixels never go through it.
-_OBJECT_STORE_BYTES = 80 << 20
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Without an actor, until the user is told what they wait for.
+_SECONDS_OF_SILENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,7 @@ class RayActors:
             more.
         threads: Of each actor, and the CPUs that it asks Ray for; None for up to four.
         make_load: Returns, in each actor, what loads the network.
+        warn: Told what is doubtful of the cluster, one line each.
     """
 
     def __init__(
@@ -84,9 +83,11 @@ class RayActors:
         count: int | None = None,
         threads: int | None = None,
         make_load: MakeLoad = one_network,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._address, self._count, self._threads, self._make_load = address, count, threads, make_load
-        self._ray = _import_ray()
+        self._warn, self._needs = warn, ""
+        self._ray = import_ray()
         self._stopped = False
 
     @property
@@ -111,12 +112,13 @@ class RayActors:
             self.stop()
 
         actors: list[Any] = []
-        with redirect_stdout(_MainThread(sys.stdout)):
-            ours = _start(self._ray, self._address)
+        with redirect_stdout(MainThread(sys.stdout)):
+            is_new = begins_anew(self._ray, self._address)
+            ours = start(self._ray, self._address)
             try:
                 # Ray has handlers of its own, which come back in the end.
                 with GracefulInterrupt(asked):
-                    actors += self._actors(len(jobs))
+                    actors += self._actors(jobs, is_new=is_new)
                     yield from self._shared_out([_absolute(job) for job in jobs], actors)
             finally:
                 for actor in actors:
@@ -124,115 +126,99 @@ class RayActors:
                 if ours:
                     self._ray.shutdown()
 
-    def _actors(self, most: int) -> list[Any]:
-        nodes = [node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"]]
-        largest = int(max(nodes, default=1)) or 1
+    def _actors(self, jobs: Sequence[ClipJob], *, is_new: bool) -> list[Any]:
+        """Ask the cluster for actors; Ray makes each once there is room for it.
+
+        Raises:
+            SettingsError: If there never is: ``is_new`` tells that no machine comes.
+        """
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        gpus = _gpus_of_each(jobs, machines)
+        fitting = [each for each in machines if each.get("GPU", 0) >= gpus]
+        largest = int(max((each.get("CPU", 0) for each in fitting), default=1)) or 1
         self._threads = self._threads or min(_THREADS, largest)
-        self._count = self._count or max(int(sum(each // self._threads for each in nodes)), 1)
-        options = {"num_cpus": self._threads, "max_restarts": -1, "max_task_retries": _RETRIES}
+        if is_new and not fitting:
+            raise SettingsError("the device is cuda, and Ray finds no GPU on this machine; pass --device auto or cpu")
+        if is_new and self._threads > largest:
+            raise SettingsError(
+                f"--threads is {self._threads}, and Ray finds {largest} CPUs on this machine; pass {largest} at most"
+            )
+        rooms = (each.get("CPU", 0) // self._threads for each in fitting)
+        room = sum(int(min(cpus, each["GPU"]) if gpus else cpus) for each, cpus in zip(fitting, rooms, strict=True))
+        self._count = self._count or max(room, 1)
+        options = {
+            "num_cpus": self._threads,
+            "num_gpus": gpus,
+            "max_restarts": -1,
+            "max_task_retries": _RETRIES,
+        }
+        self._needs = f"{self._threads} CPUs" + (" and a GPU" if gpus else "")
         actor = self._ray.remote(**options)(ClipActor)
-        return [actor.remote(self._threads, self._make_load) for _ in range(min(self._count, most))]
+        return [actor.remote(self._threads, self._make_load) for _ in range(min(self._count, len(jobs)))]
 
     def _shared_out(self, jobs: Sequence[ClipJob], actors: Sequence[Any]) -> Iterator[ClipResult]:
         """Hand a clip to each actor that is there and idle; those that are still to come get none."""
         ray, left = self._ray, iter(jobs)
         coming = {actor.ready.remote(jobs[0].output): actor for actor in actors}
         at_work: dict[Any, tuple[Any, ClipJob]] = {}
-        begun = 0
-        while at_work or (begun < len(jobs) and not self._stopped):
+        begun, silent_until = 0, time.monotonic() + _SECONDS_OF_SILENCE
+        while not self._stopped and (at_work or begun < len(jobs)):
             found, _ = ray.wait([*coming, *at_work], timeout=_SECONDS_TO_LISTEN)
-            if self._stopped:
-                break
             for each in found:
                 if each in coming:
                     actor = coming.pop(each)
-                    self._check(each, jobs[0].output)
+                    if (fault := self._fault(each, jobs[0].output)) is not None:
+                        # The actor stays, and keeps its room: another one there would be no better.
+                        if not (coming or at_work):
+                            raise fault
+                        self._warn(f"a worker is left out: {fault}")
+                        continue
                 else:
                     actor, job = at_work.pop(each)
                     yield self._result(each, job)
                 if not self._stopped and (following := next(left, None)) is not None:
                     begun += 1
                     at_work[actor.work.remote(following)] = actor, following
+            if not (found or begun) and time.monotonic() >= silent_until:
+                self._warn(f"no worker of the Ray cluster has begun yet; each waits for {self._needs} that are free")
+                silent_until = math.inf
+        if at_work:
+            for each in ray.wait([*at_work], num_returns=len(at_work), timeout=0)[0]:
+                yield self._result(each, at_work.pop(each)[1])
         for _, job in at_work.values():
             yield ClipResult(job.clip.id, "interrupted", 0.0)
 
-    def _check(self, reference: Any, output: Path) -> None:
-        """Refuse an actor that would not write the results of this batch."""
+    def _fault(self, reference: Any, output: Path) -> PersamVosError | None:
+        """Return why an actor would not write the results of this batch; None if it would."""
         try:
             ready: _Ready = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            raise SettingsError(f"a worker in the Ray cluster cannot begin: {_last_line(error)}") from error
+            return SettingsError(f"a worker in the Ray cluster cannot begin: {last_line(error)}")
         if not ready.sees_output:
-            raise OutputError(
+            return OutputError(
                 f"{output}: is not seen on {ready.host}; all machines of the cluster must see this folder, and the"
                 " files of the manifest, under the same paths"
             )
         if ready.version != __version__:
-            raise SettingsError(
+            return SettingsError(
                 f"{ready.host} has persam-vos {ready.version}, and this machine {__version__}; install the same on both"
             )
+        return None
 
     def _result(self, reference: Any, job: ClipJob) -> ClipResult:
         try:
             result: ClipResult = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             died = isinstance(error, self._ray.exceptions.RayActorError)
-            why = f"the process that worked on it died, {_RETRIES + 1} times in a row" if died else _last_line(error)
+            why = f"the process that worked on it died, {_RETRIES + 1} times in a row" if died else last_line(error)
             return ClipResult(job.clip.id, "failed", 0.0, error=why)
         return result
 
 
-class _MainThread(io.TextIOBase):
-    """Standard output for the main thread alone: threads of Ray print what its machines say of themselves."""
-
-    def __init__(self, output: TextIO | None) -> None:
-        self._output = output
-
-    def write(self, text: str) -> int:
-        """Write what the main thread prints."""
-        if self._output is not None and threading.current_thread() is threading.main_thread():
-            self._output.write(text)
-        return len(text)
-
-
-def _import_ray() -> Any:
-    """Import Ray, which tells nobody that it is used.
-
-    Raises:
-        MissingDependencyError: If it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.exceptions
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "ray":
-            raise
-        raise MissingDependencyError(
-            "--ray needs Ray, which is not installed: pip install 'persam-vos[ray]'"
-        ) from error
-    return ray
-
-
-def _start(ray: Any, address: str | None) -> bool:
-    """Connect to a cluster, or start one on this machine; return whether it must be left in the end.
-
-    Raises:
-        SettingsError: If there is no such cluster.
-    """
-    if ray.is_initialized():
-        return False
-    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    # Ray refuses these where it connects to a cluster that runs already.
-    of_new = {} if address or os.environ.get("RAY_ADDRESS") else {"object_store_memory": _OBJECT_STORE_BYTES}
-    try:
-        if of_new:
-            ray.init(address="local", include_dashboard=False, **of_new, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SettingsError(f"there is no Ray cluster at {address or 'RAY_ADDRESS'}: {_last_line(error)}") from error
-    return True
+def _gpus_of_each(jobs: Sequence[ClipJob], machines: Sequence[Mapping[str, float]]) -> int:
+    """Return how many GPUs an actor asks for: Ray hides them from those that ask for none."""
+    devices = {job.clip.settings.device for job in jobs}
+    return int("cuda" in devices or ("auto" in devices and any(each.get("GPU", 0) >= 1 for each in machines)))
 
 
 def _absolute(job: ClipJob) -> ClipJob:
@@ -255,9 +241,3 @@ def _absolute(job: ClipJob) -> ClipJob:
         output=job.output.absolute(),
         clip=replace(clip, video=video, said=said, settings=settings.model_copy(update=changed)),
     )
-
-
-def _last_line(error: Exception) -> str:
-    """Return what went wrong, of what Ray says: it comes last, below a trace."""
-    lines = [line for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -143,17 +143,20 @@ def batch(
             _announce(clips, part, given=sharing.shard is not None, quiet=quiet)
             from persam_vos.batch.run import run_batch
 
-            outcome = run_batch(
-                clips,
-                output,
-                _workers(sharing),
-                shown_clips(quiet, log_json),
-                reading=reading,
-                shard=part,
-                overwrite=overwrite,
-                resume=sharing.resume,
-                keep_going=sharing.keep_going,
-            )
+            shown = shown_clips(quiet, log_json)
+            workers = _workers(sharing, shown.warn)
+            with shown.checking(sum(part.holds(clip.id) for clip in clips.clips)):
+                outcome = run_batch(
+                    clips,
+                    output,
+                    workers,
+                    shown,
+                    reading=reading,
+                    shard=part,
+                    overwrite=overwrite,
+                    resume=sharing.resume,
+                    keep_going=sharing.keep_going,
+                )
         except ManifestError as error:
             for fault in error.faults:
                 say(fault)
@@ -192,11 +195,11 @@ def _announce(clips: Manifest, part: Shard, *, given: bool, quiet: bool) -> None
         say(f"this task of a Slurm array takes part {part}; --shard 1/1 takes all")
 
 
-def _workers(sharing: SharingOptions) -> Workers:
+def _workers(sharing: SharingOptions, warn: Callable[[str], None]) -> Workers:
     if sharing.ray or sharing.ray_address:
         from persam_vos.batch.ray_jobs import RayActors
 
-        return RayActors(sharing.ray_address, sharing.jobs, sharing.threads)
+        return RayActors(sharing.ray_address, sharing.jobs, sharing.threads, warn=warn)
     if (sharing.jobs or 1) > 1 or sharing.threads is not None:
         from persam_vos.batch.jobs import Processes
 
@@ -209,7 +212,7 @@ def _workers(sharing: SharingOptions) -> Workers:
 def _tell(outcome: BatchOutcome, *, quiet: bool, keep_going: bool) -> None:
     """Say how a batch ended, and exit with the status for it."""
     whole = outcome.whole + outcome.done
-    kept = f"{whole} of {_clips(outcome.clips)} {'is' if whole == 1 else 'are'} whole"
+    kept = f"{whole} of {_clips(outcome.clips)} {'is' if 1 in (whole, outcome.clips) else 'are'} whole"
     for failed in outcome.failed:
         say(f"{failed.id}: {failed.error}")
     if outcome.doubtful:
@@ -218,7 +221,8 @@ def _tell(outcome: BatchOutcome, *, quiet: bool, keep_going: bool) -> None:
         say(f"stopped, since a clip failed; {kept}; --resume goes on, and --keep-going leaves out what fails")
         raise typer.Exit(EXIT_ERROR)
     if outcome.interrupted:
-        say(f"interrupted; {kept}, and --resume goes on")
+        lost = f"{_clips(len(outcome.failed))} failed; " if outcome.failed else ""
+        say(f"interrupted; {lost}{kept}, and --resume goes on")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not quiet:
         show(outcome.index)

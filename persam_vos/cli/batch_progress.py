@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from persam_vos.cli.progress import JsonLines, ProgressBar
+from persam_vos.cli.status import say
 from persam_vos.pipeline.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
@@ -12,6 +16,31 @@ if TYPE_CHECKING:
     from persam_vos.results import FrameResult
 
 _INTERRUPT = "finishing the frames in work; a second interrupt stops at once"
+_SECONDS_OF_SILENCE = 2.0
+
+
+class _Check:
+    """The time before the first clip, while the files of all are looked at."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def lasting(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Call ``tell`` in another thread, if the ``with`` block is not left, nor the check ended, in two seconds."""
+        self._timer = threading.Timer(_SECONDS_OF_SILENCE, tell)
+        # An interrupt does not wait for it.
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End the check."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class _Frames(NoProgress):
@@ -41,14 +70,24 @@ class ClipsBar(ProgressBar):
     def __init__(self, quiet: bool) -> None:
         super().__init__(quiet, "clip")
         self._failed = 0
+        self._check = _Check()
 
     @property
     def of_frames(self) -> Progress:
         """Shows frames beside the clips."""
         return _Frames(self)
 
+    def checking(self, clips: int) -> AbstractContextManager[None]:
+        """Say that the files of clips are checked, if ``begin`` is long in coming in the ``with`` block."""
+        return self._check.lasting(lambda: None if self._quiet else say(f"checking {clips} clips"))
+
+    def warn(self, message: str) -> None:
+        """Say what is doubtful, above the bar."""
+        self._say(f"warning: {message}")
+
     def begin(self, clips: int, done: int) -> None:
         """Begin."""
+        self._check.end()
         options = {"total": clips, "initial": done, "desc": "clips", "unit": "clip", "disable": self._quiet}
         self._show(lambda: self._open(**options))
 
@@ -78,20 +117,27 @@ class ClipsBar(ProgressBar):
 class ClipLines(JsonLines):
     """Writes a line of JSON for each clip; see ``JsonLines`` and ``BatchProgress``.
 
-    ``start`` has clips and done; ``clip`` has what index.jsonl says, and the clips done; ``interrupt`` has a message;
-    ``end`` has the clips done.
+    ``check`` has clips, and comes where their check takes more than two seconds; ``start`` has clips and done; ``clip``
+    has what index.jsonl says, and the clips done; ``interrupt`` and ``warning`` have a message; ``end`` has the clips
+    done.
     """
 
     def __init__(self) -> None:
         super().__init__("clip")
+        self._check = _Check()
 
     @property
     def of_frames(self) -> Progress:
         """Passes on interrupts; frames are not told."""
         return _Interrupts(self)
 
+    def checking(self, clips: int) -> AbstractContextManager[None]:
+        """Write that the files of clips are checked, if ``begin`` is long in coming in the ``with`` block."""
+        return self._check.lasting(lambda: self._write("check", clips=clips))
+
     def begin(self, clips: int, done: int) -> None:
         """Begin."""
+        self._check.end()
         self._done = done
         self._write("start", clips=clips, done=done)
 

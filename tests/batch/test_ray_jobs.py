@@ -16,7 +16,7 @@ from batches import DIES_ONCE, WatchedBatch, deadly, fake_engine, index_of, name
 from persam_vos.batch.manifest import read_manifest
 from persam_vos.batch.ray_jobs import ClipActor, RayActors, _absolute, _Ready
 from persam_vos.batch.run import BatchOutcome
-from persam_vos.batch.work import ClipJob
+from persam_vos.batch.work import ClipJob, ClipResult
 from persam_vos.errors import OutputError, SettingsError
 from persam_vos.media.masks.reading import AS_IT_IS
 
@@ -43,16 +43,25 @@ def test_an_actor_that_is_killed_loses_its_clip_alone(tmp_path: Path, capfd: pyt
 class FakeRay:
     """A cluster of actors in this process, whose results are there at once."""
 
-    def __init__(self, errors: Sequence[Exception] = ()) -> None:
+    def __init__(self, errors: Sequence[Exception] = (), *, is_new: bool = False, gpus: Sequence[float] = (0,)) -> None:
         self.exceptions = ray.exceptions
         self.errors = list(errors)
+        self.is_new, self.gpus = is_new, gpus
         self.killed = 0
+        self.warnings: list[str] = []
 
     def is_initialized(self) -> bool:
-        return True
+        return not self.is_new
+
+    def init(self, **options: Any) -> None:
+        self.is_new = False
+
+    def shutdown(self) -> None:
+        pass
 
     def nodes(self) -> list[dict[str, Any]]:
-        return [{"Alive": True, "Resources": {"CPU": 3.0}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
+        alive = [{"Alive": True, "Resources": {"CPU": 3.0, **({"GPU": each} if each else {})}} for each in self.gpus]
+        return [*alive, {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}]
 
     def remote(self, **options: Any) -> Any:
         self.options = options
@@ -65,7 +74,9 @@ class FakeRay:
     def call(self, function: Callable[..., object], *given: object) -> Callable[[], object]:
         return lambda: function(*given)
 
-    def wait(self, references: Sequence[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+    def wait(
+        self, references: Sequence[Any], num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[Any], list[Any]]:
         return list(references), []
 
     def get(self, reference: Callable[[], object]) -> object:
@@ -80,10 +91,11 @@ class FakeRay:
 def in_fake_cluster(
     cluster: FakeRay, monkeypatch: pytest.MonkeyPatch, manifest: Path, **options: Any
 ) -> tuple[WatchedBatch, BatchOutcome]:
-    monkeypatch.setattr("persam_vos.batch.ray_jobs._import_ray", lambda: cluster)
+    monkeypatch.setattr("persam_vos.batch.ray_jobs.import_ray", lambda: cluster)
     monkeypatch.setattr("persam_vos.batch.ray_jobs.Share.take", lambda _: None)
     watch = WatchedBatch()
-    workers = RayActors(None, options.pop("count", None), make_load=lambda: fake_engine)
+    given = [options.pop(name, None) for name in ("count", "threads")]
+    workers = RayActors(None, *given, make_load=lambda: fake_engine, warn=cluster.warnings.append)
     return watch, run(manifest, manifest.parent / "out", watch, workers, **options)
 
 
@@ -92,7 +104,7 @@ def test_actors_are_as_many_as_there_is_room_for(tmp_path: Path, monkeypatch: py
     watch, outcome = in_fake_cluster(cluster, monkeypatch, write_batch(tmp_path, "abc"))
 
     assert watch.statuses == dict.fromkeys("abc", "done")
-    assert cluster.options == {"num_cpus": 3, "max_restarts": -1, "max_task_retries": 1}
+    assert cluster.options == {"num_cpus": 3, "num_gpus": 0, "max_restarts": -1, "max_task_retries": 1}
     assert cluster.killed == 1
     told = json.loads(outcome.index.with_name("batch.json").read_text())
     assert (told["workers"], told["jobs"], told["threads"]) == ("ray", 1, 3)
@@ -128,6 +140,74 @@ def test_a_machine_that_would_not_write_these_results(tmp_path: Path, monkeypatc
     monkeypatch.setattr(ClipActor, "ready", lambda *_: _Ready("far", "0.0.1", sees_output=False))
     with pytest.raises(OutputError, match="out: is not seen on far; all machines of the cluster must see this folder"):
         in_fake_cluster(FakeRay(), monkeypatch, manifest, resume=True)
+
+
+def test_a_machine_that_is_left_out_costs_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeRay([ray.exceptions.RayError("the machine has gone")])
+    watch, _ = in_fake_cluster(cluster, monkeypatch, write_batch(tmp_path, "ab"), count=2)
+
+    assert watch.statuses == dict.fromkeys("ab", "done")
+    (warning,) = cluster.warnings
+    assert warning == "a worker is left out: a worker in the Ray cluster cannot begin: the machine has gone"
+
+
+def test_what_has_ended_before_an_interrupt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OneByOne(FakeRay):
+        def wait(
+            self, references: Sequence[Any], num_returns: int = 1, timeout: float | None = None
+        ) -> tuple[list[Any], list[Any]]:
+            return list(references[:num_returns]), list(references[num_returns:])
+
+    manifest = write_batch(tmp_path, "abc")
+    usual = FakeRay.call
+
+    def call(self: FakeRay, function: Callable[..., object], *given: Any) -> Callable[[], object]:
+        if isinstance(given[0], ClipJob) and given[0].clip.id == "a":
+            return lambda: ClipResult("a", "failed", 0.0, error="odd")
+        return usual(self, function, *given)
+
+    monkeypatch.setattr(FakeRay, "call", call)
+    watch, outcome = in_fake_cluster(OneByOne(), monkeypatch, manifest, count=2)
+    assert watch.statuses == {"a": "failed", "b": "done"}
+    assert outcome.interrupted
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "count", "asked"),
+    [((0, 2, 1), "auto", 2, 1), ((0, 2, 1), "cpu", 3, 0), ((0,), "auto", 1, 0), ((1,), "cuda", 1, 1)],
+)
+def test_actors_ask_for_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: tuple[int, ...], device: str, count: int, asked: int
+) -> None:
+    cluster = FakeRay(gpus=gpus)
+    _, outcome = in_fake_cluster(cluster, monkeypatch, write_batch(tmp_path, "a"), flags={"device": device})
+    assert cluster.options["num_gpus"] == asked
+    assert json.loads(outcome.index.with_name("batch.json").read_text())["jobs"] == count
+
+
+def test_a_new_cluster_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = write_batch(tmp_path, "a")
+    with pytest.raises(SettingsError, match="--threads is 64, and Ray finds 3 CPUs on this machine; pass 3 at most"):
+        in_fake_cluster(FakeRay(is_new=True), monkeypatch, manifest, threads=64)
+    with pytest.raises(SettingsError, match="the device is cuda, and Ray finds no GPU on this machine"):
+        in_fake_cluster(FakeRay(is_new=True), monkeypatch, manifest, flags={"device": "cuda"}, resume=True)
+
+
+def test_waiting_for_a_busy_cluster_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy(FakeRay):
+        calls = 0
+
+        def wait(
+            self, references: Sequence[Any], num_returns: int = 1, timeout: float | None = None
+        ) -> tuple[list[Any], list[Any]]:
+            self.calls += 1
+            return ([], list(references)) if self.calls < 4 else (list(references), [])
+
+    monkeypatch.setattr("persam_vos.batch.ray_jobs._SECONDS_OF_SILENCE", 0.0)
+    cluster = Busy()
+    watch, _ = in_fake_cluster(cluster, monkeypatch, write_batch(tmp_path, "a"), threads=64)
+    assert watch.statuses == {"a": "done"}
+    assert cluster.warnings == ["no worker of the Ray cluster has begun yet; each waits for 64 CPUs that are free"]
 
 
 def test_jobs_do_not_depend_on_the_folder_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from batches import names_in, write_batch
 from command_line import Command, call, one_line
+from typer import Exit
+
+from persam_vos.batch.run import BatchOutcome
+from persam_vos.batch.work import ClipResult
+from persam_vos.cli.batch import _tell
+from persam_vos.cli.batch_progress import shown_clips
+
+FAILED = ClipResult("a", "failed", 0.0, error="odd")
 
 
 @pytest.fixture
@@ -61,6 +70,48 @@ def test_clips_that_fail_are_listed(command: Command, manifest: Path, tmp_path: 
     first, last = answer.err.splitlines()
     assert first.startswith("persam-vos: b: ")
     assert last == "persam-vos: 1 clip failed; 2 of 3 clips are whole, and --resume tries the others again"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (BatchOutcome(1, failed=[FAILED]), "1 clip failed; 0 of 1 clip is whole, and --resume tries the others again"),
+        (
+            BatchOutcome(9, whole=2, done=1, failed=[FAILED], interrupted=True),
+            "interrupted; 1 clip failed; 3 of 9 clips are whole, and --resume goes on",
+        ),
+        (BatchOutcome(9, interrupted=True), "interrupted; 0 of 9 clips are whole, and --resume goes on"),
+    ],
+)
+def test_last_lines(capsys: pytest.CaptureFixture[str], outcome: BatchOutcome, line: str) -> None:
+    with pytest.raises(Exit):
+        _tell(outcome, quiet=True, keep_going=True)
+    assert capsys.readouterr().err.splitlines()[-1] == f"persam-vos: {line}"
+
+
+@pytest.mark.parametrize(
+    ("quiet", "log_json", "told"),
+    [(False, False, "persam-vos: checking 3 clips\n"), (True, False, ""), (False, True, '"event": "check"')],
+)
+def test_a_long_check_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, quiet: bool, log_json: bool, told: str
+) -> None:
+    monkeypatch.setattr("persam_vos.cli.batch_progress._SECONDS_OF_SILENCE", 0.0)
+    shown = shown_clips(quiet, log_json)
+    with shown.checking(3):
+        for each in threading.enumerate():
+            if isinstance(each, threading.Timer):
+                each.join()
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_warnings_of_workers(capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+    shown = shown_clips(quiet, log_json=False)
+    shown.begin(3, 0)
+    shown.warn("odd")
+    shown.end()
+    assert "persam-vos: warning: odd\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
