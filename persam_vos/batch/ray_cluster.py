@@ -57,19 +57,21 @@ def start(ray: Any, address: str | None) -> bool:
     """Connect to a cluster, or start one on this machine; return whether it must be left in the end.
 
     Raises:
-        SettingsError: If there is no such cluster.
+        SettingsError: If there is no such cluster, or Ray cannot start.
     """
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    is_new = begins_anew(ray, address)
     try:
         # Ray refuses these options where it connects to a cluster that runs already.
-        if begins_anew(ray, address):
+        if is_new:
             ray.init(address="local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SettingsError(f"there is no Ray cluster at {address or 'RAY_ADDRESS'}: {last_line(error)}") from error
+    except Exception as error:  # where a machine is too slow, Ray raises no other class
+        what = "Ray cannot start here" if is_new else f"there is no Ray cluster at {address or 'RAY_ADDRESS'}"
+        raise SettingsError(f"{what}: {last_line(error)}") from error
     return True
 
 

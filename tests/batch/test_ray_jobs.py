@@ -193,6 +193,15 @@ def test_a_new_cluster_that_has_no_room(tmp_path: Path, monkeypatch: pytest.Monk
         in_fake_cluster(FakeRay(is_new=True), monkeypatch, manifest, flags={"device": "cuda"}, resume=True)
 
 
+def test_a_cluster_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(FakeRay):
+        def init(self, **options: Any) -> None:
+            raise Exception("The current node timed out during startup.")
+
+    with pytest.raises(SettingsError, match="Ray cannot start here: The current node timed out"):
+        in_fake_cluster(Slow(is_new=True), monkeypatch, write_batch(tmp_path, "a"))
+
+
 def test_waiting_for_a_busy_cluster_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Busy(FakeRay):
         calls = 0
