@@ -41,6 +41,7 @@ MEASUREMENTS: dict[str, tuple[Sequence[str], str]] = {
     "corrections": (("corrections",), "Corrections in a session"),
     "studio": (("studio",), "Answers of the studio"),
     "page": (("page",), "The studio's page in Chromium"),
+    "batch": (("batch",), "Many short clips"),
     "start": (("start",), "Start-up"),
     "score": (("score",), "Scoring DAVIS"),
     "memory": (("memory",), "Memory over 5,000 frames, `memory`"),

@@ -178,6 +178,20 @@ def _page(found: Found) -> list[str]:
     return table([f"{found['frames']} frames at {found['size']}", "median", "95%"], rows)
 
 
+def _batch(found: Found) -> list[str]:
+    rows = [
+        [way, value, found["seconds_to_begin"][way], found["mib_a_worker"][way]]
+        for way, value in found["seconds"].items()
+    ]
+    rows += [
+        ["two processes over one", found["two_over_one"], "", ""],
+        ["Ray over two processes", found["ray_over_jobs"], "", ""],
+        ["seconds over `run`, a clip", found["seconds_over_run_a_clip"], "", ""],
+    ]
+    head = [f"{found['clips']} clips of {found['frames_a_clip']} frames", "s", "s to begin", "MiB a worker"]
+    return table(head, rows)
+
+
 TABLES: dict[str, Callable[[Found], list[str]]] = {
     "pipeline": _pipeline,
     "presets": _presets,
@@ -191,6 +205,7 @@ TABLES: dict[str, Callable[[Found], list[str]]] = {
     "corrections": _corrections,
     "studio": _studio,
     "page": _page,
+    "batch": _batch,
     "start": _start,
     "score": _score,
     "memory": _memory,
