@@ -13,6 +13,9 @@ from persam_vos.errors import MissingDependencyError, SettingsError
 
 # The least that Ray takes; clips and results are small, and pixels never go through it.
 _OBJECT_STORE_BYTES = 80 << 20
+_QUIET = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+# Ray gives itself 30 seconds, in which a busy machine has perhaps only read its files for the first time.
+_STARTS = 3
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,18 +64,29 @@ def start(ray: Any, address: str | None) -> bool:
     """
     if ray.is_initialized():
         return False
-    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     is_new = begins_anew(ray, address)
     try:
-        # Ray refuses these options where it connects to a cluster that runs already.
         if is_new:
-            ray.init(address="local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+            _start_here(ray)
         else:
-            ray.init(address=address, **quiet)
+            ray.init(address=address, **_QUIET)
     except Exception as error:  # where a machine is too slow, Ray raises no other class
         what = "Ray cannot start here" if is_new else f"there is no Ray cluster at {address or 'RAY_ADDRESS'}"
         raise SettingsError(f"{what}: {last_line(error)}") from error
     return True
+
+
+def _start_here(ray: Any) -> None:
+    """Start a cluster on this machine."""
+    for left in reversed(range(_STARTS)):
+        try:
+            # Ray refuses these options where it connects to a cluster that runs already.
+            ray.init(address="local", include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **_QUIET)
+            return
+        except Exception:  # see ``start``
+            if not left:
+                raise
+            ray.shutdown()
 
 
 def last_line(error: Exception) -> str:

@@ -231,3 +231,20 @@ def test_jobs_do_not_depend_on_the_folder_of_a_process(tmp_path: Path, monkeypat
     assert absolute.output == tmp_path / "out"
     settings = absolute.clip.settings
     assert (settings.checkpoint, settings.background) == (tmp_path / "w.pth", str(tmp_path / "a.png"))
+
+
+def test_a_cluster_that_starts_on_a_busy_machine_gets_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(FakeRay):
+        tries = 0
+
+        def init(self, **options: Any) -> None:
+            self.tries += 1
+            if self.tries < 3:
+                raise Exception("The current node timed out during startup.")
+            super().init(**options)
+
+    cluster = Busy(is_new=True)
+    _, outcome = in_fake_cluster(cluster, monkeypatch, write_batch(tmp_path, "a"))
+    assert (cluster.tries, outcome.done) == (3, 1)
