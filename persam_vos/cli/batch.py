@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from persam_vos.cli.batch_progress import shown_clips
 from persam_vos.cli.early import check_weights
 from persam_vos.cli.groups import OptionGroup, takes_groups
 from persam_vos.cli.options import (
@@ -142,6 +141,7 @@ def batch(
             clips = _read(manifest, masks_from, config, flags)
             _announce(clips, part, given=sharing.shard is not None, quiet=quiet)
             from persam_vos.batch.run import run_batch
+            from persam_vos.cli.batch_progress import shown_clips
 
             shown = shown_clips(quiet, log_json)
             workers = _workers(sharing, shown.warn)

@@ -222,9 +222,9 @@ def photo_size(path: PathLike) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open an image without decoding it; turn every error into a ``PhotoError`` that names the file."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise PhotoError(f"{path}: is a pipe or a device, and no file; give a photo")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise PhotoError(f"{path}: is a pipe or a device, and no file; give a photo")
         with path.open("rb") as file:
             yield _open(path, file)
     except PhotoError:

@@ -75,7 +75,7 @@ def test_bad_masks(given: Path, command: Command, tmp_path: Path) -> None:
         (["--erase", "pixels"], ["--erase is a setting of --all-instances"]),
         (["--max-objects", "3"], ["--max-objects is a setting of --all-instances"]),
         (["--guidance", "both"], ["--guidance is a setting of persam and persam-f, but the method is memory"]),
-        (["--preset", "best"], ["has no option --preset, which belongs to run, studio, demo and davis"]),
+        (["--preset", "best"], ["has no option --preset, which belongs to run, studio, batch, demo and davis"]),
         (["--batch-size", "0"], ["--batch-size is '0'"]),
         (["--mask-threshold", "300"], ["--mask-threshold is 300: it must be a whole number from 0 to 254"]),
         (["--config", "video.yaml"], ["video.yaml: unknown setting 'anchor': "]),

@@ -230,7 +230,10 @@ def test_a_bad_option(
     [
         (
             ["fly"],
-            ["'fly' is no command: there are run, studio, render, mask, demo, davis, image, perseg, score and models"],
+            [
+                "'fly' is no command: there are run, studio, batch, render, mask,",
+                " davis, image, perseg, score and models",
+            ],
         ),
         (["rnu"], ["'rnu' is no command: did you mean run?"]),
         (["clip.mp4"], ["'persam-vos run clip.mp4 --first-mask MASK' tracks"]),
@@ -240,7 +243,7 @@ def test_a_bad_option(
         (["--verion"], ["did you mean --version?"]),
         (["run"], ["'persam-vos run' needs VIDEO", "see 'persam-vos run --help'"]),
         (["run", "shots/0.png", "shots/1.png", "shots/2.png", "--first-mask", "m.png"], ["quote", "'shots/*.png'"]),
-        (["demo", "--export", "masks"], ["has no option --export, which belongs to run, render and image"]),
+        (["demo", "--export", "masks"], ["has no option --export, which belongs to run, batch, render and image"]),
         (["davis"], ["'persam-vos davis' needs ROOT"]),
         (["davis", "nowhere"], ["nowhere"]),
         (["davis", "nowhere", "--year", "2018"], ["--year is 2018: it must be 2016 or 2017"]),

@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
 
 from persam_vos.masks import VOID, Mask
 from persam_vos.media.masks.pictures import distinct
@@ -48,6 +47,8 @@ def rim_ids(values: Values) -> tuple[list[int], list[int]]:
         The ids that are rims, and those that have a body, both in rising order. An id with a body is a rim as well if
         it also surrounds another object. No rims if no object is surrounded by thin parts of others.
     """
+    from scipy.ndimage import find_objects  # takes a while to import, and few runs need it
+
     found = distinct(values)
     if found.size and found[-1] > VOID:  # no label map, and perhaps of thousands of levels
         return [], []
