@@ -22,12 +22,28 @@ _LOCKED_BYTE = 1 << 30
 _RESULTS_LOCK = ".lock.partial"
 
 
-def hold(file: IO[Any]) -> None:
-    """Lock an open file for this process.
+def try_hold(file: IO[Any]) -> bool:
+    """Lock an open file for this process; return False if another one holds it.
 
-    Raises:
-        OSError: If another process holds it, or the file system has no locks; ``is_held`` tells which.
+    Some network file systems have no locks: there, nobody is kept out.
     """
+    try:
+        _hold(file)
+    except OSError as error:
+        return not isinstance(error, (BlockingIOError, PermissionError))
+    return True
+
+
+def let_go(file: IO[Any]) -> None:
+    """Unlock and close a file; a second call does nothing."""
+    with suppress(OSError, ValueError):
+        # A program that is just being started has a copy of the file: closing ours would not let go of it.
+        _unlock(file)
+    with suppress(OSError):
+        file.close()
+
+
+def _hold(file: IO[Any]) -> None:
     if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -36,17 +52,7 @@ def hold(file: IO[Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def is_held(error: OSError) -> bool:
-    """Tell whether ``hold`` failed because another process holds the file."""
-    return isinstance(error, (BlockingIOError, PermissionError))
-
-
-def let_go(file: IO[Any]) -> None:
-    """Unlock a file, also for programs that have inherited it.
-
-    Raises:
-        OSError: If that fails.
-    """
+def _unlock(file: IO[Any]) -> None:
     if sys.platform == "win32":
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
@@ -81,11 +87,7 @@ class FolderLock:
 
     def close(self) -> None:
         """Let go of the folder; a second call does nothing. The file stays."""
-        with suppress(OSError, ValueError):
-            # A program that is just being started has a copy of the file: closing ours would not let go of it.
-            let_go(self._file)
-        with suppress(OSError):
-            self._file.close()
+        let_go(self._file)
 
     def remove(self) -> None:
         """Remove the file, and let go of the folder."""
@@ -101,17 +103,13 @@ class FolderLock:
             file: IO[str] = self._path.open("a+", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({reason(error)})") from error
-        try:
-            hold(file)
-        except OSError as error:
-            if not is_held(error):
-                return file
-            file.seek(0)
-            owner = file.read(32).strip()
-            file.close()
-            by = f" (process {owner})" if owner.isdecimal() else ""
-            raise OutputError(f"{folder}: {refusal.format(by=by)}") from error
-        return file
+        if try_hold(file):
+            return file
+        file.seek(0)
+        owner = file.read(32).strip()
+        file.close()
+        by = f" (process {owner})" if owner.isdecimal() else ""
+        raise OutputError(f"{folder}: {refusal.format(by=by)}")
 
     def _has_its_name(self) -> bool:
         """Tell whether the file that is held is the one that others find: holding another one keeps nobody out."""

@@ -1,11 +1,13 @@
-"""Text files that somebody gives: read whole, unless they have no end, or are pipes into which nobody writes."""
+"""Text files that somebody gives: read whole, unless they have no end, or are pipes; and JSON that gives keys once."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 MAX_BYTES = 1 << 28
 """Of a text file; more than any list of annotations, and little enough to be taken apart in memory."""
@@ -34,6 +36,20 @@ def read_text(path: Path, *, encoding: str = "utf-8", most_bytes: int = MAX_BYTE
         most = f"{most_bytes >> 20} MiB" if most_bytes >= 1 << 20 else f"{most_bytes >> 10} KiB"
         raise OSError(errno.EFBIG, f"it has more than {most}")
     return data.decode(encoding)
+
+
+def each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return what an object of JSON says; ``object_pairs_hook`` of ``json.loads``.
+
+    Raises:
+        ValueError: If it gives a key twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} is given twice")
+        found[key] = value
+    return found
 
 
 def _first_bytes(path: Path) -> tuple[bytes, int]:

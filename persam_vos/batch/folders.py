@@ -17,7 +17,7 @@ from persam_vos.batch.fingerprint import Fingerprint
 from persam_vos.errors import OutputError
 from persam_vos.exports.run_record import RUN_JSON
 from persam_vos.files import output_errors, save_to_disk
-from persam_vos.locks import hold, is_held, let_go
+from persam_vos.locks import let_go, try_hold
 
 CLIP_JSON = "clip.json"
 """In the folder of a clip: what its results are of. While its run goes on, the process holds a lock on it."""
@@ -102,10 +102,7 @@ class ClipFolder:
         try:
             yield
         finally:
-            with suppress(OSError, ValueError):
-                let_go(file)
-            with suppress(OSError):
-                file.close()
+            let_go(file)
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Empty the unfinished folder, and note what its results will be of; ``held`` comes first.
@@ -167,22 +164,13 @@ class ClipFolder:
             self.partial.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 file = path.open("a+", encoding="utf-8")
-                if _is_held_now(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                if try_hold(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     return file
                 # Another process has it, or had it and has finished.
                 file.close()
             if time.monotonic() > deadline:
                 raise OutputError(f"{self.partial}: another process works on this clip; end it, or wait for it")
             time.sleep(_SECONDS_BETWEEN)
-
-
-def _is_held_now(file: IO[str]) -> bool:
-    try:
-        hold(file)
-    except OSError as error:
-        # Some network file systems have no locks.
-        return not is_held(error)
-    return True
 
 
 def _recorded(path: Path) -> Fingerprint | None:

@@ -15,7 +15,7 @@ from persam_vos.batch.shards import Shard
 from persam_vos.batch.work import ClipResult
 from persam_vos.errors import OutputError
 from persam_vos.files import check_writable, output_errors, write_lines
-from persam_vos.locks import hold, is_held, let_go
+from persam_vos.locks import let_go, try_hold
 
 
 def _ending(shard: Shard) -> str:
@@ -100,10 +100,7 @@ class Index:
 
     def close(self) -> None:
         """Let go of the index; a second call does nothing."""
-        with suppress(OSError, ValueError):
-            let_go(self._file)
-        with suppress(OSError):
-            self._file.close()
+        let_go(self._file)
 
     def __enter__(self) -> Index:
         """Return the index itself."""
@@ -116,14 +113,10 @@ class Index:
         self.close()
 
     def _lock(self) -> None:
-        try:
-            hold(self._file)
-        except OSError as error:
-            # Some network file systems have no locks.
-            if is_held(error):
-                raise OutputError(
-                    f"{self.path}: another batch writes into this folder; end it, or give each its own --shard"
-                ) from error
+        if not try_hold(self._file):
+            raise OutputError(
+                f"{self.path}: another batch writes into this folder; end it, or give each its own --shard"
+            )
 
     def _drop_half_a_line(self) -> None:
         """Cut what a machine that lost its power has left after the last whole line."""

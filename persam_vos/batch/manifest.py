@@ -14,6 +14,7 @@ from persam_vos.batch.clips import BatchClip, same_name
 from persam_vos.batch.lines import LineError, LineReader, as_values
 from persam_vos.errors import ManifestError, reason
 from persam_vos.files import PHOTO_SUFFIXES, is_clutter, natural_order, real_path
+from persam_vos.text_files import each_key_once
 
 MAX_LINE_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 28
@@ -184,7 +185,7 @@ def _objects(lines: Iterable[tuple[int, str | LineError]]) -> Iterator[tuple[int
 
 def _object(line: str) -> dict[str, Any] | LineError:
     try:
-        values = json.loads(line, object_pairs_hook=_each_key_once, parse_constant=_no_number)
+        values = json.loads(line, object_pairs_hook=each_key_once, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         return LineError(f"is not JSON ({error.msg}, column {error.colno}); each line is an object of its own")
     except (ValueError, RecursionError) as error:
@@ -192,15 +193,6 @@ def _object(line: str) -> dict[str, Any] | LineError:
     if not isinstance(values, dict):
         return LineError(f'holds {type(values).__name__}; a line is an object, such as {{"video": "dog.mp4", ...}}')
     return values
-
-
-def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key!r} is given twice")
-        found[key] = value
-    return found
 
 
 def _no_number(text: str) -> Any:

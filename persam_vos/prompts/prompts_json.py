@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ from persam_vos.prompts.video_prompts import (
     faults,
     hex_colour,
 )
-from persam_vos.text_files import read_text
+from persam_vos.text_files import each_key_once, read_text
 
 VERSION = 1
 _MAX_SEARCHED = 1 << 20
@@ -104,7 +104,7 @@ def read_prompts(path: PathLike) -> VideoPrompts:
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read ({reason(error)}); give a prompts.json") from error
     try:
-        values = json.loads(text, object_pairs_hook=_each_key_once)
+        values = json.loads(text, object_pairs_hook=each_key_once)
         return _prompts_of(values, path.parent)
     except json.JSONDecodeError as error:
         raise PromptError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
@@ -234,15 +234,6 @@ def _first_fault(error: ValidationError) -> _WrongPlaceError:
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key!r} is given twice")
-        found[key] = value
-    return found
 
 
 def _line_of(text: str, place: _Place) -> str:
